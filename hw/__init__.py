@@ -1,0 +1,1 @@
+"""The accelerator in Amaranth: what becomes silicon."""

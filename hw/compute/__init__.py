@@ -1,0 +1,1 @@
+"""Arithmetic: MAC array, SwiGLU lanes, sequencer, accumulators."""

@@ -1,0 +1,1 @@
+"""Die-to-die: flits, sender, receiver, router, link."""

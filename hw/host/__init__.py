@@ -1,0 +1,1 @@
+"""Host port: AXI4-Lite, registers, table memories."""

@@ -1,0 +1,1 @@
+"""Expert buffer: the slots that hold micro-slices."""

@@ -1,0 +1,1 @@
+"""The five virtualization rules: slot table, rule engine."""

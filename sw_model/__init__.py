@@ -1,0 +1,1 @@
+"""The golden model: numerics, scheduler and timeline of expert streaming. Knows nothing of ``hw``."""

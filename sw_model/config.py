@@ -1,0 +1,406 @@
+"""One configuration: a layer, an array of tiles, the tile itself, its links and its DDR channels.
+
+Every field is checked when the object is made. What cannot be built is refused with a :class:`ConfigError` that names
+the field, the value and the legal values. Derived sizes are properties, so that there is one place that knows them.
+"""
+
+import dataclasses
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+#: AXI4 lets a burst have 256 beats and forbids it to cross a 4 KiB line.
+AXI_MAX_BURST_BEATS = 256
+AXI_BOUNDARY_BYTES = 4096
+#: Largest magnitude of an int8 operand. Weights and activations are symmetric, -128 never occurs.
+INT8_MAX = 127
+INT32_MAX = 2**31 - 1
+#: Address space of a DDR channel.
+DDR_ADDRESS_BITS = 32
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be built. The message names the field, the value and the legal values."""
+
+    def __init__(self, field: str, value: object, legal: str) -> None:
+        self.field, self.value, self.legal = field, value, legal
+        super().__init__(f"{field} = {value!r} is not legal; legal values: {legal}")
+
+
+def ceil_div(a: int, b: int) -> int:
+    """Smallest integer not below ``a / b``."""
+    return -(-a // b)
+
+
+def divisors(n: int) -> list[int]:
+    """All divisors of ``n``, ascending."""
+    return [d for d in range(1, n + 1) if n % d == 0]
+
+
+def _check_int(field: str, value: object, low: int, high: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ConfigError(field, value, f"an integer from {low} to {high}")
+
+
+def _check_member(field: str, value: object, legal: Iterable[int]) -> None:
+    legal = list(legal)
+    if isinstance(value, bool) or value not in legal:
+        shown = ", ".join(map(str, legal if len(legal) <= 16 else [*legal[:15], "...", legal[-1]]))
+        raise ConfigError(field, value, f"one of {shown}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerConfig:
+    """Shape of the Mixture-of-Experts layer."""
+
+    d_model: int
+    d_ff: int
+    experts: int
+    top_k: int
+
+    def __post_init__(self) -> None:
+        _check_int("layer.d_model", self.d_model, 1, 16384)
+        _check_int("layer.d_ff", self.d_ff, 1, 65536)
+        _check_int("layer.experts", self.experts, 1, 1024)
+        _check_int("layer.top_k", self.top_k, 1, self.experts)
+        # No intermediate sum may leave int32, whatever the data (docs/numerics.md).
+        if self.top_k * self.d_ff * INT8_MAX**2 > INT32_MAX:
+            raise ConfigError(
+                "layer.d_ff", self.d_ff, f"at most {INT32_MAX // (self.top_k * INT8_MAX**2)} with top_k = {self.top_k}, "
+                "so that int32 accumulators cannot overflow")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayConfig:
+    """Grid of tiles, numbered row by row, and the tiles that own a DDR channel."""
+
+    rows: int
+    cols: int
+    ddr_tiles: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        _check_int("array.rows", self.rows, 1, 4)
+        _check_int("array.cols", self.cols, 1, 4)
+        if self.tiles < 2:
+            raise ConfigError("array.cols", self.cols, "2 to 4 when array.rows = 1 (an array has at least two tiles)")
+        if not isinstance(self.ddr_tiles, tuple) or not self.ddr_tiles:
+            raise ConfigError("array.ddr_tiles", self.ddr_tiles, f"a list of tile numbers from 0 to {self.tiles - 1}")
+        for tile in self.ddr_tiles:
+            _check_int("array.ddr_tiles", tile, 0, self.tiles - 1)
+        if list(self.ddr_tiles) != sorted(set(self.ddr_tiles)):
+            raise ConfigError("array.ddr_tiles", list(self.ddr_tiles), "tile numbers in ascending order, none twice")
+
+    @property
+    def tiles(self) -> int:
+        """Number of tiles."""
+        return self.rows * self.cols
+
+    @property
+    def channels(self) -> int:
+        """Number of DDR channels."""
+        return len(self.ddr_tiles)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TileConfig:
+    """MAC array (``mac_k`` inputs x ``mac_n`` outputs x ``mac_t`` token lanes), expert buffer and token buffer."""
+
+    mac_k: int
+    mac_n: int
+    mac_t: int
+    slices: int
+    slots: int
+    tokens: int
+
+    def __post_init__(self) -> None:
+        _check_int("tile.mac_k", self.mac_k, 1, 64)
+        _check_member("tile.mac_n", self.mac_n, range(2, 65, 2))  # gate and up outputs go in pairs
+        _check_int("tile.mac_t", self.mac_t, 1, 64)
+        _check_int("tile.slices", self.slices, 1, 256)
+        _check_int("tile.slots", self.slots, 2, 64)
+        _check_int("tile.tokens", self.tokens, 1, 4096)
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates a cycle."""
+        return self.mac_k * self.mac_n * self.mac_t
+
+    @property
+    def word_bytes(self) -> int:
+        """Bytes of one weight word: what the MAC array takes in a cycle."""
+        return self.mac_k * self.mac_n
+
+    @property
+    def lane_tokens(self) -> int:
+        """Tokens that one MAC lane's bank of the token buffer holds."""
+        return ceil_div(self.tokens, self.mac_t)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkConfig:
+    """One direction of a die-to-die link: bytes a beat (one beat a cycle) and cycles of flight."""
+
+    beat_bytes: int
+    latency_cycles: int
+
+    def __post_init__(self) -> None:
+        _check_int("link.beat_bytes", self.beat_bytes, 1, 4096)
+        _check_int("link.latency_cycles", self.latency_cycles, 1, 64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DdrConfig:
+    """One DDR channel: bytes a cycle (also the width of its AXI4 bus) and cycles from request to first beat."""
+
+    bytes_per_cycle: int
+    latency_cycles: int
+
+    def __post_init__(self) -> None:
+        _check_member("ddr.bytes_per_cycle", self.bytes_per_cycle, [1, 2, 4, 8, 16, 32, 64, 128])
+        _check_int("ddr.latency_cycles", self.latency_cycles, 1, 4096)
+
+    @property
+    def burst_beats(self) -> int:
+        """Beats of a full-length burst: 256, or what fits between two 4 KiB lines."""
+        return min(AXI_MAX_BURST_BEATS, AXI_BOUNDARY_BYTES // self.bytes_per_cycle)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A whole accelerator. Read one with :func:`load`.
+
+    Raises:
+        ConfigError: for every combination of fields that cannot be built.
+    """
+
+    name: str
+    layer: LayerConfig
+    array: ArrayConfig
+    tile: TileConfig
+    link: LinkConfig
+    ddr: DdrConfig
+
+    def __post_init__(self) -> None:
+        tile, layer = self.tile, self.layer
+        if layer.d_ff % tile.slices:
+            _check_member("tile.slices", tile.slices, [d for d in divisors(layer.d_ff) if d <= 256])
+        if tile.mac_n > self.gate_up_chunks * 2:
+            raise ConfigError(
+                "tile.mac_n", tile.mac_n, f"1 to {2 * self.gate_up_chunks} (twice d_model / mac_k: the serial SwiGLU "
+                "unit of a lane must keep up with the MAC array)")
+        if tile.word_bytes % self.ddr.bytes_per_cycle:
+            raise ConfigError(
+                "ddr.bytes_per_cycle", self.ddr.bytes_per_cycle,
+                f"a divisor of the weight word's mac_k * mac_n = {tile.word_bytes} bytes")
+        if self.link.beat_bytes > tile.word_bytes:
+            raise ConfigError(
+                "link.beat_bytes", self.link.beat_bytes,
+                f"1 to {tile.word_bytes} (a slot delivers one weight word of mac_k * mac_n bytes a cycle)")
+        span = ceil_div(layer.experts * tile.slices, self.array.channels) * self.slice_pitch_bytes
+        if span > 2**DDR_ADDRESS_BITS:
+            raise ConfigError("layer.experts", layer.experts,
+                              f"what fits {2**DDR_ADDRESS_BITS} bytes of a DDR channel (this layer takes {span})")
+
+    # -- a micro-slice, in weight words ---------------------------------------------------------------------------
+
+    @property
+    def slice_ff(self) -> int:
+        """Columns of d_ff in one micro-slice."""
+        return self.layer.d_ff // self.tile.slices
+
+    @property
+    def gate_up_chunks(self) -> int:
+        """Weight words along d_model for one group of gate and up outputs."""
+        return ceil_div(self.layer.d_model, self.tile.mac_k)
+
+    @property
+    def gate_up_groups(self) -> int:
+        """Groups of ``mac_n`` outputs in a slice's gate and up matrices; a group is ``mac_n / 2`` gate-up pairs."""
+        return ceil_div(2 * self.slice_ff, self.tile.mac_n)
+
+    @property
+    def down_chunks(self) -> int:
+        """Weight words along the slice's d_ff for one group of down outputs."""
+        return ceil_div(self.slice_ff, self.tile.mac_k)
+
+    @property
+    def down_groups(self) -> int:
+        """Groups of ``mac_n`` down outputs."""
+        return ceil_div(self.layer.d_model, self.tile.mac_n)
+
+    @property
+    def gate_up_words(self) -> int:
+        """Weight words of a slice's gate and up matrices."""
+        return self.gate_up_chunks * self.gate_up_groups
+
+    @property
+    def down_words(self) -> int:
+        """Weight words of a slice's down matrix."""
+        return self.down_chunks * self.down_groups
+
+    @property
+    def slice_words(self) -> int:
+        """Weight words of a slice, zero padding included."""
+        return self.gate_up_words + self.down_words
+
+    @property
+    def slice_bytes(self) -> int:
+        """Bytes of a slice as stored, zero padding included."""
+        return self.slice_words * self.tile.word_bytes
+
+    @property
+    def slice_weight_bytes(self) -> int:
+        """Bytes of a slice's weights, without padding: what the roofline counts."""
+        return 3 * self.layer.d_model * self.slice_ff
+
+    # -- DDR ------------------------------------------------------------------------------------------------------
+
+    @property
+    def word_beats(self) -> int:
+        """DDR beats of a weight word."""
+        return self.tile.word_bytes // self.ddr.bytes_per_cycle
+
+    @property
+    def slice_beats(self) -> int:
+        """DDR beats of a slice."""
+        return self.slice_words * self.word_beats
+
+    @property
+    def slice_bursts(self) -> int:
+        """AXI4 bursts of a slice; all but the last are of full length."""
+        return ceil_div(self.slice_beats, self.ddr.burst_beats)
+
+    @property
+    def slice_pitch_bytes(self) -> int:
+        """Distance of two slices in a DDR channel: whole bursts, so that none crosses a 4 KiB line."""
+        return self.slice_bursts * self.ddr.burst_beats * self.ddr.bytes_per_cycle
+
+    @property
+    def channel_slices(self) -> int:
+        """Slices that a DDR channel stores at the most."""
+        return ceil_div(self.layer.experts * self.tile.slices, self.array.channels)
+
+    @property
+    def loads_in_flight(self) -> int:
+        """Slices a loader may have asked for and not yet received: enough to hide the DDR latency."""
+        return 1 + ceil_div(self.ddr.latency_cycles + 4, self.slice_beats)
+
+    # -- links ----------------------------------------------------------------------------------------------------
+
+    @property
+    def word_flits(self) -> int:
+        """Flits of a weight word; a word is cut into equal pieces and a flit carries one."""
+        return ceil_div(self.tile.word_bytes, self.link.beat_bytes)
+
+    @property
+    def flit_bytes(self) -> int:
+        """Payload bytes used in a flit (``link.beat_bytes`` or less)."""
+        return ceil_div(self.tile.word_bytes, self.word_flits)
+
+    @property
+    def slice_flits(self) -> int:
+        """Payload flits of a slice; the header flit comes before them."""
+        return self.slice_words * self.word_flits
+
+    @property
+    def link_credits(self) -> int:
+        """Depth of a port's input FIFO: the flits of one round trip, so that a link never waits for credits."""
+        return 2 * self.link.latency_cycles + 5
+
+    # -- where things are -----------------------------------------------------------------------------------------
+
+    def home(self, expert: int, index: int) -> tuple[int, int]:
+        """``(tile, row)`` of slice ``index`` of an expert: the tile of its DDR channel, and its row there."""
+        number = expert * self.tile.slices + index
+        return self.array.ddr_tiles[number % self.array.channels], number // self.array.channels
+
+    @property
+    def token_capacity(self) -> int:
+        """Tokens that the whole array holds."""
+        return self.array.tiles * self.tile.tokens
+
+    @cached_property
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as nested dictionaries, as in the TOML file."""
+        return dataclasses.asdict(self)
+
+
+_SECTIONS = {"layer": LayerConfig, "array": ArrayConfig, "tile": TileConfig, "link": LinkConfig, "ddr": DdrConfig}
+
+
+def _section(name: str, values: object) -> Any:
+    kind = _SECTIONS[name]
+    if not isinstance(values, Mapping):
+        raise ConfigError(name, values, f"a table [{name}]")
+    fields = [f.name for f in dataclasses.fields(kind)]
+    for key in values:
+        if key not in fields:
+            raise ConfigError(f"{name}.{key}", values[key], f"no such field; [{name}] has {', '.join(fields)}")
+    for key in fields:
+        if key not in values:
+            raise ConfigError(f"{name}.{key}", None, "a value (the field is missing)")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def from_dict(values: Mapping[str, Any], name: str = "unnamed") -> Config:
+    """Make a :class:`Config` of nested dictionaries.
+
+    Raises:
+        ConfigError: for an unknown, missing or illegal field.
+    """
+    for key in values:
+        if key not in _SECTIONS and key != "name":
+            raise ConfigError(key, values[key], f"no such section; there are {', '.join(_SECTIONS)}")
+    for key in _SECTIONS:
+        if key not in values:
+            raise ConfigError(key, None, f"a table [{key}] (the section is missing)")
+    return Config(name=name, **{key: _section(key, values[key]) for key in _SECTIONS})
+
+
+def parse_override(text: str) -> tuple[str, str, Any]:
+    """Split ``section.field=value``; the value is read as TOML.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    path, sign, value = text.partition("=")
+    section, dot, field = path.strip().partition(".")
+    if not sign or not dot or section not in _SECTIONS:
+        raise ConfigError("--set", text, f"section.field=value with a section of {', '.join(_SECTIONS)}")
+    try:
+        return section, field, tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        raise ConfigError(f"{section}.{field}", value, "an integer or a list of integers") from None
+
+
+def presets() -> dict[str, Path]:
+    """The configurations that come with the project, by name."""
+    folder = Path(__file__).resolve().parent.parent / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(source: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a TOML file, or the preset of that name, and apply ``section.field=value`` overrides.
+
+    Raises:
+        ConfigError: if there is no such file, it is not TOML, or a field is unknown, missing or illegal.
+    """
+    path = Path(source)
+    if not path.is_file():
+        known = presets()
+        if str(source) not in known:
+            raise ConfigError("CONFIG", str(source), f"a TOML file or a preset: {', '.join(known)}")
+        path = known[str(source)]
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(str(path), "text", f"TOML ({error})") from None
+    for override in overrides:
+        section, field, value = parse_override(override)
+        table = values.setdefault(section, {})
+        if isinstance(table, dict):
+            table[field] = value
+    return from_dict(values, name=path.stem)
