@@ -1,0 +1,134 @@
+"""Widths and layouts that several blocks share, derived once from the configuration."""
+
+from amaranth.hdl import unsigned
+from amaranth.lib import data, enum
+from amaranth.utils import bits_for
+
+from sw_model.config import DDR_ADDRESS_BITS, Config
+
+
+class Port(enum.Enum, shape=3):
+    """Ports of a tile's router."""
+
+    NORTH = 0  #: the tile above
+    EAST = 1  #: the tile to the right
+    SOUTH = 2  #: the tile below
+    WEST = 3  #: the tile to the left
+    LOCAL = 4  #: this tile
+
+
+class Table(enum.Enum, shape=3):
+    """Table memories that the host reaches through the TABLE registers."""
+
+    RULES = 0  #: one rule entry an expert
+    LOADS = 1  #: the load list
+    TOKENS = 2  #: the token lists: one entry a pass
+    ACTIVATIONS = 3  #: int8 activations of a lane: mac_k a word, address token * gate_up_chunks + chunk
+    RESULTS = 4  #: int32 accumulators of a lane (read only): mac_n a word, address token * down_groups + group
+
+
+class Params:
+    """Layouts of packets and table entries for one :class:`~sw_model.config.Config`."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        tile = config.tile
+        #: a tile's number
+        self.tile_bits = bits_for(config.array.tiles - 1)
+        self.expert_bits = bits_for(config.layer.experts - 1)
+        self.index_bits = bits_for(tile.slices - 1)
+        self.slot_bits = bits_for(tile.slots - 1)
+        #: stops left: at most one a tile
+        self.left_bits = bits_for(config.array.tiles)
+        self.word_bits = 8 * tile.word_bytes
+        self.word_addr_bits = bits_for(config.slice_words - 1)
+        self.row_bits = bits_for(config.channel_slices - 1)
+        self.token_bits = bits_for(tile.lane_tokens - 1)
+        #: a tile never has more passes than token-expert pairs
+        self.list_depth = tile.tokens * config.layer.top_k
+        self.list_bits = bits_for(self.list_depth)
+        #: passes of one expert: at most one a token of the fullest lane, or one a token of the tile
+        self.pass_bits = bits_for(tile.tokens)
+        self.load_depth = config.channel_slices
+        self.load_bits = bits_for(self.load_depth)
+        self.address_bits = DDR_ADDRESS_BITS
+        self.beat_bits = 8 * config.ddr.bytes_per_cycle
+
+        #: which slice, and how many stops it has left
+        self.slice_layout = data.StructLayout({
+            "expert": unsigned(self.expert_bits),
+            "index": unsigned(self.index_bits),
+            "left": unsigned(self.left_bits),
+        })
+        #: request for a slot at the ring-next tile (control lane)
+        self.request_layout = data.StructLayout({"dst": unsigned(self.tile_bits), "slice": self.slice_layout})
+        #: the grant that answers it (control lane, back)
+        self.grant_layout = data.StructLayout({"dst": unsigned(self.tile_bits), "slot": unsigned(self.slot_bits)})
+        #: header flit of a slice packet: where it goes, and the slot reserved there
+        self.header_layout = data.StructLayout({
+            "dst": unsigned(self.tile_bits),
+            "slot": unsigned(self.slot_bits),
+            "expert": unsigned(self.expert_bits),
+            "index": unsigned(self.index_bits),
+        })
+        self.payload_bits = max(8 * config.flit_bytes, self.header_layout.size)
+        #: one beat of a link; the header travels in the low bits of the payload
+        self.flit_layout = data.StructLayout({
+            "head": unsigned(1),
+            "tail": unsigned(1),
+            "payload": unsigned(self.payload_bits),
+        })
+        #: load list entry: what to fetch, from where, and what the slice has to do here
+        self.load_layout = data.StructLayout({
+            "expert": unsigned(self.expert_bits),
+            "index": unsigned(self.index_bits),
+            "row": unsigned(self.row_bits),
+            "here": unsigned(1),
+            "left": unsigned(self.left_bits),
+        })
+        #: rule table entry of an expert; ``passes`` > 0 means that it has tokens here
+        self.rule_layout = data.StructLayout({
+            "first": unsigned(self.list_bits),
+            "passes": unsigned(self.pass_bits),
+            "gate_mult": unsigned(16),
+            "gate_shift": unsigned(6),
+            "up_mult": unsigned(16),
+            "up_shift": unsigned(6),
+        })
+        #: one lane's part of a token list entry
+        self.token_layout = data.StructLayout({
+            "valid": unsigned(1),
+            "token": unsigned(self.token_bits),
+            "mult": unsigned(16),
+        })
+        #: token list entry: one token a lane
+        self.pass_layout = data.ArrayLayout(self.token_layout, tile.mac_t)
+        self.activation_bits = 8 * tile.mac_k
+        self.activation_depth = tile.lane_tokens * config.gate_up_chunks
+        self.result_bits = 32 * tile.mac_n
+        self.result_depth = tile.lane_tokens * config.down_groups
+
+    def table_shape(self, table: Table) -> tuple[int, int]:
+        """``(depth, width in bits)`` of a table memory (of one lane for ACTIVATIONS and RESULTS)."""
+        return {
+            Table.RULES: (self.config.layer.experts, self.rule_layout.size),
+            Table.LOADS: (self.load_depth, self.load_layout.size),
+            Table.TOKENS: (self.list_depth, self.pass_layout.size),
+            Table.ACTIVATIONS: (self.activation_depth, self.activation_bits),
+            Table.RESULTS: (self.result_depth, self.result_bits),
+        }[table]
+
+    @property
+    def table_index_bits(self) -> int:
+        """Width of an index into the deepest table."""
+        return max(bits_for(self.table_shape(table)[0] - 1) for table in Table)
+
+    @property
+    def table_write_bits(self) -> int:
+        """Width of the widest table that the host writes."""
+        return max(self.table_shape(table)[1] for table in Table if table is not Table.RESULTS)
+
+    @property
+    def lane_bits(self) -> int:
+        """Width of a lane number."""
+        return bits_for(self.config.tile.mac_t - 1)
