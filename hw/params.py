@@ -4,7 +4,7 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
-from sw_model.config import DDR_ADDRESS_BITS, Config
+from sw_model.config import DDR_ADDRESS_BITS, Config, ceil_div
 
 
 class Port(enum.Enum, shape=3):
@@ -24,7 +24,7 @@ class Table(enum.Enum, shape=3):
     LOADS = 1  #: the load list
     TOKENS = 2  #: the token lists: one entry a pass
     ACTIVATIONS = 3  #: int8 activations of a lane: mac_k a word, address token * gate_up_chunks + chunk
-    RESULTS = 4  #: int32 accumulators of a lane (read only): mac_n a word, address token * down_groups + group
+    RESULTS = 4  #: int32 accumulators of a lane (read only): mac_n a word, address token * result_stride + group
 
 
 class Params:
@@ -84,10 +84,13 @@ class Params:
             "index": unsigned(self.index_bits),
             "row": unsigned(self.row_bits),
             "here": unsigned(1),
+            "next": unsigned(1),
             "left": unsigned(self.left_bits),
         })
-        #: rule table entry of an expert; ``passes`` > 0 means that it has tokens here
+        #: rule table entry of an expert: is this tile a stop, is the ring-next tile one, and what to compute here
         self.rule_layout = data.StructLayout({
+            "here": unsigned(1),
+            "next": unsigned(1),
             "first": unsigned(self.list_bits),
             "passes": unsigned(self.pass_bits),
             "gate_mult": unsigned(16),
@@ -106,7 +109,9 @@ class Params:
         self.activation_bits = 8 * tile.mac_k
         self.activation_depth = tile.lane_tokens * config.gate_up_chunks
         self.result_bits = 32 * tile.mac_n
-        self.result_depth = tile.lane_tokens * config.down_groups
+        #: results of a token lie in two banks, even and odd groups, so its words are padded to an even number
+        self.result_stride = 2 * ceil_div(config.down_groups, 2)
+        self.result_depth = tile.lane_tokens * self.result_stride
 
     def table_shape(self, table: Table) -> tuple[int, int]:
         """``(depth, width in bits)`` of a table memory (of one lane for ACTIVATIONS and RESULTS)."""

@@ -1,0 +1,39 @@
+"""The event port: what each rule did in this cycle. For trace monitors; nothing in the tile reads it."""
+
+from amaranth.lib import wiring
+from amaranth.lib.wiring import Out
+
+from hw.params import Params
+
+
+class EventPort(wiring.Signature):
+    """One strobe an event, with the slot concerned. Cycle 0 of a batch is the first cycle with ``running``."""
+
+    def __init__(self, params: Params):
+        slot = Out(params.slot_bits)
+        super().__init__({
+            "running": Out(1),  #: a batch runs; rises in cycle 0 and falls when the tile has finished
+            "load": Out(1),  #: rule 1: a slice is asked for from DDR
+            "load_slot": slot,
+            "load_expert": Out(params.expert_bits),
+            "load_index": Out(params.index_bits),
+            "loaded": Out(1),  #: its last word is written
+            "loaded_slot": slot,
+            "grant": Out(1),  #: a slot is granted to the ring-previous tile
+            "grant_slot": slot,
+            "grant_expert": Out(params.expert_bits),
+            "grant_index": Out(params.index_bits),
+            "arrived": Out(1),  #: the last word of an arriving slice is written
+            "arrived_slot": slot,
+            "compute": Out(1),  #: rule 2: a slice goes to the MAC array
+            "compute_slot": slot,
+            "computed": Out(1),  #: the MAC array reads the slice's last word
+            "computed_slot": slot,
+            "send": Out(1),  #: rule 3 or 4: a slice goes to the ring-next tile
+            "send_slot": slot,
+            "send_escape": Out(1),  #: with ``send``: rule 4, the ring-next tile is no stop of the slice
+            "send_cut": Out(1),  #: with ``send``: cut-through, as the slice arrives
+            "sent": Out(1),  #: the tail flit enters the router
+            "sent_slot": slot,
+            "release": Out(params.config.tile.slots),  #: rule 5: one bit a slot
+        })
