@@ -28,10 +28,14 @@ class Table(enum.Enum, shape=3):
 
 
 class Params:
-    """Layouts of packets and table entries for one :class:`~sw_model.config.Config`."""
+    """Layouts of packets and table entries for one :class:`~sw_model.config.Config`.
 
-    def __init__(self, config: Config):
+    With ``timing_only`` a flit is no wider than its header: the build that keeps the controllers and drops the payload.
+    """
+
+    def __init__(self, config: Config, *, timing_only: bool = False):
         self.config = config
+        self.timing_only = timing_only
         tile = config.tile
         #: a tile's number
         self.tile_bits = bits_for(config.array.tiles - 1)
@@ -71,7 +75,7 @@ class Params:
             "expert": unsigned(self.expert_bits),
             "index": unsigned(self.index_bits),
         })
-        self.payload_bits = max(8 * config.flit_bytes, self.header_layout.size)
+        self.payload_bits = max(0 if timing_only else 8 * config.flit_bytes, self.header_layout.size)
         #: one beat of a link; the header travels in the low bits of the payload
         self.flit_layout = data.StructLayout({
             "head": unsigned(1),

@@ -1,0 +1,65 @@
+"""The array: tiles as instances of one module, and the links between them."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.d2d.link import D2DLink
+from hw.d2d.router import NEIGHBOURS
+from hw.events import EventPort
+from hw.host.axi import Axi4Read, AxiLite
+from hw.lib.emit import Block, place
+from hw.params import Params
+from hw.tile import Tile
+from sw_model.config import Config
+from sw_model.topology import links
+
+
+class TileArray(Block):
+    """``rows x cols`` tiles, numbered row by row, and a model of the PHY on every directed link.
+
+    Any tile's START starts all of them in the same cycle.
+    """
+
+    def __init__(self, config: Config, *, timing_only: bool = False):
+        self.config, self.timing_only = config, timing_only
+        self.params = params = Params(config, timing_only=timing_only)
+        array = config.array
+        super().__init__({
+            "host": In(AxiLite()).array(array.tiles),  #: host port of each tile
+            "interrupt": Out(array.tiles),  #: interrupt of each tile
+            "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)).array(array.channels),  #: DDR channels, in order
+            "events": Out(EventPort(params)).array(array.tiles),  #: event port of each tile
+            "link_hold": In(len(links(array))),  #: the PHY of a link takes no flit (order: sw_model.topology.links)
+        })
+
+    @property
+    def module_name(self) -> str:
+        """The top of the generated Verilog."""
+        return "array"
+
+    def elaborate(self, platform: object) -> Module:
+        """Place tiles and links."""
+        m = Module()
+        array = self.config.array
+        tiles = [Tile(self.config, timing_only=self.timing_only) for _ in range(array.tiles)]
+        go = Signal()
+        started = [tile.go_out for tile in tiles]
+        for number, tile in enumerate(tiles):
+            place(m, platform, **{f"tile_{number}": tile})
+            connect(m, flipped(self.host[number]), tile.host)
+            for name in tile.events.signature.members:
+                m.d.comb += getattr(self.events[number], name).eq(getattr(tile.events, name))
+            m.d.comb += [tile.tile_id.eq(number), tile.go.eq(go), self.interrupt[number].eq(tile.interrupt)]
+        m.d.sync += go.eq(Cat(started).any())
+        for channel, number in enumerate(array.ddr_tiles):
+            connect(m, tiles[number].ddr, flipped(self.ddr[channel]))
+        for number, wire in enumerate(links(array)):
+            link = D2DLink(self.params)
+            name = f"link_{wire.tile}_to_{wire.peer}"
+            place(m, platform, **{name: link})
+            near = getattr(tiles[wire.tile], NEIGHBOURS[wire.port].name.lower())
+            far = getattr(tiles[wire.peer], NEIGHBOURS[wire.peer_port].name.lower())
+            connect(m, near.tx, link.near)
+            connect(m, link.far, far.rx)
+            m.d.comb += link.hold.eq(self.link_hold[number])
+        return m

@@ -1,0 +1,64 @@
+"""The input FIFO of a router port."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out
+
+from hw.lib.emit import Block, place
+from hw.lib.sram import Sram1R1W
+from hw.params import Params
+
+
+class CreditFifo(Block):
+    """Takes every flit that comes (the far end holds a credit for it) and returns a credit when one leaves.
+
+    Latency: a flit that comes in cycle c can leave in c+1. Throughput: one flit a cycle. Storage: ``link_credits`` flits of
+    two-port SRAM, and one flit in flip-flops.
+    """
+
+    latency_cycles = 1
+
+    def __init__(self, params: Params):
+        self.params = params
+        self.depth = params.config.link_credits
+        super().__init__({
+            "write": In(1),  #: a flit comes
+            "flit": In(params.flit_layout),
+            "head": Out(stream.Signature(params.flit_layout)),  #: the oldest flit
+            "credit": Out(1),  #: a flit left in the cycle before
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """Flits go through the SRAM only while the output register is taken."""
+        m = Module()
+        sram = Sram1R1W(depth=self.depth, width=self.params.flit_layout.size)
+        place(m, platform, sram=sram)
+        head, depth = self.head, self.depth
+        write_at, read_at = Signal(range(depth)), Signal(range(depth))
+        waiting = Signal(range(depth + 1))  # flits in the SRAM that were not read
+        fetched = Signal()  # a flit stands at the SRAM's output
+        room = ~head.valid | head.ready  # the output register takes a flit in this cycle
+        bypass = self.write & room & ~fetched & (waiting == 0)
+        m.d.comb += [
+            sram.wen.eq(self.write & ~bypass), sram.waddr.eq(write_at), sram.wdata.eq(self.flit),
+            sram.ren.eq((waiting != 0) & (~fetched | room)), sram.raddr.eq(read_at),
+        ]
+        m.d.sync += [
+            self.credit.eq(head.valid & head.ready),
+            waiting.eq(waiting + sram.wen - sram.ren),
+        ]
+        with m.If(sram.wen):
+            m.d.sync += write_at.eq(Mux(write_at == depth - 1, 0, write_at + 1))
+        with m.If(sram.ren):
+            m.d.sync += read_at.eq(Mux(read_at == depth - 1, 0, read_at + 1))
+        with m.If(sram.ren):
+            m.d.sync += fetched.eq(1)
+        with m.Elif(room):
+            m.d.sync += fetched.eq(0)
+        with m.If(room):
+            m.d.sync += head.valid.eq(fetched | bypass)
+            with m.If(fetched):
+                m.d.sync += head.payload.eq(sram.rdata)
+            with m.Else():
+                m.d.sync += head.payload.eq(self.flit)
+        return m

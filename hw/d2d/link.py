@@ -1,0 +1,43 @@
+"""A model of a die-to-die PHY: one direction of a link as a pipeline. Not part of the tile."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from hw.d2d.port import D2DReceive, D2DTransmit
+from hw.lib.emit import Block
+from hw.params import Params
+
+
+class D2DLink(Block):
+    """Carries every lane to the far end in ``link.latency_cycles`` cycles.
+
+    ``hold`` stands for a PHY that is busy (retraining, replay): it takes no flit in that cycle. Throughput: one flit a cycle.
+    """
+
+    def __init__(self, params: Params):
+        self.params = params
+        self.latency_cycles = params.config.link.latency_cycles
+        super().__init__({
+            "near": In(D2DTransmit(params)),  #: from the sending tile
+            "far": Out(D2DReceive(params).flip()),  #: to the receiving tile
+            "hold": In(1),  #: take no flit
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """A shift register for each lane."""
+        m = Module()
+        near, far = self.near, self.far
+        m.d.comb += near.flit.ready.eq(~self.hold)
+        lanes = {
+            "flit_valid": near.flit.valid & ~self.hold, "flit": near.flit.payload,
+            "request_valid": near.request_valid, "request": near.request,
+            "grant_valid": near.grant_valid, "grant": near.grant,
+            "credit": near.credit,
+        }
+        for name, value in lanes.items():
+            for stage in range(self.latency_cycles):
+                register = Signal.like(getattr(far, name), name=f"{name}_{stage}")
+                m.d.sync += register.eq(value)
+                value = register
+            m.d.comb += getattr(far, name).eq(value)
+        return m

@@ -1,0 +1,46 @@
+"""The signals of one die-to-die port."""
+
+from amaranth.lib import stream, wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.params import Params
+
+
+class D2DTransmit(wiring.Signature):
+    """What a port sends in a cycle: a flit, a request, a grant and a credit, each on its own lane.
+
+    Only the flit lane can be held up, by the PHY (``flit.ready``). The receiving router has room for every flit that a
+    credit was spent on, so there is no ``ready`` at the far end.
+    """
+
+    def __init__(self, params: Params):
+        super().__init__({
+            "flit": Out(stream.Signature(params.flit_layout)),  #: data lane
+            "request_valid": Out(1),
+            "request": Out(params.request_layout),  #: control lane, with the slices
+            "grant_valid": Out(1),
+            "grant": Out(params.grant_layout),  #: control lane, against the slices
+            "credit": Out(1),  #: one flit has left the input FIFO of this port
+        })
+
+
+class D2DReceive(wiring.Signature):
+    """What a port receives in a cycle: the lanes of the far end's :class:`D2DTransmit`, some cycles later."""
+
+    def __init__(self, params: Params):
+        super().__init__({
+            "flit_valid": In(1),
+            "flit": In(params.flit_layout),
+            "request_valid": In(1),
+            "request": In(params.request_layout),
+            "grant_valid": In(1),
+            "grant": In(params.grant_layout),
+            "credit": In(1),
+        })
+
+
+class D2DPort(wiring.Signature):
+    """Both directions of a port, as seen by the tile."""
+
+    def __init__(self, params: Params):
+        super().__init__({"tx": Out(D2DTransmit(params)), "rx": Out(D2DReceive(params))})

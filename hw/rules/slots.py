@@ -1,0 +1,117 @@
+"""The slot table: what is in each slot of the expert buffer, how old it is, and which one to allocate next."""
+
+from amaranth.hdl import Cat, Module, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out
+
+from hw.lib.emit import Block
+from hw.params import Params
+
+
+class SlotTable(Block):
+    """Metadata of the slots, their age, the allocator.
+
+    State changes are strobes with a slot number; several in one cycle concern different bits. A strobe in cycle c shows in
+    the state of c+1. ``oldest_*`` answer in the same cycle: which of the given candidates was allocated first.
+
+    Storage: per slot the slice layout and 8 bits, and one bit for every pair of slots (who is older).
+    """
+
+    def __init__(self, params: Params):
+        self.params = params
+        self.slots = slots = params.config.tile.slots
+        number = params.slot_bits
+        super().__init__({
+            "used": Out(slots),  #: allocated
+            "filled": Out(slots),  #: all words are written
+            "from_link": Out(slots),  #: came, or comes, from the ring-previous tile
+            "todo": Out(slots),  #: has tokens here and has not met them
+            "computing": Out(slots),  #: the MAC array reads it
+            "forward": Out(slots),  #: has stops left and was not sent
+            "sending": Out(slots),  #: is being sent
+            "next_stop": Out(slots),  #: the ring-next tile is one of its stops
+            "slices": Out(data.ArrayLayout(params.slice_layout, slots)),  #: which slice, and its stops left
+            "one_free": Out(1),  #: at least one slot is free
+            "two_free": Out(1),  #: at least two slots are free
+            "free_slot": Out(number),  #: lowest free slot: the next to be allocated
+            "allocate": In(1),  #: take ``free_slot``
+            "allocate_slice": In(params.slice_layout),  #: for this slice; ``left`` counts the stops after this tile
+            "allocate_from_link": In(1),
+            "allocate_here": In(1),  #: the slice's expert has tokens here
+            "allocate_next": In(1),  #: the slice's expert has tokens at the ring-next tile
+            "loaded": In(1),  #: the loader wrote the last word of
+            "loaded_slot": In(number),
+            "arrived": In(1),  #: the receiver wrote the last word of
+            "arrived_slot": In(number),
+            "compute": In(1),  #: the MAC array takes
+            "compute_slot": In(number),
+            "computed": In(1),  #: the MAC array has read
+            "computed_slot": In(number),
+            "send": In(1),  #: the sender takes
+            "send_slot": In(number),
+            "sent": In(1),  #: the sender has sent
+            "sent_slot": In(number),
+            "release": In(slots),  #: slots to free
+            "oldest_request_of": In(slots),  #: candidates
+            "oldest_request": Out(number),  #: the oldest of them
+            "oldest_compute_of": In(slots),  #: candidates
+            "oldest_compute": Out(number),  #: the oldest of them
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """One row of flip-flops a slot; the age matrix says for each pair who came first."""
+        m = Module()
+        slots = range(self.slots)
+        #: older[i][j]: slot i was allocated before slot j (meaningful while both are used)
+        older = [[Signal(name=f"older_{i}_{j}") if i != j else None for j in slots] for i in slots]
+
+        def oldest(candidates: Signal, number: Signal) -> None:
+            first = [candidates[i] & ~Cat(candidates[j] & older[j][i] for j in slots if j != i).any() for i in slots]
+            for i in slots:
+                with m.If(first[i]):
+                    m.d.comb += number.eq(i)
+
+        oldest(self.oldest_request_of, self.oldest_request)
+        oldest(self.oldest_compute_of, self.oldest_compute)
+
+        free = Signal(self.slots)
+        m.d.comb += [
+            free.eq(~self.used),
+            self.one_free.eq(free.any()),
+            self.two_free.eq((free & (free - 1)).any()),
+        ]
+        for i in reversed(slots):
+            with m.If(free[i]):
+                m.d.comb += self.free_slot.eq(i)
+
+        for i in slots:
+            def mine(strobe: Signal, number: Signal, i: int = i) -> Signal:
+                return strobe & (number == i)
+
+            with m.If(mine(self.loaded, self.loaded_slot) | mine(self.arrived, self.arrived_slot)):
+                m.d.sync += self.filled[i].eq(1)
+            with m.If(mine(self.compute, self.compute_slot)):
+                m.d.sync += [self.todo[i].eq(0), self.computing[i].eq(1)]
+            with m.If(mine(self.computed, self.computed_slot)):
+                m.d.sync += self.computing[i].eq(0)
+            with m.If(mine(self.send, self.send_slot)):
+                m.d.sync += [self.forward[i].eq(0), self.sending[i].eq(1)]
+            with m.If(mine(self.sent, self.sent_slot)):
+                m.d.sync += self.sending[i].eq(0)
+            with m.If(self.release[i]):
+                m.d.sync += self.used[i].eq(0)
+            with m.If(mine(self.allocate, self.free_slot)):
+                m.d.sync += [
+                    self.used[i].eq(1),
+                    self.filled[i].eq(0),
+                    self.from_link[i].eq(self.allocate_from_link),
+                    self.todo[i].eq(self.allocate_here),
+                    self.computing[i].eq(0),
+                    self.forward[i].eq(self.allocate_slice.left != 0),
+                    self.sending[i].eq(0),
+                    self.next_stop[i].eq(self.allocate_next),
+                    self.slices[i].eq(self.allocate_slice),
+                ]
+                m.d.sync += [older[i][j].eq(0) for j in slots if j != i]
+                m.d.sync += [older[j][i].eq(1) for j in slots if j != i]
+        return m

@@ -1,0 +1,141 @@
+"""One chiplet tile: the blocks and the wires between them."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.compute.unit import ComputeUnit
+from hw.d2d.port import D2DPort
+from hw.d2d.receiver import SliceReceiver
+from hw.d2d.router import NEIGHBOURS, Router
+from hw.d2d.sender import SliceSender
+from hw.ddr.loader import DdrLoader
+from hw.events import EventPort
+from hw.host.axi import Axi4Read, AxiLite
+from hw.host.port import HostPort
+from hw.lib.emit import Block, place
+from hw.memory.expert_buffer import ExpertBuffer
+from hw.params import Params
+from hw.rules.engine import RuleEngine
+from sw_model.config import Config
+
+
+class Tile(Block):
+    """A tile holds its share of the tokens; micro-slices come from its DDR channel and from the ring-previous tile, meet
+    the tokens, and go on to the ring-next tile.
+
+    All tiles of an array are the same module: number, ring and routes are set by strap and registers. With
+    ``timing_only`` payload and arithmetic are left out and every cycle stays where it is.
+    """
+
+    def __init__(self, config: Config, *, timing_only: bool = False):
+        self.config, self.timing_only = config, timing_only
+        self.params = params = Params(config, timing_only=timing_only)
+        super().__init__({
+            "tile_id": In(params.tile_bits),  #: strap: number of this tile
+            "host": In(AxiLite()),  #: registers, tables, tokens in, results out
+            "interrupt": Out(1),  #: a batch has finished (if enabled)
+            "go_out": Out(1),  #: the host has written START: start every tile
+            "go": In(1),  #: start a batch; its cycle 0 is the next cycle
+            "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR channel, if the tile has one
+            **{port.name.lower(): Out(D2DPort(params)) for port in NEIGHBOURS},
+            "events": Out(EventPort(params)),  #: for trace monitors
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """Place the blocks and wire them."""
+        m = Module()
+        params = self.params
+        host = HostPort(self.config, timing_only=self.timing_only)
+        engine, loader, router = RuleEngine(params), DdrLoader(params), Router(params)
+        sender, receiver = SliceSender(params), SliceReceiver(params)
+        compute = ComputeUnit(self.config, timing_only=self.timing_only)
+        place(m, platform, host_port=host, rule_engine=engine, ddr_loader=loader, router=router, slice_sender=sender,
+              slice_receiver=receiver, compute_unit=compute)
+
+        connect(m, flipped(self.host), host.host)
+        connect(m, loader.ddr, flipped(self.ddr))
+        for port in NEIGHBOURS:
+            name = port.name.lower()
+            connect(m, getattr(router, name), flipped(getattr(self, name)))
+        connect(m, sender.flits, router.local_in)
+        connect(m, router.local_out, receiver.flits)
+        connect(m, receiver.copy, sender.copy)
+        if not self.timing_only:
+            buffer = ExpertBuffer(params)
+            place(m, platform, expert_buffer=buffer)
+            connect(m, loader.write, buffer.load)
+            connect(m, receiver.write, buffer.receive)
+            connect(m, sender.read, buffer.send)
+            m.d.comb += [
+                buffer.compute.en.eq(compute.weight_en), buffer.compute.slot.eq(compute.weight_slot),
+                buffer.compute.addr.eq(compute.weight_addr), compute.weight_data.eq(buffer.compute.data),
+            ]
+
+        # The table bus goes to every block that owns a table; each looks at its own only.
+        for block in (engine, loader, compute):
+            for name in ("table", "lane", "index", "write", "write_data", "read"):
+                m.d.comb += getattr(block.table, name).eq(getattr(host.table, name))
+        m.d.comb += host.table.read_data.eq(compute.table.read_data)
+
+        # A tile has finished when all its loads and arrivals have come, been computed and left.
+        arrivals = Signal.like(host.arrival_count)
+        with m.If(self.go):
+            m.d.sync += arrivals.eq(0)
+        with m.Elif(engine.grant):
+            m.d.sync += arrivals.eq(arrivals + 1)
+        m.d.comb += [
+            host.tile_id.eq(self.tile_id), host.go.eq(self.go), self.go_out.eq(host.start),
+            self.interrupt.eq(host.interrupt),
+            host.finished.eq(loader.done & engine.empty & ~compute.busy & (arrivals == host.arrival_count)),
+            # rule 1
+            loader.base.eq(host.ddr_base), loader.count.eq(host.load_count), loader.clear.eq(host.clear),
+            loader.running.eq(host.running), loader.load.eq(engine.load), loader.load_slot.eq(engine.load_slot),
+            engine.load_valid.eq(loader.valid), engine.load_entry.eq(loader.entry),
+            engine.loaded.eq(loader.loaded), engine.loaded_slot.eq(loader.loaded_slot),
+            # rule 2
+            compute.start.eq(engine.compute), compute.start_slot.eq(engine.compute_slot),
+            compute.start_expert.eq(engine.compute_expert), compute.clear.eq(host.clear),
+            compute.token_shift.eq(host.token_shift), engine.compute_ready.eq(compute.ready),
+            engine.computed.eq(compute.done), engine.computed_slot.eq(compute.done_slot),
+            # rules 3 and 4: control lanes
+            router.tile_id.eq(self.tile_id), router.route.eq(host.route),
+            router.request_in.eq(engine.request), router.request.dst.eq(host.ring_next),
+            router.request.slice.eq(engine.request_slice),
+            engine.request_in.eq(router.request_out), engine.request_in_slice.eq(router.request_here.slice),
+            router.grant_in.eq(engine.grant), router.grant.dst.eq(host.ring_prev),
+            router.grant.slot.eq(engine.load_slot),
+            engine.grant_in.eq(router.grant_out), engine.grant_in_slot.eq(router.grant_here.slot),
+            # rules 3 and 4: slices
+            sender.start.eq(engine.send), sender.slot.eq(engine.send_slot), sender.slice.eq(engine.send_slice),
+            sender.to_tile.eq(host.ring_next), sender.to_slot.eq(engine.send_to), sender.cut.eq(engine.send_cut),
+            engine.sender_idle.eq(sender.idle), engine.sent.eq(sender.sent), engine.sent_slot.eq(sender.sent_slot),
+            engine.header.eq(receiver.header), engine.header_slot.eq(receiver.header_slot),
+            receiver.cut.eq(engine.send & engine.send_cut),
+            engine.arrived.eq(receiver.arrived), engine.arrived_slot.eq(receiver.arrived_slot),
+            # counters
+            host.count_ddr_beat.eq(loader.beat), host.count_word.eq(compute.issuing),
+            host.count_flit_out.eq(router.flit_out), host.count_load.eq(engine.load),
+            host.count_compute.eq(engine.compute), host.count_send.eq(engine.send),
+            host.count_cut.eq(engine.send & engine.send_cut), host.count_grant.eq(engine.grant),
+        ]
+        self._events(m, host, engine)
+        return m
+
+    def _events(self, m: Module, host: HostPort, engine: RuleEngine) -> None:
+        """Show what the rules do."""
+        events = self.events
+        m.d.comb += [
+            events.running.eq(host.running),
+            events.load.eq(engine.load), events.load_slot.eq(engine.load_slot),
+            events.load_expert.eq(engine.load_entry.expert), events.load_index.eq(engine.load_entry.index),
+            events.grant.eq(engine.grant), events.grant_slot.eq(engine.load_slot),
+            events.grant_expert.eq(engine.grant_slice.expert), events.grant_index.eq(engine.grant_slice.index),
+            events.send_escape.eq(engine.send_escape), events.send_cut.eq(engine.send_cut),
+            events.release.eq(engine.release),
+        ]
+        for name in ("loaded", "arrived", "compute", "computed", "send", "sent"):
+            m.d.comb += [
+                getattr(events, name).eq(getattr(engine, name)),
+                getattr(events, f"{name}_slot").eq(getattr(engine, f"{name}_slot")),
+            ]
+

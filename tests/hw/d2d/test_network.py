@@ -1,0 +1,113 @@
+"""Sender, routers, links and receiver in a row: contents, declared latencies, back-pressure, full rate."""
+
+import random
+
+import pytest
+from amaranth.hdl import Module
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.d2d.link import D2DLink
+from hw.d2d.receiver import SliceReceiver
+from hw.d2d.router import Router
+from hw.d2d.sender import SliceSender
+from hw.lib.emit import Block, place
+from hw.memory.expert_buffer import SlotRead, SlotWrite
+from hw.params import Params, Port
+from tests.conftest import run_block, small
+
+
+class Row(Block):
+    """A sender at tile 0, a receiver at the last tile of a row, the routers and links between them."""
+
+    def __init__(self, config):
+        self.params = params = Params(config)
+        self.sender, self.receiver = SliceSender(params), SliceReceiver(params)
+        self.tiles = config.array.cols
+        self.routers = [Router(params) for _ in range(self.tiles)]
+        super().__init__({"read": Out(SlotRead(params)), "write": Out(SlotWrite(params)), "hold": In(self.tiles)})
+
+    def elaborate(self, platform):
+        m = Module()
+        place(m, platform, sender=self.sender, receiver=self.receiver,
+              **{f"router_{i}": router for i, router in enumerate(self.routers)})
+        for i, router in enumerate(self.routers):
+            m.d.comb += router.tile_id.eq(i)
+            for dst in range(self.tiles):
+                m.d.comb += router.route[dst].eq(Port.EAST if dst > i else Port.WEST if dst < i else Port.LOCAL)
+            if i + 1 < self.tiles:
+                east, west = D2DLink(self.params), D2DLink(self.params)
+                place(m, platform, **{f"east_{i}": east, f"west_{i}": west})
+                m.d.comb += east.hold.eq(self.hold[i])
+                connect(m, router.east.tx, east.near)
+                connect(m, east.far, self.routers[i + 1].west.rx)
+                connect(m, self.routers[i + 1].west.tx, west.near)
+                connect(m, west.far, router.east.rx)
+        connect(m, self.sender.flits, self.routers[0].local_in)
+        connect(m, self.routers[-1].local_out, self.receiver.flits)
+        connect(m, self.sender.read, flipped(self.read))
+        connect(m, self.receiver.write, flipped(self.write))
+        m.d.comb += self.receiver.copy.ready.eq(1)
+        return m
+
+
+def drive(row, config, packets, stall, seed):
+    """Send ``packets`` slices; returns (headers, arrivals, sents, starts) as cycles, and the written words."""
+    rng = random.Random(seed)
+    log = {"start": [], "header": [], "arrived": [], "sent": [], "write": []}
+    last = config.array.cols - 1
+    words = [[rng.getrandbits(row.params.word_bits) for _ in range(config.slice_words)] for _ in range(packets)]
+
+    async def bench(ctx):
+        sender, receiver = row.sender, row.receiver
+        started, cycle, read = 0, 0, None
+        ctx.set(sender.to_tile, last)
+        while len(log["arrived"]) < packets:
+            assert cycle < 400 * packets * (8 if stall else 1), "hung"
+            ctx.set(row.read.data, read if read is not None else ctx.get(row.read.data))
+            start = started < packets and ctx.get(sender.idle)
+            ctx.set(sender.start, start)
+            if start:
+                ctx.set(sender.slot, started % config.tile.slots)
+                ctx.set(sender.to_slot, (started + 1) % config.tile.slots)
+                log["start"].append(cycle)
+                started += 1
+            ctx.set(row.hold, rng.getrandbits(row.tiles) if stall else 0)
+            read = words[started - 1][ctx.get(row.read.addr)] if ctx.get(row.read.en) else None
+            if ctx.get(receiver.header):
+                log["header"].append(cycle)
+            if ctx.get(sender.sent):
+                log["sent"].append(cycle)
+            if ctx.get(row.write.en):
+                log["write"].append((ctx.get(row.write.slot), ctx.get(row.write.addr), ctx.get(row.write.data)))
+            if ctx.get(receiver.arrived):
+                assert ctx.get(receiver.arrived_slot) == (len(log["arrived"]) + 1) % config.tile.slots
+                log["arrived"].append(cycle)
+            await ctx.tick()
+            cycle += 1
+
+    run_block(row, bench)
+    expected = [((p + 1) % config.tile.slots, a, word) for p in range(packets) for a, word in enumerate(words[p])]
+    assert log["write"] == expected
+    return log
+
+
+@pytest.mark.parametrize("beat_bytes", [1, 5, 8, 16])
+@pytest.mark.parametrize("cols", [2, 4])
+def test_latency_and_contents(beat_bytes, cols):
+    """Without stalls every cycle is as docs/architecture.md says."""
+    config = small(array__cols=cols, link__beat_bytes=beat_bytes, link__latency_cycles=3)
+    row = Row(config)
+    log = drive(row, config, 3, stall=False, seed=1)
+    hops, flits = cols - 1, config.slice_flits
+    for start, header, arrived, sent in zip(log["start"], log["header"], log["arrived"], log["sent"], strict=True):
+        assert header == start + 2 + hops * (config.link.latency_cycles + 2)
+        assert arrived == header + flits + 1
+        assert sent == start + 2 + flits
+    assert log["start"][1] == log["sent"][0] + 1
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_held_links_lose_nothing(seed):
+    """A PHY that takes no flit in half of the cycles delays, and neither loses nor repeats."""
+    config = small(array__cols=3, link__latency_cycles=1 + seed, link__beat_bytes=8)
+    drive(Row(config), config, 4, stall=True, seed=seed)
