@@ -1,0 +1,103 @@
+"""From a schedule and a quantised batch to the table entries that a host writes into a tile.
+
+The layouts are those of ``hw.params``; the order of the fields is taken from there, never written again here.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from amaranth.hdl import Shape
+from amaranth.lib import data
+
+from hw.params import Params, Table
+from sw_model.numerics import QuantisedBatch
+from sw_model.scheduler import Schedule
+from sw_model.topology import ring_next, ring_prev, route
+
+
+@dataclass(frozen=True)
+class TileImage:
+    """Everything the host writes into one tile before a batch."""
+
+    #: register name of ``hw.host.regmap`` -> value
+    settings: Mapping[str, int]
+    #: entries of each table memory by (table, lane), from index 0 on
+    tables: Mapping[tuple[Table, int], list[int]]
+    #: output port by destination tile
+    route: tuple[int, ...]
+
+
+def pack(layout: data.Layout, **fields: int) -> int:
+    """The bits of one entry."""
+    value = 0
+    for name, content in fields.items():
+        field = layout[name]
+        width = Shape.cast(field.shape).width
+        if not 0 <= content < 1 << width:
+            raise ValueError(f"{name} = {content} does not fit {width} bits")
+        value |= content << field.offset
+    return value
+
+
+def _words(values: np.ndarray, count: int, each: int) -> list[int]:
+    """``count`` entries of ``each`` int8, lowest first, zero padded."""
+    padded = np.zeros(count * each, dtype=np.int8)
+    padded[:len(values)] = values
+    return [int.from_bytes(row.tobytes(), "little") for row in padded.reshape(count, each)]
+
+
+def tile_image(params: Params, plan: Schedule, tile: int, batch: QuantisedBatch | None) -> TileImage:
+    """What the host writes into ``tile``; without a batch (timing only) neither activations nor multipliers."""
+    config, program = plan.config, plan.tiles[tile]
+    here = plan.passes > 0
+    after = ring_next(config.array, tile)
+    experts = range(config.layer.experts)
+    rules = [pack(params.rule_layout, here=int(here[tile, e]), next=int(here[after, e]), first=int(program.first[e]),
+                  passes=int(program.passes[e]),
+                  **({} if batch is None else {
+                      "gate_mult": int(batch.gate_mult[e]), "gate_shift": int(batch.gate_shift[e]),
+                      "up_mult": int(batch.up_mult[e]), "up_shift": int(batch.up_shift[e])}))
+             for e in experts]
+    loads = [pack(params.load_layout, expert=load.expert, index=load.index, row=load.row, here=int(load.here),
+                  next=int(load.next_here), left=load.left) for load in program.loads]
+    index_of = plan.placement[:, 2]
+    width = params.token_layout.size
+    tokens = []
+    for chosen, ranks in zip(program.list_tokens, program.list_ranks, strict=True):
+        entry = 0
+        for lane, (token, rank) in enumerate(zip(chosen, ranks, strict=True)):
+            if token >= 0:
+                mult = 0 if batch is None else int(batch.token_mult[token, rank])
+                entry |= pack(params.token_layout, valid=1, token=int(index_of[token]), mult=mult) << lane * width
+        tokens.append(entry)
+    tables: dict[tuple[Table, int], list[int]] = {
+        (Table.RULES, 0): rules, (Table.LOADS, 0): loads, (Table.TOKENS, 0): tokens}
+    if batch is not None:
+        for lane, members in enumerate(program.lanes):
+            tables[Table.ACTIVATIONS, lane] = [
+                word for token in members
+                for word in _words(batch.x[token], config.gate_up_chunks, config.tile.mac_k)]
+    settings = {
+        "DDR_BASE": 0, "RING_NEXT": after, "RING_PREV": ring_prev(config.array, tile),
+        "LOAD_COUNT": len(loads), "ARRIVAL_COUNT": program.arrivals,
+        "TOKEN_SHIFT": 1 if batch is None else int(batch.token_shift),
+    }
+    return TileImage(settings, tables, route(config.array, tile))
+
+
+def gather_results(params: Params, plan: Schedule, results: Mapping[tuple[int, int], np.ndarray]) -> np.ndarray:
+    """Results of all tokens, int32 [tokens, d_model].
+
+    Args:
+        params: layouts.
+        plan: where each token is.
+        results: words read from RESULTS by (tile, lane), int32 [entries, mac_n].
+    """
+    config = plan.config
+    y = np.zeros((plan.tokens, config.layer.d_model), dtype=np.int32)
+    for token, (tile, lane, index) in enumerate(plan.placement):
+        start = index * params.result_stride
+        words = results[int(tile), int(lane)][start:start + config.down_groups]
+        y[token] = words.reshape(-1)[:config.layer.d_model]
+    return y
