@@ -1,0 +1,35 @@
+"""AXI signatures: what the tile offers to the host and asks of DDR."""
+
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+#: width of the host port's addresses and data
+HOST_ADDRESS_BITS = 12
+HOST_DATA_BITS = 32
+
+
+class AxiLite(wiring.Signature):
+    """AXI4-Lite as its manager sees it: 32-bit data, byte addresses within one tile."""
+
+    def __init__(self, address_bits: int = HOST_ADDRESS_BITS):
+        super().__init__({
+            "awaddr": Out(address_bits), "awvalid": Out(1), "awready": In(1),
+            "wdata": Out(HOST_DATA_BITS), "wstrb": Out(HOST_DATA_BITS // 8), "wvalid": Out(1), "wready": In(1),
+            "bresp": In(2), "bvalid": In(1), "bready": Out(1),
+            "araddr": Out(address_bits), "arvalid": Out(1), "arready": In(1),
+            "rdata": In(HOST_DATA_BITS), "rresp": In(2), "rvalid": In(1), "rready": Out(1),
+        })
+
+
+class Axi4Read(wiring.Signature):
+    """The read channels of AXI4 as their manager sees them; all transfers carry ID 0."""
+
+    def __init__(self, address_bits: int, data_bits: int):
+        super().__init__({
+            "araddr": Out(address_bits),  #: first byte of the burst
+            "arlen": Out(8),  #: beats less one
+            "arsize": Out(3),  #: log2 of the bytes a beat
+            "arburst": Out(2),  #: INCR
+            "arvalid": Out(1), "arready": In(1),
+            "rdata": In(data_bits), "rresp": In(2), "rlast": In(1), "rvalid": In(1), "rready": Out(1),
+        })

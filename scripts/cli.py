@@ -1,0 +1,65 @@
+"""The ``trajectile`` command."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
+
+from scripts import generate, simulate, synthesize  # noqa: E402
+from scripts.errors import UserError  # noqa: E402
+from sw_model import config as configuration  # noqa: E402
+from sw_model.scheduler import ScheduleError  # noqa: E402
+
+COMMANDS = {
+    "generate": (generate, "write Verilog, register map and C header",
+                 "trajectile generate demo -o build/demo"),
+    "simulate": (simulate, "run a batch through the Verilog and check it against the golden model",
+                 "trajectile simulate demo --tokens 64 --order balanced --json run.json"),
+    "synthesize": (synthesize, "area by block with Yosys",
+                   "trajectile synthesize smoke --set tile.slots=4 --json area.json"),
+    "demo": (simulate.Demo, "simulate and synthesize the demo; print one table, draw the timeline",
+             "trajectile demo"),
+}
+
+
+def parser() -> argparse.ArgumentParser:
+    """The argument parser of all commands."""
+    top = argparse.ArgumentParser(
+        prog="trajectile", description="Expert-streaming Mixture-of-Experts accelerators: Verilog, simulation, area.",
+        epilog="exit codes: 0 done and exact, 1 not exact or a tool failed, 2 wrong input")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    presets = ", ".join(configuration.presets())
+    for name, (module, text, example) in COMMANDS.items():
+        command = commands.add_parser(name, help=text, description=text + ".", epilog=f"example: {example}")
+        if name == "demo":
+            command.add_argument("config", metavar="CONFIG", nargs="?", default="demo",
+                                 help=f"TOML file or preset ({presets}); default demo")
+        else:
+            command.add_argument("config", metavar="CONFIG", help=f"TOML file or preset ({presets})")
+        command.add_argument("--set", metavar="SECTION.FIELD=VALUE", action="append", default=[], dest="overrides",
+                             help="override a field of the configuration; may be repeated")
+        module.add_arguments(command)
+    return top
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; returns the exit code."""
+    args = parser().parse_args(arguments)
+    try:
+        config = configuration.load(args.config, args.overrides)
+        return COMMANDS[args.command][0].run(args, config)
+    except (configuration.ConfigError, ScheduleError, UserError) as error:
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]trajectile {args.command}:[/] ", end="")
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"trajectile {args.command}: stopped", file=sys.stderr)
+        return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""Errors that a user can mend: shown as one line, without a traceback."""
+
+
+class UserError(ValueError):
+    """Wrong input. The message names the field, the value and the legal values."""

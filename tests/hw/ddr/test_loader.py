@@ -1,0 +1,118 @@
+"""The DDR loader against a list of slices and a bus that stalls: addresses, bursts, words, latencies."""
+
+import random
+
+import pytest
+
+from hw.ddr.loader import DdrLoader
+from hw.params import Params, Table
+from sw_model.config import load
+from tests.conftest import run_block, small
+
+
+def memory_byte(address: int) -> int:
+    """What the model of the memory holds."""
+    return (address * 167 + (address >> 8)) & 0xFF
+
+
+def drive(config, rows, stall, seed):
+    """Fetch ``rows`` as fast as the loader takes them; returns the cycles of loads, first addresses, ends and loadeds."""
+    loader, params = DdrLoader(Params(config)), Params(config)
+    rng = random.Random(seed)
+    size, latency = config.ddr.bytes_per_cycle, config.ddr.latency_cycles
+    log = {"load": [], "address": [], "last": [], "loaded": []}
+    written = {}
+
+    async def bench(ctx):
+        ctx.set(loader.table.write, 1)
+        ctx.set(loader.table.table, Table.LOADS)
+        for number, row in enumerate(rows):
+            ctx.set(loader.table.index, number)
+            ctx.set(loader.table.write_data, row << params.load_layout["row"].offset)
+            await ctx.tick()
+        ctx.set(loader.table.write, 0)
+        ctx.set(loader.count, len(rows))
+        ctx.set(loader.clear, 1)
+        await ctx.tick()
+        ctx.set(loader.clear, 0)
+        ctx.set(loader.running, 1)
+        beats, cycle, slots = [], 0, []  # beats: (ready cycle, data) in order
+        while not ctx.get(loader.done):
+            assert cycle < 20_000, "hung"
+            if ctx.get(loader.load):
+                ctx.set(loader.load, 0)
+            await ctx.delay(0)
+            fire = ctx.get(loader.valid) and not (stall and rng.random() < 0.5)
+            ctx.set(loader.load, fire)
+            if fire:
+                slots.append(len(log["load"]) % config.tile.slots)
+                ctx.set(loader.load_slot, slots[-1])
+                assert ctx.get(loader.entry.row) == rows[len(log["load"])]
+                log["load"].append(cycle)
+            ctx.set(loader.ddr.arready, not (stall and rng.random() < 0.5))
+            if ctx.get(loader.ddr.arvalid) and ctx.get(loader.ddr.arready):
+                address, count = ctx.get(loader.ddr.araddr), ctx.get(loader.ddr.arlen) + 1
+                assert address // 4096 == (address + count * size - 1) // 4096, "burst crosses a 4 KiB line"
+                assert ctx.get(loader.ddr.arburst) == 1 and 1 << ctx.get(loader.ddr.arsize) == size
+                log["address"].append((cycle, address, count))
+                beats += [(cycle + latency, int.from_bytes(bytes(memory_byte(address + b * size + i)
+                                                                 for i in range(size)), "little"))
+                          for b in range(count)]
+            valid = bool(beats) and beats[0][0] <= cycle and not (stall and rng.random() < 0.3)
+            ctx.set(loader.ddr.rvalid, valid)
+            if valid:
+                ctx.set(loader.ddr.rdata, beats.pop(0)[1])
+                assert ctx.get(loader.ddr.rready)
+                log["last"].append(cycle)
+            if ctx.get(loader.write.en):
+                written.setdefault(len(log["loaded"]), []).append(
+                    (ctx.get(loader.write.slot), ctx.get(loader.write.addr), ctx.get(loader.write.data)))
+            if ctx.get(loader.loaded):
+                assert ctx.get(loader.loaded_slot) == slots[len(log["loaded"])]
+                log["loaded"].append(cycle)
+            await ctx.tick()
+            cycle += 1
+
+    run_block(loader, bench)
+    width = config.tile.word_bytes
+    for number, row in enumerate(rows):
+        start = row * config.slice_pitch_bytes
+        words = [int.from_bytes(bytes(memory_byte(start + w * width + i) for i in range(width)), "little")
+                 for w in range(config.slice_words)]
+        assert written[number] == [(number % config.tile.slots, w, word) for w, word in enumerate(words)]
+    log["last"] = log["last"][config.slice_beats - 1::config.slice_beats]
+    return log
+
+
+@pytest.mark.parametrize("changes", [{}, {"ddr__bytes_per_cycle": 16}, {"ddr__bytes_per_cycle": 1},
+                                     {"ddr__latency_cycles": 300}], ids=str)
+def test_latency(changes):
+    """Loads as early as possible, beats without a gap, `loaded` the cycle after the last beat."""
+    config = small(tile__slots=8, **changes)
+    log = drive(config, [2, 0, 5, 1, 3], stall=False, seed=0)
+    end = -1
+    for number, (load_at, last, loaded) in enumerate(zip(log["load"], log["last"], log["loaded"], strict=True)):
+        assert log["address"][number * config.slice_bursts][0] == load_at + 1
+        end = max(load_at + 1 + config.ddr.latency_cycles, end + 1) + config.slice_beats - 1
+        assert last == end
+        assert loaded == last + 1
+    # prefetch hides the latency: from the second slice on beats follow each other
+    assert log["last"][-1] - log["last"][0] == 4 * config.slice_beats
+
+
+def test_several_bursts():
+    """A slice of more than 256 beats takes full-length bursts and a shorter last one."""
+    config = load("demo", ["ddr.bytes_per_cycle=2", "layer.d_model=40"])
+    beats = config.slice_beats
+    assert beats % 256 and config.slice_bursts > 1
+    log = drive(config, [7, 1], stall=False, seed=0)
+    assert [count for _, _, count in log["address"]] == 2 * ([256] * (config.slice_bursts - 1) + [beats % 256])
+    assert [at - log["load"][0] for at, _, _ in log["address"][:config.slice_bursts]] == \
+        list(range(1, 1 + config.slice_bursts))
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_stalls_lose_nothing(seed):
+    """Random stalls of every channel."""
+    print(f"seed {seed}")
+    drive(small(ddr__bytes_per_cycle=4), [4, 3, 2, 6], stall=True, seed=seed)
