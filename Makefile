@@ -1,0 +1,32 @@
+# Two commands: `make run` does the main job from nothing, `make test` passes the tests.
+# Both set up a local virtual environment from PyPI by themselves.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: help run test check clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(READY): pyproject.toml
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Trajectile needs Python 3.11 or newer, this is " + sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[dev]'
+	@touch $@
+
+run: $(READY)  ## demo: real gate decisions through the Verilog, checked; area by block; a picture
+	$(BIN)/trajectile demo
+
+test: $(READY) check  ## all tests
+	$(BIN)/python -m pytest
+
+check: $(READY)  ## style, types
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:  ## remove everything generated, not the virtual environment
+	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
