@@ -131,7 +131,7 @@ class Tile(Block):
             events.grant.eq(engine.grant), events.grant_slot.eq(engine.load_slot),
             events.grant_expert.eq(engine.grant_slice.expert), events.grant_index.eq(engine.grant_slice.index),
             events.send_escape.eq(engine.send_escape), events.send_cut.eq(engine.send_cut),
-            events.release.eq(engine.release),
+            events.release.eq(engine.freed),
         ]
         for name in ("loaded", "arrived", "compute", "computed", "send", "sent"):
             m.d.comb += [

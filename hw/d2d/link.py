@@ -23,6 +23,11 @@ class D2DLink(Block):
             "hold": In(1),  #: take no flit
         })
 
+    @property
+    def module_name(self) -> str:
+        """Verilog name."""
+        return "d2d_link"
+
     def elaborate(self, platform: object) -> Module:
         """A shift register for each lane."""
         m = Module()

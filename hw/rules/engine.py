@@ -67,7 +67,7 @@ class RuleEngine(Block):
             "arrived": In(1),  #: the receiver wrote the last word of a slice
             "arrived_slot": In(number),
             # rule 5
-            "release": Out(params.config.tile.slots),  #: slots freed in this cycle
+            "freed": Out(params.config.tile.slots),  #: slots freed in this cycle
             "empty": Out(1),  #: no slot is in use
         })
 
@@ -171,8 +171,8 @@ class RuleEngine(Block):
 
         # Rule 5, release: nothing left to do here.
         m.d.comb += [
-            self.release.eq(
+            self.freed.eq(
                 slots.used & slots.filled & ~(slots.todo | slots.computing | slots.forward | slots.sending)),
-            slots.release.eq(self.release),
+            slots.freed.eq(self.freed),
         ]
         return m

@@ -51,7 +51,7 @@ class SlotTable(Block):
             "send_slot": In(number),
             "sent": In(1),  #: the sender has sent
             "sent_slot": In(number),
-            "release": In(slots),  #: slots to free
+            "freed": In(slots),  #: slots to free
             "oldest_request_of": In(slots),  #: candidates
             "oldest_request": Out(number),  #: the oldest of them
             "oldest_compute_of": In(slots),  #: candidates
@@ -98,7 +98,7 @@ class SlotTable(Block):
                 m.d.sync += [self.forward[i].eq(0), self.sending[i].eq(1)]
             with m.If(mine(self.sent, self.sent_slot)):
                 m.d.sync += self.sending[i].eq(0)
-            with m.If(self.release[i]):
+            with m.If(self.freed[i]):
                 m.d.sync += self.used[i].eq(0)
             with m.If(mine(self.allocate, self.free_slot)):
                 m.d.sync += [

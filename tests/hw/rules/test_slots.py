@@ -33,7 +33,7 @@ def test_random_traffic_keeps_order_and_owners():
             allocate = bool(free) and rng.random() < 0.6
             gone = [slot for slot in order if rng.random() < 0.2]
             ctx.set(table.allocate, allocate)
-            ctx.set(table.release, sum(1 << slot for slot in gone))
+            ctx.set(table.freed, sum(1 << slot for slot in gone))
             order = [slot for slot in order if slot not in gone] + ([free[0]] if allocate else [])
             await ctx.tick()
 
@@ -63,7 +63,7 @@ def test_strobes():
         assert state() == dict(used=3, filled=1, from_link=2, todo=1, computing=0, forward=1, sending=0, next_stop=1)
         await strobe(arrived=1, arrived_slot=1, compute=1, compute_slot=0, send=1, send_slot=0)
         assert state() == dict(used=3, filled=3, from_link=2, todo=0, computing=1, forward=0, sending=1, next_stop=1)
-        await strobe(computed=1, sent=1, release=2)
+        await strobe(computed=1, sent=1, freed=2)
         assert state() == dict(used=1, filled=3, from_link=2, todo=0, computing=0, forward=0, sending=0, next_stop=1)
 
     run_block(table, bench)
