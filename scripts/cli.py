@@ -9,10 +9,10 @@ from rich.console import Console
 
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
 
-from scripts import generate, simulate, synthesize  # noqa: E402
-from scripts.errors import UserError  # noqa: E402
-from sw_model import config as configuration  # noqa: E402
-from sw_model.scheduler import ScheduleError  # noqa: E402
+from scripts import generate, simulate, synthesize
+from scripts.errors import UserError
+from sw_model import config as configuration
+from sw_model.scheduler import ScheduleError
 
 COMMANDS = {
     "generate": (generate, "write Verilog, register map and C header",

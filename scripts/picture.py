@@ -6,10 +6,10 @@ from pathlib import Path
 import matplotlib
 
 matplotlib.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402
+import matplotlib.pyplot as plt
 
-from sw_model.config import Config  # noqa: E402
-from sw_model.timeline import COMPUTE_SETUP, Event  # noqa: E402
+from sw_model.config import Config
+from sw_model.timeline import COMPUTE_SETUP, Event
 
 #: resource -> colour (distinct for the colour-blind)
 COLOURS = {"DDR": "#0072B2", "MAC": "#D55E00", "D2D": "#009E73"}

@@ -225,7 +225,8 @@ class Roofline:
 
 def roofline(plan: Schedule) -> Roofline:
     """Roofline of a batch: bytes of the active experts over the DDR rate, MACs of the fullest tile over the MAC rate, and
-    bytes over the busiest ring edge over the link rate. Weights count without padding."""
+    bytes over the busiest ring edge over the link rate. Weights count without padding.
+    """
     config = plan.config
     active = len(plan.expert_order)
     channel_rate = config.array.channels * config.ddr.bytes_per_cycle

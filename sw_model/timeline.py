@@ -7,7 +7,7 @@ The RTL logs the same events; they are equal cycle for cycle.
 
 import heapq
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 from sw_model.config import Config
@@ -25,7 +25,7 @@ def swiglu_drain(config: Config) -> int:
     return config.tile.mac_n // 2 + 12
 
 
-@lru_cache(maxsize=None)
+@cache
 def compute_cycles(config: Config, passes: int) -> int:
     """Cycles from a compute's start to its last weight address."""
     gate_up_end = []
@@ -135,7 +135,8 @@ class _Tile:
 
     def evaluate(self, now: int) -> None:
         """One cycle of the rules. All guards see the state at its beginning; the order below keeps it so: no rule
-        changes what a later one looks at, but that a slice being sent is not computed in the same cycle."""
+        changes what a later one looks at, but that a slice being sent is not computed in the same cycle.
+        """
         if self.finished is not None:
             return
         fired = self.rule_request(now) if self.wanted is None else self.rule_forward(now, self.wanted)

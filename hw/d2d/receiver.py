@@ -3,6 +3,7 @@
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
 
 from hw.lib.emit import Block
 from hw.memory.expert_buffer import SlotWrite
@@ -49,7 +50,7 @@ class SliceReceiver(Block):
             m.d.sync += [slot.eq(header.slot), cutting.eq(self.cut)]
 
         taken = payload & flits.ready
-        piece, word = Signal(range(config.word_flits)), Signal(params.word_addr_bits)
+        piece, word = Signal(bits_for(config.word_flits - 1)), Signal(params.word_addr_bits)
         written, last, address = Signal(), Signal(), Signal(params.word_addr_bits)
         last_piece = piece == config.word_flits - 1
         m.d.sync += written.eq(taken & last_piece)

@@ -3,6 +3,7 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
 
 from hw.lib.emit import Block
 from hw.memory.expert_buffer import SlotRead
@@ -44,7 +45,7 @@ class SliceSender(Block):
 
         # The flit lane: header first, then payload out of `current`.
         pieces = config.word_flits
-        current_valid, piece = Signal(), Signal(range(pieces))
+        current_valid, piece = Signal(), Signal(bits_for(pieces - 1))
         left = Signal(range(config.slice_flits + 1))  # payload flits to go
         sends = flits.valid & flits.ready & ~header_due
         last_piece = cutting | (piece == pieces - 1)

@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import exact_log2
+from amaranth.utils import bits_for, exact_log2
 
 from hw.host.axi import Axi4Read
 from hw.host.tables import TableBus
@@ -86,7 +86,7 @@ class DdrLoader(Block):
 
         # Address channel: one slice at a time, one burst a cycle.
         asking = Signal()
-        burst = Signal(range(bursts))
+        burst = Signal(bits_for(bursts - 1))
         ddr = self.ddr
         address = Signal(params.address_bits - exact_log2(burst_bytes))  # in bursts
         last_burst = burst == bursts - 1
@@ -107,7 +107,7 @@ class DdrLoader(Block):
             m.d.sync += [asking.eq(~last_burst), burst.eq(burst + 1), address.eq(address + 1)]
 
         # Data channel: beats are shifted into a word; it is written in the cycle after its last beat.
-        beat, word = Signal(range(config.word_beats)), Signal(params.word_addr_bits)
+        beat, word = Signal(bits_for(config.word_beats - 1)), Signal(params.word_addr_bits)
         last_beat = beat == config.word_beats - 1
         written, address_written = Signal(), Signal(params.word_addr_bits)
         m.d.comb += [ddr.rready.eq(1), self.beat.eq(ddr.rvalid)]

@@ -7,9 +7,9 @@ Each rule is a guard on registered state and an action; they stand below in the 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
+from hw.host.tables import TableBus
 from hw.lib.emit import Block, place
 from hw.lib.sram import Sram1RW
-from hw.host.tables import TableBus
 from hw.params import Params, Table
 from hw.rules.slots import SlotTable
 

@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from tests.conftest import small
 
 from sw_model.config import load
 from sw_model.scheduler import ORDERS, ScheduleError, order_experts, roofline, schedule
 from sw_model.topology import ring_distance, ring_next
+from tests.conftest import small
 
 
 def draw(config, tokens, seed):

@@ -4,12 +4,12 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from tests.conftest import small
-from tests.sw_model.test_scheduler import draw
 
 from sw_model.config import load
 from sw_model.scheduler import ORDERS, roofline, schedule
 from sw_model.timeline import compute_cycles, simulate, swiglu_drain
+from tests.conftest import small
+from tests.sw_model.test_scheduler import draw
 
 
 @pytest.mark.parametrize("slots", [2, 3, 5])

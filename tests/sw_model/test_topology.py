@@ -1,5 +1,7 @@
 """The ring and its routes, for every grid that a configuration may have."""
 
+from itertools import pairwise
+
 import pytest
 
 from sw_model.config import ArrayConfig
@@ -19,7 +21,7 @@ def test_ring(array):
         after = ring_next(array, tile)
         assert ring_prev(array, after) == tile
         path = edge_path(array, tile)
-        used += list(zip(path, path[1:], strict=False))
+        used += list(pairwise(path))
         for start, end, way in ((tile, after, path), (after, tile, path[::-1])):
             here, seen = start, [start]
             while here != end:

@@ -75,7 +75,7 @@ def test_activations(toy):
 
 
 def test_int8_weights_compute_the_layer(toy):
-    """Float layer of the dequantised weights against the stored result of the trained ones: whole and token by token."""
+    """Float layer of the dequantised weights against the stored result of the trained ones, whole and by token."""
     gate, up, down = (toy[f"w_{n}"] * toy[f"{n}_scale"][:, None, None] for n in ("gate", "up", "down"))
     ids, weights, x = toy["topk_ids"][0], toy["topk_weights"][0].astype(np.float32), toy["x"]
     y = np.zeros_like(x)
