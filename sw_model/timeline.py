@@ -47,7 +47,7 @@ class Event(NamedTuple):
     kind: str
     slot: int
     expert: int
-    index: int
+    slice_index: int
     flags: int
 
 
