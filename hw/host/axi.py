@@ -1,6 +1,6 @@
 """AXI signatures: what the tile offers to the host and asks of DDR."""
 
-from amaranth.lib import wiring
+from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
 #: width of the host port's addresses and data
@@ -8,16 +8,30 @@ HOST_ADDRESS_BITS = 12
 HOST_DATA_BITS = 32
 
 
+class Response(enum.Enum, shape=2):
+    """The AXI responses that occur here."""
+
+    OKAY = 0  #: done
+    SLVERR = 2  #: refused, nothing was changed
+
+
 class AxiLite(wiring.Signature):
     """AXI4-Lite as its manager sees it: 32-bit data, byte addresses within one tile."""
 
     def __init__(self, address_bits: int = HOST_ADDRESS_BITS):
         super().__init__({
-            "awaddr": Out(address_bits), "awvalid": Out(1), "awready": In(1),
-            "wdata": Out(HOST_DATA_BITS), "wstrb": Out(HOST_DATA_BITS // 8), "wvalid": Out(1), "wready": In(1),
-            "bresp": In(2), "bvalid": In(1), "bready": Out(1),
-            "araddr": Out(address_bits), "arvalid": Out(1), "arready": In(1),
-            "rdata": In(HOST_DATA_BITS), "rresp": In(2), "rvalid": In(1), "rready": Out(1),
+            "awaddr": Out(address_bits),  #: byte address to write to
+            "awvalid": Out(1), "awready": In(1),
+            "wdata": Out(HOST_DATA_BITS),  #: what to write
+            "wstrb": Out(HOST_DATA_BITS // 8),  #: which bytes of it
+            "wvalid": Out(1), "wready": In(1),
+            "bresp": In(2),  #: response to the write
+            "bvalid": In(1), "bready": Out(1),
+            "araddr": Out(address_bits),  #: byte address to read
+            "arvalid": Out(1), "arready": In(1),
+            "rdata": In(HOST_DATA_BITS),  #: what was read
+            "rresp": In(2),  #: response to the read
+            "rvalid": In(1), "rready": Out(1),
         })
 
 
@@ -31,5 +45,8 @@ class Axi4Read(wiring.Signature):
             "arsize": Out(3),  #: log2 of the bytes a beat
             "arburst": Out(2),  #: INCR
             "arvalid": Out(1), "arready": In(1),
-            "rdata": In(data_bits), "rresp": In(2), "rlast": In(1), "rvalid": In(1), "rready": Out(1),
+            "rdata": In(data_bits),  #: one beat
+            "rresp": In(2),  #: response to the beat
+            "rlast": In(1),  #: last beat of its burst
+            "rvalid": In(1), "rready": Out(1),
         })

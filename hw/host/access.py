@@ -1,0 +1,89 @@
+"""From the five channels of AXI4-Lite to one access at a time."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import wiring
+from amaranth.lib.wiring import In, Out
+
+from hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS, AxiLite, Response
+from hw.lib.emit import Block
+
+
+class AccessBus(wiring.Signature):
+    """One access at a time, as seen by the side that asks.
+
+    ``okay`` and ``value`` answer in the cycle of ``write`` or ``read``, or, if ``wait`` is given with ``read``, in that of
+    ``done``.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "write": Out(1),  #: write in this cycle
+            "read": Out(1),  #: read in this cycle; never with ``write``
+            "address": Out(HOST_ADDRESS_BITS - 2),  #: which 32-bit word
+            "data": Out(HOST_DATA_BITS),  #: what to write
+            "whole": Out(1),  #: every byte of it is to be written
+            "wait": In(1),  #: the value of this read comes later; address stays, no other access until then
+            "done": In(1),  #: here it is
+            "okay": In(1),  #: the access is legal
+            "value": In(HOST_DATA_BITS),  #: what is read
+        })
+
+
+class AccessPort(Block):
+    """AXI4-Lite subordinate: takes one write and one read, does them one after the other, writes first.
+
+    A write waits for its response to be taken before the next one is accepted, so a read waits for one write at the most.
+    The low two address bits are ignored.
+
+    Latency: with address and data accepted in cycle c, or before, the access is in c+1 and the response valid from c+2 on.
+    Storage: one write, one read.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "host": In(AxiLite()),  #: from the host
+            "access": Out(AccessBus()),  #: to the registers
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """A full bit for each channel that asks, a valid bit for each that answers."""
+        m = Module()
+        host, access = self.host, self.access
+        response = Mux(access.okay, Response.OKAY, Response.SLVERR)
+        # Write: address and data come in any order and wait for each other.
+        have_write_address, have_data, have_read_address, waiting = Signal(), Signal(), Signal(), Signal()
+        write_address, read_address = Signal.like(access.address), Signal.like(access.address)
+        strobes = Signal.like(host.wstrb, name="strobes")
+        m.d.comb += [
+            host.awready.eq(~have_write_address & ~host.bvalid),
+            host.wready.eq(~have_data & ~host.bvalid),
+            access.write.eq(have_write_address & have_data & ~waiting),
+            access.whole.eq(strobes.all()),
+        ]
+        with m.If(host.awvalid & host.awready):
+            m.d.sync += [have_write_address.eq(1), write_address.eq(host.awaddr[2:])]
+        with m.If(host.wvalid & host.wready):
+            m.d.sync += [have_data.eq(1), access.data.eq(host.wdata), strobes.eq(host.wstrb)]
+        with m.If(access.write):
+            m.d.sync += [have_write_address.eq(0), have_data.eq(0), host.bvalid.eq(1), host.bresp.eq(response)]
+        with m.Elif(host.bready):
+            m.d.sync += host.bvalid.eq(0)
+
+        # Read: its response is kept here, so the manager may take it when it likes.
+        m.d.comb += [
+            host.arready.eq(~have_read_address & ~host.rvalid),
+            access.read.eq(have_read_address & ~access.write & ~waiting),
+            access.address.eq(Mux(access.write, write_address, read_address)),
+        ]
+        with m.If(host.arvalid & host.arready):
+            m.d.sync += [have_read_address.eq(1), read_address.eq(host.araddr[2:])]
+        with m.If(host.rready):
+            m.d.sync += host.rvalid.eq(0)
+        with m.If(access.read & access.wait):
+            m.d.sync += waiting.eq(1)
+        with m.Elif(Mux(waiting, access.done, access.read)):
+            m.d.sync += [
+                waiting.eq(0), have_read_address.eq(0), host.rvalid.eq(1), host.rresp.eq(response),
+                host.rdata.eq(Mux(access.okay, access.value, 0)),
+            ]
+        return m

@@ -1,0 +1,214 @@
+"""The host port: AXI4-Lite, registers, counters, interrupt, and the window to the table memories."""
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
+from amaranth.utils import bits_for
+
+from hw.host.access import AccessPort
+from hw.host.axi import HOST_DATA_BITS, AxiLite
+from hw.host.regmap import COUNTERS, Access, Register, RegisterMap
+from hw.host.tables import TableBus
+from hw.lib.emit import Block, place
+from hw.params import Params, Port
+from sw_model.config import Config
+
+#: registers of one number that go out as a port of the same name
+SETTINGS = ("DDR_BASE", "RING_NEXT", "RING_PREV", "LOAD_COUNT", "ARRIVAL_COUNT", "TOKEN_SHIFT")
+
+#: what a field holds or shows, by register and field name; a legal write of a register, by name
+Fields = dict[tuple[str, str], Signal]
+Written = dict[str, Signal]
+
+
+class HostPort(Block):
+    """Registers, decoded from :class:`~hw.host.regmap.RegisterMap`, behind one AXI4-Lite subordinate.
+
+    Refused with SLVERR, and without effect: addresses without a register, writes to what cannot be written, writes that
+    leave out a byte, values that a field does not allow, entries that a table does not have, and during a batch START and
+    every access to settings and tables.
+
+    A batch: ``start`` goes off the tile and comes back, to all tiles at once, as ``go``; the next cycle is cycle 0. From
+    START on the tile counts as busy.
+
+    Latency: response valid 2 cycles after the request (address and data) is accepted, 4 for a read of TABLE_DATA; up to 3
+    more if the other channel is served first. Storage: the registers, one access each way, and all but the last word of
+    the table entry being written.
+    """
+
+    def __init__(self, config: Config, *, timing_only: bool = False):
+        self.config, self.timing_only = config, timing_only
+        self.params = params = Params(config, timing_only=timing_only)
+        #: the registers and tables that it has
+        self.map = RegisterMap(params)
+        super().__init__({
+            "host": In(AxiLite()),  #: from the host
+            "table": Out(TableBus(params)),  #: to the table memories
+            "tile_id": In(params.tile_bits),  #: strap: number of this tile
+            "start": Out(1),  #: the host has written START: ask for ``go``
+            "go": In(1),  #: start a batch; ignored while one runs
+            "clear": Out(1),  #: a batch starts: its cycle 0 is the next cycle
+            "running": Out(1),  #: a batch runs, from cycle 0 to the cycle that finished it
+            "finished": In(1),  #: nothing is left to do; looked at while ``running``
+            "interrupt": Out(1),  #: a cause that is enabled has occurred
+            "ddr_base": Out(params.address_bits),  #: byte address of row 0 in the DDR channel
+            "ring_next": Out(params.tile_bits),  #: tile after this one in the ring
+            "ring_prev": Out(params.tile_bits),  #: tile before this one in the ring
+            "route": Out(data.ArrayLayout(Port, config.array.tiles)),  #: output port by destination tile
+            "load_count": Out(params.load_bits),  #: entries of the load list
+            "arrival_count": Out(self.map["ARRIVAL_COUNT"].fields[0].width),  #: slices that arrive in a batch
+            "token_shift": Out(6),  #: right shift of the last requantisation
+            **{name.lower(): In(1) for name, _ in COUNTERS},  #: a strobe a counter; looked at while ``running``
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """Registers, their decoding, batch control, table window."""
+        m = Module()
+        access_port = AccessPort()
+        place(m, platform, access_port=access_port)
+        connect(m, flipped(self.host), access_port.host)
+        access = access_port.access
+
+        fields: Fields = {(register.name, field.name):
+                  Signal(field.width, init=field.reset, name=f"{register.name}_{field.name}".lower())
+                  for register in self.map.registers for field in register.fields
+                  if register.access in (Access.RW, Access.RO, Access.W1C)}
+        written: Written = {register.name: Signal(name=f"write_{register.name.lower()}")
+                   for register in self.map.registers if register.writable}
+        # START is on its way: the batch has not begun, but nothing may change any more.
+        starting = Signal()
+        idle = Signal()
+        m.d.comb += idle.eq(~self.running & ~starting)
+        self._decode(m, access, fields, written, idle)
+        for register in self.map.registers:
+            if register.access is Access.RW:
+                with m.If(written[register.name]):
+                    m.d.sync += [fields[register.name, field.name].eq(_field(register, field.name, access.data))
+                                 for field in register.fields]
+        self._batch(m, access, fields, written, starting)
+        self._table(m, access, fields, written, idle & ~self.go)
+
+        m.d.comb += fields["TILE_ID", "VALUE"].eq(self.tile_id)
+        for name in SETTINGS:
+            setting = self.map[name].fields[0]
+            m.d.comb += getattr(self, name.lower()).eq(fields[name, setting.name] << setting.low)
+        routes = [signal for (name, _), signal in fields.items() if name.startswith("ROUTE_")]
+        m.d.comb += Value.cast(self.route).eq(Cat(routes))
+        return m
+
+    def _decode(self, m: Module, access: PureInterface, fields: Fields, written: Written, idle: Value) -> None:
+        """Which register, what it reads, and whether the access is legal."""
+        with m.Switch(access.address):
+            for register in self.map.registers:
+                with m.Case(register.offset * 8 // HOST_DATA_BITS):
+                    for field in register.fields:
+                        shown = fields.get((register.name, field.name), field.reset)
+                        m.d.comb += _field(register, field.name, access.value).eq(shown)
+                    # Reads of the window are judged with the table, in _table.
+                    m.d.comb += access.okay.eq(access.read)
+                    if register.writable:
+                        legal = access.whole & _legal(register, access.data)
+                        if register.idle_only:
+                            legal &= idle
+                        m.d.comb += written[register.name].eq(access.write & legal)
+                        with m.If(access.write):
+                            m.d.comb += access.okay.eq(written[register.name])
+
+    def _batch(self, m: Module, access: PureInterface, fields: Fields, written: Written, starting: Signal) -> None:
+        """Start, run, finish; counters, status, interrupt."""
+        done, overrun = fields["STATUS", "DONE"], fields["STATUS", "OVERRUN"]
+        m.d.comb += [
+            self.start.eq(written["CONTROL"] & _field(self.map["CONTROL"], "START", access.data)),
+            self.clear.eq(self.go & ~self.running),
+            fields["STATUS", "RUNNING"].eq(self.running | starting | self.go),
+        ]
+        finish = self.running & self.finished
+        with m.If(self.clear):
+            m.d.sync += [self.running.eq(1), starting.eq(0), done.eq(0), overrun.eq(0)]
+        with m.Elif(self.start):
+            m.d.sync += [starting.eq(1), done.eq(0)]
+        with m.Elif(self.running):
+            m.d.sync += [self.running.eq(~self.finished), done.eq(self.finished)]
+            with m.If(self.go):
+                m.d.sync += overrun.eq(1)
+
+        for name, strobe in [("CYCLES", 1), *((name, getattr(self, name.lower())) for name, _ in COUNTERS)]:
+            count = fields[name, "VALUE"]
+            with m.If(self.clear):
+                m.d.sync += count.eq(0)
+            with m.Elif(self.running & strobe):
+                m.d.sync += count.eq(count + 1)
+
+        # A cause that occurs while the host clears it stays.
+        cause = fields["IRQ_STATUS", "DONE"]
+        with m.If(finish):
+            m.d.sync += cause.eq(1)
+        with m.Elif(written["IRQ_STATUS"] & _field(self.map["IRQ_STATUS"], "DONE", access.data)):
+            m.d.sync += cause.eq(0)
+        m.d.comb += self.interrupt.eq(cause & fields["IRQ_ENABLE", "DONE"])
+
+    def _table(self, m: Module, access: PureInterface, fields: Fields, written: Written, idle: Value) -> None:
+        """TABLE_DATA: collect the words of an entry and write it, or read an entry and choose one word."""
+        tables = self.map.tables.values()
+        lane, index = fields["TABLE_SELECT", "LANE"], fields["TABLE_INDEX", "VALUE"]
+        word = Signal(range(max(table.words for table in tables)))
+        last, exists, read_only = Signal.like(word), Signal(), Signal()
+        with m.Switch(fields["TABLE_SELECT", "TABLE"]):
+            for table in tables:
+                with m.Case(table.table):
+                    m.d.comb += [last.eq(table.words - 1), exists.eq(index < table.depth), read_only.eq(table.read_only)]
+
+        # The last word of an entry goes straight to the memory; those before it wait here.
+        early = Array(Signal(HOST_DATA_BITS, name=f"table_word_{number}")
+                      for number in range(max(table.words for table in tables if not table.read_only) - 1))
+        write, reading, arrived = Signal(), Signal(), Signal()
+        ends = word == last
+        m.d.comb += [
+            write.eq(written["TABLE_DATA"] & idle & exists & ~read_only),
+            Value.cast(self.table.table).eq(fields["TABLE_SELECT", "TABLE"]),
+            self.table.lane.eq(lane),
+            self.table.index.eq(index),
+            self.table.write.eq(write & ends),
+            self.table.write_data.eq(Cat(*(Mux(word == number, access.data, held) for number, held in enumerate(early)),
+                                         access.data)),
+        ]
+        if early:
+            with m.If(write & ~ends):
+                m.d.sync += early[word].eq(access.data)
+
+        # Every word reads its entry anew: nothing that happens between two reads can make it stale.
+        window = self.map["TABLE_DATA"].offset * 8 // HOST_DATA_BITS
+        m.d.comb += [
+            self.table.read.eq(access.read & (access.address == window) & idle & exists & read_only),
+            access.wait.eq(self.table.read),
+            access.done.eq(arrived),
+        ]
+        m.d.sync += [reading.eq(self.table.read), arrived.eq(reading)]
+        with m.If(access.address == window):
+            m.d.comb += access.okay.eq(Mux(access.write, write, arrived & ~self.running))
+            if any(table.read_only for table in tables):
+                m.d.comb += access.value.eq(self.table.read_data.word_select(word, HOST_DATA_BITS))
+
+        with m.If(write | (arrived & ~self.running)):
+            m.d.sync += word.eq(Mux(ends, 0, word + 1))
+            with m.If(ends):
+                m.d.sync += index.eq(index + 1)
+        with m.If(written["TABLE_SELECT"] | written["TABLE_INDEX"] | self.clear):
+            m.d.sync += word.eq(0)
+
+
+def _field(register: Register, name: str, value: Value) -> Value:
+    """The bits of ``value`` that are this field of the register."""
+    return data.View(register.layout, value)[name]
+
+
+def _legal(register: Register, value: Value) -> Value:
+    """Whether every field can take its part of ``value`` and nothing else is set."""
+    legal = (value & ~register.mask & (2**HOST_DATA_BITS - 1)) == 0
+    for field in register.fields:
+        part = _field(register, field.name, value)
+        if field.minimum > 0:
+            legal &= part >= field.minimum
+        if bits_for(field.largest + 1) <= field.width:
+            legal &= part <= field.largest
+    return legal

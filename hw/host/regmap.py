@@ -1,0 +1,287 @@
+"""The one description of a tile's registers and table memories.
+
+The host port decodes it, ``scripts.regmap_docs`` prints it, drivers look names up in it. Nothing else knows an offset.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+from amaranth.hdl import Shape
+from amaranth.lib import data, enum
+from amaranth.utils import bits_for
+
+from hw.host.axi import HOST_DATA_BITS
+from hw.params import Params, Port, Table
+from sw_model.config import ceil_div
+
+#: what ID reads as: "TRAJ", first letter in the highest byte
+ID_VALUE = int.from_bytes(b"TRAJ", "big")
+#: version of this map: a new minor version only adds, a new major version changes
+VERSION_MAJOR, VERSION_MINOR = 1, 0
+#: destination tiles in one routing register, and bits of each
+ROUTE_TILES, ROUTE_BITS = 8, 4
+
+
+class Access(enum.Enum):
+    """What a host may do with a register."""
+
+    CONST = "constant"  #: read what this configuration is
+    RO = "read only"  #: read what the tile shows
+    RW = "read, write"  #: write, and read back
+    W1C = "read, write 1 to clear"  #: read a sticky bit, write 1 to clear it
+    WO = "write only"  #: writing 1 does something; reads as 0
+    WINDOW = "window"  #: reads and writes go to a table memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """Some bits of a register. A write with a value outside ``minimum`` to ``maximum`` is refused."""
+
+    name: str
+    low: int
+    width: int
+    meaning: str
+    reset: int = 0
+    minimum: int = 0
+    #: largest legal value, if not all ones
+    maximum: int | None = None
+
+    @property
+    def mask(self) -> int:
+        """Its bits within the register."""
+        return ((1 << self.width) - 1) << self.low
+
+    @property
+    def largest(self) -> int:
+        """Largest legal value."""
+        return (1 << self.width) - 1 if self.maximum is None else self.maximum
+
+
+@dataclass(frozen=True, kw_only=True)
+class Register:
+    """One 32-bit register. A write with a bit set outside its fields is refused."""
+
+    name: str
+    #: byte address within the tile
+    offset: int
+    access: Access
+    meaning: str
+    fields: tuple[Field, ...]
+    #: writes are refused while a batch runs
+    idle_only: bool = False
+
+    @property
+    def reset(self) -> int:
+        """Value after reset."""
+        return sum(field.reset << field.low for field in self.fields)
+
+    @property
+    def mask(self) -> int:
+        """All bits of its fields."""
+        return sum(field.mask for field in self.fields)
+
+    @property
+    def writable(self) -> bool:
+        """Whether a write can be legal."""
+        return self.access not in (Access.CONST, Access.RO)
+
+    @cached_property
+    def layout(self) -> data.Layout:
+        """Where its fields are, for hardware."""
+        return data.FlexibleLayout(HOST_DATA_BITS, {f.name: data.Field(f.width, f.low) for f in self.fields})
+
+    def field(self, name: str) -> Field:
+        """The field of that name."""
+        return next(field for field in self.fields if field.name == name)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EntryField:
+    """Some bits of a table entry, of its element 0."""
+
+    name: str
+    low: int
+    width: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TableMemory:
+    """A memory behind TABLE_DATA. An entry is ``elements`` equal elements, ``stride_bits`` apart, element 0 lowest."""
+
+    table: Table
+    meaning: str
+    depth: int
+    width: int
+    #: memories of this kind, one a lane, chosen by TABLE_SELECT.LANE
+    lanes: int
+    #: the host reads it; it writes the others
+    read_only: bool
+    elements: int
+    stride_bits: int
+    fields: tuple[EntryField, ...]
+
+    @property
+    def words(self) -> int:
+        """32-bit words of an entry in TABLE_DATA, lowest first."""
+        return ceil_div(self.width, HOST_DATA_BITS)
+
+
+def _value(name: str, offset: int, access: Access, meaning: str, *, width: int = HOST_DATA_BITS, low: int = 0,
+           reset: int = 0, minimum: int = 0, maximum: int | None = None) -> Register:
+    """A register that holds one number."""
+    field = Field(name="VALUE", low=low, width=width, meaning=meaning, reset=reset, minimum=minimum, maximum=maximum)
+    return Register(name=name, offset=offset, access=access, meaning=meaning, fields=(field,),
+                    idle_only=access is Access.RW)
+
+
+#: counters: name, meaning. The host port has an input of each name in small letters, and a register from 0x084 on.
+COUNTERS = (
+    ("COUNT_DDR_BEAT", "DDR data beats taken"),
+    ("COUNT_WORD", "weight words given to the MAC array"),
+    ("COUNT_FLIT_OUT", "flits sent to neighbours"),
+    ("COUNT_LOAD", "slices asked for from DDR (rule 1)"),
+    ("COUNT_COMPUTE", "slices given to the MAC array (rule 2)"),
+    ("COUNT_SEND", "slices sent to the ring-next tile (rules 3 and 4)"),
+    ("COUNT_CUT", "of these, sent cut-through"),
+    ("COUNT_GRANT", "slots granted to the ring-previous tile"),
+)
+
+
+def _control(params: Params) -> list[Register]:
+    """Identity, start, status, interrupt."""
+    finished = "a batch has finished"
+    return [
+        _value("ID", 0x000, Access.CONST, "\"TRAJ\", the first letter in the highest byte", reset=ID_VALUE),
+        Register(name="VERSION", offset=0x004, access=Access.CONST, meaning="version of this register map", fields=(
+            Field(name="MINOR", low=0, width=16, meaning="counts additions", reset=VERSION_MINOR),
+            Field(name="MAJOR", low=16, width=16, meaning="counts changes", reset=VERSION_MAJOR))),
+        _value("TILE_ID", 0x008, Access.RO, "number of this tile (strap)", width=params.tile_bits),
+        Register(name="CONTROL", offset=0x00C, access=Access.WO, meaning="start a batch", fields=(
+            Field(name="START", low=0, width=1, meaning="1: start every tile of the array"),), idle_only=True),
+        Register(name="STATUS", offset=0x010, access=Access.RO, meaning="state of the tile", fields=(
+            Field(name="RUNNING", low=0, width=1, meaning="START is on its way, or a batch runs"),
+            Field(name="DONE", low=1, width=1, meaning="the tile has finished; cleared by the next start"),
+            Field(name="OVERRUN", low=2, width=1,
+                  meaning="another tile started a batch while this one ran, which ignored it; cleared by the next start"))),
+        Register(name="IRQ_ENABLE", offset=0x014, access=Access.RW, meaning="causes that raise the interrupt", fields=(
+            Field(name="DONE", low=0, width=1, meaning=finished),)),
+        Register(name="IRQ_STATUS", offset=0x018, access=Access.W1C, meaning="causes that have occurred", fields=(
+            Field(name="DONE", low=0, width=1, meaning=finished),)),
+    ]
+
+
+def _settings(params: Params) -> list[Register]:
+    """What stays as it is during a batch."""
+    config, last_tile = params.config, params.config.array.tiles - 1
+    most = config.layer.experts * config.tile.slices
+    registers = [
+        # Whole 4 KiB pages, so that no burst of a slice crosses a 4 KiB line.
+        _value("DDR_BASE", 0x020, Access.RW, "byte address of row 0 in the DDR channel; a multiple of 4096", low=12,
+               width=params.address_bits - 12),
+        _value("RING_NEXT", 0x024, Access.RW, "tile after this one in the ring", width=params.tile_bits,
+               maximum=last_tile),
+        _value("RING_PREV", 0x028, Access.RW, "tile before this one in the ring", width=params.tile_bits,
+               maximum=last_tile),
+        _value("LOAD_COUNT", 0x02C, Access.RW, "entries of the load list", width=params.load_bits,
+               maximum=params.load_depth),
+        _value("ARRIVAL_COUNT", 0x030, Access.RW, "slices that arrive from the ring-previous tile in this batch",
+               width=bits_for(most), maximum=most),
+        _value("TOKEN_SHIFT", 0x034, Access.RW, "right shift of the last requantisation (docs/numerics.md)", width=6,
+               reset=1, minimum=1, maximum=47),
+    ]
+    ports = ", ".join(f"{port.value} {port.name.lower()}" for port in Port)
+    for number, first in enumerate(range(0, last_tile + 1, ROUTE_TILES)):
+        tiles = range(first, min(first + ROUTE_TILES, last_tile + 1))
+        registers.append(Register(
+            name=f"ROUTE_{number}", offset=0x040 + 4 * number, access=Access.RW, idle_only=True,
+            meaning=f"output port by destination tile: {ports}", fields=tuple(
+                Field(name=f"TILE_{tile}", low=ROUTE_BITS * (tile - first), width=Shape.cast(Port).width,
+                      meaning=f"port towards tile {tile}", reset=Port.LOCAL.value,
+                      maximum=max(port.value for port in Port)) for tile in tiles)))
+    return registers
+
+
+def _access(params: Params, tables: Mapping[Table, TableMemory]) -> list[Register]:
+    """The window to the table memories."""
+    names = ", ".join(f"{table.value} {table.name}" for table in tables)
+    depth = max(memory.depth for memory in tables.values())
+    return [
+        Register(name="TABLE_SELECT", offset=0x050, access=Access.RW, meaning="which table memory", fields=(
+            Field(name="TABLE", low=0, width=Shape.cast(Table).width, meaning=names,
+                  maximum=max(table.value for table in tables)),
+            Field(name="LANE", low=8, width=params.lane_bits, meaning="which MAC lane's (where there is one a lane)",
+                  maximum=params.config.tile.mac_t - 1)), idle_only=True),
+        _value("TABLE_INDEX", 0x054, Access.RW, "which entry; counts up after the last word of an entry",
+               width=bits_for(depth), maximum=depth),
+        Register(name="TABLE_DATA", offset=0x058, access=Access.WINDOW, meaning="the entry's words, lowest first; "
+                 "writing TABLE_SELECT or TABLE_INDEX, or a start, begins with word 0 again", fields=(
+                     Field(name="VALUE", low=0, width=HOST_DATA_BITS, meaning="next word of the entry"),),
+                 idle_only=True),
+    ]
+
+
+def _echo(params: Params) -> list[Register]:
+    """What this configuration is."""
+    config = params.config
+    layer, array, tile = config.layer, config.array, config.tile
+    sizes = (
+        ("D_MODEL", layer.d_model, "layer.d_model"), ("D_FF", layer.d_ff, "layer.d_ff"),
+        ("EXPERTS", layer.experts, "layer.experts"), ("TOP_K", layer.top_k, "layer.top_k"),
+        ("ROWS", array.rows, "array.rows"), ("COLS", array.cols, "array.cols"), ("TILES", array.tiles, "tiles"),
+        ("CHANNELS", array.channels, "DDR channels of the array"),
+        ("MAC_K", tile.mac_k, "tile.mac_k"), ("MAC_N", tile.mac_n, "tile.mac_n"), ("MAC_T", tile.mac_t, "tile.mac_t"),
+        ("SLICES", tile.slices, "tile.slices"), ("SLOTS", tile.slots, "tile.slots"),
+        ("TOKENS", tile.tokens, "tile.tokens"),
+        ("LINK_BEAT_BYTES", config.link.beat_bytes, "link.beat_bytes"),
+        ("DDR_BEAT_BYTES", config.ddr.bytes_per_cycle, "ddr.bytes_per_cycle"),
+        ("SLICE_PITCH_BYTES", config.slice_pitch_bytes, "distance of two slices in a DDR channel, in bytes"),
+        ("GATE_UP_CHUNKS", config.gate_up_chunks, "entries of a token in ACTIVATIONS"),
+        ("RESULT_STRIDE", params.result_stride, "entries from token to token in RESULTS"),
+        ("TIMING_ONLY", int(params.timing_only), "1: built without payload and arithmetic"),
+    )
+    return [_value(name, 0x100 + 4 * number, Access.CONST, meaning, reset=value)
+            for number, (name, value, meaning) in enumerate(sizes)]
+
+
+def _tables(params: Params) -> dict[Table, TableMemory]:
+    """The table memories of this build; a timing-only one has no activations and no results."""
+    tile = params.config.tile
+
+    def memory(table: Table, meaning: str, layout: data.Layout, *, elements: int = 1, per_lane: bool = False) -> TableMemory:
+        depth, width = params.table_shape(table)
+        fields = tuple(EntryField(name=str(name), low=field.offset, width=field.width) for name, field in layout)
+        return TableMemory(table=table, meaning=meaning, depth=depth, width=width, lanes=tile.mac_t if per_lane else 1,
+                           read_only=table is Table.RESULTS, elements=elements, stride_bits=layout.size, fields=fields)
+
+    memories = [
+        memory(Table.RULES, "one entry an expert", params.rule_layout),
+        memory(Table.LOADS, "load list, in order", params.load_layout),
+        memory(Table.TOKENS, "token lists: one entry a pass, one element a lane", params.token_layout,
+               elements=tile.mac_t),
+    ]
+    if not params.timing_only:
+        memories += [
+            memory(Table.ACTIVATIONS, "int8 activations of a lane; entry token * GATE_UP_CHUNKS + chunk",
+                   data.StructLayout({"value": 8}), elements=tile.mac_k, per_lane=True),
+            memory(Table.RESULTS, "int32 results of a lane; entry token * RESULT_STRIDE + group",
+                   data.StructLayout({"value": 32}), elements=tile.mac_n, per_lane=True),
+        ]
+    return {memory.table: memory for memory in memories}
+
+
+class RegisterMap:
+    """Registers, ascending by offset, and table memories of one build."""
+
+    def __init__(self, params: Params):
+        self.params = params
+        self.tables = _tables(params)
+        counters = [_value(name, 0x084 + 4 * number, Access.RO, meaning)
+                    for number, (name, meaning) in enumerate(COUNTERS)]
+        cycles = _value("CYCLES", 0x080, Access.RO, "cycles of the batch, from cycle 0 to the one that finished it")
+        self.registers = (*_control(params), *_settings(params), *_access(params, self.tables), cycles, *counters,
+                          *_echo(params))
+
+    def __getitem__(self, name: str) -> Register:
+        """The register of that name."""
+        return next(register for register in self.registers if register.name == name)

@@ -1,0 +1,107 @@
+"""The register map for people (Markdown) and for drivers (a C header), from its one description in ``hw.host.regmap``."""
+
+from collections.abc import Iterator
+
+from hw.host.regmap import RegisterMap
+from hw.params import Params, Port, Table
+
+#: prefix of every macro in the C header
+PREFIX = "TRAJ_"
+
+INTRODUCTION = """\
+Every tile has this map of 32-bit registers behind its AXI4-Lite port; offsets are in bytes. SLVERR answers, and nothing
+is changed by: an offset without a register, a write to what cannot be written, a write that leaves out a byte, a value that
+a field does not allow or with a bit set outside the fields, and, while a batch runs (STATUS.RUNNING), a write marked
+*idle* below and any access to TABLE_DATA. The low two bits of an address are ignored.
+
+A batch: write settings and tables of every tile, write 1 to CONTROL.START of any tile, wait for STATUS.DONE (or the
+interrupt) of every tile, read RESULTS. Counters and CYCLES begin with 0 at the start and count while the tile runs.
+"""
+
+TABLE_INTRODUCTION = """\
+To write entries: TABLE_SELECT, TABLE_INDEX, then TABLE_DATA once a word, lowest word first. With the last word of an entry
+the entry is written and TABLE_INDEX counts up. To read RESULTS: the same, reading TABLE_DATA. Bits above an entry's
+width are ignored. Element number i of an entry has its bits i * stride higher.
+"""
+
+
+def _rows(head: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> list[str]:
+    """Lines of a Markdown table."""
+    line = "| " + " | ".join(head) + " |"
+    return [line, "|" + "---|" * len(head), *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows), ""]
+
+
+def _bits(low: int, width: int) -> str:
+    return f"{low + width - 1}:{low}" if width > 1 else str(low)
+
+
+def markdown(params: Params) -> str:
+    """Registers, fields and table entries as a Markdown page."""
+    regmap = RegisterMap(params)
+    lines = ["# Register map", "",
+             f"Configuration `{params.config.name}`{', timing only' if params.timing_only else ''}. "
+             "Generated from `hw/host/regmap.py`; do not edit.", "", INTRODUCTION, "## Registers", ""]
+    lines += _rows(("offset", "register", "access", "reset", "meaning"), (
+        (f"0x{r.offset:03X}", r.name, r.access.value + (", idle" if r.idle_only else ""), f"0x{r.reset:08X}", r.meaning)
+        for r in regmap.registers))
+    lines += ["## Fields", "", "Of every register that is not one plain number of 32 bits.", ""]
+    lines += _rows(("register", "field", "bits", "reset", "legal", "meaning"), (
+        (r.name, f.name, _bits(f.low, f.width), f.reset, f"{f.minimum} to {f.largest}" if r.writable else "", f.meaning)
+        for r in regmap.registers for f in r.fields if f.width < 32))
+    lines += ["## Tables", "", TABLE_INTRODUCTION]
+    lines += _rows(("number", "table", "entries", "bits", "words", "lanes", "access", "meaning"), (
+        (t.table.value, t.table.name, t.depth, t.width, t.words, t.lanes, "read" if t.read_only else "write", t.meaning)
+        for t in regmap.tables.values()))
+    for table in regmap.tables.values():
+        several = f": {table.elements} elements, stride {table.stride_bits} bits" if table.elements > 1 else ""
+        lines += [f"### Entry of {table.table.name}{several}", ""]
+        lines += _rows(("field", "lowest bit", "width"), ((f.name, f.low, f.width) for f in table.fields))
+    return "\n".join(lines)
+
+
+def constants(params: Params) -> dict[str, int]:
+    """Name (without prefix) and value of every constant in the C header."""
+    regmap = RegisterMap(params)
+    values: dict[str, int] = {}
+
+    def define(name: str, value: int) -> None:
+        if name in values:
+            raise AssertionError(f"two constants are both named {name}")
+        values[name] = value
+
+    for register in regmap.registers:
+        define(f"{register.name}_OFFSET", register.offset)
+        for field in register.fields:
+            define(f"{register.name}_{field.name}_SHIFT", field.low)
+            define(f"{register.name}_{field.name}_MASK", field.mask)
+            define(f"{register.name}_{field.name}_RESET", field.reset)
+    for port in Port:
+        define(f"PORT_{port.name}", port.value)
+    for table in Table:
+        define(f"TABLE_{table.name}", table.value)
+    for table in regmap.tables.values():
+        name = table.table.name
+        for what in ("depth", "width", "words", "lanes", "elements", "stride_bits"):
+            define(f"TABLE_{name}_{what.upper()}", getattr(table, what))
+        for field in table.fields:
+            define(f"ENTRY_{name}_{field.name.upper()}_LOW", field.low)
+            define(f"ENTRY_{name}_{field.name.upper()}_WIDTH", field.width)
+    return values
+
+
+def c_header(params: Params) -> str:
+    """Every constant as a macro.
+
+    Of a field: SHIFT is its lowest bit and MASK its bits in place. Of a table entry's field: LOW and WIDTH.
+    """
+    lines = [
+        f"/* Trajectile, configuration '{params.config.name}'{', timing only' if params.timing_only else ''}: registers "
+        "and table entries of a tile.",
+        " * Generated from hw/host/regmap.py; do not edit. registers.md says what each means.",
+        " * Registers: byte OFFSET; of each field SHIFT (lowest bit), MASK (in place), RESET (its own value).",
+        " * Tables: number, DEPTH (entries), WIDTH (bits), WORDS (of 32 bits), LANES, ELEMENTS and their STRIDE_BITS;",
+        " * of each field of an entry's element 0: LOW (lowest bit), WIDTH. */",
+        "#ifndef TRAJECTILE_H", "#define TRAJECTILE_H", "",
+    ]
+    lines += [f"#define {PREFIX + name:<40} 0x{value:X}u" for name, value in constants(params).items()]
+    return "\n".join([*lines, "", "#endif", ""])
