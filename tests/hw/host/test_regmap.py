@@ -1,0 +1,93 @@
+"""The register map, and the page and the C header made from it."""
+
+import re
+import shutil
+import subprocess
+
+import pytest
+
+from hw.host.axi import HOST_ADDRESS_BITS
+from hw.host.regmap import RegisterMap
+from hw.params import Params, Table
+from scripts.regmap_docs import PREFIX, c_header, constants, markdown
+from sw_model.config import load, presets
+from tests.conftest import small
+
+BUILDS = [(name, timing_only) for name in presets() for timing_only in (False, True)]
+
+
+@pytest.mark.parametrize(("preset", "timing_only"), BUILDS)
+def test_map_is_consistent(preset, timing_only):
+    """Offsets are words of their own, fields do not overlap, resets are legal, entries are covered by their fields."""
+    params = Params(load(preset), timing_only=timing_only)
+    regmap = RegisterMap(params)
+    offsets = [r.offset for r in regmap.registers]
+    assert offsets == sorted(set(offsets)) and all(o % 4 == 0 and o < 1 << HOST_ADDRESS_BITS for o in offsets)
+    assert len({r.name for r in regmap.registers}) == len(offsets)
+    for register in regmap.registers:
+        assert sum(f.mask for f in register.fields) < 1 << 32
+        assert sum(f.mask.bit_count() for f in register.fields) == register.mask.bit_count()
+        for field in register.fields:
+            assert field.minimum <= field.reset <= field.largest < 1 << field.width
+            assert field.width > 0 and field.meaning
+    assert set(regmap.tables) == set(list(Table)[:3] if timing_only else Table)
+    for table in regmap.tables.values():
+        assert (table.depth, table.width) == params.table_shape(table.table)
+        assert sum(f.width for f in table.fields) == table.stride_bits
+        assert table.elements * table.stride_bits == table.width
+
+
+def test_largest_arrays_fit():
+    """Sixteen tiles of the widest kinds still have legal resets and free offsets."""
+    regmap = RegisterMap(Params(small(array__rows=4, array__cols=4, array__ddr_tiles=(0, 15))))
+    assert regmap["ROUTE_1"].field("TILE_15").low == 28
+    assert regmap["ROUTE_1"].offset < regmap["TABLE_SELECT"].offset
+
+
+@pytest.mark.parametrize(("preset", "timing_only"), BUILDS)
+def test_page_names_everything(preset, timing_only):
+    """Every register, field, table and entry field is on the page with its place."""
+    regmap = RegisterMap(params := Params(load(preset), timing_only=timing_only))
+    page = markdown(params)
+    for register in regmap.registers:
+        assert f"| 0x{register.offset:03X} | {register.name} | " in page
+        for field in register.fields:
+            assert field.width == 32 or f"| {register.name} | {field.name} | " in page
+    for table in regmap.tables.values():
+        section = page.split(f"### Entry of {table.table.name}", 1)[1].split("###")[0]
+        for field in table.fields:
+            assert f"| {field.name} | {field.low} | {field.width} |" in section
+
+
+@pytest.mark.parametrize(("preset", "timing_only"), BUILDS)
+def test_c_header_compiles_and_agrees(preset, timing_only, tmp_path):
+    """A C program that includes the header prints the description's own numbers."""
+    compiler = shutil.which("gcc")
+    if compiler is None:
+        pytest.skip("no gcc")
+    params = Params(load(preset), timing_only=timing_only)
+    regmap, names = RegisterMap(params), list(constants(params))
+    assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*", name) for name in names)
+    (tmp_path / "trajectile.h").write_text(c_header(params))
+    prints = "\n".join(f'printf("{name} %u\\n", {PREFIX}{name});' for name in names)
+    source = tmp_path / "main.c"
+    source.write_text(f'#include "trajectile.h"\n#include "trajectile.h"\n#include <stdio.h>\n'
+                      f"int main(void) {{\n{prints}\nreturn 0;\n}}\n")
+    subprocess.run([compiler, "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", source, "-o", tmp_path / "main"],
+                   check=True)
+    output = subprocess.run([tmp_path / "main"], check=True, capture_output=True, text=True).stdout
+    values = {name: int(value) for name, value in (line.split() for line in output.splitlines())}
+    assert set(values) == set(names)
+    for register in regmap.registers:
+        assert values[f"{register.name}_OFFSET"] == register.offset
+        for field in register.fields:
+            stem = f"{register.name}_{field.name}"
+            assert values[f"{stem}_MASK"] == ((1 << field.width) - 1) << values[f"{stem}_SHIFT"] == field.mask
+            assert values[f"{stem}_RESET"] == field.reset
+    for table in regmap.tables.values():
+        stem = f"TABLE_{table.table.name}"
+        assert values[stem] == table.table.value and values[f"{stem}_WORDS"] == -(-table.width // 32)
+    rules = params.rule_layout
+    for name in ("passes", "up_shift"):
+        assert values[f"ENTRY_RULES_{name.upper()}_LOW"] == rules[name].offset
+        assert values[f"ENTRY_RULES_{name.upper()}_WIDTH"] == rules[name].width
