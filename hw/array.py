@@ -26,7 +26,7 @@ class TileArray(Block):
         array = config.array
         super().__init__({
             "host": In(AxiLite()).array(array.tiles),  #: host port of each tile
-            "interrupt": Out(array.tiles),  #: interrupt of each tile
+            "irq": Out(array.tiles),  #: interrupt of each tile
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)).array(array.channels),  #: DDR channels, in order
             "events": Out(EventPort(params)).array(array.tiles),  #: event port of each tile
             "link_hold": In(len(links(array))),  #: the PHY of a link takes no flit (order: sw_model.topology.links)
@@ -49,7 +49,7 @@ class TileArray(Block):
             connect(m, flipped(self.host[number]), tile.host)
             for name in tile.events.signature.members:
                 m.d.comb += getattr(self.events[number], name).eq(getattr(tile.events, name))
-            m.d.comb += [tile.tile_id.eq(number), tile.go.eq(go), self.interrupt[number].eq(tile.interrupt)]
+            m.d.comb += [tile.tile_id.eq(number), tile.go.eq(go), self.irq[number].eq(tile.irq)]
         m.d.sync += go.eq(Cat(started).any())
         for channel, number in enumerate(array.ddr_tiles):
             connect(m, tiles[number].ddr, flipped(self.ddr[channel]))

@@ -33,7 +33,7 @@ class Tile(Block):
         super().__init__({
             "tile_id": In(params.tile_bits),  #: strap: number of this tile
             "host": In(AxiLite()),  #: registers, tables, tokens in, results out
-            "interrupt": Out(1),  #: a batch has finished (if enabled)
+            "irq": Out(1),  #: a batch has finished (if enabled)
             "go_out": Out(1),  #: the host has written START: start every tile
             "go": In(1),  #: start a batch; its cycle 0 is the next cycle
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR channel, if the tile has one
@@ -85,7 +85,7 @@ class Tile(Block):
             m.d.sync += arrivals.eq(arrivals + 1)
         m.d.comb += [
             host.tile_id.eq(self.tile_id), host.go.eq(self.go), self.go_out.eq(host.start),
-            self.interrupt.eq(host.interrupt),
+            self.irq.eq(host.irq),
             host.finished.eq(loader.done & engine.empty & ~compute.busy & (arrivals == host.arrival_count)),
             # rule 1
             loader.base.eq(host.ddr_base), loader.count.eq(host.load_count), loader.clear.eq(host.clear),

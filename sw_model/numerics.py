@@ -34,7 +34,7 @@ DEFAULT_CLIP = 1.0
 def silu_table() -> Int64:
     """``R[a]`` of docs/numerics.md for a = 0..511, int64 [512]: what |x| loses in SiLU, in steps of 2^-11."""
     a = np.arange(GATE_LIMIT + 1) / 2**GATE_BITS
-    return np.floor(2**SILU_BITS * a / (1 + np.exp(a)) + 0.5).astype(np.int64)
+    return np.asarray(np.floor(2**SILU_BITS * a / (1 + np.exp(a)) + 0.5), dtype=np.int64)
 
 
 def silu_fixed(g: Int64) -> Int64:

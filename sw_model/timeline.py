@@ -25,17 +25,29 @@ def swiglu_drain(config: Config) -> int:
     return config.tile.mac_n // 2 + 12
 
 
+def result_gap(config: Config) -> int:
+    """Cycles from the last word of a down segment to the first of the next, if that follows at once.
+
+    Results lie in two banks by the parity of the group. With an odd number of groups the next segment would begin in the
+    bank that is still being written.
+    """
+    return 4 if config.down_groups % 2 else 1
+
+
 @cache
 def compute_cycles(config: Config, passes: int) -> int:
     """Cycles from a compute's start to its last weight address."""
     gate_up_end = []
+    down_end = -result_gap(config)
     cycle = COMPUTE_SETUP
     for step in range(passes + 1):
         if step < passes:
             cycle += config.gate_up_words
             gate_up_end.append(cycle - 1)
         if step > 0:
-            cycle = max(cycle, gate_up_end[step - 1] + swiglu_drain(config)) + config.down_words
+            cycle = max(cycle, gate_up_end[step - 1] + swiglu_drain(config), down_end + result_gap(config))
+            cycle += config.down_words
+            down_end = cycle - 1
     return cycle - 1
 
 

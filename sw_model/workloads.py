@@ -46,7 +46,7 @@ class Trace:
     @property
     def tokens(self) -> int:
         """Tokens in the trace."""
-        return self.topk_ids.shape[1]
+        return int(self.topk_ids.shape[1])
 
     def window(self, layer: int, offset: int, tokens: int) -> GateBatch:
         """``tokens`` consecutive tokens from ``offset`` on, in the layer of that number.

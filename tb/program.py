@@ -9,9 +9,9 @@ from dataclasses import dataclass
 import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data
-from sw_model.numerics import QuantisedBatch
 
 from hw.params import Params, Table
+from sw_model.numerics import QuantisedBatch
 from sw_model.scheduler import Schedule
 from sw_model.topology import ring_next, ring_prev, route
 

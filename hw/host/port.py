@@ -50,7 +50,7 @@ class HostPort(Block):
             "clear": Out(1),  #: a batch starts: its cycle 0 is the next cycle
             "running": Out(1),  #: a batch runs, from cycle 0 to the cycle that finished it
             "finished": In(1),  #: nothing is left to do; looked at while ``running``
-            "interrupt": Out(1),  #: a cause that is enabled has occurred
+            "irq": Out(1),  #: a cause that is enabled has occurred
             "ddr_base": Out(params.address_bits),  #: byte address of row 0 in the DDR channel
             "ring_next": Out(params.tile_bits),  #: tile after this one in the ring
             "ring_prev": Out(params.tile_bits),  #: tile before this one in the ring
@@ -145,7 +145,7 @@ class HostPort(Block):
             m.d.sync += cause.eq(1)
         with m.Elif(written["IRQ_STATUS"] & _field(self.map["IRQ_STATUS"], "DONE", access.data)):
             m.d.sync += cause.eq(0)
-        m.d.comb += self.interrupt.eq(cause & fields["IRQ_ENABLE", "DONE"])
+        m.d.comb += self.irq.eq(cause & fields["IRQ_ENABLE", "DONE"])
 
     def _table(self, m: Module, access: PureInterface, fields: Fields, written: Written, idle: Value) -> None:
         """TABLE_DATA: collect the words of an entry and write it, or read an entry and choose one word."""

@@ -27,7 +27,7 @@ def test_every_slice_meets_every_stop_once(grid, slots, order):
         at = event.tile, event.slot
         if event.kind in ("load", "grant"):
             assert at not in owner
-            owner[at] = event.expert, event.index
+            owner[at] = event.expert, event.slice_index
             used[event.tile] += 1
             assert used[event.tile] <= slots
             if event.kind == "load":

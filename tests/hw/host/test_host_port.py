@@ -29,7 +29,7 @@ def test_random_traffic(delay, timing_only):
             elif kind < 0.55:
                 address = bench.map["TABLE_DATA"].offset
             else:
-                address = bench.map[rng.choice([*names, "TABLE_SELECT", "TABLE_INDEX", "CONTROL"])].offset
+                address = bench.map[rng.choice([*names, "TABLE_SELECT", "TABLE_INDEX", "CONTROL", "CONTROL"])].offset
             if rng.random() < 0.5:
                 value = rng.choice([rng.getrandbits(32), rng.randrange(8), rng.choice(depths) - 1, 1,
                                     rng.randrange(1 << 20) << 12, rng.randrange(6) | rng.randrange(4) << 8])
@@ -40,7 +40,7 @@ def test_random_traffic(delay, timing_only):
                 assert await bench.read(ctx, address) == model.read(address), hex(address)
             for name in SETTINGS:
                 assert ctx.get(getattr(port, name.lower())) == model.values[name]
-            assert ctx.get(port.interrupt) == model.values["IRQ_STATUS"] & model.values["IRQ_ENABLE"]
+            assert ctx.get(port.irq) == model.values["IRQ_STATUS"] & model.values["IRQ_ENABLE"]
             if model.busy and rng.random() < 0.1:
                 bench.finish_cycle = 0
                 while await bench.get(ctx, "STATUS") != 2:
@@ -50,7 +50,7 @@ def test_random_traffic(delay, timing_only):
                 for name, count in bench.counts.items():
                     assert await bench.get(ctx, name) == count
         assert bench.entries() == model.memory and len(model.memory) > 5
-        assert bench.batches > 5
+        assert bench.batches > 2
 
     bench.run(traffic)
 
@@ -129,7 +129,8 @@ def test_start_of_another_tile_during_a_read(offset):
     async def other(ctx):
         await ctx.tick().until(bench.port.table.read)
         await ctx.tick().until(bench.port.host.arvalid & bench.port.host.arready)
-        await ctx.tick().repeat(offset)
+        for _ in range(offset):
+            await ctx.tick()
         bench.outside_go = 1
 
     bench.run(host, other)
@@ -155,15 +156,15 @@ def test_batch_cycles_counters_interrupt(cycles, go_delay):
                 assert not await bench.write(ctx, bench.map["CONTROL"].offset, 1)
                 assert not await bench.write(ctx, bench.map["TOKEN_SHIFT"].offset, 3)
             while await bench.get(ctx, "STATUS") != 2:
-                assert not ctx.get(port.interrupt) or not ctx.get(port.running)
+                assert not ctx.get(port.irq) or not ctx.get(port.running)
             for name, count in bench.counts.items():
                 assert await bench.get(ctx, name) == count
             assert bench.counts["CYCLES"] == cycles
-            assert ctx.get(port.interrupt) == enable and await bench.get(ctx, "IRQ_STATUS") == 1
+            assert ctx.get(port.irq) == enable and await bench.get(ctx, "IRQ_STATUS") == 1
             await bench.put(ctx, "IRQ_STATUS", 0)
             assert await bench.get(ctx, "IRQ_STATUS") == 1
             await bench.put(ctx, "IRQ_STATUS", 1)
-            assert not ctx.get(port.interrupt) and await bench.get(ctx, "IRQ_STATUS") == 0
+            assert not ctx.get(port.irq) and await bench.get(ctx, "IRQ_STATUS") == 0
             assert await bench.get(ctx, "STATUS") == 2, "DONE stays until the next start"
 
     bench.run(host)

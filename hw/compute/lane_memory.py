@@ -1,0 +1,102 @@
+"""Activations and accumulators of one token lane."""
+
+from itertools import pairwise
+
+from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.lib.wiring import In, Out
+
+from hw.lib.emit import Block, place
+from hw.lib.sram import Sram1RW
+from hw.params import Params
+
+
+class LaneMemory(Block):
+    """The token buffer of a lane: int8 activations and int32 results of its tokens, in single-port SRAM.
+
+    Results lie in two banks, even and odd groups. A group's sum reads its word two cycles after ``add`` and writes it three
+    cycles after that: an odd distance, so that in a row of groups a bank reads and writes in different cycles. What follows
+    the last group is kept apart by the sequencer (``result_gap``). The first sum of a token after ``clear`` is written
+    and not added, so nothing need be zeroed.
+
+    Latency: activations one cycle after ``read``; ``totals`` four cycles after ``add``, in the SRAM two later; a host's read
+    one cycle. Throughput: one activation word and one result word a cycle. Storage: SRAM, one bit a token, one result word.
+    """
+
+    def __init__(self, params: Params):
+        self.params = params
+        config = params.config
+        super().__init__({
+            "clear": In(1),  #: a batch begins: forget all results
+            "token": In(params.token_bits),  #: of the word that is addressed
+            "read": In(1),  #: read activations
+            "chunk": In(range(max(config.gate_up_chunks, 2))),  #: of that chunk of d_model
+            "activations": Out(params.activation_bits),  #: one cycle later
+            "add": In(1),  #: the last word of a down group is addressed: add its sum to the token's results
+            "group": In(range(max(config.down_groups, 2))),
+            "finish": In(1),  #: with ``add``: it is the token's last group
+            "totals": In(params.result_bits),  #: the sum, four cycles later
+            "host_index": In(params.table_index_bits),  #: entry for the host
+            "host_write": In(1),  #: write activations
+            "host_data": In(params.activation_bits),
+            "host_read": In(1),  #: read results
+            "results": Out(params.result_bits),  #: one cycle later
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """Activation SRAM; result banks with read, add, write in a pipeline."""
+        m = Module()
+        params, config = self.params, self.params.config
+        activations = Sram1RW(depth=params.activation_depth, width=params.activation_bits)
+        place(m, platform, activations=activations)
+        m.d.comb += [
+            activations.en.eq(self.read | self.host_write),
+            activations.we.eq(self.host_write),
+            activations.addr.eq(Mux(self.host_write, self.host_index, self.token * config.gate_up_chunks + self.chunk)),
+            activations.wdata.eq(self.host_data),
+            self.activations.eq(activations.rdata),
+        ]
+
+        # A token's first down segment writes, later ones add.
+        met = Array(Signal(name=f"met_{token}") for token in range(config.tile.lane_tokens))
+        fresh = ~met[self.token]
+        with m.If(self.clear):
+            m.d.sync += [bit.eq(0) for bit in met]
+        with m.Elif(self.add & self.finish):
+            m.d.sync += met[self.token].eq(1)
+
+        # Stage s of this pipeline is s cycles after ``add``.
+        depth = params.result_depth // 2
+        valid = [self.add, *(Signal(name=f"add_{stage}") for stage in range(1, 6))]
+        bank = [self.group[0], *(Signal(name=f"bank_{stage}") for stage in range(1, 6))]
+        row = [self.token * (params.result_stride // 2) + (self.group >> 1),
+               *(Signal(range(max(depth, 2)), name=f"row_{stage}") for stage in range(1, 6))]
+        new = [fresh, *(Signal(name=f"new_{stage}") for stage in range(1, 5))]
+        for chain in (valid, bank, row, new):
+            m.d.sync += [after.eq(before) for before, after in pairwise(chain)]
+        rdata = [Signal(params.result_bits, name=f"bank_{number}_rdata") for number in range(2)]
+        old = Signal(params.result_bits)
+        written = Signal(params.result_bits)
+        with m.If(valid[3]):
+            m.d.sync += old.eq(Mux(bank[3], rdata[1], rdata[0]))
+        with m.If(valid[4]):
+            sums = [Mux(new[4], 0, old.word_select(i, 32)) + self.totals.word_select(i, 32)
+                    for i in range(config.tile.mac_n)]
+            m.d.sync += written.eq(Cat(total[:32] for total in sums))
+        host_bank = Signal()
+        with m.If(self.host_read):
+            m.d.sync += host_bank.eq(self.host_index[0])
+        m.d.comb += self.results.eq(Mux(host_bank, rdata[1], rdata[0]))
+        for number in range(2):
+            sram = Sram1RW(depth=depth, width=params.result_bits)
+            place(m, platform, **{f"results_{number}": sram})
+            reads = valid[2] & (bank[2] == number)
+            writes = valid[5] & (bank[5] == number)
+            asked = self.host_read & (self.host_index[0] == number)
+            m.d.comb += [
+                sram.en.eq(reads | writes | asked),
+                sram.we.eq(writes),
+                sram.addr.eq(Mux(writes, row[5], Mux(reads, row[2], self.host_index >> 1))),
+                sram.wdata.eq(written),
+                rdata[number].eq(sram.rdata),
+            ]
+        return m

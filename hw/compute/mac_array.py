@@ -1,0 +1,54 @@
+"""The MAC array: ``mac_n`` outputs x ``mac_t`` token lanes of processing elements."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out
+
+from hw.compute.mac_pe import MacPe
+from hw.lib.emit import Block, place
+from hw.params import Params
+
+
+class MacArray(Block):
+    """A weight word is broadcast to all lanes, a lane's activations to all its outputs.
+
+    Latency: operands in cycle c, in ``totals`` from c+3 on. Throughput: one weight word a cycle.
+    Storage: one weight word, ``mac_k`` activations a lane, the processing elements.
+    """
+
+    latency_cycles = 3
+
+    def __init__(self, params: Params):
+        self.params = params
+        tile = params.config.tile
+        super().__init__({
+            "enable": In(1),  #: operands are valid
+            "first": In(1),  #: they begin a new sum
+            "weights": In(params.word_bits),  #: output 0 lowest, ``mac_k`` int8 each
+            "activations": In(data.ArrayLayout(params.activation_bits, tile.mac_t)),  #: ``mac_k`` int8 a lane
+            "totals": Out(data.ArrayLayout(params.result_bits, tile.mac_t)),  #: int32 by lane, output 0 lowest
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """Operand registers, control bits that go along, processing elements."""
+        m = Module()
+        tile = self.params.config.tile
+        weights = Signal.like(self.weights)
+        multiply, add, first, first_sum = Signal(), Signal(), Signal(), Signal()
+        m.d.sync += [multiply.eq(self.enable), add.eq(multiply), first.eq(self.first), first_sum.eq(first)]
+        with m.If(self.enable):
+            m.d.sync += weights.eq(self.weights)
+        for lane in range(tile.mac_t):
+            activations = Signal(self.params.activation_bits, name=f"activations_{lane}")
+            with m.If(self.enable):
+                m.d.sync += activations.eq(self.activations[lane])
+            for output in range(tile.mac_n):
+                element = MacPe(self.params)
+                place(m, platform, **{f"pe_{lane}_{output}": element})
+                m.d.comb += [
+                    element.weights.eq(weights.word_select(output, 8 * tile.mac_k)),
+                    element.activations.eq(activations),
+                    element.multiply.eq(multiply), element.add.eq(add), element.first.eq(first_sum),
+                    self.totals[lane].word_select(output, 32).eq(element.total),
+                ]
+        return m

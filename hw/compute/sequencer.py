@@ -1,0 +1,159 @@
+"""The MAC sequencer: in which order weight words, tokens and hidden values meet in the MAC array."""
+
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from hw.host.tables import TableBus
+from hw.lib.emit import Block, place
+from hw.lib.sram import Sram1RW
+from hw.params import Params, Table
+from sw_model.timeline import COMPUTE_DRAIN, result_gap, swiglu_drain
+
+
+class MacSequencer(Block):
+    """Walks a slice's passes: gate-up of pass 0, of pass 1, down of pass 0, gate-up of pass 2, down of pass 1, and so on.
+
+    A down segment waits until SwiGLU has finished with its pass (``swiglu_drain``), and until the results of the down
+    segment before it are written (``result_gap``); docs/architecture.md, "Compute time". Passes alternate between two
+    halves of the hidden buffer and of the token registers; ``half`` says which.
+
+    Latency: ``start`` in cycle c, first word in c+3; the next slice's first word may follow this one's last.
+    Throughput: one word a cycle within a segment. Storage: rule table (compute part) and token lists (SRAM), the token list
+    entries of two passes.
+    """
+
+    def __init__(self, params: Params):
+        self.params = params
+        config = params.config
+        #: what the rule table holds for this block: all but the two routing bits, which lie lowest
+        self.rule_layout = data.StructLayout({
+            str(name): field.shape for name, field in params.rule_layout if name not in ("here", "next")})
+        super().__init__({
+            "table": In(TableBus(params)),  #: host writes of RULES and TOKENS
+            "clear": In(1),  #: a batch begins
+            "start": In(1),  #: take this slice; only when ``ready``
+            "start_slot": In(params.slot_bits),
+            "start_expert": In(params.expert_bits),
+            "ready": Out(1),
+            "done": Out(1),  #: the slice's last word is addressed in this cycle
+            "busy": Out(1),  #: from the cycle after ``start`` until the last result is written
+            "slot": Out(params.slot_bits),  #: slot of the slice
+            "issue": Out(1),  #: a word is addressed in this cycle; all below belong to it
+            "word": Out(params.word_addr_bits),  #: word of the slice
+            "down": Out(1),  #: it is of the down matrix
+            "chunk": Out(bits_for(max(config.gate_up_chunks, config.down_chunks) - 1)),  #: inputs ``chunk * mac_k`` on
+            "group": Out(bits_for(max(config.gate_up_groups, config.down_groups) - 1)),  #: outputs ``group * mac_n`` on
+            "first": Out(1),  #: first word of a group
+            "last": Out(1),  #: last word of a group
+            "finish": Out(1),  #: last word of a pass
+            "half": Out(1),  #: half of the pass
+            "passes": Out(data.ArrayLayout(params.pass_layout, 2)),  #: token list entries, by half
+            "scales": Out(self.rule_layout),  #: requantisation of the slice's expert
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """Setup pipeline, segment counters, choice of the next segment."""
+        m = Module()
+        params, config = self.params, self.params.config
+        rules = Sram1RW(depth=config.layer.experts, width=self.rule_layout.size)
+        tokens = Sram1RW(depth=params.list_depth, width=params.pass_layout.size)
+        place(m, platform, rule_table=rules, token_list=tokens)
+        rule = data.View(self.rule_layout, rules.rdata)
+        m.d.comb += self.scales.eq(rule)
+
+        # Setup, while the slice before may still issue its last words: rule table, token list, registers.
+        look_up, begin = Signal(), Signal()
+        next_slot = Signal(params.slot_bits)
+        entry = Signal(params.list_bits)  # the token list entry to read next
+        begin_gate_up = Signal()
+        write_rules = self.table.write & (self.table.table == Table.RULES)
+        write_tokens = self.table.write & (self.table.table == Table.TOKENS)
+        m.d.sync += [look_up.eq(self.start), begin.eq(look_up)]
+        with m.If(self.start):
+            m.d.sync += next_slot.eq(self.start_slot)
+        m.d.comb += [
+            rules.en.eq(self.start | write_rules),
+            rules.we.eq(write_rules),
+            rules.addr.eq(Mux(write_rules, self.table.index, self.start_expert)),
+            rules.wdata.eq(self.table.write_data[2:]),
+            tokens.en.eq(look_up | begin_gate_up | write_tokens),
+            tokens.we.eq(write_tokens),
+            tokens.addr.eq(Mux(write_tokens, self.table.index, Mux(look_up, rule.first, entry))),
+            tokens.wdata.eq(self.table.write_data),
+        ]
+        with m.If(look_up):
+            m.d.sync += entry.eq(rule.first + 1)
+        with m.Elif(begin_gate_up):
+            m.d.sync += entry.eq(entry + 1)
+
+        # Where in the slice: segment, group, chunk.
+        active, last_group = Signal(), Signal()
+        m.d.comb += [
+            self.first.eq(self.chunk == 0),
+            self.last.eq(self.chunk == Mux(self.down, config.down_chunks - 1, config.gate_up_chunks - 1)),
+            last_group.eq(self.group == Mux(self.down, config.down_groups - 1, config.gate_up_groups - 1)),
+            self.finish.eq(self.last & last_group),
+        ]
+        ends = self.issue & self.finish
+        with m.If(self.issue):
+            m.d.sync += [self.word.eq(self.word + 1), self.chunk.eq(self.chunk + 1)]
+            with m.If(self.last):
+                m.d.sync += [self.chunk.eq(0), self.group.eq(self.group + 1)]
+
+        # Which segment comes next: gate-up stays one or two passes ahead of down.
+        left = Signal(params.pass_bits)  # passes whose gate-up has not begun
+        ahead = Signal(range(3))  # passes whose gate-up has begun and down has not
+        more = (left != 0) & (ahead != 2)
+        final = active & self.down & (ahead == 0) & (left == 0)
+        begin_down = Signal()
+        m.d.comb += [
+            begin_gate_up.eq(begin | (ends & more)),
+            begin_down.eq(ends & ~more & ~final),
+            self.done.eq(ends & final),
+            self.ready.eq(~look_up & ~begin & (~active | (final & self.issue & (self.word >= config.slice_words - 3)))),
+        ]
+        gate_up_half, down_half = Signal(), Signal()  # of the next segment of each kind
+        with m.If(self.done):
+            m.d.sync += active.eq(0)
+        with m.If(begin_gate_up):
+            m.d.sync += [
+                active.eq(1), self.down.eq(0), self.word.eq(0), self.chunk.eq(0), self.group.eq(0),
+                self.half.eq(gate_up_half), gate_up_half.eq(~gate_up_half),
+                self.passes[gate_up_half].eq(tokens.rdata),
+                left.eq(left - 1), ahead.eq(ahead + 1),
+            ]
+        with m.If(begin):
+            # an expert without passes is a host's mistake: it computes one, it does not hang
+            m.d.sync += [self.slot.eq(next_slot), left.eq(Mux(rule.passes == 0, 0, rule.passes - 1)), ahead.eq(1)]
+        with m.If(begin_down):
+            m.d.sync += [
+                self.down.eq(1), self.word.eq(config.gate_up_words), self.chunk.eq(0), self.group.eq(0),
+                self.half.eq(down_half), down_half.eq(~down_half), ahead.eq(ahead - 1),
+            ]
+        with m.If(self.clear):
+            m.d.sync += [gate_up_half.eq(0), down_half.eq(0)]
+
+        # When a down segment may begin.
+        drain, gap = swiglu_drain(config), result_gap(config)
+        hidden = [Signal(range(drain), name=f"hidden_wait_{half}") for half in range(2)]
+        for half, wait in enumerate(hidden):
+            with m.If(ends & ~self.down & (self.half == half)):
+                m.d.sync += wait.eq(drain - 1)
+            with m.Elif(wait != 0):
+                m.d.sync += wait.eq(wait - 1)
+        blocked = Mux(self.half, hidden[1] != 0, hidden[0] != 0)
+        if gap > 1:
+            results = Signal(range(gap), name="result_wait")
+            with m.If(ends & self.down):
+                m.d.sync += results.eq(gap - 1)
+            with m.Elif(results != 0):
+                m.d.sync += results.eq(results - 1)
+            blocked |= results != 0
+        m.d.comb += self.issue.eq(active & ~(self.down & blocked))
+
+        draining = Signal(COMPUTE_DRAIN - 1)
+        m.d.sync += draining.eq((draining << 1) | active)
+        m.d.comb += self.busy.eq(look_up | begin | active | draining.any())
+        return m

@@ -1,0 +1,121 @@
+"""The compute unit: everything that happens to a slice and its tokens."""
+
+from amaranth.hdl import Array, Module, Mux, Signal, Value
+from amaranth.lib.wiring import In, Out
+
+from hw.compute.hidden_buffer import HiddenBuffer
+from hw.compute.lane_memory import LaneMemory
+from hw.compute.mac_array import MacArray
+from hw.compute.sequencer import MacSequencer
+from hw.compute.swiglu import SwigluLane
+from hw.host.tables import TableBus
+from hw.lib.emit import Block, place
+from hw.params import Params, Table
+from sw_model.config import Config
+
+
+class ComputeUnit(Block):
+    """Sequencer, MAC array, and for each token lane its memory, SwiGLU unit and hidden buffer.
+
+    A word addressed in cycle i comes from the slot in i+1, stands in the operand registers in i+2, is a dot product in i+3
+    and in the sums in i+4. From there gate-up sums go through SwiGLU into the hidden buffer, down sums into the results.
+
+    Latency: docs/architecture.md, "Compute time". Throughput: one weight word a cycle. With ``timing_only`` there is only the
+    sequencer.
+    """
+
+    def __init__(self, config: Config, *, timing_only: bool = False):
+        self.timing_only = timing_only
+        self.params = params = Params(config, timing_only=timing_only)
+        super().__init__({
+            "table": In(TableBus(params)),  #: host writes of RULES, TOKENS, ACTIVATIONS, reads of RESULTS
+            "clear": In(1),  #: a batch begins
+            "token_shift": In(6),  #: shift of the last requantisation
+            "start": In(1),  #: take this slice; only when ``ready``
+            "start_slot": In(params.slot_bits),
+            "start_expert": In(params.expert_bits),
+            "ready": Out(1),  #: a slice may start in this cycle
+            "done": Out(1),  #: a slice's last word is addressed in this cycle
+            "done_slot": Out(params.slot_bits),
+            "busy": Out(1),  #: from the cycle after ``start`` until the last result is written
+            "issuing": Out(1),  #: a word is addressed (for the counter)
+            "weight_en": Out(1),  #: read a weight word
+            "weight_slot": Out(params.slot_bits),
+            "weight_addr": Out(params.word_addr_bits),
+            **({} if timing_only else {"weight_data": In(params.word_bits)}),  #: the word, one cycle later
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """Wire the blocks; control bits go along with the data."""
+        m = Module()
+        sequencer = MacSequencer(self.params)
+        place(m, platform, sequencer=sequencer)
+        for name in ("table", "lane", "index", "write", "write_data", "read"):
+            m.d.comb += getattr(sequencer.table, name).eq(getattr(self.table, name))
+        m.d.comb += [
+            sequencer.clear.eq(self.clear),
+            sequencer.start.eq(self.start), sequencer.start_slot.eq(self.start_slot),
+            sequencer.start_expert.eq(self.start_expert),
+            self.ready.eq(sequencer.ready), self.done.eq(sequencer.done), self.done_slot.eq(sequencer.slot),
+            self.busy.eq(sequencer.busy), self.issuing.eq(sequencer.issue),
+            self.weight_en.eq(sequencer.issue), self.weight_slot.eq(sequencer.slot),
+            self.weight_addr.eq(sequencer.word),
+        ]
+        if not self.timing_only:
+            self._lanes(m, platform, sequencer)
+        return m
+
+    def _lanes(self, m: Module, platform: object, sequencer: MacSequencer) -> None:
+        """The data path. A suffix ``_1`` means: one cycle after the word was addressed."""
+        params = self.params
+        array = MacArray(params)
+        place(m, platform, mac_array=array)
+
+        def delayed(value: Value, cycles: int, name: str) -> Value:
+            for cycle in range(1, cycles + 1):
+                register = Signal(value.shape(), name=f"{name}_{cycle}")
+                m.d.sync += register.eq(value)
+                value = register
+            return value
+
+        down_1 = delayed(sequencer.down, 1, "down")
+        half_1 = delayed(sequencer.half, 1, "half")
+        chunk_1 = delayed(sequencer.chunk, 1, "chunk")
+        grouped_4 = delayed(sequencer.issue & ~sequencer.down & sequencer.last, 4, "grouped")
+        half_4 = delayed(half_1, 3, "half_late")
+        m.d.comb += [
+            array.enable.eq(delayed(sequencer.issue, 1, "issue")),
+            array.first.eq(delayed(sequencer.first, 1, "first")),
+            array.weights.eq(self.weight_data),
+        ]
+        reads = self.table.read & (self.table.table == Table.RESULTS)
+        lane_results = []
+        for lane in range(params.config.tile.mac_t):
+            memory, swiglu, hidden = LaneMemory(params), SwigluLane(params), HiddenBuffer(params)
+            place(m, platform, **{f"lane_memory_{lane}": memory, f"swiglu_{lane}": swiglu, f"hidden_{lane}": hidden})
+            here = self.table.lane == lane
+            passes = [sequencer.passes[half][lane] for half in range(2)]
+            valid = Mux(sequencer.half, passes[1].valid, passes[0].valid)
+            m.d.comb += [
+                memory.clear.eq(self.clear),
+                memory.token.eq(Mux(sequencer.half, passes[1].token, passes[0].token)),
+                memory.read.eq(sequencer.issue & ~sequencer.down & valid), memory.chunk.eq(sequencer.chunk),
+                memory.add.eq(sequencer.issue & sequencer.down & sequencer.last & valid),
+                memory.group.eq(sequencer.group), memory.finish.eq(sequencer.finish),
+                memory.totals.eq(array.totals[lane]),
+                memory.host_index.eq(self.table.index), memory.host_data.eq(self.table.write_data),
+                memory.host_write.eq(self.table.write & (self.table.table == Table.ACTIVATIONS) & here),
+                memory.host_read.eq(reads & here),
+                swiglu.load.eq(grouped_4), swiglu.totals.eq(array.totals[lane]), swiglu.half.eq(half_4),
+                swiglu.token_shift.eq(self.token_shift),
+                *(swiglu.token_mult[half].eq(passes[half].mult) for half in range(2)),
+                *(getattr(swiglu, name).eq(sequencer.scales[name])
+                  for name in ("gate_mult", "gate_shift", "up_mult", "up_shift")),
+                hidden.clear.eq(self.clear), hidden.write.eq(swiglu.valid), hidden.value.eq(swiglu.value),
+                hidden.half.eq(half_1), hidden.chunk.eq(chunk_1),
+                array.activations[lane].eq(Mux(down_1, hidden.values, memory.activations)),
+            ]
+            lane_results.append(memory.results)
+        # The host's answer comes two cycles after its read.
+        lane_1 = delayed(self.table.lane, 1, "lane")
+        m.d.sync += self.table.read_data.eq(Array(lane_results)[lane_1])
