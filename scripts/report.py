@@ -1,0 +1,30 @@
+"""Tables that a person can read."""
+
+from typing import Any
+
+from rich.table import Table
+
+
+def _verdict(value: bool | None, message: str) -> str:
+    if value is None:
+        return message
+    return f"[green]exact[/] ({message})" if value else f"[bold red]NOT EXACT[/] {message}"
+
+
+def simulation_table(values: dict[str, Any]) -> Table:
+    """Exactness, cycles, utilisation, wall time."""
+    table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    roof, use = values["roofline"], values["utilisation"]
+    bound = max(roof, key=roof.get)
+    table.add_row("results", _verdict(values["results_exact"], values["results"]))
+    table.add_row("events", _verdict(values["events_exact"], values["events"]))
+    table.add_row("cycles", f"RTL {values['cycles_rtl']:,}, model {values['cycles_model']:,}, "
+                            f"roofline {values['roofline_cycles']:,} ({bound}): "
+                            f"{values['cycles_rtl'] / max(values['roofline_cycles'], 1):.3f} of the roofline")
+    table.add_row("busy", ", ".join(f"{name.upper()} {share:.0%}" for name, share in use.items()))
+    if values["fidelity"]:
+        table.add_row("int8 layer", f"cosine {values['fidelity']['cosine']:.5f}, "
+                                    f"SQNR {values['fidelity']['sqnr_db']:.1f} dB against float32")
+    table.add_row("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in values["wall_seconds"].items()))
+    table.add_row("files", values["files"])
+    return table

@@ -1,0 +1,199 @@
+"""A batch through the RTL, checked against the golden model; and the demo, which also reports area and draws."""
+
+import argparse
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from scripts import generate, report, workload
+from scripts.errors import UserError
+from sw_model import image
+from sw_model.config import Config
+from sw_model.scheduler import ORDERS, Roofline, Schedule, roofline, schedule
+from sw_model.timeline import Event, Timeline
+from sw_model.timeline import simulate as model_timeline
+from tb import runner
+from tb.job import JOB, Job, Run
+from tb.program import gather_results, tile_image
+from tb.scoreboard import Verdict, check_events, check_results, read_events
+from tb.top import bench_top
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One batch as the RTL ran it, and the verdicts."""
+
+    results: Verdict
+    events: Verdict
+    cycles: int
+    #: CYCLES and counter registers of each tile
+    counters: Sequence[dict[str, int]]
+    log: Sequence[Event]
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """All batches of a simulation, what the model says, and what the steps took."""
+
+    config: Config
+    plan: Schedule
+    model: Timeline
+    roofline: Roofline
+    outcomes: Sequence[Outcome]
+    wall_seconds: dict[str, float]
+    folder: Path
+
+    @property
+    def first(self) -> Outcome:
+        """The first batch."""
+        return self.outcomes[0]
+
+
+def simulate(config: Config, load: workload.Workload, *, folder: Path, order: str = "balanced",
+             simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
+             runs: Sequence[Run] = (Run(),), optimise: str = "-O2") -> Simulation:
+    """Run a batch through the RTL and compare it with the golden model.
+
+    Args:
+        config: the accelerator.
+        load: the batch.
+        folder: where job, logs and waves go.
+        order: load order.
+        simulator: ``verilator`` or ``icarus``.
+        waves: record waves.
+        timing_only: the build without payload and arithmetic; results are not compared then.
+        runs: how often, and with which random stalls; events are compared for runs without.
+        optimise: option of the C++ compiler (Verilator).
+
+    Raises:
+        ScheduleError: if the batch does not fit.
+        SimulationError: if the simulator fails, or hangs.
+    """
+    began = time.monotonic()
+    plan = schedule(config, load.topk_ids, order)
+    model = model_timeline(plan)
+    made = generate.design(config, timing_only=timing_only)
+    generated = time.monotonic()
+    built = runner.build(made.files(), bench_top(config, timing_only=timing_only), simulator, waves=waves,
+                         optimise=optimise)
+    start_run = time.monotonic()
+    folder.mkdir(parents=True, exist_ok=True)
+    job = Job(
+        config, [tile_image(generate.Params(config, timing_only=timing_only), plan, tile, None if timing_only else load.batch)
+                 for tile in range(config.array.tiles)],
+        read={} if timing_only else {(tile, lane): len(tokens) * generate.Params(config).result_stride
+                                     for tile, program in enumerate(plan.tiles)
+                                     for lane, tokens in enumerate(program.lanes)},
+        # stalls stretch a batch; ten times the model's cycles and then some is a hang
+        max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs, timing_only=timing_only)
+    job.save(folder / "job.json")
+    plusargs = [f"+events={folder.resolve() / 'events'}"]
+    if not timing_only:
+        for channel in range(config.array.channels):
+            path = folder / f"ddr{channel}.hex"
+            image.write_hex(path, image.channel_image(config, load.layer, channel), config.ddr.bytes_per_cycle)
+            plusargs.append(f"+ddr{channel}={path.resolve()}")
+    runner.run(built, "tb.bench_array", folder, environment={JOB: str((folder / "job.json").resolve())},
+               plusargs=plusargs, seed=runs[0].seed)
+    outcomes = _outcomes(job, plan, model, None if timing_only else load.results(), folder)
+    ended = time.monotonic()
+    return Simulation(config, plan, model, roofline(plan), outcomes, {
+        "generate": round(generated - began, 2), "build": round(start_run - generated, 2),
+        "run": round(ended - start_run, 2)}, folder)
+
+
+def _outcomes(job: Job, plan: Schedule, model: Timeline, golden: np.ndarray | None, folder: Path) -> list[Outcome]:
+    """Compare what a simulation left in its folder."""
+    outputs = json.loads((folder / "output.json").read_text(encoding="utf-8"))
+    logs = read_events(folder / "events", job.config.array.tiles)
+    if len(logs) != len(outputs):
+        raise runner.SimulationError(f"{len(outputs)} batches but {len(logs)} event logs in {folder}")
+    outcomes = []
+    for run, output, log in zip(job.runs, outputs, logs, strict=True):
+        words = {(tile, int(lane)): np.array(values, dtype=np.uint32).view(np.int32).reshape(-1, job.config.tile.mac_n)
+                 for tile, part in enumerate(output["tiles"]) for lane, values in part["results"].items()}
+        results = (Verdict(True, "not compared: timing only") if golden is None
+                   else check_results(gather_results(job.params, plan, words), golden))
+        events = (Verdict(True, "not compared: random stalls") if run != Run() else check_events(log, model))
+        counters = [part["counters"] for part in output["tiles"]]
+        outcomes.append(Outcome(results, events, max(c["CYCLES"] for c in counters), counters, log))
+    return outcomes
+
+
+def summary(done: Simulation, load: workload.Workload, args: argparse.Namespace) -> dict[str, Any]:
+    """What ``--json`` writes."""
+    first, cycles = done.first, max(done.first.cycles, 1)
+    config, counters = done.config, done.first.counters
+    fidelity = load.fidelity(load.results()) if len(load.topk_ids) else {}
+    return {
+        "config": {"name": config.name, **config.as_dict},
+        "trace": load.source, "tokens": len(load.topk_ids), "order": args.order, "seed": args.seed,
+        "simulator": args.simulator, "timing_only": args.timing_only,
+        "results_exact": None if args.timing_only else bool(first.results), "results": first.results.message,
+        "events_exact": bool(first.events), "events": first.events.message,
+        "cycles_rtl": first.cycles, "cycles_model": done.model.cycles, "roofline_cycles": done.roofline.cycles,
+        "roofline": {"ddr": done.roofline.ddr, "mac": done.roofline.mac, "d2d": done.roofline.d2d},
+        "utilisation": {
+            "ddr": sum(c["COUNT_DDR_BEAT"] for c in counters) / (cycles * config.array.channels),
+            "mac": sum(c["COUNT_WORD"] for c in counters) / (cycles * config.array.tiles),
+            "d2d": sum(c["COUNT_FLIT_OUT"] for c in counters) / (cycles * config.array.tiles)},
+        "counters": list(counters),
+        "fidelity": fidelity,
+        "wall_seconds": done.wall_seconds,
+        "files": str(done.folder),
+    }
+
+
+def exact(done: Simulation) -> bool:
+    """Whether everything that was compared is equal."""
+    return all(outcome.results and outcome.events for outcome in done.outcomes)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``trajectile simulate``."""
+    workload.add_arguments(parser)
+    parser.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
+    parser.add_argument("--simulator", choices=runner.SIMULATORS, default="verilator", help="default verilator")
+    parser.add_argument("--timing-only", action="store_true", help="controllers only: events, no results")
+    parser.add_argument("--waves", action="store_true", help="record waves into the output folder")
+    parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as JSON")
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="folder for logs and waves "
+                        "(default build/run/CONFIG)")
+
+
+def _load(args: argparse.Namespace, config: Config) -> workload.Workload:
+    return workload.load(config, trace=args.trace, layer=args.layer, offset=args.offset, tokens=args.tokens,
+                         seed=args.seed, skew=args.skew)
+
+
+def _simulate(args: argparse.Namespace, config: Config, console: Console) -> tuple[Simulation, workload.Workload]:
+    """Simulate with progress on the console."""
+    load = _load(args, config)
+    folder = args.output or Path("build/run") / config.name
+    console.print(f"[bold]{config.name}[/]: {load.source}, order {args.order}, {args.simulator}, seed {args.seed}",
+                  highlight=False)
+    with console.status("generating, building and running the Verilog"):
+        try:
+            done = simulate(config, load, folder=folder, order=args.order, simulator=args.simulator, waves=args.waves,
+                            timing_only=args.timing_only)
+        except runner.SimulationError as error:
+            raise UserError(str(error)) from error
+    return done, load
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """``trajectile simulate``."""
+    console = Console()
+    done, load = _simulate(args, config, console)
+    values = summary(done, load, args)
+    if args.json:
+        args.json.parent.mkdir(parents=True, exist_ok=True)
+        args.json.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+    console.print(report.simulation_table(values))
+    return 0 if exact(done) else 1

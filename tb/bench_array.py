@@ -1,0 +1,75 @@
+"""cocotb: runs the batches of a job through the array and writes down what came out."""
+
+import json
+import os
+import random
+from pathlib import Path
+
+import cocotb
+from cocotb.clock import Clock
+from cocotb.triggers import ClockCycles, Combine, First, RisingEdge, Timer
+
+from hw.host.regmap import COUNTERS, RegisterMap
+from tb.host import TileHost
+from tb.job import JOB, Job, Run
+
+PERIOD_NS = 2
+#: read at the end of a batch
+COUNTER_NAMES = ("CYCLES", *(name for name, _ in COUNTERS))
+
+
+async def all_of(tasks) -> list:
+    """Run coroutines side by side; their results."""
+    started = [cocotb.start_soon(task) for task in tasks]
+    await Combine(*started)
+    return [task.result() for task in started]
+
+
+async def batch(dut, job: Job, run: Run) -> dict:
+    """Reset, program, start, wait for every tile, read."""
+    config = job.config
+    registers = RegisterMap(job.params)
+    rng = random.Random(run.seed) if run.stall_host else None
+    hosts = [TileHost(dut, tile, registers, rng) for tile in range(config.array.tiles)]
+    dut.rst.value = 1
+    dut.stall_seed.value, dut.stall_ddr.value, dut.stall_link.value = run.seed, 0, 0
+    for host in hosts:
+        host.quiet()
+    await ClockCycles(dut.clk, 3)
+    dut.rst.value = 0
+    await all_of(host.program(image) for host, image in zip(hosts, job.images, strict=True))
+    dut.stall_ddr.value, dut.stall_link.value = int(run.stall_ddr), int(run.stall_link)
+    await RisingEdge(dut.clk)
+    # any tile may start all
+    await hosts[run.seed % len(hosts)].put("CONTROL", 1)
+    if not dut.all_done.value:
+        done = RisingEdge(dut.all_done)
+        if await First(done, Timer(job.max_cycles * PERIOD_NS, "ns")) is not done:
+            states = [[await host.get("STATUS"), await host.counters(COUNTER_NAMES)] for host in hosts]
+            raise AssertionError(f"hung: not done after {job.max_cycles} cycles; status and counters by tile: {states}")
+    await RisingEdge(dut.clk)
+
+    async def read(host: TileHost) -> dict:
+        lanes = {lane: await host.results(lane, entries)
+                 for (tile, lane), entries in job.read.items() if tile == host.tile}
+        status = await host.get("STATUS")
+        assert status == registers["STATUS"].field("DONE").mask, f"tile {host.tile}: status {status}"
+        await host.put("IRQ_STATUS", 1)
+        return {"counters": await host.counters(COUNTER_NAMES), "results": lanes}
+
+    tiles = await all_of(read(host) for host in hosts)
+    await RisingEdge(dut.clk)
+    assert not dut.irq.value, "the interrupt stays after it was cleared"
+    return {"tiles": tiles}
+
+
+@cocotb.test()
+async def run_job(dut) -> None:
+    """All runs of the job, one after the other; the output is ``output.json`` in the current folder."""
+    job = Job.load(Path(os.environ[JOB]))
+    Clock(dut.clk, PERIOD_NS, "ns", impl="gpi").start()
+    outputs = []
+    for run in job.runs:
+        cocotb.log.info("run %s", run)
+        outputs.append(await batch(dut, job, run))
+    Path("output.json").write_text(json.dumps(outputs), encoding="utf-8")

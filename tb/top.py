@@ -1,0 +1,101 @@
+"""The top of a simulation: the array, and around it DDR models, event monitors and sources of random stalls.
+
+Everything that runs every cycle is Verilog, so that the cocotb side wakes only to talk to the host ports.
+"""
+
+import re
+from pathlib import Path
+
+from hw.events import EventPort
+from hw.host.axi import Axi4Read, AxiLite
+from hw.params import Params
+from sw_model.config import Config
+from sw_model.topology import links
+
+#: Verilog that the bench needs beside the design
+SOURCES = tuple(sorted((Path(__file__).parent / "rtl").glob("*.v")))
+
+#: name of the top module
+TOP = "bench_top"
+
+
+def _members(signature) -> list[tuple[str, bool, int]]:
+    """Name, whether it flows into whoever owns the port as given, and width, of each member."""
+    return [("__".join(map(str, path)), str(member.flow) == "In", len(value))
+            for path, member, value in signature.flatten(signature.create())]
+
+
+def _span(width: int) -> str:
+    return f"[{width - 1}:0] " if width > 1 else ""
+
+
+def _instance(module: str, name: str, ports: dict[str, str], parameters: dict[str, object] | None = None) -> str:
+    head = "" if not parameters else " #(\n" + ",\n".join(
+        f"        .{key}({value})" for key, value in parameters.items()) + "\n    )"
+    body = ",\n".join(f"        .{port}({wire})" for port, wire in ports.items())
+    return f"    {module}{head} {name} (\n{body}\n    );\n"
+
+
+def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = True) -> str:
+    """Verilog of the top.
+
+    Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_link``. Outputs: ``irq`` (one bit
+    a tile), ``all_done``. Without ``ddr_model`` the DDR ports come out as ``ddr_<channel>_*``.
+    """
+    params, array = Params(config, timing_only=timing_only), config.array
+    inputs: list[tuple[str, int]] = [("clk", 1), ("rst", 1), ("stall_seed", 32), ("stall_ddr", 1), ("stall_link", 1)]
+    outputs: list[tuple[str, int]] = [("irq", array.tiles), ("all_done", 1)]
+    wires: list[tuple[str, int]] = []
+    body = []
+    ports = {"clk": "clk", "rst": "rst", "irq": "irq", "link_hold": "link_hold"}
+    wires.append(("link_hold", len(links(array))))
+
+    # Members of a signature as its manager sees them: In comes back from the subordinate.
+    host = _members(AxiLite())
+    for tile in range(array.tiles):
+        for name, is_in, width in host:
+            (outputs if is_in else inputs).append((f"host_{tile}_{name}", width))
+            ports[f"host__{tile}__{name}"] = f"host_{tile}_{name}"
+    ddr = _members(Axi4Read(params.address_bits, params.beat_bits))
+    beats = config.channel_slices * config.slice_pitch_bytes // config.ddr.bytes_per_cycle
+    for channel in range(array.channels):
+        own = {name: f"ddr_{channel}_{name}" for name, _, _ in ddr}
+        for name, is_in, width in ddr:
+            (wires if ddr_model else inputs if is_in else outputs).append((own[name], width))
+            ports[f"ddr__{channel}__{name}"] = own[name]
+        if ddr_model:
+            body.append(_instance("ddr_model", f"ddr_{channel}", {
+                "clk": "clk", "rst": "rst", "stall_enable": "stall_ddr", "stall_seed": "stall_seed", **own,
+            }, {
+                "ADDR_BITS": params.address_bits, "BEAT_BITS": params.beat_bits,
+                "BEAT_BYTES_LOG2": config.ddr.bytes_per_cycle.bit_length() - 1,
+                "LATENCY": config.ddr.latency_cycles, "DEPTH": beats,
+                "QUEUE_BITS": (config.loads_in_flight * config.slice_bursts + 1).bit_length(),
+                "DATA": int(not timing_only), "ID": channel, "PLUSARG": f'"ddr{channel}=%s"',
+            }))
+    for tile in range(array.tiles):
+        monitored = {}
+        for name, _, width in _members(EventPort(params)):
+            wires.append((f"events_{tile}_{name}", width))
+            ports[f"events__{tile}__{name}"] = f"events_{tile}_{name}"
+            monitored["released" if name == "release" else name] = f"events_{tile}_{name}"
+        body.append(_instance("event_monitor", f"monitor_{tile}", {"clk": "clk", "rst": "rst", **monitored}, {
+            "TILE": tile, "SLOTS": config.tile.slots, "SLOT_BITS": params.slot_bits,
+            "EXPERT_BITS": params.expert_bits, "INDEX_BITS": params.index_bits}))
+    for number in range(len(links(array))):
+        body.append(_instance("stall_source", f"hold_{number}", {
+            "clk": "clk", "rst": "rst", "enable": "stall_link", "seed": "stall_seed", "stall": f"link_hold[{number}]",
+        }, {"ID": 4 * number + 2}))
+    body.append(_instance("trajectile_array", "dut", ports))
+    declared = [f"    input wire {_span(width)}{name}" for name, width in inputs]
+    declared += [f"    output wire {_span(width)}{name}" for name, width in outputs]
+    return (f"// Bench of configuration '{config.name}'. Generated.\n`timescale 1ns / 1ps\nmodule {TOP} (\n"
+            + ",\n".join(declared) + "\n);\n"
+            + "".join(f"    wire {_span(width)}{name};\n" for name, width in wires)
+            + "    assign all_done = &irq;\n" + "".join(body) + "endmodule\n")
+
+
+def visible(top: str) -> str:
+    """A Verilator control file: cocotb sees the ports of ``top`` and nothing below, so that everything else stays fast."""
+    ports = re.findall(r"^    (?:input|output) wire (?:\[\d+:0\] )?(\w+)", top, re.M)
+    return "`verilator_config\n" + "".join(f'public_flat_rw -module "{TOP}" -var "{port}"\n' for port in ports)
