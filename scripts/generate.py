@@ -46,7 +46,7 @@ def design(config: Config, *, timing_only: bool = False) -> Design:
     top = emitter.emit(TileArray(config, timing_only=timing_only))
     srams = {name: (block.depth, block.width, "1rw" if isinstance(block, Sram1RW) else "1r1w")
              for name, block in emitter.components.items() if isinstance(block, Sram1RW | Sram1R1W)}
-    return Design(config, timing_only, emitter.modules, srams, top, "trajectile_tile")
+    return Design(config, timing_only, emitter.verilog(), srams, top, "trajectile_tile")
 
 
 def write(made: Design, folder: Path) -> list[Path]:

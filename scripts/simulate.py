@@ -87,7 +87,7 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
     job = Job(
         config, [tile_image(generate.Params(config, timing_only=timing_only), plan, tile, None if timing_only else load.batch)
                  for tile in range(config.array.tiles)],
-        read={} if timing_only else {(tile, lane): len(tokens) * generate.Params(config).result_stride
+        read={} if timing_only else {(tile, lane): len(tokens)
                                      for tile, program in enumerate(plan.tiles)
                                      for lane, tokens in enumerate(program.lanes)},
         # stalls stretch a batch; ten times the model's cycles and then some is a hang

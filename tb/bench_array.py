@@ -50,8 +50,8 @@ async def batch(dut, job: Job, run: Run) -> dict:
     await RisingEdge(dut.clk)
 
     async def read(host: TileHost) -> dict:
-        lanes = {lane: await host.results(lane, entries)
-                 for (tile, lane), entries in job.read.items() if tile == host.tile}
+        lanes = {lane: await host.results(lane, tokens)
+                 for (tile, lane), tokens in job.read.items() if tile == host.tile}
         status = await host.get("STATUS")
         assert status == registers["STATUS"].field("DONE").mask, f"tile {host.tile}: status {status}"
         await host.put("IRQ_STATUS", 1)

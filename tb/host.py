@@ -114,10 +114,17 @@ class TileHost:
                     await self.put("TABLE_DATA", entry >> 32 * number & 0xFFFFFFFF)
         await self.put("IRQ_ENABLE", 1)
 
-    async def results(self, lane: int, entries: int) -> list[int]:
-        """The first ``entries`` entries of a lane's RESULTS as 32-bit words, lowest first."""
+    async def results(self, lane: int, tokens: int) -> list[int]:
+        """RESULTS of a lane's first tokens as 32-bit words, lowest first; the unused last entry of an odd stride as zero."""
+        params, words = self.map.params, self.map.tables[Table.RESULTS].words
+        groups, stride = params.config.down_groups, params.result_stride
         await self.select(Table.RESULTS, lane)
-        return [await self.get("TABLE_DATA") for _ in range(entries * self.map.tables[Table.RESULTS].words)]
+        values = []
+        for token in range(tokens):
+            values += [await self.get("TABLE_DATA") for _ in range(groups * words)] + [0] * (stride - groups) * words
+            if stride != groups and token + 1 < tokens:
+                await self.put("TABLE_INDEX", (token + 1) * stride)
+        return values
 
     async def counters(self, names: Sequence[str]) -> dict[str, int]:
         """Values of some registers."""

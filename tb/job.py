@@ -30,7 +30,7 @@ class Job:
 
     config: Config
     images: Sequence[TileImage]
-    #: entries of RESULTS to read by (tile, lane)
+    #: tokens whose RESULTS to read by (tile, lane)
     read: Mapping[tuple[int, int], int]
     #: a run that takes longer has hung
     max_cycles: int
@@ -49,7 +49,7 @@ class Job:
             "images": [{"settings": dict(image.settings), "route": list(image.route),
                         "tables": [[table.value, lane, entries] for (table, lane), entries in image.tables.items()]}
                        for image in self.images],
-            "read": [[*place, entries] for place, entries in self.read.items()],
+            "read": [[*place, tokens] for place, tokens in self.read.items()],
             "max_cycles": self.max_cycles, "runs": [asdict(run) for run in self.runs], "timing_only": self.timing_only,
         }), encoding="utf-8")
 
@@ -63,6 +63,6 @@ class Job:
             images=[TileImage(image["settings"], {(Table(table), lane): entries
                                                   for table, lane, entries in image["tables"]}, tuple(image["route"]))
                     for image in values["images"]],
-            read={(tile, lane): entries for tile, lane, entries in values["read"]},
+            read={(tile, lane): tokens for tile, lane, tokens in values["read"]},
             max_cycles=values["max_cycles"], runs=[Run(**run) for run in values["runs"]],
             timing_only=values["timing_only"])

@@ -39,7 +39,7 @@ def _instance(module: str, name: str, ports: dict[str, str], parameters: dict[st
 def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = True) -> str:
     """Verilog of the top.
 
-    Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_link``. Outputs: ``irq`` (one bit
+    Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_link``. Outputs: ``irq`` (a bit
     a tile), ``all_done``. Without ``ddr_model`` the DDR ports come out as ``ddr_<channel>_*``.
     """
     params, array = Params(config, timing_only=timing_only), config.array

@@ -6,12 +6,16 @@ once and an ``Instance`` of it stands in the parent.
 """
 
 import re
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
-from amaranth.back import verilog
+from amaranth.back import rtlil
 from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
+
+from hw.lib.yosys import run
 
 
 class Block(wiring.Component):
@@ -35,21 +39,20 @@ def _shape(component: wiring.Component) -> list[tuple[str, bool, int]]:
 
 
 class Emitter:
-    """Collects the Verilog text of every block, children before parents. Pass it as ``platform``."""
+    """Collects every block once, as RTLIL, children before parents. Pass it as ``platform``."""
 
     def __init__(self, prefix: str = "trajectile_"):
         self.prefix = prefix
-        #: Verilog text by module name, in the order of completion.
-        self.modules: dict[str, str] = {}
+        #: RTLIL by module name, in the order of completion.
+        self.rtlil: dict[str, str] = {}
         #: the component that each module came from.
         self.components: dict[str, wiring.Component] = {}
 
     def emit(self, component: wiring.Component) -> str:
         """Convert ``component`` and the blocks below it, each once; returns its module name."""
         name = self.prefix + getattr(component, "module_name", type(component).__name__.lower())
-        if name not in self.modules:
-            text = verilog.convert(component, name=name, platform=self, emit_src=False, strip_internal_attrs=True)
-            self.modules[name] = _plain_names(text)
+        if name not in self.components:
+            self.rtlil[name] = rtlil.convert(component, name=name, platform=self, emit_src=False)
             self.components[name] = component
         elif _shape(self.components[name]) != _shape(component):
             raise AssertionError(f"two different blocks are both named {name}")
@@ -60,12 +63,34 @@ class Emitter:
         name = self.emit(component)
         component._MustUse__silence = True  # elaborated once for all of its kind: no warning for the others
         ports = {("i_" if is_input else "o_") + port: value for port, is_input, value in _ports(component)}
-        text = self.modules[name]
-        if re.search(r"^  input clk;", text, re.M):
-            ports["i_clk"] = ClockSignal()
-        if re.search(r"^  input rst;", text, re.M):
-            ports["i_rst"] = ResetSignal()
+        for port, value in (("clk", ClockSignal()), ("rst", ResetSignal())):
+            if re.search(rf"^  wire width 1 input \d+ +\\{port}$", self.rtlil[name], re.M):
+                ports[f"i_{port}"] = value
         return Instance(name, **ports)
+
+    def verilog(self) -> dict[str, str]:
+        """Verilog text by module name, children before parents; one run of Yosys for all."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder)
+            (path / "design.il").write_text("\n".join(self.rtlil.values()), encoding="utf-8")
+            run(_TO_VERILOG, path)
+            text = _plain_names((path / "design.v").read_text(encoding="utf-8"))
+        found = {match.group(1): match.group(0) + "\n"
+                 for match in re.finditer(r"^(?:\(\*.*\*\)\n)*module (\w+).*?^endmodule$", text, re.M | re.S)}
+        # A library submodule that stayed inside a block is named block__name and goes with it.
+        return {name: "\n".join([*(found[part] for part in found if part.startswith(f"{name}__")), found[name]])
+                for name in self.components}
+
+
+#: As amaranth.back.verilog does it, with the internal attributes removed; and SRAM has no initial contents.
+_TO_VERILOG = """read_rtlil design.il
+delete *sram_1r*/t:$meminit_v2
+proc -nomux -norom
+memory_collect
+attrmap -remove generator -remove top -remove src -remove amaranth.hierarchy -remove amaranth.decoding
+attrmap -modattr -remove generator -remove top -remove src -remove amaranth.hierarchy -remove amaranth.decoding
+write_verilog -norename design.v
+"""
 
 
 def _plain_names(text: str) -> str:

