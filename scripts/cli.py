@@ -9,7 +9,7 @@ from rich.console import Console
 
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
 
-from scripts import generate, simulate, synthesize
+from scripts import demo, generate, simulate, synthesize
 from scripts.errors import UserError
 from sw_model import config as configuration
 from sw_model.scheduler import ScheduleError
@@ -21,7 +21,7 @@ COMMANDS = {
                  "trajectile simulate demo --tokens 64 --order balanced --json run.json"),
     "synthesize": (synthesize, "area by block with Yosys",
                    "trajectile synthesize smoke --set tile.slots=4 --json area.json"),
-    "demo": (simulate.Demo, "simulate and synthesize the demo; print one table, draw the timeline",
+    "demo": (demo, "simulate and synthesize the demo; print one table, draw the timeline",
              "trajectile demo"),
 }
 

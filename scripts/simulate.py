@@ -1,4 +1,4 @@
-"""A batch through the RTL, checked against the golden model; and the demo, which also reports area and draws."""
+"""A batch through the RTL, checked against the golden model."""
 
 import argparse
 import json
@@ -172,8 +172,12 @@ def _load(args: argparse.Namespace, config: Config) -> workload.Workload:
                          seed=args.seed, skew=args.skew)
 
 
-def _simulate(args: argparse.Namespace, config: Config, console: Console) -> tuple[Simulation, workload.Workload]:
-    """Simulate with progress on the console."""
+def with_progress(args: argparse.Namespace, config: Config, console: Console) -> tuple[Simulation, workload.Workload]:
+    """Simulate what the arguments say, with progress on the console.
+
+    Raises:
+        UserError: if the batch is wrong or the simulator fails.
+    """
     load = _load(args, config)
     folder = args.output or Path("build/run") / config.name
     console.print(f"[bold]{config.name}[/]: {load.source}, order {args.order}, {args.simulator}, seed {args.seed}",
@@ -190,7 +194,7 @@ def _simulate(args: argparse.Namespace, config: Config, console: Console) -> tup
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile simulate``."""
     console = Console()
-    done, load = _simulate(args, config, console)
+    done, load = with_progress(args, config, console)
     values = summary(done, load, args)
     if args.json:
         args.json.parent.mkdir(parents=True, exist_ok=True)
