@@ -36,6 +36,6 @@ def run(args: argparse.Namespace, config: Config) -> int:
     console.print(report.simulation_table(values))
     console.print()
     console.print(report.area_table(area))
-    console.print(f"\nVerilog      {folder / 'verilog'}\npicture      {folder / PICTURE}\nnumbers      {folder / 'run.json'}, "
-                  f"{folder / 'area.json'}", highlight=False)
+    console.print(f"\nVerilog      {folder / 'verilog'}\npicture      {folder / PICTURE}\n"
+                  f"numbers      {folder / 'run.json'}, {folder / 'area.json'}", highlight=False)
     return 0 if simulate.exact(done) else 1

@@ -57,7 +57,7 @@ class Simulation:
 
 def simulate(config: Config, load: workload.Workload, *, folder: Path, order: str = "balanced",
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
-             runs: Sequence[Run] = (Run(),), optimise: str = "-O2") -> Simulation:
+             runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False) -> Simulation:
     """Run a batch through the RTL and compare it with the golden model.
 
     Args:
@@ -70,6 +70,8 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
         timing_only: the build without payload and arithmetic; results are not compared then.
         runs: how often, and with which random stalls; events are compared for runs without.
         optimise: option of the C++ compiler (Verilator).
+        axi_models: drive the AXI ports with cocotbext-axi instead of this project's host driver and DDR model; give ``runs``
+            with seeds, since its timing is its own.
 
     Raises:
         ScheduleError: if the batch does not fit.
@@ -80,8 +82,8 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
     model = model_timeline(plan)
     made = generate.design(config, timing_only=timing_only)
     generated = time.monotonic()
-    built = runner.build(made.files(), bench_top(config, timing_only=timing_only), simulator, waves=waves,
-                         optimise=optimise)
+    top = bench_top(config, timing_only=timing_only, ddr_model=not axi_models)
+    built = runner.build(made.files(), top, simulator, waves=waves, optimise=optimise)
     start_run = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     job = Job(
@@ -99,8 +101,8 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
             path = folder / f"ddr{channel}.hex"
             image.write_hex(path, image.channel_image(config, load.layer, channel), config.ddr.bytes_per_cycle)
             plusargs.append(f"+ddr{channel}={path.resolve()}")
-    runner.run(built, "tb.bench_array", folder, environment={JOB: str((folder / "job.json").resolve())},
-               plusargs=plusargs, seed=runs[0].seed)
+    runner.run(built, "tb.bench_axi" if axi_models else "tb.bench_array", folder,
+               environment={JOB: str((folder / "job.json").resolve())}, plusargs=plusargs, seed=runs[0].seed)
     outcomes = _outcomes(job, plan, model, None if timing_only else load.results(), folder)
     ended = time.monotonic()
     return Simulation(config, plan, model, roofline(plan), outcomes, {

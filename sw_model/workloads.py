@@ -81,7 +81,7 @@ def load_trace(path: str | Path) -> Trace:
     """
     path = Path(path)
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
             arrays = {key: file[key] for key in file.files}
     except FileNotFoundError:
         raise TraceError(f"{path}: no such file; legal: an .npz gate trace") from None

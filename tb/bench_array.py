@@ -3,6 +3,7 @@
 import json
 import os
 import random
+from collections.abc import Sequence
 from pathlib import Path
 
 import cocotb
@@ -25,12 +26,16 @@ async def all_of(tasks) -> list:
     return [task.result() for task in started]
 
 
-async def batch(dut, job: Job, run: Run) -> dict:
-    """Reset, program, start, wait for every tile, read."""
-    config = job.config
+def tile_hosts(dut, job: Job, run: Run) -> list[TileHost]:
+    """A host for each tile."""
     registers = RegisterMap(job.params)
     rng = random.Random(run.seed) if run.stall_host else None
-    hosts = [TileHost(dut, tile, registers, rng) for tile in range(config.array.tiles)]
+    return [TileHost(dut, tile, registers, rng) for tile in range(job.config.array.tiles)]
+
+
+async def batch(dut, job: Job, run: Run, hosts: Sequence[TileHost]) -> dict:
+    """Reset, program, start, wait for every tile, read."""
+    done_only = hosts[0].map["STATUS"].field("DONE").mask
     dut.rst.value = 1
     dut.stall_seed.value, dut.stall_ddr.value, dut.stall_link.value = run.seed, 0, 0
     for host in hosts:
@@ -45,6 +50,7 @@ async def batch(dut, job: Job, run: Run) -> dict:
     if not dut.all_done.value:
         done = RisingEdge(dut.all_done)
         if await First(done, Timer(job.max_cycles * PERIOD_NS, "ns")) is not done:
+            await RisingEdge(dut.clk)  # the timer ends beside an edge, not after it
             states = [[await host.get("STATUS"), await host.counters(COUNTER_NAMES)] for host in hosts]
             raise AssertionError(f"hung: not done after {job.max_cycles} cycles; status and counters by tile: {states}")
     await RisingEdge(dut.clk)
@@ -53,7 +59,7 @@ async def batch(dut, job: Job, run: Run) -> dict:
         lanes = {lane: await host.results(lane, tokens)
                  for (tile, lane), tokens in job.read.items() if tile == host.tile}
         status = await host.get("STATUS")
-        assert status == registers["STATUS"].field("DONE").mask, f"tile {host.tile}: status {status}"
+        assert status == done_only, f"tile {host.tile}: status {status}"
         await host.put("IRQ_STATUS", 1)
         return {"counters": await host.counters(COUNTER_NAMES), "results": lanes}
 
@@ -71,5 +77,5 @@ async def run_job(dut) -> None:
     outputs = []
     for run in job.runs:
         cocotb.log.info("run %s", run)
-        outputs.append(await batch(dut, job, run))
+        outputs.append(await batch(dut, job, run, tile_hosts(dut, job, run)))
     Path("output.json").write_text(json.dumps(outputs), encoding="utf-8")

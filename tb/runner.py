@@ -36,6 +36,21 @@ class _Verilator(runner.Verilator):
         return [[arg for arg in command if arg != "--public-flat-rw"] for command in super()._build_command()]
 
 
+class _Icarus(runner.Icarus):
+    """Icarus with a wave dump in plain Verilog: cocotb's needs SystemVerilog, and with ``-g2012`` Icarus 11 never evaluates
+    the ``always @*`` blocks of the generated Verilog at time 0, so that constants stay x.
+    """
+
+    def _create_iverilog_dump_file(self) -> None:
+        self.iverilog_dump_file.write_text(
+            "module cocotb_iverilog_dump();\nreg [8*1024-1:0] path;\ninitial if ($value$plusargs(\"dumpfile_path=%s\", path)) "
+            f"begin\n    $dumpfile(path);\n    $dumpvars(0, {self.hdl_toplevel});\nend\nendmodule\n", encoding="ascii")
+
+
+def _tool(simulator: str) -> runner.Runner:
+    return _Verilator() if simulator == "verilator" else _Icarus()
+
+
 @dataclass(frozen=True)
 class Build:
     """A simulation that is ready to run."""
@@ -122,15 +137,14 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
         (folder / "visible.vlt").write_text(visible(top), encoding="utf-8")
         sources.insert(0, folder / "visible.vlt")
         args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-j", "2"]
-        tool: runner.Runner = _Verilator()
         if waves:
             args += ["--trace-structs"]
         environment = _verilator_environment(optimise)
     else:
-        tool, args, environment = runner.Icarus(), ["-g2005"], {}
+        args, environment = ["-g2005"], {}
     try:
         with _environment(**environment):
-            tool.build(sources=sources, hdl_toplevel=TOP, build_dir=folder, build_args=args, waves=waves,
+            _tool(simulator).build(sources=sources, hdl_toplevel=TOP, build_dir=folder, build_args=args, waves=waves,
                        timescale=("1ns", "1ps"), always=True, log_file=log)
     except (RuntimeError, SystemExit) as error:
         raise SimulationError(f"{simulator} could not build {folder}: {error}\n{_tail(log)}") from error
@@ -147,10 +161,11 @@ def run(made: Build, test_module: str, folder: Path, *, environment: Mapping[str
     """
     folder.mkdir(parents=True, exist_ok=True)
     log, results = folder / "run.log", (folder / "results.xml").resolve()
-    tool = _Verilator() if made.simulator == "verilator" else runner.Icarus()
+    if made.waves and made.simulator == "icarus":
+        plusargs = [*plusargs, f"+dumpfile_path={(folder / 'dump.fst').resolve()}"]
     try:
         # cocotb's runner looks for pytest and then exits by itself on a failure
-        tool.test(test_module=test_module, hdl_toplevel=TOP, hdl_toplevel_lang="verilog", build_dir=made.folder,
+        _tool(made.simulator).test(test_module=test_module, hdl_toplevel=TOP, hdl_toplevel_lang="verilog", build_dir=made.folder,
                   test_dir=folder, extra_env=dict(environment or {}), plusargs=list(plusargs), seed=seed,
                   waves=made.waves, results_xml=str(results), log_file=log)
         tests, failed = get_results(results)

@@ -39,8 +39,9 @@ def _instance(module: str, name: str, ports: dict[str, str], parameters: dict[st
 def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = True) -> str:
     """Verilog of the top.
 
-    Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_link``. Outputs: ``irq`` (a bit
-    a tile), ``all_done``. Without ``ddr_model`` the DDR ports come out as ``ddr_<channel>_*``.
+    Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_link``. Outputs: ``irq``
+    (a bit a tile), ``all_done``. Without ``ddr_model`` the DDR ports come out as ``ddr_<channel>_*``, with the IDs that AXI
+    models want (always 0: the loader's reads stay in order).
     """
     params, array = Params(config, timing_only=timing_only), config.array
     inputs: list[tuple[str, int]] = [("clk", 1), ("rst", 1), ("stall_seed", 32), ("stall_ddr", 1), ("stall_link", 1)]
@@ -63,7 +64,11 @@ def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = Tr
         for name, is_in, width in ddr:
             (wires if ddr_model else inputs if is_in else outputs).append((own[name], width))
             ports[f"ddr__{channel}__{name}"] = own[name]
-        if ddr_model:
+        if not ddr_model:
+            inputs.append((f"ddr_{channel}_rid", 1))
+            outputs.append((f"ddr_{channel}_arid", 1))
+            body.append(f"    assign ddr_{channel}_arid = 1'b0;\n")
+        else:
             body.append(_instance("ddr_model", f"ddr_{channel}", {
                 "clk": "clk", "rst": "rst", "stall_enable": "stall_ddr", "stall_seed": "stall_seed", **own,
             }, {

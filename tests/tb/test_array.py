@@ -1,0 +1,117 @@
+"""The whole array against the golden model: results bit for bit, events cycle for cycle."""
+
+import numpy as np
+import pytest
+
+from scripts import workload
+from sw_model import workloads
+from sw_model.config import from_dict, load
+from sw_model.scheduler import ORDERS
+from tb.job import Run
+from tests.configurations import random_config, scaled_layer
+from tests.conftest import SHARED, small
+from tests.tb.conftest import batch_of, exact, synthetic
+
+#: real gates beside the repository (name, experts, top_k, layer), and the same shapes with a synthetic gate
+TRACES = [("flame-moe-290m", 64, 6), ("qwen1.5-moe-a2.7b", 60, 4)]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("tokens", [16, 64, 256])
+def test_toy_model(tokens, order, tmp_path):
+    """The demo's hardware on the toy model's weights and held-out tokens; near the float32 layer as well."""
+    config = load("demo")
+    batch = workload.load(config, tokens=tokens, offset=100)
+    done = exact(config, batch, tmp_path, order=order)
+    assert batch.fidelity(batch.results())["cosine"] >= 0.995
+    if (tokens, order) == (64, "balanced"):
+        assert done.first.cycles <= 1.15 * done.roofline.cycles
+
+
+@pytest.mark.parametrize("order", ORDERS)
+@pytest.mark.parametrize("tokens", [16, 64, 256])
+@pytest.mark.parametrize(("name", "experts", "top_k"), TRACES)
+def test_real_gates(name, experts, top_k, tokens, order, tmp_path):
+    """Windows of real gate traces on a layer scaled down; a synthetic gate of the same shape where there are none."""
+    config = scaled_layer(experts, top_k)
+    path = SHARED / "traces" / f"{name}.npz"
+    if path.is_file():
+        trace = workloads.load_trace(path)
+        layer = int(trace.layers[len(trace.layers) // 2])
+        batch = batch_of(config, trace.window(layer, trace.tokens // 3, tokens), tokens)
+    else:
+        batch = synthetic(config, tokens, tokens)
+    exact(config, batch, tmp_path, order=order)
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_smoke(simulator, order, tmp_path):
+    """The smoke configuration on both simulators; every counter that the model knows is equal too."""
+    config = load("smoke")
+    done = exact(config, synthetic(config, 12, 7), tmp_path, order=order, simulator=simulator)
+    counters = done.first.counters
+    assert [c["COUNT_DDR_BEAT"] for c in counters] == list(done.model.ddr_beats)
+    assert [c["COUNT_WORD"] for c in counters] == list(done.model.mac_busy)
+    assert [c["COUNT_FLIT_OUT"] for c in counters] == list(done.model.flits)
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 2])
+def test_hardly_any_tokens(icarus, tokens, tmp_path):
+    """Tiles without tokens, and a batch without any: the tiles say done at once."""
+    config = load("smoke")
+    exact(config, synthetic(config, tokens, tokens), tmp_path, simulator=icarus)
+
+
+def test_batches_one_after_the_other(icarus, tmp_path):
+    """The same batch twice: nothing of the first is left in the second."""
+    config = load("smoke")
+    done = exact(config, synthetic(config, 9, 3), tmp_path, simulator=icarus, runs=[Run(), Run()])
+    assert len(done.outcomes) == 2 and done.outcomes[0].log == done.outcomes[1].log
+
+
+def test_odd_sizes(tmp_path):
+    """60 experts, d_ff 1408 in 11 slices, three tokens on a tile, one tile without any, experts without any."""
+    config = from_dict({
+        "layer": {"d_model": 6, "d_ff": 1408, "experts": 60, "top_k": 4},
+        "array": {"rows": 2, "cols": 2, "ddr_tiles": [0, 2, 3]},
+        "tile": {"mac_k": 4, "mac_n": 4, "mac_t": 3, "slices": 11, "slots": 5, "tokens": 7},
+        "link": {"beat_bytes": 10, "latency_cycles": 3}, "ddr": {"bytes_per_cycle": 4, "latency_cycles": 25},
+    }, "odd")
+    batch = synthetic(config, 9, 11)
+    done = exact(config, batch, tmp_path)
+    assert sorted(np.bincount(done.plan.placement[:, 0], minlength=4)) == [2, 2, 2, 3]
+    assert len(np.unique(batch.topk_ids)) < 60
+    done = exact(config, synthetic(config, 3, 12), tmp_path)
+    assert sorted(np.bincount(done.plan.placement[:, 0], minlength=4)) == [0, 1, 1, 1]
+
+
+@pytest.mark.parametrize("grid", [(1, 3), (4, 1), (3, 3), (3, 4), (4, 4)], ids=str)
+def test_grids(icarus, grid, tmp_path):
+    """Rings over larger grids; 1x3, 4x1 and 3x3 close over tiles in between."""
+    config = small(array__rows=grid[0], array__cols=grid[1], tile__slots=2, tile__mac_t=1, tile__tokens=2,
+                   array__ddr_tiles=(0, grid[0] * grid[1] - 1))
+    exact(config, synthetic(config, grid[0] * grid[1] + 2, 5), tmp_path, simulator=icarus)
+
+
+@pytest.mark.parametrize("seed", range(32))
+def test_random_configurations(icarus, seed, tmp_path):
+    """Any legal configuration builds and is exact."""
+    config = random_config(seed)
+    tokens = int(np.random.default_rng(seed).integers(0, config.token_capacity + 1))
+    exact(config, synthetic(config, tokens, seed), tmp_path, simulator=icarus, order=ORDERS[seed % 3])
+
+
+@pytest.mark.parametrize("seed", [100, 101])
+def test_random_configurations_verilator(seed, tmp_path):
+    """A few of them on the other simulator."""
+    config = random_config(seed)
+    exact(config, synthetic(config, config.token_capacity, seed), tmp_path, optimise="-O0")
+
+
+def test_timing_only(simulator, tmp_path):
+    """Without payload and arithmetic the same events happen in the same cycles."""
+    config = load("smoke")
+    batch = synthetic(config, 12, 7)
+    full = exact(config, batch, tmp_path / "full", simulator=simulator)
+    control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True)
+    assert control.first.log == full.first.log

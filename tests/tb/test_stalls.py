@@ -1,0 +1,36 @@
+"""Random stalls on every interface: results stay exact, nothing is lost, nothing hangs."""
+
+import pytest
+
+from sw_model.config import load
+from tb.job import Run
+from tests.tb.conftest import exact, synthetic
+
+EVERYTHING = [Run(seed, stall_host=True, stall_ddr=True, stall_link=True) for seed in range(1, 51)]
+
+
+def test_everything_stalls(tmp_path):
+    """Host, DDR and links hesitate at random, with 50 seeds in one build."""
+    config = load("smoke")
+    done = exact(config, synthetic(config, 12, 4), tmp_path, runs=EVERYTHING)
+    assert len(done.outcomes) == 50
+    assert len({outcome.cycles for outcome in done.outcomes}) > 40  # the stalls did something
+    assert max(outcome.cycles for outcome in done.outcomes) > 1.5 * done.model.cycles
+    for outcome in done.outcomes:  # every slice met every stop, whatever the timing
+        assert sum(e.kind == "compute" for e in outcome.log) == sum(e.kind == "compute" for e in done.model.events)
+        assert [c["COUNT_DDR_BEAT"] for c in outcome.counters] == list(done.model.ddr_beats)
+
+
+@pytest.mark.parametrize("what", ["stall_host", "stall_ddr", "stall_link"])
+def test_one_interface_stalls(icarus, what, tmp_path):
+    """Each interface by itself, on Icarus."""
+    config = load("smoke")
+    exact(config, synthetic(config, 12, 4), tmp_path, simulator=icarus, runs=[Run(3, **{what: True})])
+
+
+def test_foreign_axi_models(simulator, tmp_path):
+    """cocotbext-axi on the host ports and behind the DDR ports, at full speed and with pauses."""
+    config = load("smoke")
+    done = exact(config, synthetic(config, 9, 6), tmp_path, simulator=simulator, axi_models=True,
+                 runs=[Run(1), Run(2, stall_ddr=True), Run(3, stall_ddr=True, stall_link=True)])
+    assert done.outcomes[1].cycles > done.outcomes[0].cycles
