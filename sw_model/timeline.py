@@ -26,12 +26,15 @@ def swiglu_drain(config: Config) -> int:
 
 
 def result_gap(config: Config) -> int:
-    """Cycles from the last word of a down segment to the first of the next, if that follows at once.
+    """Least cycles from the last word of a down segment to the first of the next.
 
-    Results lie in two banks by the parity of the group. With an odd number of groups the next segment would begin in the
-    bank that is still being written.
+    Results lie in two banks by the parity of the group, and a bank reads for one group in the cycle in which it writes for
+    the group three cycles before. Within a segment those two lie in different banks. Across the border they may lie in the
+    same if groups have few words.
     """
-    return 4 if config.down_groups % 2 else 1
+    if config.down_groups % 2:
+        return max(5 - config.down_chunks, 1)
+    return 3 if config.down_chunks == 1 else 1
 
 
 @cache

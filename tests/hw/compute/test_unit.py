@@ -22,6 +22,9 @@ SHAPES = [
     {"layer__d_model": 20, "layer__d_ff": 21, "tile__slices": 1, "tile__mac_n": 6, "tile__mac_t": 3},
     {"layer__d_model": 1, "layer__d_ff": 1, "tile__slices": 1, "tile__mac_k": 1, "tile__mac_n": 2, "link__beat_bytes": 1},
     {"layer__d_model": 9, "layer__d_ff": 2, "tile__slices": 2, "tile__mac_k": 8, "tile__mac_n": 4, "tile__tokens": 12},
+    # groups of one word, few words a segment: the last two down segments would meet in a result bank
+    {"layer__d_model": 9, "layer__d_ff": 9, "tile__slices": 9, "tile__mac_k": 3, "tile__mac_n": 6, "tile__mac_t": 1},
+    {"layer__d_model": 6, "layer__d_ff": 9, "tile__slices": 1, "tile__mac_k": 3, "tile__mac_n": 2, "link__beat_bytes": 6},
 ]
 
 
