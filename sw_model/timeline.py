@@ -25,30 +25,37 @@ def swiglu_drain(config: Config) -> int:
     return config.tile.mac_n // 2 + 12
 
 
-def result_gap(config: Config) -> int:
-    """Least cycles from the last word of a down segment to the first of the next.
+def result_conflicts(config: Config) -> tuple[int, ...]:
+    """Distances, from the last word of a down segment to the first of the next, at which both would use one result bank.
 
     Results lie in two banks by the parity of the group, and a bank reads for one group in the cycle in which it writes for
-    the group three cycles before. Within a segment those two lie in different banks. Across the border they may lie in the
-    same if groups have few words.
+    the group three cycles before. Within a segment those two groups lie in different banks. Across the border of two
+    segments they may lie in the same.
     """
-    if config.down_groups % 2:
-        return max(5 - config.down_chunks, 1)
-    return 3 if config.down_chunks == 1 else 1
+    words, groups = config.down_chunks, config.down_groups
+
+    def conflict(distance: int) -> bool:
+        begin = groups * words - 1 + distance
+        return any((group - other) % 2 == 0 and begin + group * words - other * words == 3
+                   for group in range(min(groups, 4)) for other in range(groups - min(groups, 4), groups))
+    return tuple(distance for distance in (1, 2, 3) if conflict(distance))
 
 
 @cache
 def compute_cycles(config: Config, passes: int) -> int:
     """Cycles from a compute's start to its last weight address."""
     gate_up_end = []
-    down_end = -result_gap(config)
+    down_end = -4
+    conflicts = result_conflicts(config)
     cycle = COMPUTE_SETUP
     for step in range(passes + 1):
         if step < passes:
             cycle += config.gate_up_words
             gate_up_end.append(cycle - 1)
         if step > 0:
-            cycle = max(cycle, gate_up_end[step - 1] + swiglu_drain(config), down_end + result_gap(config))
+            cycle = max(cycle, gate_up_end[step - 1] + swiglu_drain(config))
+            while cycle - down_end in conflicts:
+                cycle += 1
             cycle += config.down_words
             down_end = cycle - 1
     return cycle - 1

@@ -43,8 +43,8 @@ class _Icarus(runner.Icarus):
 
     def _create_iverilog_dump_file(self) -> None:
         self.iverilog_dump_file.write_text(
-            "module cocotb_iverilog_dump();\nreg [8*1024-1:0] path;\ninitial if ($value$plusargs(\"dumpfile_path=%s\", path)) "
-            f"begin\n    $dumpfile(path);\n    $dumpvars(0, {self.hdl_toplevel});\nend\nendmodule\n", encoding="ascii")
+            "module cocotb_iverilog_dump();\nreg [8*1024-1:0] path;\n"
+            f"initial if ($value$plusargs(\"dumpfile_path=%s\", path)) begin\n    $dumpfile(path);\n    $dumpvars(0, {self.hdl_toplevel});\nend\nendmodule\n", encoding="ascii")
 
 
 def _tool(simulator: str) -> runner.Runner:
@@ -165,9 +165,10 @@ def run(made: Build, test_module: str, folder: Path, *, environment: Mapping[str
         plusargs = [*plusargs, f"+dumpfile_path={(folder / 'dump.fst').resolve()}"]
     try:
         # cocotb's runner looks for pytest and then exits by itself on a failure
-        _tool(made.simulator).test(test_module=test_module, hdl_toplevel=TOP, hdl_toplevel_lang="verilog", build_dir=made.folder,
-                  test_dir=folder, extra_env=dict(environment or {}), plusargs=list(plusargs), seed=seed,
-                  waves=made.waves, results_xml=str(results), log_file=log)
+        _tool(made.simulator).test(
+            test_module=test_module, hdl_toplevel=TOP, hdl_toplevel_lang="verilog", build_dir=made.folder, test_dir=folder,
+            extra_env=dict(environment or {}), plusargs=list(plusargs), seed=seed, waves=made.waves,
+            results_xml=str(results), log_file=log)
         tests, failed = get_results(results)
     except (RuntimeError, SystemExit) as error:
         raise SimulationError(f"{made.simulator} failed on {test_module}: {error}\n{_tail(log)}") from error

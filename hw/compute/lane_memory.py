@@ -15,7 +15,7 @@ class LaneMemory(Block):
 
     Results lie in two banks, even and odd groups. A group's sum reads its word two cycles after ``add`` and writes it three
     cycles after that: an odd distance, so that in a row of groups a bank reads and writes in different cycles. What follows
-    the last group is kept apart by the sequencer (``result_gap``). The first sum of a token after ``clear`` is written
+    the last group is kept apart by the sequencer (``result_conflicts``). The first sum of a token after ``clear`` is written
     and not added, so nothing need be zeroed.
 
     Latency: activations one cycle after ``read``; ``totals`` four cycles after ``add``, in the SRAM two later; a host's read

@@ -9,15 +9,15 @@ from hw.host.tables import TableBus
 from hw.lib.emit import Block, place
 from hw.lib.sram import Sram1RW
 from hw.params import Params, Table
-from sw_model.timeline import COMPUTE_DRAIN, result_gap, swiglu_drain
+from sw_model.timeline import COMPUTE_DRAIN, result_conflicts, swiglu_drain
 
 
 class MacSequencer(Block):
     """Walks a slice's passes: gate-up of pass 0, of pass 1, down of pass 0, gate-up of pass 2, down of pass 1, and so on.
 
-    A down segment waits until SwiGLU has finished with its pass (``swiglu_drain``), and until the results of the down
-    segment before it are written (``result_gap``); docs/architecture.md, "Compute time". Passes alternate between two
-    halves of the hidden buffer and of the token registers; ``half`` says which.
+    A down segment waits until SwiGLU has finished with its pass (``swiglu_drain``), and a cycle more where it would meet the
+    down segment before it in a result bank (``result_conflicts``); docs/architecture.md, "Compute time". Passes alternate
+    between two halves of the hidden buffer and of the token registers; ``half`` says which.
 
     Latency: ``start`` in cycle c, first word in c+3; the next slice's first word may follow this one's last.
     Throughput: one word a cycle within a segment. Storage: rule table (compute part) and token lists (SRAM), the token list
@@ -136,7 +136,7 @@ class MacSequencer(Block):
             m.d.sync += [gate_up_half.eq(0), down_half.eq(0)]
 
         # When a down segment may begin.
-        drain, gap = swiglu_drain(config), result_gap(config)
+        drain, conflicts = swiglu_drain(config), result_conflicts(config)
         hidden = [Signal(range(drain), name=f"hidden_wait_{half}") for half in range(2)]
         for half, wait in enumerate(hidden):
             with m.If(ends & ~self.down & (self.half == half)):
@@ -144,13 +144,16 @@ class MacSequencer(Block):
             with m.Elif(wait != 0):
                 m.d.sync += wait.eq(wait - 1)
         blocked = Mux(self.half, hidden[1] != 0, hidden[0] != 0)
-        if gap > 1:
-            results = Signal(range(gap), name="result_wait")
+        if conflicts:
+            # 3, 2, 1 in the cycles at a distance of 1, 2, 3 from the last word of a down segment
+            results = Signal(range(4), name="result_wait")
             with m.If(ends & self.down):
-                m.d.sync += results.eq(gap - 1)
+                m.d.sync += results.eq(3)
             with m.Elif(results != 0):
                 m.d.sync += results.eq(results - 1)
-            blocked |= results != 0
+            opens = self.first & (self.group == 0)
+            for distance in conflicts:
+                blocked |= opens & (results == 4 - distance)
         m.d.comb += self.issue.eq(active & ~(self.down & blocked))
 
         draining = Signal(COMPUTE_DRAIN - 1)

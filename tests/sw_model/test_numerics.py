@@ -45,7 +45,7 @@ def draw(seed, tokens=5, shape=None, spread=1.0):
     shape = shape or LayerConfig(d_model=7, d_ff=5, experts=4, top_k=2)
     weights = numerics.random_layer(shape, rng)
     x = (rng.standard_normal((tokens, shape.d_model)) * spread).astype(np.float32)
-    ids = np.array([rng.choice(shape.experts, shape.top_k, replace=False) for _ in range(tokens)]).reshape(tokens, shape.top_k)
+    ids = np.array([rng.choice(shape.experts, shape.top_k, replace=False) for _ in range(tokens)])
     gate = rng.random((tokens, shape.top_k)).astype(np.float32)
     return weights, x, ids, gate
 

@@ -7,7 +7,7 @@ import pytest
 
 from sw_model.config import load
 from sw_model.scheduler import ORDERS, roofline, schedule
-from sw_model.timeline import compute_cycles, result_gap, simulate, swiglu_drain
+from sw_model.timeline import compute_cycles, result_conflicts, simulate, swiglu_drain
 from tests.conftest import small
 from tests.sw_model.test_scheduler import draw
 
@@ -79,22 +79,18 @@ def test_compute_cycles():
 
 @pytest.mark.parametrize("chunks", range(1, 6))
 @pytest.mark.parametrize("groups", range(1, 8))
-def test_result_gap(chunks, groups):
-    """No bank reads (2 cycles after a group's last word) and writes (5 after) at once, whatever the distance of two segments,
-    as long as it is the gap or more; and the gap is the smallest such.
-    """
+def test_result_conflicts(chunks, groups):
+    """They are the distances at which a bank reads (2 cycles after a group's last word) and writes (5 after) at once."""
     config = small(layer__d_model=2 * groups, layer__d_ff=3 * chunks, tile__slices=1, tile__mac_n=2, tile__mac_k=3,
                    ddr__bytes_per_cycle=1, link__beat_bytes=6)
     assert (config.down_chunks, config.down_groups) == (chunks, groups)
+    first = [(group % 2, group * chunks + chunks - 1) for group in range(groups)]
 
     def conflict(distance):
-        first = [(group % 2, group * chunks + chunks - 1) for group in range(groups)]
         begin = groups * chunks - 1 + distance
         both = [*first, *((bank, cycle + begin) for bank, cycle in first)]
         return bool({(bank, cycle + 2) for bank, cycle in both} & {(bank, cycle + 5) for bank, cycle in both})
-    gap = result_gap(config)
-    assert not any(conflict(distance) for distance in range(gap, 12))
-    assert gap == 1 or any(conflict(distance) for distance in range(1, gap))
+    assert result_conflicts(config) == tuple(distance for distance in range(1, 30) if conflict(distance))
 
 
 def test_two_runs_are_equal_and_recording_changes_nothing():

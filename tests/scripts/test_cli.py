@@ -1,0 +1,94 @@
+"""The command line: files, JSON, exit codes and messages."""
+
+import json
+
+import numpy as np
+import pytest
+
+from scripts import cli
+from tests.sw_model.test_workloads import arrays
+from tests.tb.conftest import require_icarus
+
+SIMULATE_KEYS = {"config", "trace", "tokens", "order", "seed", "simulator", "results_exact", "events_exact", "cycles_rtl",
+                 "cycles_model", "roofline_cycles", "utilisation", "wall_seconds"}
+
+
+def test_generate(tmp_path, capsys):
+    """Tile, array, SRAM wrappers, register map and C header; an override reaches the Verilog."""
+    assert cli.main(["generate", "smoke", "-o", str(tmp_path), "--set", "tile.slots=4"]) == 0
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "trajectile_tile.v", "trajectile_array.v", "trajectile_sram.v", "registers.md", "trajectile.h", "config.json"}
+    assert json.loads((tmp_path / "config.json").read_text())["tile"]["slots"] == 4
+    assert "modules" in capsys.readouterr().out
+
+
+def test_simulate_on_a_trace(tmp_path, capsys, monkeypatch):
+    """Every promised key, and a table for people."""
+    require_icarus()
+    trace = tmp_path / "trace.npz"
+    np.savez(trace, **arrays())
+    out = tmp_path / "deep" / "run.json"
+    assert cli.main(["simulate", "smoke", "--set", "layer.experts=8", "--set", "layer.top_k=3", "--trace", str(trace),
+                     "--layer", "9", "--offset", "2", "--tokens", "5", "--order", "paired", "--simulator", "icarus",
+                     "--waves", "--seed", "3", "--json", str(out), "-o", str(tmp_path / "run")]) == 0
+    values = json.loads(out.read_text())
+    assert values.keys() >= SIMULATE_KEYS
+    assert values["results_exact"] is True and values["events_exact"] is True
+    assert values["cycles_rtl"] == values["cycles_model"] >= values["roofline_cycles"] > 0
+    assert (values["tokens"], values["order"], values["seed"], values["simulator"]) == (5, "paired", 3, "icarus")
+    assert values["trace"].startswith("trace.npz layer 9")
+    assert values["utilisation"].keys() == {"ddr", "mac", "d2d"} and all(0 < v < 1 for v in values["utilisation"].values())
+    assert values["wall_seconds"].keys() == {"generate", "build", "run"}
+    assert values["config"]["layer"]["experts"] == 8
+    assert (tmp_path / "run" / "dump.fst").stat().st_size > 1000
+    assert "exact (60 results equal)" in capsys.readouterr().out
+
+
+def test_demo_writes_everything(tmp_path, capsys):
+    """The whole path on the smoke configuration; a batch whose results differ would end with code 1."""
+    require_icarus()
+    assert cli.main(["demo", "smoke", "--simulator", "icarus", "-o", str(tmp_path)]) == 0
+    for name in ("verilog/trajectile_tile.v", "timeline.png", "run.json", "area.json"):
+        assert (tmp_path / name).stat().st_size > 0
+    assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
+    shown = capsys.readouterr().out
+    assert "area in um2" in shown and "results" in shown
+
+
+@pytest.mark.parametrize(("arguments", "named"), [
+    (["simulate", "nothing"], "CONFIG = 'nothing'"),
+    (["simulate", "smoke", "--set", "tile.slots=1"], "tile.slots = 1"),
+    (["simulate", "smoke", "--tokens", "99"], "--tokens = 99"),
+    (["simulate", "smoke", "--tokens", "-1"], "--tokens = -1"),
+    (["simulate", "smoke", "--trace", "nothing.npz"], "nothing.npz: no such file"),
+    (["simulate", "demo", "--offset", "5000"], "offset = 5000"),
+    (["simulate", "demo", "--layer", "7"], "layer = 7"),
+    (["simulate", "smoke", "--skew", "-1"], "skew = -1.0"),
+    (["synthesize", "smoke", "--liberty", "nothing.lib"], "--liberty = nothing.lib"),
+    (["generate", "smoke", "-o", "x", "--set", "slots"], "--set = 'slots'"),
+])
+def test_wrong_input(arguments, named, capsys, tmp_path, monkeypatch):
+    """One line that names the field, exit code 2, nothing written."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    shown = capsys.readouterr().err
+    assert named in shown.replace("\n", " ") and "legal" in shown and "Traceback" not in shown
+    assert not list(tmp_path.glob("*.v"))
+
+
+def test_a_trace_of_another_shape(tmp_path, capsys):
+    """The message says which overrides would fit."""
+    np.savez(tmp_path / "trace.npz", **arrays())
+    assert cli.main(["simulate", "smoke", "--trace", str(tmp_path / "trace.npz"), "--tokens", "4"]) == 2
+    assert "--set layer.experts=8 --set layer.top_k=3" in capsys.readouterr().err
+
+
+def test_help_fits_a_screen(capsys):
+    """And every command has an example."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--help"])
+    assert stop.value.code == 0 and len(capsys.readouterr().out.splitlines()) <= 24
+    for command in cli.COMMANDS:
+        with pytest.raises(SystemExit):
+            cli.main([command, "--help"])
+        assert "example: trajectile" in capsys.readouterr().out
