@@ -8,31 +8,12 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from sw_model.activity import busy_spans
 from sw_model.config import Config
-from sw_model.timeline import COMPUTE_SETUP, Event
+from sw_model.timeline import Event
 
 #: resource -> colour (distinct for the colour-blind)
 COLOURS = {"DDR": "#0072B2", "MAC": "#D55E00", "D2D": "#009E73"}
-
-
-def busy_spans(config: Config, events: Sequence[Event], tile: int) -> dict[str, list[tuple[int, int]]]:
-    """``(first cycle, cycles)`` of each use of a tile's DDR channel, MAC array and ring link."""
-    spans: dict[str, list[tuple[int, int]]] = {name: [] for name in COLOURS}
-    began: dict[tuple[str, int], int] = {}
-    for event in events:
-        if event.tile != tile:
-            continue
-        if event.kind in ("compute", "send"):
-            began[event.kind, event.slot] = event.cycle
-        elif event.kind == "loaded":
-            spans["DDR"].append((event.cycle - config.slice_beats, config.slice_beats))
-        elif event.kind == "computed":
-            first = began.pop(("compute", event.slot)) + COMPUTE_SETUP
-            spans["MAC"].append((first, event.cycle + 1 - first))
-        elif event.kind == "sent":
-            first = began.pop(("send", event.slot)) + 2
-            spans["D2D"].append((first, event.cycle + 1 - first))
-    return spans
 
 
 def timeline_picture(config: Config, events: Sequence[Event], cycles: int, path: Path, title: str) -> None:

@@ -15,6 +15,7 @@ def _verdict(value: bool | None, message: str) -> str:
 def simulation_table(values: dict[str, Any]) -> Table:
     """Exactness, cycles, utilisation, wall time."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
     roof, use = values["roofline"], values["utilisation"]
     bound = max(roof, key=roof.get)
     table.add_row("results", _verdict(values["results_exact"], values["results"]))
@@ -22,6 +23,9 @@ def simulation_table(values: dict[str, Any]) -> Table:
     table.add_row("cycles", f"RTL {values['cycles_rtl']:,}, model {values['cycles_model']:,}, "
                             f"roofline {values['roofline_cycles']:,} ({bound}): "
                             f"{values['cycles_rtl'] / max(values['roofline_cycles'], 1):.3f} of the roofline")
+    ddr = values["ddr_cycles"]
+    table.add_row("last DDR channel", f"{ddr['start']:,} cycles to its first beat, {ddr['busy']:,} beats, "
+                                      f"{ddr['idle']:,} idle, {ddr['tail']:,} after its last")
     table.add_row("busy", ", ".join(f"{name.upper()} {share:.0%}" for name, share in use.items()))
     if values["fidelity"]:
         table.add_row("int8 layer", f"cosine {values['fidelity']['cosine']:.5f}, "

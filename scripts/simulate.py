@@ -14,6 +14,7 @@ from rich.console import Console
 from scripts import generate, report, workload
 from scripts.errors import UserError
 from sw_model import image
+from sw_model.activity import ddr_cycles
 from sw_model.config import Config
 from sw_model.scheduler import ORDERS, Roofline, Schedule, roofline, schedule
 from sw_model.timeline import Event, Timeline
@@ -141,6 +142,7 @@ def summary(done: Simulation, load: workload.Workload, args: argparse.Namespace)
         "events_exact": bool(first.events), "events": first.events.message,
         "cycles_rtl": first.cycles, "cycles_model": done.model.cycles, "roofline_cycles": done.roofline.cycles,
         "roofline": {"ddr": done.roofline.ddr, "mac": done.roofline.mac, "d2d": done.roofline.d2d},
+        "ddr_cycles": vars(ddr_cycles(config, first.log, first.cycles)),
         "utilisation": {
             "ddr": sum(c["COUNT_DDR_BEAT"] for c in counters) / (cycles * config.array.channels),
             "mac": sum(c["COUNT_WORD"] for c in counters) / (cycles * config.array.tiles),

@@ -42,9 +42,14 @@ class _Icarus(runner.Icarus):
     """
 
     def _create_iverilog_dump_file(self) -> None:
-        self.iverilog_dump_file.write_text(
-            "module cocotb_iverilog_dump();\nreg [8*1024-1:0] path;\n"
-            f"initial if ($value$plusargs(\"dumpfile_path=%s\", path)) begin\n    $dumpfile(path);\n    $dumpvars(0, {self.hdl_toplevel});\nend\nendmodule\n", encoding="ascii")
+        self.iverilog_dump_file.write_text(f"""module cocotb_iverilog_dump();
+reg [8*1024-1:0] path;
+initial if ($value$plusargs("dumpfile_path=%s", path)) begin
+    $dumpfile(path);
+    $dumpvars(0, {self.hdl_toplevel});
+end
+endmodule
+""", encoding="ascii")
 
 
 def _tool(simulator: str) -> runner.Runner:

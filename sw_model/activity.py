@@ -1,0 +1,54 @@
+"""What was busy when, from a batch's events; the same for the events of the RTL and of the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sw_model.config import Config
+from sw_model.timeline import COMPUTE_SETUP, Event
+
+#: DDR channel, MAC array and ring link of a tile
+RESOURCES = ("DDR", "MAC", "D2D")
+
+
+def busy_spans(config: Config, events: Sequence[Event], tile: int) -> dict[str, list[tuple[int, int]]]:
+    """``(first cycle, cycles)`` of each use of a tile's resources, by name."""
+    spans: dict[str, list[tuple[int, int]]] = {name: [] for name in RESOURCES}
+    began: dict[tuple[str, int], int] = {}
+    for event in events:
+        if event.tile != tile:
+            continue
+        if event.kind in ("compute", "send"):
+            began[event.kind, event.slot] = event.cycle
+        elif event.kind == "loaded":
+            spans["DDR"].append((event.cycle - config.slice_beats, config.slice_beats))
+        elif event.kind == "computed":
+            first = began.pop(("compute", event.slot)) + COMPUTE_SETUP
+            spans["MAC"].append((first, event.cycle + 1 - first))
+        elif event.kind == "sent":
+            first = began.pop(("send", event.slot)) + 2
+            spans["D2D"].append((first, event.cycle + 1 - first))
+    return spans
+
+
+@dataclass(frozen=True)
+class DdrCycles:
+    """A batch's cycles as its last DDR channel spent them; they add up to the batch."""
+
+    #: before its first beat
+    start: int
+    #: with a beat
+    busy: int
+    #: between first and last beat, without one: no slot was free
+    idle: int
+    #: after its last beat: the last slices travel and are computed
+    tail: int
+
+
+def ddr_cycles(config: Config, events: Sequence[Event], cycles: int) -> DdrCycles:
+    """How the channel that ends last spent a batch of ``cycles``."""
+    channels = [spans for tile in config.array.ddr_tiles if (spans := busy_spans(config, events, tile)["DDR"])]
+    if not channels:
+        return DdrCycles(cycles, 0, 0, 0)
+    last = max(channels, key=lambda spans: sum(spans[-1]))
+    busy, end = sum(length for _, length in last), sum(last[-1])
+    return DdrCycles(last[0][0], busy, end - last[0][0] - busy, cycles - end)
