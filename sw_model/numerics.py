@@ -25,8 +25,8 @@ PRODUCT_BITS = GATE_BITS + SILU_BITS
 GATE_LIMIT, UP_LIMIT = 511, 2047
 MULT_MAX = 2**16 - 1
 SHIFT_MIN, SHIFT_MAX = 1, 47
-#: part of the largest hidden value that int8 holds; the rest saturates. Measured: the best over the toy model's windows
-#: lies between 0.8 and 1.
+#: part of the largest hidden value that int8 holds; the rest saturates. Less than all gains nothing on the toy model
+#: (docs/toy_model.md).
 DEFAULT_CLIP = 1.0
 
 
