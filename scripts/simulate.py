@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from hw.params import Params
 from scripts import generate, report, workload
 from scripts.errors import UserError
 from sw_model import image
@@ -19,11 +20,13 @@ from sw_model.config import Config
 from sw_model.scheduler import ORDERS, Roofline, Schedule, roofline, schedule
 from sw_model.timeline import Event, Timeline
 from sw_model.timeline import simulate as model_timeline
-from tb import runner
+from tb import native, runner
 from tb.job import JOB, Job, Run
 from tb.program import gather_results, tile_image
 from tb.scoreboard import Verdict, check_events, check_results, read_events
 from tb.top import bench_top
+
+SIMULATORS = (*runner.SIMULATORS, "native")
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,8 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
         load: the batch.
         folder: where job, logs and waves go.
         order: load order.
-        simulator: ``verilator`` or ``icarus``.
+        simulator: ``verilator`` or ``icarus``, both with cocotb; or ``native``, Verilator's model under a C++ main: for
+            millions of cycles, one run, no waves.
         waves: record waves.
         timing_only: the build without payload and arithmetic; results are not compared then.
         runs: how often, and with which random stalls; events are compared for runs without.
@@ -84,12 +88,15 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
     made = generate.design(config, timing_only=timing_only)
     generated = time.monotonic()
     top = bench_top(config, timing_only=timing_only, ddr_model=not axi_models)
-    built = runner.build(made.files(), top, simulator, waves=waves, optimise=optimise)
+    if simulator == "native":
+        built = native.build(made.files(), top, config.array.tiles, optimise=optimise)
+    else:
+        built = runner.build(made.files(), top, simulator, waves=waves, optimise=optimise)
     start_run = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
+    values, params = None if timing_only else load.given, Params(config, timing_only=timing_only)
     job = Job(
-        config, [tile_image(generate.Params(config, timing_only=timing_only), plan, tile, None if timing_only else load.batch)
-                 for tile in range(config.array.tiles)],
+        config, [tile_image(params, plan, tile, values and values.batch) for tile in range(config.array.tiles)],
         read={} if timing_only else {(tile, lane): len(tokens)
                                      for tile, program in enumerate(plan.tiles)
                                      for lane, tokens in enumerate(program.lanes)},
@@ -97,14 +104,17 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
         max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs, timing_only=timing_only)
     job.save(folder / "job.json")
     plusargs = [f"+events={folder.resolve() / 'events'}"]
-    if not timing_only:
+    if values:
         for channel in range(config.array.channels):
             path = folder / f"ddr{channel}.hex"
-            image.write_hex(path, image.channel_image(config, load.layer, channel), config.ddr.bytes_per_cycle)
+            image.write_hex(path, image.channel_image(config, values.layer, channel), config.ddr.bytes_per_cycle)
             plusargs.append(f"+ddr{channel}={path.resolve()}")
-    runner.run(built, "tb.bench_axi" if axi_models else "tb.bench_array", folder,
-               environment={JOB: str((folder / "job.json").resolve())}, plusargs=plusargs, seed=runs[0].seed)
-    outcomes = _outcomes(job, plan, model, None if timing_only else load.results(), folder)
+    if simulator == "native":
+        native.run(built, job, folder, plusargs)
+    else:
+        runner.run(built, "tb.bench_axi" if axi_models else "tb.bench_array", folder,
+                   environment={JOB: str((folder / "job.json").resolve())}, plusargs=plusargs, seed=runs[0].seed)
+    outcomes = _outcomes(job, plan, model, values and values.results(), folder)
     ended = time.monotonic()
     return Simulation(config, plan, model, roofline(plan), outcomes, {
         "generate": round(generated - began, 2), "build": round(start_run - generated, 2),
@@ -133,7 +143,7 @@ def summary(done: Simulation, load: workload.Workload, args: argparse.Namespace)
     """What ``--json`` writes."""
     first, cycles = done.first, max(done.first.cycles, 1)
     config, counters = done.config, done.first.counters
-    fidelity = load.fidelity(load.results()) if len(load.topk_ids) else {}
+    fidelity = load.values.fidelity(load.values.results()) if load.values and len(load.topk_ids) else {}
     return {
         "config": {"name": config.name, **config.as_dict},
         "trace": load.source, "tokens": len(load.topk_ids), "order": args.order, "seed": args.seed,
@@ -163,7 +173,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile simulate``."""
     workload.add_arguments(parser)
     parser.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
-    parser.add_argument("--simulator", choices=runner.SIMULATORS, default="verilator", help="default verilator")
+    parser.add_argument("--simulator", choices=SIMULATORS, help="verilator and icarus run under cocotb; native is "
+                        "Verilator's model without Python in the loop (default verilator; native with --timing-only)")
     parser.add_argument("--timing-only", action="store_true", help="controllers only: events, no results")
     parser.add_argument("--waves", action="store_true", help="record waves into the output folder")
     parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as JSON")
@@ -173,7 +184,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def _load(args: argparse.Namespace, config: Config) -> workload.Workload:
     return workload.load(config, trace=args.trace, layer=args.layer, offset=args.offset, tokens=args.tokens,
-                         seed=args.seed, skew=args.skew)
+                         seed=args.seed, skew=args.skew, gate_only=args.timing_only)
 
 
 def with_progress(args: argparse.Namespace, config: Config, console: Console) -> tuple[Simulation, workload.Workload]:
@@ -183,6 +194,9 @@ def with_progress(args: argparse.Namespace, config: Config, console: Console) ->
         UserError: if the batch is wrong or the simulator fails.
     """
     load = _load(args, config)
+    args.simulator = args.simulator or ("native" if args.timing_only else "verilator")
+    if args.waves and args.simulator == "native":
+        raise UserError("--waves is not legal with --simulator native; legal: verilator, icarus")
     folder = args.output or Path("build/run") / config.name
     console.print(f"[bold]{config.name}[/]: {load.source}, order {args.order}, {args.simulator}, seed {args.seed}",
                   highlight=False)

@@ -17,13 +17,9 @@ DEFAULT_SKEW = 1.0
 
 
 @dataclass(frozen=True)
-class Workload:
-    """One batch, ready for the scheduler and the layer."""
+class Values:
+    """The numbers of a batch: weights, activations and what should come out."""
 
-    #: where the gate decisions come from
-    source: str
-    #: chosen experts, [tokens, top_k]
-    topk_ids: NDArray[Any]
     layer: numerics.QuantisedLayer
     batch: numerics.QuantisedBatch
     #: float32 layer output, [tokens, d_model]
@@ -37,6 +33,25 @@ class Workload:
         """Cosine similarity and signal-to-noise of integer results against the float32 layer."""
         real = numerics.dequantise(results, self.batch)
         return {"cosine": numerics.cosine(real, self.reference), "sqnr_db": numerics.sqnr_db(real, self.reference)}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One batch, ready for the scheduler and the layer."""
+
+    #: where the gate decisions come from
+    source: str
+    #: chosen experts, [tokens, top_k]
+    topk_ids: NDArray[Any]
+    #: None in a batch that was made for its timing
+    values: Values | None
+
+    @property
+    def given(self) -> Values:
+        """The numbers, which must be there."""
+        if self.values is None:
+            raise ValueError("this batch has gate decisions only")
+        return self.values
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,8 +75,8 @@ def is_toy(config: Config) -> bool:
 
 
 def load(config: Config, *, trace: Path | None = None, layer: int | None = None, offset: int = 0,
-         tokens: int | None = None, seed: int = 1, skew: float = DEFAULT_SKEW) -> Workload:
-    """Make the batch.
+         tokens: int | None = None, seed: int = 1, skew: float = DEFAULT_SKEW, gate_only: bool = False) -> Workload:
+    """Make the batch; with ``gate_only`` without weights and activations, which take long at full size.
 
     Raises:
         UserError: for a trace, layer, offset or number of tokens that does not exist or does not fit.
@@ -88,11 +103,14 @@ def load(config: Config, *, trace: Path | None = None, layer: int | None = None,
             raise UserError(
                 f"layer.experts = {config.layer.experts}, layer.top_k = {config.layer.top_k} do not match the trace; "
                 f"legal values for {trace}: --set layer.experts={gate.experts} --set layer.top_k={ids.shape[1]}")
+        if gate_only:
+            return Workload(source, ids, None)
         weights = numerics.random_layer(config.layer, rng)
         x = rng.standard_normal((tokens, config.layer.d_model)).astype(np.float32)
         quantised = numerics.quantise_layer(weights)
-        return Workload(source, ids, quantised, numerics.quantise_batch(quantised, x, ids, gate.topk_weights),
-                        numerics.float_layer(weights, x, ids, gate.topk_weights))
+        return Workload(source, ids, Values(
+            quantised, numerics.quantise_batch(quantised, x, ids, gate.topk_weights),
+            numerics.float_layer(weights, x, ids, gate.topk_weights)))
     except UserError:
         raise
     except (ValueError, OSError) as error:
@@ -106,5 +124,5 @@ def _toy(layer: int | None, offset: int, tokens: int) -> Workload:
     gate = toy.trace.window(number, offset, tokens)
     window = slice(offset, offset + tokens)
     batch = numerics.quantise_batch(toy.layer, toy.x[window], gate.topk_ids, gate.topk_weights)
-    return Workload(f"toy model, held-out tokens {offset} to {offset + tokens - 1}", gate.topk_ids, toy.layer, batch,
-                    toy.y[window])
+    return Workload(f"toy model, held-out tokens {offset} to {offset + tokens - 1}", gate.topk_ids,
+                    Values(toy.layer, batch, toy.y[window]))

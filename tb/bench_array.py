@@ -10,13 +10,12 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Combine, First, RisingEdge, Timer
 
-from hw.host.regmap import COUNTERS, RegisterMap
+from hw.host.regmap import RegisterMap
 from tb.host import TileHost
+from tb.host_ops import COUNTER_NAMES, counter_ops, get, lane_results, program_ops, put, result_ops
 from tb.job import JOB, Job, Run
 
 PERIOD_NS = 2
-#: read at the end of a batch
-COUNTER_NAMES = ("CYCLES", *(name for name, _ in COUNTERS))
 
 
 async def all_of(tasks) -> list:
@@ -35,33 +34,34 @@ def tile_hosts(dut, job: Job, run: Run) -> list[TileHost]:
 
 async def batch(dut, job: Job, run: Run, hosts: Sequence[TileHost]) -> dict:
     """Reset, program, start, wait for every tile, read."""
-    done_only = hosts[0].map["STATUS"].field("DONE").mask
+    registers = hosts[0].map
+    done_only = registers["STATUS"].field("DONE").mask
     dut.rst.value = 1
     dut.stall_seed.value, dut.stall_ddr.value, dut.stall_link.value = run.seed, 0, 0
     for host in hosts:
         host.quiet()
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
-    await all_of(host.program(image) for host, image in zip(hosts, job.images, strict=True))
+    await all_of(host.do(program_ops(registers, image)) for host, image in zip(hosts, job.images, strict=True))
     dut.stall_ddr.value, dut.stall_link.value = int(run.stall_ddr), int(run.stall_link)
     await RisingEdge(dut.clk)
     # any tile may start all
-    await hosts[run.seed % len(hosts)].put("CONTROL", 1)
+    await hosts[run.seed % len(hosts)].do([put(registers, "CONTROL", 1)])
     if not dut.all_done.value:
         done = RisingEdge(dut.all_done)
         if await First(done, Timer(job.max_cycles * PERIOD_NS, "ns")) is not done:
             await RisingEdge(dut.clk)  # the timer ends beside an edge, not after it
-            states = [[await host.get("STATUS"), await host.counters(COUNTER_NAMES)] for host in hosts]
+            states = [await host.do([get(registers, "STATUS"), *counter_ops(registers)]) for host in hosts]
             raise AssertionError(f"hung: not done after {job.max_cycles} cycles; status and counters by tile: {states}")
     await RisingEdge(dut.clk)
 
     async def read(host: TileHost) -> dict:
-        lanes = {lane: await host.results(lane, tokens)
+        lanes = {lane: lane_results(registers, tokens, await host.do(result_ops(registers, lane, tokens)))
                  for (tile, lane), tokens in job.read.items() if tile == host.tile}
-        status = await host.get("STATUS")
+        status, *counters = await host.do([get(registers, "STATUS"), *counter_ops(registers)])
         assert status == done_only, f"tile {host.tile}: status {status}"
-        await host.put("IRQ_STATUS", 1)
-        return {"counters": await host.counters(COUNTER_NAMES), "results": lanes}
+        await host.do([put(registers, "IRQ_STATUS", 1)])
+        return {"counters": dict(zip(COUNTER_NAMES, counters, strict=True)), "results": lanes}
 
     tiles = await all_of(read(host) for host in hosts)
     await RisingEdge(dut.clk)

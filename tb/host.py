@@ -1,15 +1,14 @@
 """The host: programs tiles over AXI4-Lite, starts a batch, reads results and counters."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from cocotb.handle import SimHandleBase
 from cocotb.triggers import RisingEdge
 
 from hw.host.axi import Response
-from hw.host.regmap import ROUTE_BITS, ROUTE_TILES, RegisterMap
-from hw.params import Table
-from tb.program import TileImage
+from hw.host.regmap import RegisterMap
+from tb.host_ops import Op
 
 #: an access takes a few cycles; more than this is a hang
 PATIENCE_CYCLES = 1000
@@ -81,51 +80,15 @@ class TileHost:
         self.rready.value = 0
         return int(self.rresp.value), int(self.rdata.value)
 
-    async def put(self, name: str, value: int) -> None:
-        """Write a register by name; it must be accepted."""
-        if await self.write(self.map[name].offset, value) != Response.OKAY.value:
-            raise HostError(f"tile {self.tile}: {name} refused {value:#x}")
-
-    async def get(self, name: str) -> int:
-        """Read a register by name; it must be accepted."""
-        response, value = await self.read(self.map[name].offset)
-        if response != Response.OKAY.value:
-            raise HostError(f"tile {self.tile}: {name} refused a read")
-        return value
-
-    async def select(self, table: Table, lane: int, index: int = 0) -> None:
-        """Point the window at an entry."""
-        lane_field = self.map["TABLE_SELECT"].field("LANE")
-        await self.put("TABLE_SELECT", table.value | lane << lane_field.low)
-        await self.put("TABLE_INDEX", index)
-
-    async def program(self, image: TileImage) -> None:
-        """Write settings, routes and tables, and enable the interrupt."""
-        for name, value in image.settings.items():
-            await self.put(name, value)
-        for first in range(0, len(image.route), ROUTE_TILES):
-            await self.put(f"ROUTE_{first // ROUTE_TILES}", sum(
-                port << ROUTE_BITS * number for number, port in enumerate(image.route[first:first + ROUTE_TILES])))
-        for (table, lane), entries in image.tables.items():
-            words = self.map.tables[table].words
-            await self.select(table, lane)
-            for entry in entries:
-                for number in range(words):
-                    await self.put("TABLE_DATA", entry >> 32 * number & 0xFFFFFFFF)
-        await self.put("IRQ_ENABLE", 1)
-
-    async def results(self, lane: int, tokens: int) -> list[int]:
-        """RESULTS of a lane's first tokens as 32-bit words, lowest first; the unused last entry of an odd stride as zero."""
-        params, words = self.map.params, self.map.tables[Table.RESULTS].words
-        groups, stride = params.config.down_groups, params.result_stride
-        await self.select(Table.RESULTS, lane)
+    async def do(self, ops: Iterable[Op]) -> list[int]:
+        """Accesses one after the other, each of which must be accepted; returns what was read."""
         values = []
-        for token in range(tokens):
-            values += [await self.get("TABLE_DATA") for _ in range(groups * words)] + [0] * (stride - groups) * words
-            if stride != groups and token + 1 < tokens:
-                await self.put("TABLE_INDEX", (token + 1) * stride)
+        for op in ops:
+            if op.value is None:
+                response, value = await self.read(op.address)
+                values.append(value)
+            else:
+                response = await self.write(op.address, op.value)
+            if response != Response.OKAY.value:
+                raise HostError(f"tile {self.tile}: address {op.address:#x} refused")
         return values
-
-    async def counters(self, names: Sequence[str]) -> dict[str, int]:
-        """Values of some registers."""
-        return {name: await self.get(name) for name in names}

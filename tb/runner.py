@@ -8,7 +8,7 @@ import hashlib
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -92,16 +92,35 @@ def _environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _verilator_environment(optimise: str) -> dict[str, str]:
+def verilator_environment(optimise: str) -> dict[str, str]:
+    """What Verilator and its make need."""
     root = Path(verilator.__file__).parent
-    return {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
+    return {**os.environ, "VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "MAKEFLAGS": VERILATOR_MAKEFLAGS.format(optimise=optimise)}
 
 
-def _tail(log: Path, lines: int = 25) -> str:
+def tail(log: Path, lines: int = 25) -> str:
+    """The end of a log."""
     if not log.is_file():
         return ""
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
+
+
+def cached(kind: str, flags: Sequence[str], texts: Mapping[str, str], compile_into: Callable[[Path, Path], None], *,
+           waves: bool = False) -> Build:
+    """A build by the content of its files: found, or made by ``compile_into(folder, log)`` with the files in the folder."""
+    parts = [kind, *flags, version("verilator"), *(part for item in sorted(texts.items()) for part in item)]
+    folder = cache_folder() / f"{kind}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:16]}"
+    if (folder / "done").is_file():
+        return Build(kind, folder, waves, 0.0)
+    began = time.monotonic()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    compile_into(folder, folder / "build.log")
+    (folder / "done").touch()
+    return Build(kind, folder, waves, time.monotonic() - began)
 
 
 def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, waves: bool = False,
@@ -125,36 +144,23 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
     if simulator == "verilator" and not (shutil.which("make") and shutil.which("g++")):
         raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
     texts = {**files, f"{TOP}.v": top, **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
-    flags = [simulator, str(waves), optimise, version("verilator"), version("cocotb")]
-    key = hashlib.sha256("\0".join([*flags, *(part for item in sorted(texts.items()) for part in item)]).encode())
-    folder = cache_folder() / f"{simulator}-{key.hexdigest()[:16]}"
-    done = folder / "done"
-    if done.is_file():
-        return Build(simulator, folder, waves, 0.0)
-    began = time.monotonic()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    sources: list[Path] = [folder / name for name in texts]
-    log = folder / "build.log"
-    if simulator == "verilator":
-        (folder / "visible.vlt").write_text(visible(top), encoding="utf-8")
-        sources.insert(0, folder / "visible.vlt")
-        args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-j", "2"]
-        if waves:
-            args += ["--trace-structs"]
-        environment = _verilator_environment(optimise)
-    else:
+
+    def compile_into(folder: Path, log: Path) -> None:
+        sources: list[Path] = [folder / name for name in texts]
         args, environment = ["-g2005"], {}
-    try:
-        with _environment(**environment):
-            _tool(simulator).build(sources=sources, hdl_toplevel=TOP, build_dir=folder, build_args=args, waves=waves,
-                       timescale=("1ns", "1ps"), always=True, log_file=log)
-    except (RuntimeError, SystemExit) as error:
-        raise SimulationError(f"{simulator} could not build {folder}: {error}\n{_tail(log)}") from error
-    done.touch()
-    return Build(simulator, folder, waves, time.monotonic() - began)
+        if simulator == "verilator":
+            (folder / "visible.vlt").write_text(visible(top), encoding="utf-8")
+            sources.insert(0, folder / "visible.vlt")
+            args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-j", "2", *["--trace-structs"] * waves]
+            environment = verilator_environment(optimise)
+        try:
+            with _environment(**environment):
+                _tool(simulator).build(sources=sources, hdl_toplevel=TOP, build_dir=folder, build_args=args, waves=waves,
+                                       timescale=("1ns", "1ps"), always=True, log_file=log)
+        except (RuntimeError, SystemExit) as error:
+            raise SimulationError(f"{simulator} could not build {folder}: {error}\n{tail(log)}") from error
+
+    return cached(simulator, [str(waves), optimise, version("cocotb")], texts, compile_into, waves=waves)
 
 
 def run(made: Build, test_module: str, folder: Path, *, environment: Mapping[str, str] | None = None,
@@ -176,6 +182,6 @@ def run(made: Build, test_module: str, folder: Path, *, environment: Mapping[str
             results_xml=str(results), log_file=log)
         tests, failed = get_results(results)
     except (RuntimeError, SystemExit) as error:
-        raise SimulationError(f"{made.simulator} failed on {test_module}: {error}\n{_tail(log)}") from error
+        raise SimulationError(f"{made.simulator} failed on {test_module}: {error}\n{tail(log)}") from error
     if failed or not tests:
-        raise SimulationError(f"{failed} of {tests} tests of {test_module} failed\n{_tail(log)}")
+        raise SimulationError(f"{failed} of {tests} tests of {test_module} failed\n{tail(log)}")

@@ -45,8 +45,9 @@ def batch_of(config: Config, gate: workloads.GateBatch, seed: int) -> workload.W
     layer = numerics.quantise_layer(weights)
     x = rng.standard_normal((len(gate.topk_ids), config.layer.d_model)).astype(np.float32)
     return workload.Workload(
-        f"seed {seed}", gate.topk_ids, layer, numerics.quantise_batch(layer, x, gate.topk_ids, gate.topk_weights),
-        numerics.float_layer(weights, x, gate.topk_ids, gate.topk_weights))
+        f"seed {seed}", gate.topk_ids, workload.Values(
+            layer, numerics.quantise_batch(layer, x, gate.topk_ids, gate.topk_weights),
+            numerics.float_layer(weights, x, gate.topk_ids, gate.topk_weights)))
 
 
 def synthetic(config: Config, tokens: int, seed: int, skew: float = 1.0) -> workload.Workload:

@@ -1,0 +1,74 @@
+"""What a host does at a tile's port, as a list of register accesses: shared by the cocotb host and the C++ main."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+from hw.host.regmap import COUNTERS, ROUTE_BITS, ROUTE_TILES, RegisterMap
+from hw.params import Table
+from tb.program import TileImage
+
+#: read at the end of a batch
+COUNTER_NAMES = ("CYCLES", *(name for name, _ in COUNTERS))
+
+
+class Op(NamedTuple):
+    """A write of ``value``, or a read if that is None."""
+
+    address: int
+    value: int | None
+
+
+def put(registers: RegisterMap, name: str, value: int) -> Op:
+    """Write a register by name."""
+    return Op(registers[name].offset, value)
+
+
+def get(registers: RegisterMap, name: str) -> Op:
+    """Read a register by name."""
+    return Op(registers[name].offset, None)
+
+
+def select_ops(registers: RegisterMap, table: Table, lane: int, index: int = 0) -> Iterator[Op]:
+    """Point the table window at an entry."""
+    lane_field = registers["TABLE_SELECT"].field("LANE")
+    yield put(registers, "TABLE_SELECT", table.value | lane << lane_field.low)
+    yield put(registers, "TABLE_INDEX", index)
+
+
+def program_ops(registers: RegisterMap, image: TileImage) -> Iterator[Op]:
+    """Write settings, routes and tables, and enable the interrupt."""
+    for name, value in image.settings.items():
+        yield put(registers, name, value)
+    for first in range(0, len(image.route), ROUTE_TILES):
+        yield put(registers, f"ROUTE_{first // ROUTE_TILES}", sum(
+            port << ROUTE_BITS * number for number, port in enumerate(image.route[first:first + ROUTE_TILES])))
+    for (table, lane), entries in image.tables.items():
+        words = registers.tables[table].words
+        yield from select_ops(registers, table, lane)
+        for entry in entries:
+            for number in range(words):
+                yield put(registers, "TABLE_DATA", entry >> 32 * number & 0xFFFFFFFF)
+    yield put(registers, "IRQ_ENABLE", 1)
+
+
+def result_ops(registers: RegisterMap, lane: int, tokens: int) -> Iterator[Op]:
+    """Read RESULTS of a lane's first tokens; :func:`lane_results` orders what is read."""
+    params, words = registers.params, registers.tables[Table.RESULTS].words
+    groups, stride = params.config.down_groups, params.result_stride
+    yield from select_ops(registers, Table.RESULTS, lane)
+    for token in range(tokens):
+        yield from [get(registers, "TABLE_DATA")] * (groups * words)
+        if stride != groups and token + 1 < tokens:
+            yield put(registers, "TABLE_INDEX", (token + 1) * stride)
+
+
+def lane_results(registers: RegisterMap, tokens: int, read: Sequence[int]) -> list[int]:
+    """32-bit words of a lane's entries, lowest first; the unused last entry of an odd stride as zero."""
+    params, words = registers.params, registers.tables[Table.RESULTS].words
+    used, unused = params.config.down_groups * words, (params.result_stride - params.config.down_groups) * words
+    return [word for token in range(tokens) for word in [*read[token * used:(token + 1) * used], *[0] * unused]]
+
+
+def counter_ops(registers: RegisterMap) -> list[Op]:
+    """Read what :data:`COUNTER_NAMES` names."""
+    return [get(registers, name) for name in COUNTER_NAMES]

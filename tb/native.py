@@ -1,0 +1,95 @@
+"""Simulations without Python in the loop: Verilator's model under a small C++ main that works off a list of host accesses.
+
+For batches of millions of cycles. The same top, DDR model and event monitors as under cocotb; only the host differs
+(``tb/cpp/main.cpp``).
+"""
+
+import json
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from hw.host.regmap import RegisterMap
+from tb.host_ops import COUNTER_NAMES, Op, counter_ops, get, lane_results, program_ops, put, result_ops
+from tb.job import Job
+from tb.runner import Build, SimulationError, cached, tail, verilator_environment
+from tb.top import SOURCES, TOP
+
+MAIN = Path(__file__).parent / "cpp" / "main.cpp"
+
+
+def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O2") -> Build:
+    """Compile a design with the C++ main, or find it compiled.
+
+    Args:
+        files: Verilog of the design by file name.
+        top: Verilog of the bench's top (:func:`tb.top.bench_top`).
+        tiles: tiles of the array.
+        optimise: option of the C++ compiler.
+
+    Raises:
+        SimulationError: if Verilator, make or g++ is missing or does not accept the design.
+    """
+    ports = "".join(f"    HOST_PORTS({tile}),\n" for tile in range(tiles))
+    sources = {**files, f"{TOP}.v": top, **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
+    texts = sources | {"main.cpp": MAIN.read_text(encoding="utf-8"), "ports.inc": ports}
+
+    def compile_into(folder: Path, log: Path) -> None:
+        command = ["verilator", "--cc", "--exe", "--build", "-j", "2", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style",
+                   "--x-assign", "fast", "--x-initial", "fast", "--top-module", TOP, "-Mdir", "model", "-o", "simulation",
+                   *sources, "../main.cpp"]
+        with log.open("w", encoding="utf-8") as output:
+            done = subprocess.run(command, cwd=folder, env=verilator_environment(optimise), stdout=output,
+                                  stderr=subprocess.STDOUT, check=False)
+        if done.returncode:
+            raise SimulationError(f"verilator could not build {folder}\n{tail(log)}")
+
+    if not (shutil.which("make") and shutil.which("g++")):
+        raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
+    return cached("native", [optimise], texts, compile_into)
+
+
+def _lines(tile: int, ops: Sequence[Op]) -> str:
+    return "".join(f"{tile} r {op.address}\n" if op.value is None else f"{tile} w {op.address} {op.value}\n" for op in ops)
+
+
+def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> None:
+    """Run a job's batch once; ``output.json`` in ``folder`` is what ``tb.bench_array`` writes.
+
+    Raises:
+        SimulationError: if the simulation stops, hangs, or a tile refuses an access.
+    """
+    registers, tiles = RegisterMap(job.params), range(job.config.array.tiles)
+    before = "".join(_lines(tile, list(program_ops(registers, image))) for tile, image in zip(tiles, job.images, strict=True))
+    lanes = {tile: [(lane, tokens) for (owner, lane), tokens in job.read.items() if owner == tile] for tile in tiles}
+    after = {tile: [get(registers, "STATUS"), *counter_ops(registers),
+                    *(op for lane, tokens in lanes[tile] for op in result_ops(registers, lane, tokens))] for tile in tiles}
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "host.txt").write_text(
+        before + "go\n" + _lines(0, [put(registers, "CONTROL", 1)]) + "wait\n"
+        + "".join(_lines(tile, ops) for tile, ops in after.items()), encoding="ascii")
+    log, answers = folder / "run.log", folder / "answers.txt"
+    answers.unlink(missing_ok=True)
+    with log.open("w", encoding="utf-8") as output:
+        command = [made.folder / "model" / "simulation", "host.txt", "answers.txt", str(job.max_cycles), *plusargs]
+        code = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
+    if code:
+        raise SimulationError(f"the simulation ended with code {code}\n{tail(log)}")
+    values: dict[int, list[int]] = {tile: [] for tile in tiles}
+    for line in answers.read_text(encoding="ascii").splitlines():
+        tile, value = line.split()
+        values[int(tile)].append(int(value))
+    outputs = []
+    for tile in tiles:
+        status, *rest = values[tile]
+        if status != registers["STATUS"].field("DONE").mask:
+            raise SimulationError(f"tile {tile}: status {status}")
+        counters = dict(zip(COUNTER_NAMES, rest[:len(COUNTER_NAMES)], strict=True))
+        words, results = rest[len(COUNTER_NAMES):], {}
+        for lane, tokens in lanes[tile]:
+            count = sum(op.value is None for op in result_ops(registers, lane, tokens))
+            results[lane] = lane_results(registers, tokens, words[:count])
+            words = words[count:]
+        outputs.append({"counters": counters, "results": results})
+    (folder / "output.json").write_text(json.dumps([{"tiles": outputs}]), encoding="utf-8")
