@@ -87,7 +87,7 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
     model = model_timeline(plan)
     made = generate.design(config, timing_only=timing_only)
     generated = time.monotonic()
-    top = bench_top(config, timing_only=timing_only, ddr_model=not axi_models)
+    top = bench_top(config, timing_only=timing_only, ddr_model=not axi_models, held_inputs=simulator == "native")
     if simulator == "native":
         built = native.build(made.files(), top, config.array.tiles, optimise=optimise)
     else:

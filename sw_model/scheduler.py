@@ -71,6 +71,8 @@ class Schedule:
     tiles: tuple[TileProgram, ...]
     #: tile, lane and index in the lane of each token, [tokens, 3]
     placement: IntArray
+    #: slices skip tiles that hold no token for their expert (the RTL always does)
+    skip: bool = True
 
     @property
     def passes(self) -> IntArray:
@@ -78,9 +80,20 @@ class Schedule:
         return np.stack([tile.passes for tile in self.tiles])
 
     @property
+    def stops(self) -> NDArray[np.bool_]:
+        """Tiles that an expert's slices have to visit, [tiles, experts]."""
+        return stops_of(self.passes, skip=self.skip)
+
+    @property
     def tokens(self) -> int:
         """Tokens of the batch."""
         return len(self.topk_ids)
+
+
+def stops_of(passes: IntArray, *, skip: bool) -> NDArray[np.bool_]:
+    """Tiles with tokens for each expert; without ``skip`` every tile, for each expert that has any. [tiles, experts]."""
+    here = passes > 0
+    return here if skip else np.broadcast_to(here.any(axis=0), here.shape)
 
 
 def place_tokens(config: Config, topk_ids: IntArray) -> IntArray:
@@ -160,13 +173,14 @@ def _token_list(config: Config, topk_ids: IntArray, lanes: Sequence[Sequence[int
     return {"passes": passes, "first": first, "list_tokens": tokens_of, "list_ranks": ranks_of}
 
 
-def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced") -> Schedule:
+def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *, skip: bool = True) -> Schedule:
     """Program the array for one batch.
 
     Args:
         config: the accelerator.
         topk_ids: chosen experts, [tokens, top_k].
         order: one of ``ORDERS``.
+        skip: slices skip tiles without tokens for their expert; without it they go round the whole ring, as in the paper.
 
     Raises:
         ScheduleError: if the batch does not fit the configuration.
@@ -188,25 +202,25 @@ def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced") ->
     load = np.bincount(ids.ravel(), minlength=config.layer.experts)
     expert_order = order_experts(passes, load, order)
 
-    here = passes > 0
-    stops = here.sum(axis=0)
+    here, stop = passes > 0, stops_of(passes, skip=skip)
+    stops = stop.sum(axis=0)
     loads: list[list[Load]] = [[] for _ in lists]
     arrivals = [0] * len(lists)
     ahead = [[(ring_distance(config.array, tile, other), other) for other in range(config.array.tiles)]
              for tile in range(config.array.tiles)]
     for expert in expert_order:
-        reach = [max(distance for distance, other in ahead[tile] if here[other, expert])
+        reach = [max(distance for distance, other in ahead[tile] if stop[other, expert])
                  for tile in range(config.array.tiles)]
         for index in range(config.tile.slices):
             tile, row = config.home(expert, index)
             loads[tile].append(Load(
-                expert, index, row, bool(here[tile, expert]), bool(here[ring_next(config.array, tile), expert]),
-                int(stops[expert] - here[tile, expert])))
+                expert, index, row, bool(here[tile, expert]), bool(stop[ring_next(config.array, tile), expert]),
+                int(stops[expert]) - int(stop[tile, expert])))
             for distance, other in ahead[tile]:
                 arrivals[other] += 0 < distance <= reach[tile]
     programs = tuple(TileProgram(lanes=lanes[tile], loads=tuple(loads[tile]), arrivals=arrivals[tile], **lists[tile])
                      for tile in range(config.array.tiles))
-    return Schedule(config, ids, order, expert_order, programs, placement)
+    return Schedule(config, ids, order, expert_order, programs, placement, skip)
 
 
 @dataclass(frozen=True)

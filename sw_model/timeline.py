@@ -178,9 +178,10 @@ class _Tile:
         if request is None or len(self.slots) == self.model.config.tile.slots:
             return False
         number = self.free_slot()
-        here = self.model.here(self.number, request.expert)
-        self.slots[number] = Slot(number, request.expert, request.index, request.left - here, True, here,
-                                  self.model.here(self.next, request.expert))
+        stop = self.model.stops[self.number][request.expert]
+        here = self.model.passes[self.number][request.expert] > 0
+        self.slots[number] = Slot(number, request.expert, request.index, request.left - stop, True, here,
+                                  self.model.stops[self.next][request.expert])
         self.request = None
         self.arrived += 1
         self.model.log(now, self.number, "grant", number, request.expert, request.index)
@@ -292,15 +293,12 @@ class _Model:
     def __init__(self, plan: Schedule, record: bool):
         self.config, self.record = plan.config, record
         self.passes: list[list[int]] = plan.passes.tolist()
+        self.stops: list[list[bool]] = plan.stops.tolist()
         self.events: list[Event] = []
         self.queue: list[tuple[int, int, int, str, Any]] = []
         self.order = 0
         self.tiles = [_Tile(self, number, program.loads, program.arrivals)
                       for number, program in enumerate(plan.tiles)]
-
-    def here(self, tile: int, expert: int) -> bool:
-        """Whether a tile holds tokens for an expert: the rule table."""
-        return self.passes[tile][expert] > 0
 
     def at(self, cycle: int, tile: int, kind: str, value: Any = None) -> None:
         """A change of a tile's state that shows in ``cycle``."""

@@ -49,6 +49,8 @@ def _words(values: np.ndarray, count: int, each: int) -> list[int]:
 
 def tile_image(params: Params, plan: Schedule, tile: int, batch: QuantisedBatch | None) -> TileImage:
     """What the host writes into ``tile``; without a batch (timing only) neither activations nor multipliers."""
+    if not plan.skip:
+        raise ValueError("skip = False is not legal here; the RTL's slices always skip tiles without tokens")
     config, program = plan.config, plan.tiles[tile]
     here = plan.passes > 0
     after = ring_next(config.array, tile)

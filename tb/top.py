@@ -36,12 +36,15 @@ def _instance(module: str, name: str, ports: dict[str, str], parameters: dict[st
     return f"    {module}{head} {name} (\n{body}\n    );\n"
 
 
-def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = True) -> str:
+def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = True, held_inputs: bool = False) -> str:
     """Verilog of the top.
 
     Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_link``. Outputs: ``irq``
     (a bit a tile), ``all_done``. Without ``ddr_model`` the DDR ports come out as ``ddr_<channel>_*``, with the IDs that AXI
     models want (always 0: the loader's reads stay in order).
+
+    With ``held_inputs`` every input but the clock is taken over at a rising edge of ``host_clk``, which the native simulation
+    moves only when it has something to say: Verilator evaluates what follows an input at every call.
     """
     params, array = Params(config, timing_only=timing_only), config.array
     inputs: list[tuple[str, int]] = [("clk", 1), ("rst", 1), ("stall_seed", 32), ("stall_ddr", 1), ("stall_link", 1)]
@@ -92,12 +95,17 @@ def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = Tr
             "clk": "clk", "rst": "rst", "enable": "stall_link", "seed": "stall_seed", "stall": f"link_hold[{number}]",
         }, {"ID": 4 * number + 2}))
     body.append(_instance("trajectile_array", "dut", ports))
+    held = []
+    if held_inputs:
+        held = [f"    reg {_span(width)}{name};\n    always @(posedge host_clk) {name} <= in_{name};\n"
+                for name, width in inputs[1:]]
+        inputs = [inputs[0], ("host_clk", 1), *((f"in_{name}", width) for name, width in inputs[1:])]
     declared = [f"    input wire {_span(width)}{name}" for name, width in inputs]
     declared += [f"    output wire {_span(width)}{name}" for name, width in outputs]
     return (f"// Bench of configuration '{config.name}'. Generated.\n`timescale 1ns / 1ps\nmodule {TOP} (\n"
             + ",\n".join(declared) + "\n);\n"
             + "".join(f"    wire {_span(width)}{name};\n" for name, width in wires)
-            + "    assign all_done = &irq;\n" + "".join(body) + "endmodule\n")
+            + "".join(held) + "    assign all_done = &irq;\n" + "".join(body) + "endmodule\n")
 
 
 def visible(top: str) -> str:

@@ -13,7 +13,7 @@
 #include "Vbench_top.h"
 #include "verilated.h"
 
-using Address = std::remove_reference_t<decltype(Vbench_top::host_0_awaddr)>;
+using Address = std::remove_reference_t<decltype(Vbench_top::in_host_0_awaddr)>;
 
 struct HostPort {
     Address *awaddr, *araddr;
@@ -23,10 +23,10 @@ struct HostPort {
 };
 #define HOST_PORTS(t)                                                                                                  \
     HostPort {                                                                                                         \
-        &top->host_##t##_awaddr, &top->host_##t##_araddr, &top->host_##t##_wdata, &top->host_##t##_rdata,              \
-            &top->host_##t##_wstrb, &top->host_##t##_awvalid, &top->host_##t##_awready, &top->host_##t##_wvalid,       \
-            &top->host_##t##_wready, &top->host_##t##_bvalid, &top->host_##t##_bready, &top->host_##t##_bresp,         \
-            &top->host_##t##_arvalid, &top->host_##t##_arready, &top->host_##t##_rvalid, &top->host_##t##_rready,      \
+        &top->in_host_##t##_awaddr, &top->in_host_##t##_araddr, &top->in_host_##t##_wdata, &top->host_##t##_rdata,              \
+            &top->in_host_##t##_wstrb, &top->in_host_##t##_awvalid, &top->host_##t##_awready, &top->in_host_##t##_wvalid,       \
+            &top->host_##t##_wready, &top->host_##t##_bvalid, &top->in_host_##t##_bready, &top->host_##t##_bresp,         \
+            &top->in_host_##t##_arvalid, &top->host_##t##_arready, &top->host_##t##_rvalid, &top->in_host_##t##_rready,      \
             &top->host_##t##_rresp                                                                                     \
     }
 
@@ -37,6 +37,13 @@ struct Access {
 
 static VerilatedContext context;
 static Vbench_top* top;
+
+// Only what changes an input moves host_clk: between accesses nothing but the clock is evaluated.
+static void take_inputs() {
+    top->host_clk = 1;
+    top->eval();
+    top->host_clk = 0;
+}
 
 static void rise() {
     top->clk = 1;
@@ -65,7 +72,7 @@ struct Host {
 
     bool busy() const { return state != IDLE || !todo.empty(); }
 
-    // Inputs for the coming edge.
+    // Inputs for the coming edge; they are taken over by take_inputs().
     void drive() {
         if (state != IDLE || todo.empty()) return;
         const Access& a = todo.front();
@@ -131,14 +138,16 @@ int main(int argc, char** argv) {
         hosts.push_back(Host{port, static_cast<int>(hosts.size()), answers, {}});
         *port.wstrb = 15;
     }
-    top->rst = 1;
+    top->in_rst = 1;
+    take_inputs();
     for (int i = 0; i < 4; i++) fall(), rise();
-    top->rst = 0;
+    top->in_rst = 0;
 
     auto finish = [&] {
         for (bool busy = true; busy;) {
-            for (Host& host : hosts) host.drive();
             fall();
+            for (Host& host : hosts) host.drive();
+            take_inputs();
             for (Host& host : hosts) host.sample();
             rise();
             busy = false;
@@ -154,6 +163,7 @@ int main(int argc, char** argv) {
             finish();
         } else if (!std::strncmp(line, "wait", 4)) {
             finish();
+            fall(), take_inputs(), rise();
             for (unsigned long long cycle = 0; !top->all_done; cycle++) {
                 if (cycle == limit) {
                     std::printf("ERROR: hung: not done after %llu cycles\n", limit);

@@ -115,3 +115,10 @@ def test_timing_only(simulator, tmp_path):
     full = exact(config, batch, tmp_path / "full", simulator=simulator)
     control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True)
     assert control.first.log == full.first.log
+
+
+@pytest.mark.parametrize("timing_only", [False, True])
+def test_native(timing_only, tmp_path):
+    """Verilator's model under the C++ main: the same results and events as under cocotb."""
+    config = load("smoke")
+    exact(config, synthetic(config, 12, 7), tmp_path, simulator="native", timing_only=timing_only)
