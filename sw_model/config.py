@@ -206,106 +206,111 @@ class Config:
 
     # -- a micro-slice, in weight words ---------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def slice_ff(self) -> int:
         """Columns of d_ff in one micro-slice."""
         return self.layer.d_ff // self.tile.slices
 
-    @property
+    @cached_property
     def gate_up_chunks(self) -> int:
         """Weight words along d_model for one group of gate and up outputs."""
         return ceil_div(self.layer.d_model, self.tile.mac_k)
 
-    @property
+    @cached_property
     def gate_up_groups(self) -> int:
         """Groups of ``mac_n`` outputs in a slice's gate and up matrices; a group is ``mac_n / 2`` gate-up pairs."""
         return ceil_div(2 * self.slice_ff, self.tile.mac_n)
 
-    @property
+    @cached_property
     def down_chunks(self) -> int:
         """Weight words along the slice's d_ff for one group of down outputs."""
         return ceil_div(self.slice_ff, self.tile.mac_k)
 
-    @property
+    @cached_property
     def down_groups(self) -> int:
         """Groups of ``mac_n`` down outputs."""
         return ceil_div(self.layer.d_model, self.tile.mac_n)
 
-    @property
+    @cached_property
     def gate_up_words(self) -> int:
         """Weight words of a slice's gate and up matrices."""
         return self.gate_up_chunks * self.gate_up_groups
 
-    @property
+    @cached_property
     def down_words(self) -> int:
         """Weight words of a slice's down matrix."""
         return self.down_chunks * self.down_groups
 
-    @property
+    @cached_property
     def slice_words(self) -> int:
         """Weight words of a slice, zero padding included."""
         return self.gate_up_words + self.down_words
 
-    @property
+    @cached_property
     def slice_bytes(self) -> int:
         """Bytes of a slice as stored, zero padding included."""
         return self.slice_words * self.tile.word_bytes
 
-    @property
+    @cached_property
     def slice_weight_bytes(self) -> int:
         """Bytes of a slice's weights, without padding: what the roofline counts."""
         return 3 * self.layer.d_model * self.slice_ff
 
     # -- DDR ------------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def word_beats(self) -> int:
         """DDR beats of a weight word."""
         return self.tile.word_bytes // self.ddr.bytes_per_cycle
 
-    @property
+    @cached_property
     def slice_beats(self) -> int:
         """DDR beats of a slice."""
         return self.slice_words * self.word_beats
 
-    @property
+    @cached_property
     def slice_bursts(self) -> int:
         """AXI4 bursts of a slice; all but the last are of full length."""
         return ceil_div(self.slice_beats, self.ddr.burst_beats)
 
-    @property
+    @cached_property
     def slice_pitch_bytes(self) -> int:
         """Distance of two slices in a DDR channel: whole bursts, so that none crosses a 4 KiB line."""
         return self.slice_bursts * self.ddr.burst_beats * self.ddr.bytes_per_cycle
 
-    @property
+    @cached_property
     def channel_slices(self) -> int:
         """Slices that a DDR channel stores at the most."""
         return ceil_div(self.layer.experts * self.tile.slices, self.array.channels)
 
-    @property
+    @cached_property
     def loads_in_flight(self) -> int:
         """Slices a loader may have asked for and not yet received: enough to hide the DDR latency."""
         return 1 + ceil_div(self.ddr.latency_cycles + 4, self.slice_beats)
 
+    @cached_property
+    def own_share(self) -> int:
+        """Slots of a tile that its own loads have a right to: an equal part for each DDR channel."""
+        return max(1, self.tile.slots // self.array.channels)
+
     # -- links ----------------------------------------------------------------------------------------------------
 
-    @property
+    @cached_property
     def word_flits(self) -> int:
         """Flits of a weight word; a word is cut into equal pieces and a flit carries one."""
         return ceil_div(self.tile.word_bytes, self.link.beat_bytes)
 
-    @property
+    @cached_property
     def flit_bytes(self) -> int:
         """Payload bytes used in a flit (``link.beat_bytes`` or less)."""
         return ceil_div(self.tile.word_bytes, self.word_flits)
 
-    @property
+    @cached_property
     def slice_flits(self) -> int:
         """Payload flits of a slice; the header flit comes before them."""
         return self.slice_words * self.word_flits
 
-    @property
+    @cached_property
     def link_credits(self) -> int:
         """Depth of a port's input FIFO: the flits of one round trip, so that a link never waits for credits."""
         return 2 * self.link.latency_cycles + 5
@@ -317,7 +322,7 @@ class Config:
         number = expert * self.tile.slices + index
         return self.array.ddr_tiles[number % self.array.channels], number // self.array.channels
 
-    @property
+    @cached_property
     def token_capacity(self) -> int:
         """Tokens that the whole array holds."""
         return self.array.tiles * self.tile.tokens

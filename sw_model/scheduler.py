@@ -99,15 +99,19 @@ def stops_of(passes: IntArray, *, skip: bool) -> NDArray[np.bool_]:
 def place_tokens(config: Config, topk_ids: IntArray) -> IntArray:
     """Tile, lane and index in the lane of each token, [tokens, 3].
 
-    Tokens are dealt to the tiles in turn. On a tile each goes to the lane where it adds the fewest passes: an expert takes
-    as many passes as its fullest lane has tokens.
+    All tiles but the last few get the same number. One after the other the tokens go to the tile, of those with room, that
+    has the fewest tokens for their experts so far, so that a slice has about the same work at each stop. On a tile a token
+    goes to the lane where it adds the fewest passes: an expert takes as many passes as its fullest lane has tokens.
     """
     tiles, lanes, depth = config.array.tiles, config.tile.mac_t, config.tile.lane_tokens
     count = np.zeros((tiles, lanes, config.layer.experts), dtype=np.int64)
     held = np.zeros((tiles, lanes), dtype=np.int64)
+    room = np.array([len(range(tile, len(topk_ids), tiles)) for tile in range(tiles)])
     placement = np.zeros((len(topk_ids), 3), dtype=np.int64)
     for token, chosen in enumerate(topk_ids):
-        tile = token % tiles
+        met = count[:, :, chosen].sum(axis=(1, 2))
+        full = held.sum(axis=1)
+        tile = int(np.lexsort((full, met, full >= room))[0])
         here = count[tile][:, chosen]
         added = (here + 1 > here.max(axis=0)).sum(axis=1) + np.where(held[tile] < depth, 0, len(chosen) + 1)
         # fewest new passes, then the lane with the fewest tokens, then the lowest

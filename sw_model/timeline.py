@@ -155,6 +155,16 @@ class _Tile:
         """The lowest free slot."""
         return next(number for number in range(self.model.config.tile.slots) if number not in self.slots)
 
+    @property
+    def own(self) -> int:
+        """Slots with slices that were loaded here."""
+        return sum(not slot.from_link for slot in self.slots.values())
+
+    def may_load(self, now: int) -> bool:
+        """The load list has an entry and the loader can take it."""
+        return (self.loaded < len(self.loads) and now >= self.loader_free
+                and self.in_flight < self.model.config.loads_in_flight)
+
     def evaluate(self, now: int) -> None:
         """One cycle of the rules. All guards see the state at its beginning; the order below keeps it so: no rule
         changes what a later one looks at, but that a slice being sent is not computed in the same cycle.
@@ -175,8 +185,12 @@ class _Tile:
     def rule_grant(self, now: int) -> bool:
         """Receiving side of rule 3: a free slot for the request that waits."""
         request = self.request
-        if request is None or len(self.slots) == self.model.config.tile.slots:
+        free = self.model.config.tile.slots - len(self.slots)
+        if request is None or not free:
             return False
+        if self.may_load(now) and self.own < self.model.config.own_share and (
+                free > 1 or any(not slot.forward for slot in self.slots.values())):
+            return False  # rule 1's turn: now, or when the slot that is bound to be freed is free
         number = self.free_slot()
         stop = self.model.stops[self.number][request.expert]
         here = self.model.passes[self.number][request.expert] > 0
@@ -191,8 +205,7 @@ class _Tile:
     def rule_load(self, now: int) -> bool:
         """Rule 1: fetch the next slice of the load list, if two slots are free."""
         config = self.model.config
-        if (self.loaded == len(self.loads) or now < self.loader_free
-                or self.in_flight == config.loads_in_flight or config.tile.slots - len(self.slots) < 2):
+        if not self.may_load(now) or config.tile.slots - len(self.slots) < 2:
             return False
         load = self.loads[self.loaded]
         number = self.free_slot()

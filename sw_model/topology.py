@@ -87,7 +87,12 @@ def ring_distance(array: ArrayConfig, tile: int, other: int) -> int:
 @lru_cache
 def edge_path(array: ArrayConfig, tile: int) -> tuple[int, ...]:
     """The tiles over which the ring edge out of ``tile`` runs, both ends included."""
-    end = ring_next(array, tile)
+    return grid_path(array, tile, ring_next(array, tile))
+
+
+@lru_cache
+def grid_path(array: ArrayConfig, tile: int, end: int) -> tuple[int, ...]:
+    """The tiles on the way from ``tile`` to ``end``, both included: along the column first, then along the row."""
     path = [tile]
     while path[-1] != end:
         path.append(_step(array, path[-1], end))

@@ -102,8 +102,17 @@ class RuleEngine(Block):
         with m.If(self.request_in):
             m.d.sync += [pending.eq(1), pending_slice.eq(self.request_in_slice)]
 
-        # Rules 3 and 4, receiving side: one free slot is enough to let a slice in.
-        m.d.comb += [self.grant.eq(pending & slots.one_free), self.grant_slice.eq(pending_slice)]
+        # Rules 3 and 4, receiving side: one free slot is enough to let a slice in, but while own loads have less than their
+        # share it is rule 1's turn: a second slot is free, or will be, since some slice here has nowhere to go.
+        own = slots.used & ~slots.from_link
+        behind = sum(own[slot] for slot in range(params.config.tile.slots)) < params.config.own_share
+        stays = (slots.used & ~slots.forward).any()
+        turn = Signal()
+        m.d.comb += [
+            turn.eq(self.load_valid & behind & (slots.two_free | stays)),
+            self.grant.eq(pending & slots.one_free & ~turn),
+            self.grant_slice.eq(pending_slice),
+        ]
 
         # Rule 1, load: needs two free slots, so that the bubble remains.
         entry = self.load_entry

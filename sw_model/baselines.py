@@ -1,0 +1,242 @@
+"""What would be built otherwise: expert parallelism (EP) on the same hardware, and Hydra's mapping of experts.
+
+EP gives every expert a home tile. Its weights stream from the home's own DDR channel and are used there only; the tokens that
+chose it travel to the home over the links, their results travel back. It is the EP that a good engineer would build:
+weights are loaded ahead as far as the buffer goes, and the next expert's tokens are fetched while this one is computed.
+The constants are those of the streaming tile: the same slices, DDR timing, MAC timing, link rate and latency.
+
+Hydra differs in the mapping alone: experts go to tiles by their popularity on earlier tokens, so that the tiles' loads come
+out even.
+"""
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sw_model.config import Config, ceil_div
+from sw_model.scheduler import ScheduleError
+from sw_model.timeline import COMPUTE_DRAIN, compute_cycles
+from sw_model.topology import grid_path
+
+IntArray = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class BaselineRun:
+    """What a batch takes."""
+
+    cycles: int
+    #: beats read from DDR, by tile
+    ddr_beats: tuple[int, ...]
+    #: cycles with a weight word, by tile
+    mac_busy: tuple[int, ...]
+    #: flits over all links
+    flits: int
+    #: tokens of the expert with the most, on any tile
+    most_tokens: int
+
+
+def index_homes(config: Config) -> IntArray:
+    """Home tile of each expert, dealt to the tiles with a DDR channel in turn, int64 [experts]."""
+    tiles = config.array.ddr_tiles
+    return np.array([tiles[expert % len(tiles)] for expert in range(config.layer.experts)], dtype=np.int64)
+
+
+def hydra_homes(config: Config, popularity: IntArray) -> IntArray:
+    """Home tile of each expert, int64 [experts]: the most popular first, each to the tile with the least so far.
+
+    Args:
+        config: the accelerator.
+        popularity: tokens of each expert in earlier batches, [experts].
+
+    Raises:
+        ScheduleError: if there is not one number an expert.
+    """
+    if popularity.shape != (config.layer.experts,):
+        raise ScheduleError(f"popularity has shape {list(popularity.shape)}; legal: [{config.layer.experts}]")
+    tiles = config.array.ddr_tiles
+    # a little for every expert, so that those never seen are spread as well
+    load, homes = dict.fromkeys(tiles, 0.0), np.zeros(config.layer.experts, dtype=np.int64)
+    floor = max(float(popularity.mean()) / 100, 1e-9)
+    for expert in np.lexsort((np.arange(len(popularity)), -popularity)):
+        home = min(tiles, key=lambda tile: (load[tile], tile))
+        homes[expert] = home
+        load[home] += float(popularity[expert]) + floor
+    return homes
+
+
+class _Links:
+    """Directed links of the grid, each busy with one message at a time, in the order of asking."""
+
+    def __init__(self, config: Config):
+        self.config = config
+        self.free: dict[tuple[int, int], int] = {}
+        self.flits = 0
+
+    def send(self, now: int, source: int, end: int, payload: int) -> int:
+        """Cycle in which the last of ``payload`` bytes has arrived; cut-through at the tiles between."""
+        if source == end or not payload:
+            return now
+        flits = 1 + ceil_div(payload, self.config.link.beat_bytes)
+        head = now
+        path = grid_path(self.config.array, source, end)
+        for link in pairwise(path):
+            head = max(head, self.free.get(link, 0))
+            self.free[link] = head + flits
+            head += self.config.link.latency_cycles + 2
+            self.flits += flits
+        return head + flits
+
+
+class _Home:
+    """Loader and MAC array of one tile: slices one after the other."""
+
+    def __init__(self, config: Config, buffers: int):
+        self.config = config
+        self.bus_free = self.mac_free = self.last = 0
+        #: when each of the buffer's places is free again, oldest first
+        self.places = [0] * buffers
+
+    def expert(self, ready: int, passes: int) -> tuple[int, int]:
+        """Compute all slices of an expert whose tokens are there from ``ready`` on; first cycle and end."""
+        config, first = self.config, None
+        for _ in range(config.tile.slices):
+            asked = self.places.pop(0)
+            filled = max(asked + 1 + config.ddr.latency_cycles, self.bus_free) + config.slice_beats + 1
+            self.bus_free = filled - 1
+            start = max(filled, ready, self.mac_free)
+            self.last = start + compute_cycles(config, passes)
+            self.mac_free = self.last - min(2, config.down_words - 1)
+            self.places.append(self.last + 1)
+            first = start if first is None else first
+        assert first is not None
+        return first, self.last + COMPUTE_DRAIN
+
+    def whole_expert(self) -> None:
+        """Free the places of the last expert only now, all at once: buffers of whole experts."""
+        slices = self.config.tile.slices
+        self.places[-slices:] = [self.places[-1]] * slices
+
+
+def simulate_ep(config: Config, topk_ids: IntArray, homes: IntArray, *, whole_experts: bool = False) -> BaselineRun:
+    """Play a batch under expert parallelism.
+
+    Args:
+        config: the accelerator; ``tile.slots`` is the depth of the weight buffer.
+        topk_ids: chosen experts, [tokens, top_k]; token ``t`` lives on tile ``t % tiles``.
+        homes: home tile of each expert, [experts].
+        whole_experts: two buffers of a whole expert instead of ``tile.slots`` of a slice.
+
+    Raises:
+        ScheduleError: if a home has no DDR channel.
+    """
+    tiles, layer = config.array.tiles, config.layer
+    if not set(homes.tolist()) <= set(config.array.ddr_tiles):
+        raise ScheduleError(f"homes = {sorted(set(homes.tolist()))} is not legal; legal values: {config.array.ddr_tiles}")
+    counts = np.zeros((layer.experts, tiles), dtype=np.int64)
+    for token, chosen in enumerate(topk_ids):
+        counts[chosen, token % tiles] += 1
+    total = counts.sum(axis=1)
+    # the experts with the most tokens first, so that the last one is short
+    work: list[list[int]] = [[] for _ in range(tiles)]
+    for expert in np.lexsort((np.arange(layer.experts), -total)):
+        if total[expert]:
+            work[int(homes[expert])].append(int(expert))
+    links = _Links(config)
+    home = [_Home(config, 2 * config.tile.slices if whole_experts else config.tile.slots) for _ in range(tiles)]
+    mac_busy, end = [0] * tiles, 0
+    # (cycle, tile, 0 = fetch the tokens of the expert with that number in the tile's list, 1 = bring its results back)
+    queue: list[tuple[int, int, int, int]] = [(0, tile, 0, 0) for tile in range(tiles) if work[tile]]
+    while queue:
+        now, tile, kind, number = heapq.heappop(queue)
+        expert = work[tile][number]
+        sources = [source for source in range(tiles) if counts[expert, source]]
+        if kind == 1:  # int32 results of each of its tokens
+            end = max([end, now, *(links.send(now, tile, source, int(counts[expert, source]) * layer.d_model * 4)
+                                   for source in sources)])
+            continue
+        ready = max(links.send(now, source, tile, int(counts[expert, source]) * layer.d_model) for source in sources)
+        passes = ceil_div(int(total[expert]), config.tile.mac_t)
+        first, done = home[tile].expert(ready, passes)
+        if whole_experts:
+            home[tile].whole_expert()
+        mac_busy[tile] += passes * config.slice_words * config.tile.slices
+        heapq.heappush(queue, (done, tile, 1, number))
+        if number + 1 < len(work[tile]):
+            heapq.heappush(queue, (first, tile, 0, number + 1))
+    beats = tuple(len(experts) * config.tile.slices * config.slice_beats for experts in work)
+    return BaselineRun(end + 1, beats, tuple(mac_busy), links.flits, int(total.max(initial=0)))
+
+
+def tokens_of(config: Config, tokens: int) -> int:
+    """Tokens of the fullest tile when a batch is dealt to the tiles in turn."""
+    return ceil_div(tokens, config.array.tiles)
+
+
+def streaming_memory(config: Config, tokens: int) -> dict[str, int]:
+    """Bytes on a tile under expert streaming: slots; activations and int32 accumulators of its own tokens."""
+    return {"weights": config.tile.slots * config.slice_bytes, "tokens": tokens_of(config, tokens) * _own(config)}
+
+
+def ep_memory(config: Config, tokens: int, most_tokens: int, *, whole_experts: bool = False) -> dict[str, int]:
+    """Bytes on a tile under EP: slots, or two whole experts; its own tokens' activations and accumulators; activations and
+    int32 results of two experts' tokens, the one that is computed and the one that is fetched or sent back.
+    """
+    weights = (2 * config.tile.slices if whole_experts else config.tile.slots) * config.slice_bytes
+    return {"weights": weights, "tokens": tokens_of(config, tokens) * _own(config) + 2 * most_tokens * _own(config)}
+
+
+def _own(config: Config) -> int:
+    """Bytes of one token: int8 activations, int32 results."""
+    return 5 * config.layer.d_model
+
+
+def popularity_of(topk_ids: IntArray, experts: int) -> IntArray:
+    """Tokens of each expert, [experts]."""
+    return np.bincount(np.asarray(topk_ids, dtype=np.int64).ravel(), minlength=experts)
+
+
+def deferral(batches: Sequence[IntArray], slack: float, experts: int) -> list[tuple[list[tuple[int, int]], int]]:
+    """Token buffering: leave the tokens of the coldest experts to the next batch.
+
+    In each batch but the last up to ``slack`` times its size may stay over: the experts with the fewest tokens are
+    dropped one after the other, each with all its tokens, as long as that many fit. A token that stayed over once is not
+    held again.
+
+    Args:
+        batches: chosen experts of each batch's new tokens, each [tokens, top_k].
+        slack: share of a batch that may stay over.
+        experts: experts of the layer.
+
+    Returns:
+        For each batch its tokens as ``(batch it came in, number there)``, and how many of them had been held.
+    """
+    plan: list[tuple[list[tuple[int, int]], int]] = []
+    held: list[tuple[int, int]] = []
+    for number, ids in enumerate(batches):
+        fresh = [(number, token) for token in range(len(ids))]
+        pool = held + fresh
+        late = held
+        held = []
+        if number + 1 < len(batches):
+            budget = int(slack * len(ids))
+            members: list[set[tuple[int, int]]] = [set() for _ in range(experts)]
+            for batch, token in pool:
+                for expert in batches[batch][token]:
+                    members[int(expert)].add((batch, token))
+            fixed, out = set(late), set[tuple[int, int]]()
+            for expert in sorted(range(experts), key=lambda e: (len(members[e]), e)):
+                more = members[expert] - out
+                if not members[expert] or more & fixed:
+                    continue
+                if len(out | more) > budget:
+                    break
+                out |= more
+            held = [token for token in fresh if token in out]
+            pool = [token for token in pool if token not in out]
+        plan.append((pool, len(late)))
+    return plan
