@@ -9,7 +9,7 @@ from rich.console import Console
 
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
 
-from scripts import demo, generate, simulate, synthesize
+from scripts import buffering, compare, demo, generate, simulate, sweep, synthesize
 from scripts.errors import UserError
 from sw_model import config as configuration
 from sw_model.scheduler import ScheduleError
@@ -21,6 +21,12 @@ COMMANDS = {
                  "trajectile simulate demo --tokens 64 --order balanced --json run.json"),
     "synthesize": (synthesize, "area by block with Yosys",
                    "trajectile synthesize smoke --set tile.slots=4 --json area.json"),
+    "compare": (compare, "streaming, EP and Hydra over batch sizes: cycles, speedups, memory",
+                "trajectile compare qwen3-30b-a3b olmoe-1b-7b --tokens 1,16,256"),
+    "sweep": (sweep, "vary one or two hardware parameters",
+              "trajectile sweep qwen3-30b-a3b --vary tile.slots=3,6,12 --vary ddr.bytes_per_cycle=16,32"),
+    "buffer": (buffering, "defer the tokens of cold experts: throughput against waiting",
+               "trajectile buffer qwen3-30b-a3b --tokens 16 --batches 8"),
     "demo": (demo, "simulate and synthesize the demo; print one table, draw the timeline",
              "trajectile demo"),
 }
@@ -39,7 +45,8 @@ def parser() -> argparse.ArgumentParser:
             command.add_argument("config", metavar="CONFIG", nargs="?", default="demo",
                                  help=f"TOML file or preset ({presets}); default demo")
         else:
-            command.add_argument("config", metavar="CONFIG", help=f"TOML file or preset ({presets})")
+            command.add_argument("config", metavar="CONFIG", nargs=getattr(module, "CONFIGS", None),
+                                 help=f"TOML file or preset ({presets})")
         command.add_argument("--set", metavar="SECTION.FIELD=VALUE", action="append", default=[], dest="overrides",
                              help="override a field of the configuration; may be repeated")
         module.add_arguments(command)
@@ -50,8 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     args = parser().parse_args(arguments)
     try:
-        config = configuration.load(args.config, args.overrides)
-        return COMMANDS[args.command][0].run(args, config)
+        sources = args.config if isinstance(args.config, list) else [args.config]
+        configs = [configuration.load(source, args.overrides) for source in sources]
+        return COMMANDS[args.command][0].run(args, configs if isinstance(args.config, list) else configs[0])
     except (configuration.ConfigError, ScheduleError, UserError) as error:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]trajectile {args.command}:[/] ", end="")
         print(error, file=sys.stderr)

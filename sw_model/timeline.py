@@ -155,10 +155,11 @@ class _Tile:
         """The lowest free slot."""
         return next(number for number in range(self.model.config.tile.slots) if number not in self.slots)
 
-    @property
-    def own(self) -> int:
-        """Slots with slices that were loaded here."""
-        return sum(not slot.from_link for slot in self.slots.values())
+    def turn(self, now: int) -> bool:
+        """Rule 1 goes before a grant: own slices have less than their share, and two slots are free or bound to be."""
+        config, slots = self.model.config, self.slots.values()
+        return (self.may_load(now) and sum(not slot.from_link for slot in slots) < config.own_share
+                and (config.tile.slots - len(slots) > 1 or not all(slot.forward for slot in slots)))
 
     def may_load(self, now: int) -> bool:
         """The load list has an entry and the loader can take it."""
@@ -171,9 +172,10 @@ class _Tile:
         """
         if self.finished is not None:
             return
+        turn = self.request is not None and self.turn(now)
         fired = self.rule_request(now) if self.wanted is None else self.rule_forward(now, self.wanted)
         fired |= self.rule_compute(now)
-        fired |= self.rule_grant(now) or self.rule_load(now)
+        fired |= (not turn and self.rule_grant(now)) or self.rule_load(now)
         fired |= self.rule_release(now)
         self.header = None
         if fired:
@@ -185,12 +187,8 @@ class _Tile:
     def rule_grant(self, now: int) -> bool:
         """Receiving side of rule 3: a free slot for the request that waits."""
         request = self.request
-        free = self.model.config.tile.slots - len(self.slots)
-        if request is None or not free:
+        if request is None or len(self.slots) == self.model.config.tile.slots:
             return False
-        if self.may_load(now) and self.own < self.model.config.own_share and (
-                free > 1 or any(not slot.forward for slot in self.slots.values())):
-            return False  # rule 1's turn: now, or when the slot that is bound to be freed is free
         number = self.free_slot()
         stop = self.model.stops[self.number][request.expert]
         here = self.model.passes[self.number][request.expert] > 0

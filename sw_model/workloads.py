@@ -136,6 +136,44 @@ def synthetic_gate(experts: int, top_k: int, tokens: int, skew: float, rng: np.r
     return GateBatch(ids.astype(np.int64), weights.astype(np.float32), experts)
 
 
+def synthetic_trace(experts: int, top_k: int, tokens: int, skew: float, seed: int) -> Trace:
+    """A trace of one layer, number 0, of :func:`synthetic_gate`."""
+    gate = synthetic_gate(experts, top_k, tokens, skew, np.random.default_rng(seed))
+    return Trace(f"synthetic gate, skew {skew}, seed {seed}", gate.topk_ids[None], gate.topk_weights[None],
+                 np.zeros(1, dtype=np.int64), experts)
+
+
+def _spread(ids: NDArray[Any], experts: int) -> NDArray[np.float64]:
+    """Mean number of active experts and mean load of the hottest, over windows of 16, 64 and 256 tokens of a layer."""
+    found = []
+    for tokens in (16, 64, 256):
+        windows = [ids[first:first + tokens] for first in range(0, len(ids) - tokens + 1, tokens)]
+        counts = np.array([np.bincount(window.ravel(), minlength=experts) for window in windows])
+        found += [(counts > 0).sum(axis=1).mean(), counts.max(axis=1).mean()]
+    return np.array(found)
+
+
+def fit_skew(trace: Trace, seed: int = 1) -> tuple[float, float]:
+    """Skew of the synthetic gate that comes nearest to a trace, in steps of 0.05, and the mean relative error left.
+
+    What is compared: active experts and the load of the hottest one, over windows of 16, 64 and 256 tokens of all layers.
+
+    Raises:
+        TraceError: if the trace has fewer than 256 tokens.
+    """
+    if trace.tokens < 256:
+        raise TraceError(f"{trace.name}: {trace.tokens} tokens are too few to fit a skew; legal: 256 or more")
+    real = np.mean([_spread(ids, trace.experts) for ids in trace.topk_ids], axis=0)
+    top_k = trace.topk_ids.shape[2]
+
+    def error(skew: float) -> float:
+        gate = synthetic_gate(trace.experts, top_k, min(trace.tokens, 2048), skew, np.random.default_rng(seed))
+        return float(np.abs(_spread(gate.topk_ids, trace.experts) / real - 1).mean())
+    errors = {round(step * 0.05, 2): error(step * 0.05) for step in range(31)}
+    best = min(errors, key=lambda skew: errors[skew])
+    return best, errors[best]
+
+
 @dataclass(frozen=True)
 class ToyModel:
     """The MoE layer of the toy language model, and what it did on held-out text (docs/toy_model.md)."""

@@ -1,0 +1,92 @@
+"""Plots of comparisons and sweeps."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+
+matplotlib.use("Agg")
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+#: distinct for the colour-blind
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+
+
+def _panels(configs: Sequence[str]) -> tuple[Figure, Sequence[Axes]]:
+    columns = min(len(configs), 4)
+    rows = -(-len(configs) // columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(4.2 * columns, 3.4 * rows), squeeze=False, sharey=True,
+                                layout="constrained")
+    for unused in axes.flat[len(configs):]:
+        unused.set_visible(False)
+    return figure, list(axes.flat)
+
+
+def _save(figure: Figure, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=110)
+    plt.close(figure)
+
+
+def _lines(entries: Sequence[dict[str, Any]], key: str, label: str, path: Path) -> None:
+    configs = list(dict.fromkeys(entry["config"] for entry in entries))
+    kinds = list(dict.fromkeys((entry["strategy"], entry["order"]) for entry in entries))
+    figure, axes = _panels(configs)
+    for axis, config in zip(axes, configs, strict=False):
+        for number, (strategy, order) in enumerate(kinds):
+            points = [(e["tokens"], e[key]) for e in entries
+                      if (e["config"], e["strategy"], e["order"]) == (config, strategy, order) and e[key] is not None]
+            if points:
+                axis.plot(*zip(*points, strict=True), marker="o", markersize=3, color=COLOURS[number % len(COLOURS)],
+                          linestyle="-" if number < len(COLOURS) else "--",
+                          label=strategy if order == "-" else f"{strategy} {order}")
+        axis.axhline(1, color="black", linewidth=0.6)
+        axis.set_xscale("log", base=2)
+        axis.set_title(config, fontsize=10)
+        axis.set_xlabel("tokens in the batch")
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel(label)
+    axes[0].legend(fontsize=7)
+    _save(figure, path)
+
+
+def comparison(entries: Sequence[dict[str, Any]], folder: Path) -> None:
+    """``over_roofline.png`` and ``speedup.png``."""
+    _lines(entries, "over_roofline", "cycles / roofline", folder / "over_roofline.png")
+    if any(entry["speedup_over_ep"] is not None for entry in entries):
+        streaming = [e for e in entries if e["strategy"] != "ep"]
+        _lines(streaming, "speedup_over_ep", "speedup over EP", folder / "speedup.png")
+
+
+def sweep(entries: Sequence[dict[str, Any]], fields: Sequence[str], path: Path, title: str) -> None:
+    """A curve of one field, or a heat map of two."""
+    figure, axis = plt.subplots(figsize=(6.5, 4.2), layout="constrained")
+    axis.set_title(title, fontsize=10)
+    if len(fields) == 1:
+        points = [(str(e[fields[0]]), e["cycles"]) for e in entries if e["cycles"] is not None]
+        axis.plot(*zip(*points, strict=True), marker="o", color=COLOURS[0])
+        axis.set_ylim(bottom=0)
+        axis.set_xlabel(fields[0])
+        axis.set_ylabel("cycles")
+        axis.grid(alpha=0.3)
+    else:
+        ticks = [list(dict.fromkeys(str(e[field]) for e in entries)) for field in fields]
+        grid = np.full((len(ticks[0]), len(ticks[1])), np.nan)
+        for e in entries:
+            if e["cycles"] is not None:
+                grid[ticks[0].index(str(e[fields[0]])), ticks[1].index(str(e[fields[1]]))] = e["cycles"]
+        shown = axis.imshow(grid, aspect="auto", cmap="viridis_r")
+        for row, column in np.ndindex(grid.shape):
+            if not np.isnan(grid[row, column]):
+                axis.text(column, row, f"{grid[row, column]:,.0f}", ha="center", va="center", fontsize=8,
+                          color="white" if grid[row, column] > np.nanmean(grid) else "black")
+        axis.set_yticks(range(len(ticks[0])), ticks[0])
+        axis.set_xticks(range(len(ticks[1])), ticks[1])
+        axis.set_ylabel(fields[0])
+        axis.set_xlabel(fields[1])
+        figure.colorbar(shown, label="cycles")
+    _save(figure, path)
