@@ -169,5 +169,6 @@ def run(args: argparse.Namespace, configs: Sequence[Config]) -> int:
     plots.comparison(entries, folder)
     for config in configs:
         console.print(shown(config.name, [entry for entry in entries if entry["config"] == config.name]))
-    console.print(f"{len(tasks)} batches; {folder}/compare.csv, compare.json, over_roofline.png, speedup.png", highlight=False)
+    console.print(f"{len(tasks)} batches; {folder}/compare.csv, compare.json, over_roofline.png, speedup.png",
+                  highlight=False)
     return 0

@@ -83,6 +83,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     folder = args.output or Path("build/sweep")
     rows = experiments.run_all(tasks, folder, console, kind=args.executor, address=args.scheduler)
     fields = [field for field, _ in args.vary]
+    reasons: list[str] = []
     entries, table = [], Table(box=None, padding=(0, 2, 0, 0))
     for name in (*fields, "cycles", "/roofline", "DDR", "MAC", "D2D"):
         table.add_column(name, justify="right")
@@ -97,10 +98,13 @@ def run(args: argparse.Namespace, config: Config) -> int:
         else:
             why = variant if isinstance(variant, str) else f"holds {variant.token_capacity} tokens only"
             entry |= dict.fromkeys(("cycles", "over_roofline", "use_ddr", "use_mac", "use_d2d")) | {"why_not": why}
-            table.add_row(*map(str, chosen), why)
+            table.add_row(*map(str, chosen), "-")
+            reasons.append(why)
         entries.append(entry)
     compare.write(entries, folder, "sweep")
     plots.sweep(entries, fields, folder / "sweep.png", f"{config.name}, {args.tokens} tokens, {args.strategy} {args.order}")
     console.print(table)
+    for reason in dict.fromkeys(reasons):
+        console.print(f"- {reason}", highlight=False)
     console.print(f"\n{folder}/sweep.csv, sweep.json, sweep.png", highlight=False)
     return 0
