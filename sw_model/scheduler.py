@@ -96,12 +96,13 @@ def stops_of(passes: IntArray, *, skip: bool) -> NDArray[np.bool_]:
     return here if skip else np.broadcast_to(here.any(axis=0), here.shape)
 
 
-def place_tokens(config: Config, topk_ids: IntArray) -> IntArray:
+def place_tokens(config: Config, topk_ids: IntArray, *, dealt: bool = False) -> IntArray:
     """Tile, lane and index in the lane of each token, [tokens, 3].
 
     All tiles but the last few get the same number. One after the other the tokens go to the tile, of those with room, that
     has the fewest tokens for their experts so far, so that a slice has about the same work at each stop. On a tile a token
-    goes to the lane where it adds the fewest passes: an expert takes as many passes as its fullest lane has tokens.
+    goes to the lane where it adds the fewest passes: an expert takes as many passes as its fullest lane has tokens. With
+    ``dealt`` the tiles take turns instead.
     """
     tiles, lanes, depth = config.array.tiles, config.tile.mac_t, config.tile.lane_tokens
     count = np.zeros((tiles, lanes, config.layer.experts), dtype=np.int64)
@@ -109,9 +110,8 @@ def place_tokens(config: Config, topk_ids: IntArray) -> IntArray:
     room = np.array([len(range(tile, len(topk_ids), tiles)) for tile in range(tiles)])
     placement = np.zeros((len(topk_ids), 3), dtype=np.int64)
     for token, chosen in enumerate(topk_ids):
-        met = count[:, :, chosen].sum(axis=(1, 2))
-        full = held.sum(axis=1)
-        tile = int(np.lexsort((full, met, full >= room))[0])
+        met, full = count[:, :, chosen].sum(axis=(1, 2)), held.sum(axis=1)
+        tile = token % tiles if dealt else int(np.lexsort((full, met, full >= room))[0])
         here = count[tile][:, chosen]
         added = (here + 1 > here.max(axis=0)).sum(axis=1) + np.where(held[tile] < depth, 0, len(chosen) + 1)
         # fewest new passes, then the lane with the fewest tokens, then the lowest
@@ -177,7 +177,8 @@ def _token_list(config: Config, topk_ids: IntArray, lanes: Sequence[Sequence[int
     return {"passes": passes, "first": first, "list_tokens": tokens_of, "list_ranks": ranks_of}
 
 
-def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *, skip: bool = True) -> Schedule:
+def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *, skip: bool = True,
+             dealt: bool = False) -> Schedule:
     """Program the array for one batch.
 
     Args:
@@ -185,6 +186,7 @@ def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *,
         topk_ids: chosen experts, [tokens, top_k].
         order: one of ``ORDERS``.
         skip: slices skip tiles without tokens for their expert; without it they go round the whole ring, as in the paper.
+        dealt: deal the tokens to the tiles in turn, to see what their placement is worth.
 
     Raises:
         ScheduleError: if the batch does not fit the configuration.
@@ -198,7 +200,7 @@ def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *,
                             f"({config.array.tiles} tiles of tile.tokens = {config.tile.tokens})")
     if ids.size and not (0 <= ids.min() and ids.max() < config.layer.experts):
         raise ScheduleError(f"topk_ids holds {ids.min()} to {ids.max()}; legal: 0 to {config.layer.experts - 1}")
-    placement = place_tokens(config, ids)
+    placement = place_tokens(config, ids, dealt=dealt)
     lanes = [tuple(tuple(int(t) for t in np.flatnonzero((placement[:, 0] == tile) & (placement[:, 1] == lane)))
                    for lane in range(config.tile.mac_t)) for tile in range(config.array.tiles)]
     lists = [_token_list(config, ids, tile_lanes) for tile_lanes in lanes]

@@ -158,7 +158,7 @@ class _Tile:
     def turn(self, now: int) -> bool:
         """Rule 1 goes before a grant: own slices have less than their share, and two slots are free or bound to be."""
         config, slots = self.model.config, self.slots.values()
-        return (self.may_load(now) and sum(not slot.from_link for slot in slots) < config.own_share
+        return (self.model.turns and self.may_load(now) and sum(not slot.from_link for slot in slots) < config.own_share
                 and (config.tile.slots - len(slots) > 1 or not all(slot.forward for slot in slots)))
 
     def may_load(self, now: int) -> bool:
@@ -301,8 +301,8 @@ class _Tile:
 class _Model:
     """The array: tiles, and a queue of changes by cycle and tile."""
 
-    def __init__(self, plan: Schedule, record: bool):
-        self.config, self.record = plan.config, record
+    def __init__(self, plan: Schedule, record: bool, turns: bool):
+        self.config, self.record, self.turns = plan.config, record, turns
         self.passes: list[list[int]] = plan.passes.tolist()
         self.stops: list[list[bool]] = plan.stops.tolist()
         self.events: list[Event] = []
@@ -335,17 +335,18 @@ class _Model:
             tile.evaluate(now)
 
 
-def simulate(plan: Schedule, *, record: bool = True) -> Timeline:
+def simulate(plan: Schedule, *, record: bool = True, turns: bool = True) -> Timeline:
     """Play the rules for one batch.
 
     Args:
         plan: the programs of all tiles.
         record: keep the events; without them a full-size layer runs faster.
+        turns: with the turns of docs/rules.md, as the RTL has them; without, to see what they are worth.
 
     Raises:
         RuntimeError: if the rules come to a stop before the batch is done (cannot happen: docs/rules.md).
     """
-    model = _Model(plan, record)
+    model = _Model(plan, record, turns)
     model.run()
     stuck = [tile.number for tile in model.tiles if tile.finished is None]
     if stuck:

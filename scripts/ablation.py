@@ -1,0 +1,60 @@
+"""What each part of the schedule is worth: ``python -m scripts.ablation CONFIG [--trace FILE]`` (docs/scheduling.md)."""
+
+import argparse
+from statistics import fmean
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from scripts import compare
+from sw_model import config as configuration
+from sw_model.config import Config
+from sw_model.scheduler import ORDERS, roofline, schedule
+from sw_model.timeline import simulate
+
+#: the MAC array of the paper preset: four token lanes that share a weight word
+LANES = ["tile.mac_k=16", "tile.mac_n=32", "tile.mac_t=4"]
+
+
+def measure(config: Config, windows: list[np.ndarray], order: str, *, dealt: bool, turns: bool) -> tuple[float, float]:
+    """Cycles over the roofline, and the bound of the token lanes over it; means over some batches."""
+    ratios, bounds = [], []
+    for ids in windows:
+        plan = schedule(config, ids, order, dealt=dealt)
+        bound = roofline(plan).cycles
+        ratios.append(simulate(plan, record=False, turns=turns).cycles / bound)
+        mac = int(plan.passes.sum(axis=1).max()) * config.slice_words * config.tile.slices
+        bounds.append(max(1.0, mac / bound))
+    return fmean(ratios), fmean(bounds)
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("config", metavar="CONFIG")
+    parser.add_argument("--tokens", type=int, default=1024)
+    parser.add_argument("--windows", type=int, default=2)
+    compare.add_gate_arguments(parser)
+    args = parser.parse_args()
+    console = Console()
+    config = configuration.load(args.config)
+    trace = compare.gate_of(args, console).read(config)
+    layer = int(trace.layers[0]) if args.layer is None else args.layer
+    windows = [trace.window(layer, offset, args.tokens).topk_ids
+               for offset in compare.window_offsets(trace, args.tokens, args.windows)]
+    table = Table(title=f"{config.name}, {args.tokens} tokens of {trace.name}: cycles / roofline", title_justify="left",
+                  box=None, padding=(0, 2, 0, 0))
+    for name in ("lanes", "placement", "turns", *ORDERS, "bound of the lanes"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for lanes, dealt, turns in ((4, True, False), (4, False, True), (1, True, False), (1, True, True), (1, False, False),
+                                (1, False, True)):
+        variant = configuration.load(args.config, LANES) if lanes == 4 else config
+        found = [measure(variant, windows, order, dealt=dealt, turns=turns) for order in ORDERS]
+        table.add_row(str(lanes), "dealt" if dealt else "by expert", "yes" if turns else "no",
+                      *(f"{ratio:.3f}" for ratio, _ in found), f"{found[0][1]:.3f}")
+    console.print(table)
+
+
+if __name__ == "__main__":
+    main()
