@@ -42,10 +42,13 @@ def _lines(entries: Sequence[dict[str, Any]], key: str, label: str, path: Path) 
                       if (e["config"], e["strategy"], e["order"]) == (config, strategy, order) and e[key] is not None]
             if points:
                 axis.plot(*zip(*points, strict=True), marker="o", markersize=3, color=COLOURS[number % len(COLOURS)],
+                          zorder=3 - number / len(kinds),  # the first are not hidden by the others
                           linestyle="-" if number < len(COLOURS) else "--",
                           label=strategy if order == "-" else f"{strategy} {order}")
         axis.axhline(1, color="black", linewidth=0.6)
         axis.set_xscale("log", base=2)
+        sizes = sorted({entry["tokens"] for entry in entries})
+        axis.set_xticks(sizes, [str(size) for size in sizes], fontsize=8)
         axis.set_title(config, fontsize=10)
         axis.set_xlabel("tokens in the batch")
         axis.grid(alpha=0.3)
