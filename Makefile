@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help run test check clean
+.PHONY: help run test check bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: $(READY) check  ## all tests
 check: $(READY)  ## style, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+bench: $(READY)  ## how fast the timeline model and the control RTL are, at full size
+	$(BIN)/python -m scripts.bench
 
 clean:  ## remove everything generated, not the virtual environment
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -82,6 +82,8 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
         ScheduleError: if the batch does not fit.
         SimulationError: if the simulator fails, or hangs.
     """
+    if simulator == "native" and tuple(runs) != (Run(),):
+        raise ValueError(f"runs = {runs} is not legal with simulator native; legal: one run without stalls")
     began = time.monotonic()
     plan = schedule(config, load.topk_ids, order)
     model = model_timeline(plan)

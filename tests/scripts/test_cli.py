@@ -63,6 +63,7 @@ def test_demo_writes_everything(tmp_path, capsys):
     (["simulate", "smoke", "--trace", "nothing.npz"], "nothing.npz: no such file"),
     (["simulate", "demo", "--offset", "5000"], "offset = 5000"),
     (["simulate", "demo", "--layer", "7"], "layer = 7"),
+    (["simulate", "smoke", "--simulator", "native", "--waves"], "--waves"),
     (["simulate", "smoke", "--skew", "-1"], "skew = -1.0"),
     (["synthesize", "smoke", "--liberty", "nothing.lib"], "--liberty = nothing.lib"),
     (["generate", "smoke", "-o", "x", "--set", "slots"], "--set = 'slots'"),
