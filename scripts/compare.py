@@ -166,9 +166,8 @@ def run(args: argparse.Namespace, configs: Sequence[Config]) -> int:
     folder = args.output or Path("build/compare")
     entries = means(experiments.run_all(tasks, folder, console, kind=args.executor, address=args.scheduler))
     write(entries, folder, "compare")
-    plots.comparison(entries, folder)
+    drawn = plots.comparison(entries, folder)
     for config in configs:
         console.print(shown(config.name, [entry for entry in entries if entry["config"] == config.name]))
-    console.print(f"{len(tasks)} batches; {folder}/compare.csv, compare.json, over_roofline.png, speedup.png",
-                  highlight=False)
+    console.print(f"{len(tasks)} batches; {folder}/compare.csv, compare.json, {', '.join(drawn)}", highlight=False)
     return 0

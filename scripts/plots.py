@@ -32,7 +32,19 @@ def _save(figure: Figure, path: Path) -> None:
     plt.close(figure)
 
 
-def _lines(entries: Sequence[dict[str, Any]], key: str, label: str, path: Path) -> None:
+def _dress(axis: Axes, config: str, entries: Sequence[dict[str, Any]]) -> None:
+    """Title, grid and the batch sizes on a logarithmic axis."""
+    sizes = sorted({entry["tokens"] for entry in entries})
+    axis.set_xscale("log", base=2)
+    axis.set_xticks(sizes, [str(size) for size in sizes], fontsize=8)
+    axis.set_title(config, fontsize=10)
+    axis.set_xlabel("tokens in the batch")
+    axis.grid(alpha=0.3)
+
+
+def _lines(entries: Sequence[dict[str, Any]], key: str, label: str, path: Path, *, one: bool = False,
+           scale: str = "linear") -> None:
+    """A panel a configuration, a line a strategy and order; with ``one`` a line at 1."""
     configs = list(dict.fromkeys(entry["config"] for entry in entries))
     kinds = list(dict.fromkeys((entry["strategy"], entry["order"]) for entry in entries))
     figure, axes = _panels(configs)
@@ -45,24 +57,51 @@ def _lines(entries: Sequence[dict[str, Any]], key: str, label: str, path: Path) 
                           zorder=3 - number / len(kinds),  # the first are not hidden by the others
                           linestyle="-" if number < len(COLOURS) else "--",
                           label=strategy if order == "-" else f"{strategy} {order}")
-        axis.axhline(1, color="black", linewidth=0.6)
-        axis.set_xscale("log", base=2)
-        sizes = sorted({entry["tokens"] for entry in entries})
-        axis.set_xticks(sizes, [str(size) for size in sizes], fontsize=8)
-        axis.set_title(config, fontsize=10)
-        axis.set_xlabel("tokens in the batch")
-        axis.grid(alpha=0.3)
+        if one:
+            axis.axhline(1, color="black", linewidth=0.6)
+        axis.set_yscale(scale)
+        _dress(axis, config, entries)
     axes[0].set_ylabel(label)
     axes[0].legend(fontsize=7)
     _save(figure, path)
 
 
-def comparison(entries: Sequence[dict[str, Any]], folder: Path) -> None:
-    """``over_roofline.png`` and ``speedup.png``."""
-    _lines(entries, "over_roofline", "cycles / roofline", folder / "over_roofline.png")
-    if any(entry["speedup_over_ep"] is not None for entry in entries):
-        streaming = [e for e in entries if e["strategy"] != "ep"]
-        _lines(streaming, "speedup_over_ep", "speedup over EP", folder / "speedup.png")
+#: resources and their colours
+RESOURCES = {"ddr": COLOURS[0], "mac": COLOURS[1], "d2d": COLOURS[2]}
+
+
+def _utilisation(entries: Sequence[dict[str, Any]], path: Path) -> None:
+    """Busy share of each resource: the last order of streaming, and EP dashed."""
+    configs = list(dict.fromkeys(entry["config"] for entry in entries))
+    figure, axes = _panels(configs)
+    for axis, config in zip(axes, configs, strict=False):
+        for strategy, style in (("fse", "-"), ("ep", "--")):
+            mine = [e for e in entries if (e["config"], e["strategy"]) == (config, strategy)]
+            mine = [e for e in mine if e["order"] == mine[-1]["order"]]
+            for name, colour in RESOURCES.items():
+                axis.plot([e["tokens"] for e in mine], [e[f"use_{name}"] for e in mine], style, color=colour, marker="o",
+                          markersize=3, label=f"{name.upper()}, {strategy}" if mine else None)
+        _dress(axis, config, entries)
+    axes[0].set_ylabel("share of the cycles")
+    axes[0].legend(fontsize=7, handlelength=3)
+    _save(figure, path)
+
+
+def comparison(entries: Sequence[dict[str, Any]], folder: Path) -> list[str]:
+    """Cycles over the roofline, speedups, utilisation, memory; returns the files' names."""
+    written = ["over_roofline.png", "utilisation.png", "memory.png"]
+    _lines(entries, "over_roofline", "cycles / roofline", folder / written[0], one=True)
+    _utilisation(entries, folder / written[1])
+    memory = [e | {"megabytes": (e["weight_bytes"] + e["token_bytes"]) / 1e6} for e in entries
+              if e["order"] in ("-", entries[0]["order"]) and e["strategy"] != "fse-all-tiles"]
+    _lines(memory, "megabytes", "MB on a tile, weights and tokens", folder / written[2], scale="log")
+    for other in ("ep", "hydra"):
+        faster = [e for e in entries if e["strategy"] != other]
+        if any(e[f"speedup_over_{other}"] is not None for e in faster):
+            written.append(f"speedup_over_{other}.png")
+            _lines(faster, f"speedup_over_{other}", f"speedup over {other.upper() if other == 'ep' else 'Hydra'}",
+                   folder / written[-1], one=True)
+    return written
 
 
 def sweep(entries: Sequence[dict[str, Any]], fields: Sequence[str], path: Path, title: str) -> None:

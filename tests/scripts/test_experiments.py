@@ -37,8 +37,8 @@ def test_compare_writes_everything(tmp_path, capsys):
         assert entry["weight_bytes"] > 0 and entry["token_bytes"] > 0
         if entry["strategy"] == "ep":
             assert entry["speedup_over_ep"] == 1
-    for name in ("over_roofline.png", "speedup.png"):
-        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
+    for name in ("over_roofline", "utilisation", "memory", "speedup_over_ep", "speedup_over_hydra"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
     assert "ep-whole-experts" in capsys.readouterr().out
 
 
