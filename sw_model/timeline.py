@@ -73,7 +73,7 @@ class Event(NamedTuple):
     flags: int
 
 
-@dataclass
+@dataclass(slots=True)
 class Slot:
     """One slot of a tile's expert buffer; the fields are those of ``hw/rules/slots.py``."""
 
@@ -174,7 +174,7 @@ class _Tile:
             return
         turn = self.request is not None and self.turn(now)
         fired = self.rule_request(now) if self.wanted is None else self.rule_forward(now, self.wanted)
-        fired |= self.rule_compute(now)
+        fired |= now >= self.mac_free and self.rule_compute(now)
         fired |= (not turn and self.rule_grant(now)) or self.rule_load(now)
         fired |= self.rule_release(now)
         self.header = None
@@ -221,8 +221,10 @@ class _Tile:
 
     def rule_request(self, now: int) -> bool:
         """First half of rules 3 and 4: ask the ring-next tile for a slot for the oldest slice that must go on."""
-        slot = next((s for s in self.slots.values() if s.forward and (s.filled or s.from_link)), None)
-        if slot is None:
+        for slot in self.slots.values():
+            if slot.forward and (slot.filled or slot.from_link):
+                break
+        else:
             return False
         self.wanted = slot
         self.model.at(now + self.control_latency, self.next, "request", Request(slot.expert, slot.index, slot.left))
@@ -250,11 +252,11 @@ class _Tile:
         return True
 
     def rule_compute(self, now: int) -> bool:
-        """Rule 2: the oldest slice that has not met the tokens here goes to the MAC array."""
-        if now < self.mac_free:
-            return False
-        slot = next((s for s in self.slots.values() if s.todo and s.filled and not s.sending), None)
-        if slot is None:
+        """Rule 2, when the MAC array is ready: the oldest slice that has not met the tokens here goes to it."""
+        for slot in self.slots.values():
+            if slot.todo and slot.filled and not slot.sending:
+                break
+        else:
             return False
         config = self.model.config
         passes = self.model.passes[self.number][slot.expert]
@@ -272,8 +274,10 @@ class _Tile:
 
     def rule_release(self, now: int) -> bool:
         """Rule 5: computed here and sent on, or no stop left: free the slot."""
-        done = [s for s in self.slots.values()
-                if s.filled and not (s.todo or s.computing or s.forward or s.sending)]
+        done: list[Slot] = []
+        for slot in self.slots.values():
+            if slot.filled and not slot.forward and not slot.todo and not slot.computing and not slot.sending:
+                done.append(slot)
         for slot in done:
             del self.slots[slot.number]
             self.model.log(now, self.number, "release", slot.number)

@@ -78,10 +78,10 @@ def test_odd_sizes(tmp_path):
         "link": {"beat_bytes": 10, "latency_cycles": 3}, "ddr": {"bytes_per_cycle": 4, "latency_cycles": 25},
     }, "odd")
     batch = synthetic(config, 9, 11)
-    done = exact(config, batch, tmp_path)
+    done = exact(config, batch, tmp_path, simulator="native")
     assert sorted(np.bincount(done.plan.placement[:, 0], minlength=4)) == [2, 2, 2, 3]
     assert len(np.unique(batch.topk_ids)) < 60
-    done = exact(config, synthetic(config, 3, 12), tmp_path)
+    done = exact(config, synthetic(config, 3, 12), tmp_path, simulator="native")
     assert sorted(np.bincount(done.plan.placement[:, 0], minlength=4)) == [0, 1, 1, 1]
 
 
