@@ -10,7 +10,7 @@ from rich.console import Console
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
 
 from scripts import buffering, compare, demo, generate, simulate, sweep, synthesize
-from scripts.errors import UserError
+from scripts.errors import ToolError, UserError
 from sw_model import config as configuration
 from sw_model.scheduler import ScheduleError
 
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (configuration.ConfigError, ScheduleError, UserError) as error:
         Console(stderr=True, soft_wrap=True).print(f"[bold red]trajectile {args.command}:[/] ", end="")
         print(error, file=sys.stderr)
-        return 2
+        return 1 if isinstance(error, ToolError) else 2
     except KeyboardInterrupt:
         print(f"trajectile {args.command}: stopped", file=sys.stderr)
         return 130

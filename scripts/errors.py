@@ -3,3 +3,7 @@
 
 class UserError(ValueError):
     """Wrong input. The message names the field, the value and the legal values."""
+
+
+class ToolError(UserError):
+    """A simulator is missing or failed. The message has what it said."""

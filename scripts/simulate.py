@@ -13,7 +13,7 @@ from rich.console import Console
 
 from hw.params import Params
 from scripts import generate, report, workload
-from scripts.errors import UserError
+from scripts.errors import ToolError, UserError
 from sw_model import image
 from sw_model.activity import ddr_cycles
 from sw_model.config import Config
@@ -193,7 +193,8 @@ def with_progress(args: argparse.Namespace, config: Config, console: Console) ->
     """Simulate what the arguments say, with progress on the console.
 
     Raises:
-        UserError: if the batch is wrong or the simulator fails.
+        UserError: if the batch is wrong.
+        ToolError: if the simulator is missing or fails.
     """
     load = _load(args, config)
     args.simulator = args.simulator or ("native" if args.timing_only else "verilator")
@@ -207,7 +208,7 @@ def with_progress(args: argparse.Namespace, config: Config, console: Console) ->
             done = simulate(config, load, folder=folder, order=args.order, simulator=args.simulator, waves=args.waves,
                             timing_only=args.timing_only)
         except runner.SimulationError as error:
-            raise UserError(str(error)) from error
+            raise ToolError(str(error)) from error
     return done, load
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from scripts import cli
+from tb import runner
 from tests.sw_model.test_workloads import arrays
 from tests.tb.conftest import require_icarus
 
@@ -75,6 +76,13 @@ def test_wrong_input(arguments, named, capsys, tmp_path, monkeypatch):
     shown = capsys.readouterr().err
     assert named in shown.replace("\n", " ") and "legal" in shown and "Traceback" not in shown
     assert not list(tmp_path.glob("*.v"))
+
+
+def test_a_missing_simulator(tmp_path, capsys, monkeypatch):
+    """Not wrong input: exit code 1, and what to install."""
+    monkeypatch.setattr(runner, "have_icarus", lambda: False)
+    assert cli.main(["simulate", "smoke", "--simulator", "icarus", "-o", str(tmp_path)]) == 1
+    assert "apt install iverilog" in capsys.readouterr().err
 
 
 def test_a_trace_of_another_shape(tmp_path, capsys):
