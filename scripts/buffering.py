@@ -10,7 +10,7 @@ from rich.table import Table
 
 from scripts import compare
 from scripts.errors import UserError
-from sw_model.baselines import deferral
+from sw_model.buffering import deferral
 from sw_model.config import Config
 from sw_model.scheduler import ORDERS, schedule
 from sw_model.timeline import simulate

@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from scripts import experiments, plots
+from scripts import experiments, plots, report
 from scripts.errors import UserError
 from scripts.workload import DEFAULT_SKEW
 from sw_model import workloads
@@ -148,8 +147,7 @@ def shown(config: str, entries: Sequence[dict[str, Any]]) -> Table:
 
 def write(entries: Sequence[dict[str, Any]], folder: Path, stem: str) -> None:
     """CSV and JSON."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{stem}.json").write_text(json.dumps(list(entries), indent=2) + "\n", encoding="utf-8")
+    report.write_json(folder / f"{stem}.json", list(entries))
     with (folder / f"{stem}.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(entries[0]))
         writer.writeheader()

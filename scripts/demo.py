@@ -1,7 +1,6 @@
 """The whole path on one batch: Verilog, simulation against the golden model, area, a picture of the timeline."""
 
 import argparse
-import json
 from pathlib import Path
 
 from rich.console import Console
@@ -31,8 +30,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
                              f"{load.source}, order {args.order}: {done.first.cycles:,} cycles "
                              f"({done.first.cycles / max(done.roofline.cycles, 1):.3f} of the roofline)")
     for path, content in ((args.json or folder / "run.json", values), (folder / "area.json", area)):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        report.write_json(path, content)
     console.print(report.simulation_table(values))
     console.print()
     console.print(report.area_table(area))

@@ -1,9 +1,16 @@
 """Tables that a person can read."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
+
+
+def write_json(path: Path, values: Any) -> None:
+    """Write values; folders are made."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def _verdict(value: bool | None, message: str) -> str:

@@ -218,7 +218,6 @@ def run(args: argparse.Namespace, config: Config) -> int:
     done, load = with_progress(args, config, console)
     values = summary(done, load, args)
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        report.write_json(args.json, values)
     console.print(report.simulation_table(values))
     return 0 if exact(done) else 1

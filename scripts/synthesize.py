@@ -204,7 +204,6 @@ def run(args: argparse.Namespace, config: Config) -> int:
     with console.status("synthesizing the tile"):
         values = synthesize(config, args.output or Path("build/area") / config.name, args.liberty)
     if args.json:
-        args.json.parent.mkdir(parents=True, exist_ok=True)
-        args.json.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
+        report.write_json(args.json, values)
     console.print(report.area_table(values))
     return 0
