@@ -18,6 +18,8 @@ AXI_BOUNDARY_BYTES = 4096
 #: Largest magnitude of an int8 operand. Weights and activations are symmetric, -128 never occurs.
 INT8_MAX = 127
 INT32_MAX = 2**31 - 1
+#: Protection of the buffers' SRAM: none, one parity bit a chunk, or single errors corrected and double ones detected.
+PROTECTIONS = ("none", "parity", "secded")
 #: Address space of a DDR channel.
 DDR_ADDRESS_BITS = 32
 
@@ -106,7 +108,9 @@ class ArrayConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TileConfig:
-    """MAC array (``mac_k`` inputs x ``mac_n`` outputs x ``mac_t`` token lanes), expert buffer and token buffer."""
+    """MAC array (``mac_k`` inputs x ``mac_n`` outputs x ``mac_t`` token lanes), expert buffer and token buffer, and how the
+    SRAM of both buffers is protected.
+    """
 
     mac_k: int
     mac_n: int
@@ -114,6 +118,7 @@ class TileConfig:
     slices: int
     slots: int
     tokens: int
+    protect: str = "none"
 
     def __post_init__(self) -> None:
         _check_int("tile.mac_k", self.mac_k, 1, 64)
@@ -122,6 +127,8 @@ class TileConfig:
         _check_int("tile.slices", self.slices, 1, 256)
         _check_int("tile.slots", self.slots, 2, 64)
         _check_int("tile.tokens", self.tokens, 1, 4096)
+        if self.protect not in PROTECTIONS:
+            raise ConfigError("tile.protect", self.protect, f"one of {', '.join(PROTECTIONS)}")
 
     @property
     def macs(self) -> int:
@@ -340,12 +347,12 @@ def _section(name: str, values: object) -> Any:
     kind = _SECTIONS[name]
     if not isinstance(values, Mapping):
         raise ConfigError(name, values, f"a table [{name}]")
-    fields = [f.name for f in dataclasses.fields(kind)]
+    fields = {f.name: f for f in dataclasses.fields(kind)}
     for key in values:
         if key not in fields:
             raise ConfigError(f"{name}.{key}", values[key], f"no such field; [{name}] has {', '.join(fields)}")
-    for key in fields:
-        if key not in values:
+    for key, field in fields.items():
+        if key not in values and field.default is dataclasses.MISSING:
             raise ConfigError(f"{name}.{key}", None, "a value (the field is missing)")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
@@ -366,7 +373,7 @@ def from_dict(values: Mapping[str, Any], name: str = "unnamed") -> Config:
 
 
 def parse_override(text: str) -> tuple[str, str, Any]:
-    """Split ``section.field=value``; the value is read as TOML.
+    """Split ``section.field=value``; the value is read as TOML, a bare word as a string.
 
     Raises:
         ConfigError: for anything else.
@@ -378,7 +385,9 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     try:
         return section, field, tomllib.loads(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
-        raise ConfigError(f"{section}.{field}", value, "an integer or a list of integers") from None
+        if value.strip().isidentifier():
+            return section, field, value.strip()
+        raise ConfigError(f"{section}.{field}", value, "an integer, a list of integers or a word") from None
 
 
 def presets() -> dict[str, Path]:

@@ -14,11 +14,12 @@ ILLEGAL = {
     "array.ddr_tiles=[0,0]": "", "array.ddr_tiles=0": "", "array.ddr_tiles=[0.5]": "", "tile.mac_k=0": "",
     "tile.mac_k=65": "", "tile.mac_n=1": "", "tile.mac_n=3": "", "tile.mac_n=8": "", "tile.mac_n=66": "",
     "tile.mac_t=0": "", "tile.mac_t=100": "", "tile.slices=0": "", "tile.slices=4": "", "tile.slices=300": "",
+    "tile.protect=ecc": "", "tile.protect=1": "", "tile.protect=[1]": "", 'tile.protect=""': "",
     "tile.slots=1": "", "tile.slots=65": "", "tile.tokens=0": "", "tile.tokens=5000": "", "link.beat_bytes=0": "",
     "link.beat_bytes=17": "", "link.latency_cycles=0": "", "link.latency_cycles=65": "", "ddr.bytes_per_cycle=3": "",
     "ddr.bytes_per_cycle=32": "", "ddr.bytes_per_cycle=256": "", "ddr.latency_cycles=0": "",
     "ddr.latency_cycles=5000": "", "dram.size=3": "--set", "layer": "--set", "layer.d_model": "--set",
-    "layer.d_model=": "", "layer.d_model=a b": "",
+    "layer.d_model=": "", "layer.d_model=a b": "", "layer.d_model=a": "",
 }
 
 
@@ -79,6 +80,13 @@ def test_overrides_are_applied_in_order():
     """The last one wins; other fields stay."""
     config = load("smoke", ["tile.slots=4", "tile.slots=5", "array.ddr_tiles=[1]"])
     assert config.tile.slots == 5 and config.array.ddr_tiles == (1,) and config.tile.tokens == 6
+
+
+def test_fields_with_a_default_may_be_missing():
+    """The presets do not name ``tile.protect``; a word needs no quotes on the command line."""
+    assert load("smoke").tile.protect == "none"
+    for override in ("tile.protect=secded", 'tile.protect="secded"', "tile.protect = 'secded'"):
+        assert load("smoke", [override]).tile.protect == "secded"
 
 
 def test_paper_preset_is_the_papers_hardware():
