@@ -17,6 +17,14 @@ class Port(enum.Enum, shape=3):
     LOCAL = 4  #: this tile
 
 
+class FrameKind(enum.Enum, shape=2):
+    """What a frame of the link layer is; neither all zeros nor all ones is a frame."""
+
+    NOTHING = 0  #: no frame: the port has no neighbour, is in reset, is down, or the PHY lost the frame
+    IDLE = 1  #: no lane carries anything; ``seq`` is the number of the next DATA frame
+    DATA = 2  #: some lane carries something; ``seq`` counts these frames
+
+
 class Table(enum.Enum, shape=3):
     """Table memories that the host reaches through the TABLE registers."""
 
@@ -82,6 +90,28 @@ class Params:
             "tail": unsigned(1),
             "payload": unsigned(self.payload_bits),
         })
+        #: all lanes of a link in one cycle
+        self.lanes_layout = data.StructLayout({
+            "flit_valid": unsigned(1),
+            "flit": self.flit_layout,
+            "request_valid": unsigned(1),
+            "request": self.request_layout,
+            "grant_valid": unsigned(1),
+            "grant": self.grant_layout,
+            "credit": unsigned(1),
+        })
+        #: sequence numbers tell the frames of a window that come again from those that come too early
+        self.seq_bits = bits_for(2 * config.link_window - 1)
+        #: what a link layer sends in a cycle (docs/link.md). The CRC is lowest: bit i of a frame is the coefficient of x^i.
+        self.frame_layout = data.StructLayout({
+            "crc": unsigned(config.link.crc_bits),
+            "kind": FrameKind,
+            "seq": unsigned(self.seq_bits),
+            "ack": unsigned(self.seq_bits),
+            "nak": unsigned(1),
+            "lanes": self.lanes_layout,
+        })
+        self.frame_bits = self.frame_layout.size
         #: load list entry: what to fetch, from where, and what the slice has to do here
         self.load_layout = data.StructLayout({
             "expert": unsigned(self.expert_bits),

@@ -4,7 +4,7 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.compute.unit import ComputeUnit
-from hw.d2d.port import D2DPort
+from hw.d2d.port import d2d_port
 from hw.d2d.receiver import SliceReceiver
 from hw.d2d.router import NEIGHBOURS, Router
 from hw.d2d.sender import SliceSender
@@ -37,7 +37,7 @@ class Tile(Block):
             "go_out": Out(1),  #: the host has written START: start every tile
             "go": In(1),  #: start a batch; its cycle 0 is the next cycle
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR channel, if the tile has one
-            **{port.name.lower(): Out(D2DPort(params)) for port in NEIGHBOURS},
+            **{port.name.lower(): Out(d2d_port(params)) for port in NEIGHBOURS},
             "events": Out(EventPort(params)),  #: for trace monitors
         })
 

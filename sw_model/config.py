@@ -22,6 +22,8 @@ INT32_MAX = 2**31 - 1
 PROTECTIONS = ("none", "parity", "secded")
 #: Address space of a DDR channel.
 DDR_ADDRESS_BITS = 32
+#: Cycles that the link layer adds to a link's flight: two at the near end (frame, CRC), two at the far end (check, deliver).
+LINK_LAYER_CYCLES = 4
 
 
 class ConfigError(ValueError):
@@ -148,14 +150,22 @@ class TileConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LinkConfig:
-    """One direction of a die-to-die link: bytes a beat (one beat a cycle) and cycles of flight."""
+    """One direction of a die-to-die link: bytes a beat (one beat a cycle) and cycles of flight of the PHY.
+
+    With ``crc_bits`` there is a link layer at both ends (docs/link.md): CRC, sequence numbers, replay. After ``retries``
+    replays in a row that bring nothing across, the link is down.
+    """
 
     beat_bytes: int
     latency_cycles: int
+    crc_bits: int = 0
+    retries: int = 64
 
     def __post_init__(self) -> None:
         _check_int("link.beat_bytes", self.beat_bytes, 1, 4096)
         _check_int("link.latency_cycles", self.latency_cycles, 1, 64)
+        _check_member("link.crc_bits", self.crc_bits, [0, 16, 32])
+        _check_int("link.retries", self.retries, 1, 65535)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -320,7 +330,22 @@ class Config:
     @cached_property
     def link_credits(self) -> int:
         """Depth of a port's input FIFO: the flits of one round trip, so that a link never waits for credits."""
-        return 2 * self.link.latency_cycles + 5
+        return 2 * self.link_flight_cycles + 5
+
+    @cached_property
+    def link_flight_cycles(self) -> int:
+        """Cycles from a router's output register to the next router's input, the link layer included."""
+        return self.link.latency_cycles + (LINK_LAYER_CYCLES if self.link.crc_bits else 0)
+
+    @cached_property
+    def link_window(self) -> int:
+        """Frames that a replay buffer holds: a power of two, and no less than the frames of one round trip."""
+        return int(2 ** (2 * self.link_flight_cycles - 1).bit_length())
+
+    @cached_property
+    def link_timeout_cycles(self) -> int:
+        """Cycles without an acknowledgement after which frames are sent again: two round trips."""
+        return 4 * self.link_flight_cycles
 
     # -- where things are -----------------------------------------------------------------------------------------
 

@@ -1,4 +1,4 @@
-"""The signals of one die-to-die port."""
+"""The signals of one die-to-die port: lanes at the router, frames behind a link layer."""
 
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
@@ -39,8 +39,23 @@ class D2DReceive(wiring.Signature):
         })
 
 
-class D2DPort(wiring.Signature):
-    """Both directions of a port, as seen by the tile."""
+class LanePort(wiring.Signature):
+    """Both directions of a port as the router sees them."""
 
     def __init__(self, params: Params):
         super().__init__({"tx": Out(D2DTransmit(params)), "rx": Out(D2DReceive(params))})
+
+
+class FramePort(wiring.Signature):
+    """Both directions of a port behind its link layer: one frame a cycle and direction."""
+
+    def __init__(self, params: Params):
+        super().__init__({
+            "tx": Out(wiring.Signature({"frame": Out(params.frame_layout)})),
+            "rx": Out(wiring.Signature({"frame": In(params.frame_layout)})),
+        })
+
+
+def d2d_port(params: Params) -> wiring.Signature:
+    """The pins of a port, as seen by the tile: frames if there is a link layer, otherwise the lanes themselves."""
+    return FramePort(params) if params.config.link.crc_bits else LanePort(params)

@@ -5,7 +5,7 @@ from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from hw.d2d.credit_fifo import CreditFifo
-from hw.d2d.port import D2DPort
+from hw.d2d.port import LanePort
 from hw.lib.emit import Block, place
 from hw.params import Params, Port
 
@@ -28,7 +28,7 @@ class Router(Block):
         flits = stream.Signature(params.flit_layout)
         tiles = params.config.array.tiles
         super().__init__({
-            **{port.name.lower(): Out(D2DPort(params)) for port in NEIGHBOURS},
+            **{port.name.lower(): Out(LanePort(params)) for port in NEIGHBOURS},
             "tile_id": In(params.tile_bits),  #: number of this tile
             "route": In(data.ArrayLayout(Port, tiles)),  #: output port by destination tile
             "local_in": In(flits),  #: from the sender

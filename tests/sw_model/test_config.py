@@ -17,6 +17,7 @@ ILLEGAL = {
     "tile.protect=ecc": "", "tile.protect=1": "", "tile.protect=[1]": "", 'tile.protect=""': "",
     "tile.slots=1": "", "tile.slots=65": "", "tile.tokens=0": "", "tile.tokens=5000": "", "link.beat_bytes=0": "",
     "link.beat_bytes=17": "", "link.latency_cycles=0": "", "link.latency_cycles=65": "", "ddr.bytes_per_cycle=3": "",
+    "link.crc_bits=8": "", "link.crc_bits=true": "", "link.crc_bits=-16": "", "link.retries=0": "", "link.retries=65536": "",
     "ddr.bytes_per_cycle=32": "", "ddr.bytes_per_cycle=256": "", "ddr.latency_cycles=0": "",
     "ddr.latency_cycles=5000": "", "dram.size=3": "--set", "layer": "--set", "layer.d_model": "--set",
     "layer.d_model=": "", "layer.d_model=a b": "", "layer.d_model=a": "",
@@ -50,6 +51,25 @@ def test_illegal_combinations_are_refused(change, field):
     with pytest.raises(ConfigError) as error:
         from_dict(values)
     assert error.value.field == field
+
+
+def test_fields_with_defaults_may_be_missing():
+    """A file without the link layer's fields means none."""
+    values = {name: dict(table) for name, table in load("smoke").as_dict.items() if isinstance(table, dict)}
+    for field in ("crc_bits", "retries"):
+        values["link"].pop(field)
+    assert from_dict(values, "smoke") == load("smoke") and load("smoke").link.crc_bits == 0
+
+
+@pytest.mark.parametrize("latency", [1, 2, 3, 4, 5, 12, 13, 64])
+@pytest.mark.parametrize("crc_bits", [0, 16, 32])
+def test_link_layer_sizes(latency, crc_bits):
+    """The window is the smallest power of two that holds a round trip; the timeout is longer than a round trip."""
+    config = load("smoke", [f"link.latency_cycles={latency}", f"link.crc_bits={crc_bits}"])
+    assert config.link_flight_cycles == latency + (4 if crc_bits else 0)
+    assert config.link_window & (config.link_window - 1) == 0
+    assert config.link_window // 2 < 2 * config.link_flight_cycles <= config.link_window
+    assert config.link_timeout_cycles > 2 * config.link_flight_cycles
 
 
 @pytest.mark.parametrize("source", ["nothing", "configs"])
