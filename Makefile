@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help run test check bench clean
+.PHONY: help run test check formal bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ test: $(READY) check  ## all tests
 check: $(READY)  ## style, types
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+formal: $(READY)  ## proofs of the RTL, and design mutants that violate them
+	$(BIN)/python -m tests.formal.runner
 
 bench: $(READY)  ## how fast the timeline model and the control RTL are, at full size
 	$(BIN)/python -m scripts.bench
