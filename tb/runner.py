@@ -72,6 +72,20 @@ def have_icarus() -> bool:
     return shutil.which("iverilog") is not None
 
 
+def require(simulator: str) -> None:
+    """See that a simulator is there.
+
+    Raises:
+        SimulationError: if it is not.
+    """
+    if simulator not in SIMULATORS:
+        raise SimulationError(f"simulator = {simulator!r} is not legal; legal values: {', '.join(SIMULATORS)}")
+    if simulator == "icarus" and not have_icarus():
+        raise SimulationError("Icarus Verilog is not installed (Debian, Ubuntu: apt install iverilog)")
+    if simulator == "verilator" and not (shutil.which("make") and shutil.which("g++")):
+        raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
+
+
 def cache_folder() -> Path:
     """Where builds are kept: ``TRAJECTILE_BUILD``, or ``build/sim`` in the current folder."""
     return Path(os.environ.get("TRAJECTILE_BUILD", "build/sim")).resolve()
@@ -137,12 +151,7 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
     Raises:
         SimulationError: if the simulator is not there or does not accept the design.
     """
-    if simulator not in SIMULATORS:
-        raise SimulationError(f"simulator = {simulator!r} is not legal; legal values: {', '.join(SIMULATORS)}")
-    if simulator == "icarus" and not have_icarus():
-        raise SimulationError("Icarus Verilog is not installed (Debian, Ubuntu: apt install iverilog)")
-    if simulator == "verilator" and not (shutil.which("make") and shutil.which("g++")):
-        raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
+    require(simulator)
     texts = {**files, f"{TOP}.v": top, **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
 
     def compile_into(folder: Path, log: Path) -> None:
