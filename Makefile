@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help run test check formal bench clean
+.PHONY: help run test regress check formal bench clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ run: $(READY)  ## demo: real gate decisions through the Verilog, checked; area b
 
 test: $(READY) check  ## all tests
 	$(BIN)/python -m pytest
+
+regress: $(READY)  ## the long tests that make test leaves out
+	$(BIN)/python -m pytest -m regress
 
 check: $(READY)  ## style, types
 	$(BIN)/ruff check .

@@ -347,6 +347,11 @@ class Config:
         """Cycles without an acknowledgement after which frames are sent again: two round trips."""
         return 4 * self.link_flight_cycles
 
+    @cached_property
+    def link_down_cycles(self) -> int:
+        """Cycles without an acknowledgement of what was sent after which a link is down, at the most."""
+        return (self.link.retries + 1) * (self.link_timeout_cycles + 1)
+
     # -- where things are -----------------------------------------------------------------------------------------
 
     def home(self, expert: int, index: int) -> tuple[int, int]:

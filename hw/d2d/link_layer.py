@@ -1,0 +1,48 @@
+"""The link layer of one port: what the router sends and receives, over pins that lose and spoil frames."""
+
+from amaranth.hdl import Module
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from hw.d2d.link_rx import LinkRx
+from hw.d2d.link_tx import LinkTx
+from hw.d2d.port import FramePort, LanePort
+from hw.lib.emit import Block, place
+from hw.params import Params
+
+
+class LinkLayer(Block):
+    """One end of a link, both directions: CRC, sequence numbers, replay (docs/link.md).
+
+    Every lane reaches the far router exactly as it was sent, in order, or ``down`` rises in bounded time. A port without a
+    neighbour never has anything outstanding, so it is never down; a link that is dead from the beginning is down once it
+    was used.
+
+    Latency, both ends together: ``LINK_LAYER_CYCLES`` more than the PHY's. Throughput: one flit, request, grant and credit a
+    cycle, without a bubble as long as no frame is lost.
+    """
+
+    def __init__(self, params: Params):
+        self.params = params
+        super().__init__({
+            "lanes": In(LanePort(params)),  #: the router's port
+            "pins": Out(FramePort(params)),  #: to the PHY
+            "down": Out(1),  #: the link is down; only a reset ends it
+            "sends": Out(1),  #: a DATA frame goes out, for the first time or again (for the counter)
+            "replays": Out(1),  #: a replay starts (for the counter)
+            "bad": Out(1),  #: a frame came spoilt (for the counter)
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """Wire the halves."""
+        m = Module()
+        tx, rx = LinkTx(self.params), LinkRx(self.params)
+        place(m, platform, link_tx=tx, link_rx=rx)
+        connect(m, flipped(self.lanes.tx), tx.lanes)
+        connect(m, rx.lanes, flipped(self.lanes.rx))
+        m.d.comb += [
+            self.pins.tx.frame.eq(tx.frame), rx.frame.eq(self.pins.rx.frame),
+            tx.expected.eq(rx.expected), tx.gap.eq(rx.gap),
+            tx.heard.eq(rx.heard), tx.ack.eq(rx.ack), tx.nak.eq(rx.nak), rx.down.eq(tx.down),
+            self.down.eq(tx.down), self.sends.eq(tx.sends), self.replays.eq(tx.replays), self.bad.eq(rx.bad),
+        ]
+        return m

@@ -1,0 +1,70 @@
+"""The receiving half of a link layer: CRC check, order, acknowledgement."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from hw.d2d.crc import ALGORITHMS, crc
+from hw.d2d.port import D2DReceive
+from hw.lib.emit import Block
+from hw.params import FrameKind, Params
+
+
+class LinkRx(Block):
+    """Hands each DATA frame's lanes to the router once and in order; whatever else comes changes nothing.
+
+    A frame counts if its CRC is right and its kind exists. A DATA frame that is expected is delivered; one that was
+    delivered before is dropped; one that comes too early, or an IDLE frame that says so, shows that something was lost: a
+    ``gap``, until what is missing has come.
+
+    Latency: lanes of a frame at the pins in cycle c are at the router in c+2; the far end's acknowledgement goes to
+    :class:`~hw.d2d.link_tx.LinkTx` in c+1. Throughput: one frame a cycle. Storage: a frame and its lanes in flip-flops.
+    """
+
+    latency_cycles = 2
+
+    def __init__(self, params: Params):
+        self.params = params
+        super().__init__({
+            "frame": In(params.frame_layout),  #: from the pins
+            "lanes": Out(D2DReceive(params).flip()),  #: to the router
+            "down": In(1),  #: the link is down: nothing counts any more
+            "expected": Out(params.seq_bits),  #: next DATA frame to be delivered
+            "gap": Out(1),  #: frames were lost before one that has come
+            "heard": Out(1),  #: a valid frame of the far end
+            "ack": Out(params.seq_bits),  #: its acknowledgement
+            "nak": Out(1),  #: its nak
+            "bad": Out(1),  #: a frame was not valid, and not all zeros (for the counter)
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """Two stages: the CRC tree, then everything that follows from it."""
+        m = Module()
+        layout = self.params.frame_layout
+        crc_bits = layout["crc"].width
+        of_zeros = ALGORITHMS[crc_bits](layout.size - crc_bits).compute([0])
+        frame, syndrome = Signal(layout), Signal(crc_bits, init=of_zeros)
+        m.d.sync += [frame.eq(self.frame), syndrome.eq(crc(self.frame.as_value()[crc_bits:], crc_bits) ^ self.frame.crc)]
+
+        idle, data = frame.kind == FrameKind.IDLE, frame.kind == FrameKind.DATA
+        deliver = Signal()
+        ahead = Signal(self.params.seq_bits)
+        m.d.comb += [
+            self.heard.eq((syndrome == 0) & (idle | data) & ~self.down),
+            self.ack.eq(frame.ack), self.nak.eq(frame.nak),
+            self.bad.eq(~self.heard & ~((frame.kind == FrameKind.NOTHING) & (syndrome == of_zeros)) & ~self.down),
+            ahead.eq(frame.seq - self.expected),
+            deliver.eq(self.heard & data & (ahead == 0)),
+        ]
+        # The number of an IDLE frame may be a whole window ahead, that of a DATA frame may not: it is one of the last window.
+        with m.If(self.heard & (ahead == 0)):
+            m.d.sync += [self.gap.eq(0), self.expected.eq(self.expected + data)]
+        with m.Elif(self.heard & (~ahead[-1] | (idle & (ahead == self.params.config.link_window)))):
+            m.d.sync += self.gap.eq(1)
+
+        for name in ("flit", "request", "grant"):
+            m.d.sync += [
+                getattr(self.lanes, f"{name}_valid").eq(deliver & frame.lanes[f"{name}_valid"]),
+                getattr(self.lanes, name).eq(frame.lanes[name]),
+            ]
+        m.d.sync += self.lanes.credit.eq(deliver & frame.lanes.credit)
+        return m

@@ -1,0 +1,141 @@
+"""The sending half of a link layer: frames, sequence numbers, replay buffer, link-down."""
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib.wiring import In, Out
+
+from hw.d2d.crc import crc
+from hw.d2d.port import D2DTransmit
+from hw.lib.emit import Block, place
+from hw.lib.sram import Sram1R1W
+from hw.params import FrameKind, Params
+
+
+class LinkTx(Block):
+    """Makes a frame a cycle of what the router sends, keeps it until it is acknowledged, and sends it again if need be.
+
+    DATA frames are numbered. A nak of the far end, or a timeout, starts a *replay*: all frames from the oldest that is not
+    acknowledged go again, in order, before any new one. For one round trip after its start naks are old news. ``retries``
+    replays without an acknowledgement in between, and the need of one more, mean that the link is down.
+
+    What the router has to send meanwhile waits: flits are not taken, credits are counted, and of requests and grants one
+    each is kept. More cannot come: a link carries one ring edge each way (``sw_model/topology.py``), and a tile sends its
+    next request after the grant of its last, a grant after a request, so the one before has crossed this link.
+
+    Latency: lanes in cycle c are in ``frame`` in c+2. Throughput: one frame a cycle; without errors no lane ever waits.
+    Storage: ``link_window`` times the lanes in two-port SRAM; two frames, a request, a grant in flip-flops.
+    """
+
+    latency_cycles = 2
+
+    def __init__(self, params: Params):
+        self.params = params
+        #: cycles from the start of a replay in which naks may have been sent before its first frame came
+        self.deaf_cycles = 2 * params.config.link_flight_cycles + 1
+        super().__init__({
+            "lanes": In(D2DTransmit(params)),  #: from the router
+            "frame": Out(params.frame_layout),  #: to the pins
+            "expected": In(params.seq_bits),  #: acknowledge all frames before this one
+            "gap": In(1),  #: and ask for it
+            "heard": In(1),  #: a valid frame of the far end
+            "ack": In(params.seq_bits),  #: which acknowledges all frames before this one
+            "nak": In(1),  #: and asks for it
+            "down": Out(1),  #: the link is down; only a reset ends it
+            "sends": Out(1),  #: a DATA frame is chosen in this cycle (for the counter)
+            "replays": Out(1),  #: a replay starts (for the counter)
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """What waits, window and replay, frame, CRC."""
+        m = Module()
+        params = self.params
+        layout, window = params.frame_layout, params.config.link_window
+        buffer = Sram1R1W(depth=window, width=params.lanes_layout.size)
+        place(m, platform, replay_buffer=buffer)
+
+        oldest = Signal(params.seq_bits)  # oldest frame that is not acknowledged
+        following = Signal(params.seq_bits)  # next new frame
+        outstanding = Signal(params.seq_bits)
+        replaying = Signal()  # frames from `at` on go again
+        at = Signal(params.seq_bits)  # frame to read
+        after = Signal(params.seq_bits)  # frame after it
+        fetched = Signal()  # one of them is at the buffer's output
+        fetched_seq = Signal(params.seq_bits)
+        room = Signal()  # a new frame may go
+        fresh = Signal(params.lanes_layout)
+        m.d.comb += [
+            outstanding.eq(following - oldest), after.eq(at + 1),
+            room.eq(~replaying & ~fetched & (outstanding != window) & ~self.down),
+        ]
+        take = room & self._waiting(m, room, fresh)
+        m.d.comb += [
+            buffer.wen.eq(take), buffer.waddr.eq(following), buffer.wdata.eq(fresh),
+            buffer.ren.eq(replaying), buffer.raddr.eq(at),
+            self.sends.eq(take | fetched),
+        ]
+        m.d.sync += [fetched.eq(replaying), fetched_seq.eq(at), following.eq(following + take)]
+        with m.If(replaying):
+            m.d.sync += [at.eq(after), replaying.eq(after != following)]
+        self._supervise(m, oldest, outstanding)
+        with m.If(self.replays):
+            m.d.sync += [replaying.eq(1), at.eq(oldest)]
+
+        # Two stages: the frame is chosen, then its CRC is made. What is no frame is all zeros.
+        body = Signal(layout)
+        with m.If(self.down):
+            m.d.sync += body.kind.eq(FrameKind.NOTHING)
+        with m.Elif(self.sends):
+            m.d.sync += body.kind.eq(FrameKind.DATA)
+        with m.Else():
+            m.d.sync += body.kind.eq(FrameKind.IDLE)
+        m.d.sync += [
+            body.seq.eq(Mux(fetched, fetched_seq, following)), body.ack.eq(self.expected), body.nak.eq(self.gap),
+            body.lanes.eq(Mux(fetched, buffer.rdata, fresh.as_value())), self.frame.eq(0),
+        ]
+        crc_bits = layout["crc"].width
+        with m.If(body.kind != FrameKind.NOTHING):
+            m.d.sync += [self.frame.eq(body), self.frame.crc.eq(crc(body.as_value()[crc_bits:], crc_bits))]
+        return m
+
+    def _waiting(self, m: Module, room: Value, fresh: Value) -> Value:
+        """Collect in ``fresh`` what the router sends, or sent while there was no ``room``; returns whether that is anything."""
+        lanes = self.lanes
+        credits = Signal(range(self.params.config.link_credits + 1))
+        m.d.comb += [
+            lanes.flit.ready.eq(room), fresh.flit_valid.eq(lanes.flit.valid), fresh.flit.eq(lanes.flit.payload),
+            fresh.credit.eq(lanes.credit | (credits != 0)),
+        ]
+        m.d.sync += credits.eq(credits + lanes.credit - (fresh.credit & room))
+        for name in ("request", "grant"):
+            valid, content = getattr(lanes, f"{name}_valid"), getattr(lanes, name)
+            kept = Signal.like(content, name=f"{name}_kept")
+            waits = Signal(name=f"{name}_waits")
+            m.d.comb += [fresh[f"{name}_valid"].eq(valid | waits), fresh[name].eq(Mux(waits, kept, content))]
+            m.d.sync += waits.eq(fresh[f"{name}_valid"] & ~room)
+            with m.If(valid):
+                m.d.sync += kept.eq(content)
+        return fresh.flit_valid | fresh.request_valid | fresh.grant_valid | fresh.credit
+
+    def _supervise(self, m: Module, oldest: Signal, outstanding: Signal) -> None:
+        """Acknowledgements move the window; naks and the clock start replays, or find the link down."""
+        config = self.params.config
+        acknowledged = Signal(self.params.seq_bits)
+        timer = Signal(range(config.link_timeout_cycles + 1))  # since the last acknowledgement or replay
+        deaf = Signal(range(self.deaf_cycles + 1))
+        failures = Signal(range(config.link.retries + 1))
+        asked = Signal()
+        progress = Signal()
+        due = Signal()
+        m.d.comb += [
+            acknowledged.eq(self.ack - oldest),
+            # an acknowledgement of what was never sent is an old one that came late
+            progress.eq(self.heard & (acknowledged != 0) & (acknowledged <= outstanding)),
+            due.eq((outstanding != 0) & ~self.down & ((asked & (deaf == 0)) | (timer == config.link_timeout_cycles))),
+            self.replays.eq(due & ~progress & (failures != config.link.retries)),
+        ]
+        m.d.sync += [asked.eq(self.heard & self.nak), deaf.eq(deaf - (deaf != 0)), timer.eq(timer + (outstanding != 0))]
+        with m.If(progress):
+            m.d.sync += [oldest.eq(self.ack), timer.eq(0), failures.eq(0)]
+        with m.Elif(self.replays):
+            m.d.sync += [timer.eq(0), failures.eq(failures + 1), deaf.eq(self.deaf_cycles)]
+        with m.Elif(due):
+            m.d.sync += self.down.eq(1)
