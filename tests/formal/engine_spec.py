@@ -1,0 +1,269 @@
+"""The rule engine: every rule fires when its guard holds, and only then; a slice is released exactly once.
+
+The guards below are written from the table in docs/architecture.md, "Rules, cycle by cycle", on a slot state that is kept
+here, from the engine's outputs and the strobes of the other blocks. Nothing in the engine is looked at.
+"""
+
+from amaranth.hdl import Array, Cat, Mux, Signal, Value
+from amaranth.lib import data
+
+from hw.params import Table
+from hw.rules.engine import RuleEngine
+from tests.formal.spec import Proof, Spec, tiny
+
+SLOTS = 3
+EXPERTS = 2
+FLAGS = ("used", "filled", "from_link", "todo", "computing", "forward", "sending", "next_stop")
+
+
+class Slot:
+    """What the specification knows of one slot."""
+
+    def __init__(self, number: int, slice_layout: data.Layout):
+        for name in FLAGS:
+            setattr(self, name, Signal(name=f"{name}_{number}"))
+        self.slice = Signal(slice_layout, name=f"slice_{number}")
+        # What has happened since its allocation, and what must have happened when it is released.
+        self.header = Signal(name=f"header_{number}")  # its header flit has come
+        self.cut = Signal(name=f"cut_{number}")  # it is being sent as it arrives
+        self.to_compute, self.computed = Signal(name=f"to_compute_{number}"), Signal(name=f"computed_{number}")
+        self.to_send, self.sent = Signal(name=f"to_send_{number}"), Signal(name=f"sent_{number}")
+
+
+class RuleEngineSpec(Spec):
+    """Three slots, two experts; loader, compute unit, sender, receiver and neighbours do what they like."""
+
+    def build(self) -> None:
+        m = self.m
+        self.params = params = tiny(tile__slots=SLOTS, tile__slices=1, layer__experts=EXPERTS, layer__top_k=1)
+        m.submodules.dut = self.dut = dut = RuleEngine(params)
+        for path, member, value in dut.signature.flatten(dut):
+            if member.flow.name == "In":
+                m.d.comb += Value.cast(value).eq(self.free(len(Value.cast(value)), "_".join(map(str, path))))
+        self.slots = [Slot(number, params.slice_layout) for number in range(SLOTS)]
+        self.free_count = self.wire(sum(~slot.used for slot in self.slots), "free_count")
+        self._state()
+        self._arrivals()
+        self._loads()
+        self._forward()
+        self._compute()
+        self._release()
+        self._port()
+
+    def at(self, number: Value, name: str) -> Value:
+        """A flag of the slot of that number."""
+        return Array(getattr(slot, name) for slot in self.slots)[number]
+
+    def _state(self) -> None:
+        """The slots' state, by events only; and what the environment may say about a slot."""
+        m, dut = self.m, self.dut
+        self.pending, self.pending_slice = Signal(), Signal(self.params.slice_layout)
+        self.here, self.next = Signal(), Signal()  # the rule table's entry for the pending slice's expert
+        self.before = {}  # slot i was allocated before slot j, if both are used
+        self.assume(~dut.loaded | (self.at(dut.loaded_slot, "used") & ~self.at(dut.loaded_slot, "from_link")
+                                   & ~self.at(dut.loaded_slot, "filled")))
+        self.assume(~dut.header | (self.at(dut.header_slot, "from_link") & ~self.at(dut.header_slot, "header")
+                                   & self.at(dut.header_slot, "used")))
+        self.assume(~dut.arrived | (self.at(dut.arrived_slot, "header") & ~self.at(dut.arrived_slot, "filled")
+                                    & self.at(dut.arrived_slot, "used")))
+        self.assume(~dut.computed | self.at(dut.computed_slot, "computing"))
+        self.assume(~dut.sent | self.at(dut.sent_slot, "sending"))
+        for strobe in ("loaded", "header", "arrived", "computed", "sent"):
+            self.assume(~getattr(dut, strobe) | (getattr(dut, f"{strobe}_slot") < SLOTS))
+        for number, slot in enumerate(self.slots):
+            def my(strobe: str, number: int = number) -> Value:
+                return getattr(dut, strobe) & (getattr(dut, f"{strobe}_slot") == number)
+
+            with m.If(my("loaded") | my("arrived")):
+                m.d.sync += slot.filled.eq(1)
+            with m.If(my("header")):
+                m.d.sync += slot.header.eq(1)
+            with m.If(my("compute")):
+                m.d.sync += [slot.todo.eq(0), slot.computing.eq(1)]
+            with m.If(my("computed")):
+                m.d.sync += [slot.computing.eq(0), slot.computed.eq(1)]
+            with m.If(my("send")):
+                m.d.sync += [slot.forward.eq(0), slot.sending.eq(1), slot.cut.eq(dut.send_cut)]
+            with m.If(my("sent")):
+                m.d.sync += [slot.sending.eq(0), slot.sent.eq(1)]
+            with m.If(dut.freed[number]):
+                m.d.sync += slot.used.eq(0)
+            with m.If((dut.load | dut.grant) & (dut.load_slot == number)):
+                entry, pending = dut.load_entry, self.pending_slice
+                left = Mux(dut.grant, pending.left - self.here, entry.left)[:len(entry.left)]
+                here = Mux(dut.grant, self.here, entry.here)
+                m.d.sync += [
+                    slot.used.eq(1), slot.filled.eq(0), slot.from_link.eq(dut.grant), slot.header.eq(0),
+                    slot.todo.eq(here), slot.to_compute.eq(here), slot.computing.eq(0), slot.computed.eq(0),
+                    slot.forward.eq(left != 0), slot.to_send.eq(left != 0), slot.sending.eq(0), slot.sent.eq(0),
+                    slot.cut.eq(0), slot.next_stop.eq(Mux(dut.grant, self.next, entry.next)),
+                    slot.slice.left.eq(left),
+                    slot.slice.expert.eq(Mux(dut.grant, pending.expert, entry.expert)),
+                    slot.slice.index.eq(Mux(dut.grant, pending.index, entry.index)),
+                ]
+        for i in range(SLOTS):
+            for j in range(i):
+                i_first = Signal(name=f"first_{i}_{j}")
+                with m.If((dut.load | dut.grant) & (dut.load_slot == j)):
+                    m.d.sync += i_first.eq(1)
+                with m.If((dut.load | dut.grant) & (dut.load_slot == i)):
+                    m.d.sync += i_first.eq(0)
+                self.before[i, j], self.before[j, i] = i_first, ~i_first
+
+    def oldest(self, candidates: list[Value], chosen: Value) -> Value:
+        """``chosen`` is the candidate that was allocated first."""
+        def before(i: int) -> Value:
+            return Cat(candidates[j] & self.before[j, i] for j in range(SLOTS) if j != i).any()
+
+        return Cat((chosen == i) & candidates[i] & ~before(i) for i in range(SLOTS)).any()
+
+    def _arrivals(self) -> None:
+        """A request of the ring-previous tile, the rule table, and the turn: who may have a free slot."""
+        m, dut = self.m, self.dut
+        table = Array(Signal(2, name=f"table_{expert}") for expert in range(EXPERTS))
+        known = Array(Signal(name=f"known_{expert}") for expert in range(EXPERTS))
+        write = self.wire(dut.table.write & (dut.table.table == Table.RULES), "table_write")
+        self.assume(~write | (~self.pending & ~dut.request_in & (dut.table.index < EXPERTS)))
+        self.assume(~dut.request_in | (~self.pending & known[dut.request_in_slice.expert]))
+        with m.If(write):
+            m.d.sync += [table[dut.table.index].eq(dut.table.write_data[:2]), known[dut.table.index].eq(1)]
+        with m.If(dut.grant):
+            m.d.sync += self.pending.eq(0)
+        with m.If(dut.request_in):
+            m.d.sync += [self.pending.eq(1), self.pending_slice.eq(dut.request_in_slice)]
+        m.d.comb += Cat(self.here, self.next).eq(table[self.pending_slice.expert])
+        own = sum(slot.used & ~slot.from_link for slot in self.slots)
+        stays = Cat(slot.used & ~slot.forward for slot in self.slots).any()
+        behind = own < self.params.config.own_share
+        self.turn = self.wire(dut.load_valid & behind & ((self.free_count >= 2) | stays), "turn")
+        lowest = Signal(range(SLOTS))
+        for number, slot in reversed(list(enumerate(self.slots))):
+            with m.If(~slot.used):
+                m.d.comb += lowest.eq(number)
+        self.claim("grant", "a request waits, a slot is free, no turn of rule 1",
+                   dut.grant == (self.pending & (self.free_count >= 1) & ~self.turn))
+        self.claim("grant", "it is the lowest free slot", (dut.load_slot == lowest) & ~self.at(dut.load_slot, "used"),
+                   when=dut.grant)
+        self.claim("grant", "for the slice that asked", dut.grant_slice.as_value() == self.pending_slice.as_value(),
+                   when=dut.grant)
+        self.reach(self.pending & (self.free_count == 1) & self.turn)
+        self.reach(dut.grant & self.here & (dut.grant_slice.left > 1))
+        self.claim("load", "it is the lowest free slot", (dut.load_slot == lowest) & ~self.at(dut.load_slot, "used"),
+                   when=dut.load)
+
+    def _loads(self) -> None:
+        """Rule 1."""
+        dut = self.dut
+        self.claim("load", "no grant, an entry, two free slots",
+                   dut.load == (dut.load_valid & ~dut.grant & (self.free_count >= 2)))
+        self.claim("load", "a load leaves a slot free", self.free_count > 1, when=dut.load)
+        self.reach(dut.load)
+
+    def _forward(self) -> None:
+        """Rules 3 and 4."""
+        m, dut, slots = self.m, self.dut, self.slots
+        asked, granted = Signal(), Signal()
+        asked_slot, granted_slot = Signal(range(SLOTS)), Signal(range(SLOTS))
+        self.assume(~dut.grant_in | (asked & ~granted))
+        candidates = [slot.used & slot.forward & (slot.filled | slot.from_link) for slot in slots]
+        self.claim("request", "none outstanding, a slice to forward", dut.request == (~asked & Cat(candidates).any()))
+        self.claim("request", "nothing is asked for or sent for a slot that is not in use",
+                   self.at(asked_slot, "used") & self.at(asked_slot, "forward"), when=asked)
+        self.claim("request", "the slot is remembered", dut.send_slot == asked_slot, when=asked)
+        for number, slot in enumerate(slots):
+            self.claim("request", "the slice in it", dut.request_slice.as_value() == slot.slice.as_value(),
+                       when=dut.request & self.oldest(candidates, number))
+            with m.If(dut.request & self.oldest(candidates, number)):
+                m.d.sync += asked_slot.eq(number)
+        with m.If(dut.request):
+            m.d.sync += asked.eq(1)
+        with m.If(dut.grant_in):
+            m.d.sync += [granted.eq(1), granted_slot.eq(dut.grant_in_slot)]
+        with m.If(dut.send):
+            m.d.sync += [asked.eq(0), granted.eq(0)]
+        at_rest = self.at(asked_slot, "filled") & ~self.at(asked_slot, "computing")
+        cut = self.wire(dut.header & (dut.header_slot == asked_slot), "cut")
+        self.claim("send", "granted, sender idle, the slice at rest or just arriving",
+                   dut.send == (granted & dut.sender_idle & (at_rest | cut)))
+        self.claim("send", "the slice that was asked for, with stops left, into the slot that was granted",
+                   (dut.send_slot == asked_slot) & (dut.send_to == granted_slot) & self.at(asked_slot, "forward")
+                   & (dut.send_slice.as_value() == Array(slot.slice.as_value() for slot in slots)[asked_slot]), when=dut.send)
+        self.claim("send", "rule 4 if the ring-next tile is no stop", dut.send_escape == ~self.at(asked_slot, "next_stop"),
+                   when=dut.send)
+        self.claim("send", "cut-through if its header flit stands at the receiver", dut.send_cut == cut, when=dut.send)
+        self.reach(dut.send & dut.send_cut & dut.send_escape)
+        self.reach(dut.send & ~dut.send_cut & ~dut.send_escape & self.at(asked_slot, "todo"))
+        self.reach(granted & dut.sender_idle & ~dut.send & self.at(asked_slot, "computing"))
+
+    def _compute(self) -> None:
+        """Rule 2."""
+        dut = self.dut
+        candidates = [slot.used & slot.filled & slot.todo & ~slot.sending & ~(dut.send & (dut.send_slot == number))
+                      for number, slot in enumerate(self.slots)]
+        self.claim("compute", "array ready, a slice with tokens that is not (being) sent",
+                   dut.compute == (dut.compute_ready & Cat(candidates).any()))
+        self.claim("compute", "the oldest of them", self.oldest(candidates, dut.compute_slot), when=dut.compute)
+        experts = Array(slot.slice.expert for slot in self.slots)
+        self.claim("compute", "its expert", dut.compute_expert == experts[dut.compute_slot], when=dut.compute)
+        self.reach(dut.compute & dut.send)
+
+    def _release(self) -> None:
+        """Rule 5."""
+        dut = self.dut
+        for number, slot in enumerate(self.slots):
+            freed = dut.freed[number]
+            self.claim("release", "filled, and nothing left to do",
+                       freed == (slot.used & slot.filled & ~slot.todo & ~slot.computing & ~slot.forward & ~slot.sending))
+            self.claim("release", "computed if it had tokens here, sent on if it had stops left",
+                       (slot.computed == slot.to_compute) & (slot.sent == slot.to_send), when=freed)
+            for strobe, done in (("compute", slot.computed | slot.computing), ("send", slot.sent | slot.sending)):
+                self.claim("release", f"{strobe} once",
+                           slot.used & ~done, when=getattr(dut, strobe) & (getattr(dut, f"{strobe}_slot") == number))
+        self.claim("release", "empty", dut.empty == (self.free_count == SLOTS))
+        self.reach(dut.freed[0] & self.slots[0].computed & self.slots[0].sent & self.slots[0].from_link)
+        self.reach(dut.freed[1] & self.slots[1].computed & self.slots[1].sent & ~self.slots[1].from_link)
+
+    def _port(self) -> None:
+        """A slot's SRAM has one user at a time: who writes it, the MAC array, the sender."""
+        dut = self.dut
+        for number, slot in enumerate(self.slots):
+            written = slot.used & ~slot.filled
+            sends = slot.sending & ~slot.cut
+            self.claim("port", "one user", (written + slot.computing + sends) <= 1)
+            self.claim("port", "never in the MAC array and on the link", ~(slot.computing & slot.sending))
+            for strobe in ("compute", "send"):
+                mine = getattr(dut, strobe) & (getattr(dut, f"{strobe}_slot") == number)
+                self.claim("port", f"{strobe} finds it free", ~slot.computing & ~slot.sending
+                           & (slot.filled | (dut.send_cut if strobe == "send" else 0)), when=mine)
+
+
+_SIZE = f"{SLOTS} slots, {EXPERTS} experts"
+_ASSUMES = ("strobes name slots in the state that they end (loader-slots, receiver-packet, sender-packet, sequencer-slot); "
+            "grants answer requests, one request at a time (engine-request, engine-grant); "
+            "the rule table is written before and not during a batch (host port, tests)")
+
+
+def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
+    return Proof(name=f"engine-{group}", block="RuleEngine", spec=RuleEngineSpec, group=group, says=says, size=_SIZE,
+                 assumes=_ASSUMES, mutants=mutants, **others)
+
+
+PROOFS = (
+    _proof("grant", "a free slot is granted, for the slice that asked, when a request waits and it is not rule 1's turn, and "
+           "only then",
+           "engine-grants-without-slot", "engine-no-turn", "engine-turn-always", reach_bound=40),
+    _proof("load", "rule 1 fires when its guard holds and only then; never into the last free slot",
+           "engine-no-bubble", "engine-load-beside-grant", quick=True),
+    _proof("request", "a slot is asked for when none is outstanding, for the oldest slice with stops left, and only then",
+           "engine-asks-twice", "engine-asks-for-youngest", "engine-asks-early"),
+    _proof("send", "rules 3 and 4 fire when their guard holds and only then: the slice that was asked for, into the slot "
+           "that was granted",
+           "engine-sends-ungranted", "engine-sends-while-computing", "engine-escape-always", "engine-cut-any-header"),
+    _proof("compute", "rule 2 fires when its guard holds and only then; the oldest slice first",
+           "engine-computes-unfilled", "engine-computes-again", "engine-computes-while-sending"),
+    _proof("release", "rule 5 fires when its guard holds and only then; a slice is released once, computed if it had tokens "
+           "here, sent on if it had stops left",
+           "engine-releases-uncomputed", "engine-releases-unsent", "engine-left-not-counted"),
+    _proof("port", "a slot has one user at a time: its writer, the MAC array or the sender",
+           "engine-computes-while-sending", "engine-sends-while-computing", "engine-computes-unfilled"),
+)
