@@ -17,7 +17,7 @@ from sw_model.topology import links
 class TileArray(Block):
     """``rows x cols`` tiles, numbered row by row, and a model of the PHY on every directed link.
 
-    Any tile's START starts all of them in the same cycle.
+    Any tile's START starts all of them in the same cycle; any tile's failure stops all of them.
     """
 
     def __init__(self, config: Config, *, timing_only: bool = False):
@@ -42,15 +42,17 @@ class TileArray(Block):
         m = Module()
         array = self.config.array
         tiles = [Tile(self.config, timing_only=self.timing_only) for _ in range(array.tiles)]
-        go = Signal()
-        started = [tile.go_out for tile in tiles]
+        go, halt = Signal(), Signal()
         for number, tile in enumerate(tiles):
             place(m, platform, **{f"tile_{number}": tile})
             connect(m, flipped(self.host[number]), tile.host)
             for name in tile.events.signature.members:
                 m.d.comb += getattr(self.events[number], name).eq(getattr(tile.events, name))
-            m.d.comb += [tile.tile_id.eq(number), tile.go.eq(go), self.irq[number].eq(tile.irq)]
-        m.d.sync += go.eq(Cat(started).any())
+            m.d.comb += [tile.tile_id.eq(number), tile.go.eq(go), tile.halt.eq(halt), self.irq[number].eq(tile.irq)]
+        m.d.sync += [
+            go.eq(Cat(tile.go_out for tile in tiles).any()),
+            halt.eq(Cat(tile.halt_out for tile in tiles).any()),
+        ]
         for channel, number in enumerate(array.ddr_tiles):
             connect(m, tiles[number].ddr, flipped(self.ddr[channel]))
         for number, wire in enumerate(links(array)):

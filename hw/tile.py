@@ -33,9 +33,11 @@ class Tile(Block):
         super().__init__({
             "tile_id": In(params.tile_bits),  #: strap: number of this tile
             "host": In(AxiLite()),  #: registers, tables, tokens in, results out
-            "irq": Out(1),  #: a batch has finished (if enabled)
+            "irq": Out(1),  #: a batch has finished, or the tile has failed (if enabled)
             "go_out": Out(1),  #: the host has written START: start every tile
             "go": In(1),  #: start a batch; its cycle 0 is the next cycle
+            "halt_out": Out(1),  #: this tile fails: stop every tile
+            "halt": In(1),  #: a tile has failed: stop
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR channel, if the tile has one
             **{port.name.lower(): Out(d2d_port(params)) for port in NEIGHBOURS},
             "events": Out(EventPort(params)),  #: for trace monitors
@@ -85,8 +87,9 @@ class Tile(Block):
             m.d.sync += arrivals.eq(arrivals + 1)
         m.d.comb += [
             host.tile_id.eq(self.tile_id), host.go.eq(self.go), self.go_out.eq(host.start),
-            self.irq.eq(host.irq),
+            host.halt.eq(self.halt), self.halt_out.eq(host.halt_out), self.irq.eq(host.irq),
             host.finished.eq(loader.done & engine.empty & ~compute.busy & (arrivals == host.arrival_count)),
+            engine.running.eq(host.running),
             # rule 1
             loader.base.eq(host.ddr_base), loader.count.eq(host.load_count), loader.clear.eq(host.clear),
             loader.running.eq(host.running), loader.load.eq(engine.load), loader.load_slot.eq(engine.load_slot),

@@ -7,7 +7,8 @@ from amaranth.utils import bits_for
 
 from hw.host.access import AccessPort
 from hw.host.axi import HOST_DATA_BITS, AxiLite
-from hw.host.regmap import COUNTERS, Access, Register, RegisterMap
+from hw.host.batch import BatchControl
+from hw.host.regmap import COUNTERS, ERRORS, REPORTED_ERRORS, Access, Register, RegisterMap
 from hw.host.tables import TableBus
 from hw.lib.emit import Block, place
 from hw.params import Params, Port
@@ -50,6 +51,9 @@ class HostPort(Block):
             "clear": Out(1),  #: a batch starts: its cycle 0 is the next cycle
             "running": Out(1),  #: a batch runs, from cycle 0 to the cycle that finished it
             "finished": In(1),  #: nothing is left to do; looked at while ``running``
+            **{f"error_{name.lower()}": In(1) for name in REPORTED_ERRORS},  #: this error occurs in this cycle
+            "halt_out": Out(1),  #: this tile fails: ask for ``halt``
+            "halt": In(1),  #: a tile has failed: the batch ends here too
             "irq": Out(1),  #: a cause that is enabled has occurred
             "ddr_base": Out(params.address_bits),  #: byte address of row 0 in the DDR channel
             "ring_next": Out(params.tile_bits),  #: tile after this one in the ring
@@ -75,18 +79,17 @@ class HostPort(Block):
                   if register.access in (Access.RW, Access.RO, Access.W1C)}
         written: Written = {register.name: Signal(name=f"write_{register.name.lower()}")
                    for register in self.map.registers if register.writable}
-        # START is on its way: the batch has not begun, but nothing may change any more.
-        starting = Signal()
-        idle = Signal()
-        m.d.comb += idle.eq(~self.running & ~starting)
-        self._decode(m, access, fields, written, idle)
+        batch = BatchControl()
+        place(m, platform, batch_control=batch)
+        self._decode(m, access, fields, written, batch.idle)
         for register in self.map.registers:
             if register.access is Access.RW:
                 with m.If(written[register.name]):
                     m.d.sync += [fields[register.name, field.name].eq(_field(register, field.name, access.data))
                                  for field in register.fields]
-        self._batch(m, access, fields, written, starting)
-        self._table(m, access, fields, written, idle & ~self.go)
+        self._batch(m, batch, fields, written["CONTROL"] & _field(self.map["CONTROL"], "START", access.data))
+        self._interrupt(m, access, fields, written["IRQ_STATUS"], {"DONE": batch.finish, "ERROR": batch.fail})
+        self._table(m, access, fields, written, batch)
 
         m.d.comb += fields["TILE_ID", "VALUE"].eq(self.tile_id)
         for name in SETTINGS:
@@ -114,24 +117,19 @@ class HostPort(Block):
                         with m.If(access.write):
                             m.d.comb += access.okay.eq(written[register.name])
 
-    def _batch(self, m: Module, access: PureInterface, fields: Fields, written: Written, starting: Signal) -> None:
-        """Start, run, finish; counters, status, interrupt."""
-        done, overrun = fields["STATUS", "DONE"], fields["STATUS", "OVERRUN"]
+    def _batch(self, m: Module, batch: BatchControl, fields: Fields, start: Value) -> None:
+        """Start, run, finish or fail; counters, status."""
+        for name in ("go", "finished", "halt", *(f"error_{name.lower()}" for name in REPORTED_ERRORS)):
+            m.d.comb += getattr(batch, name).eq(getattr(self, name))
+        for name in ("clear", "running", "halt_out"):
+            m.d.comb += getattr(self, name).eq(getattr(batch, name))
         m.d.comb += [
-            self.start.eq(written["CONTROL"] & _field(self.map["CONTROL"], "START", access.data)),
-            self.clear.eq(self.go & ~self.running),
-            fields["STATUS", "RUNNING"].eq(self.running | starting | self.go),
+            batch.start.eq(start), self.start.eq(start),
+            batch.cycles.eq(fields["CYCLES", "VALUE"]), batch.limit.eq(fields["WATCHDOG", "VALUE"]),
+            fields["STATUS", "RUNNING"].eq(batch.busy), fields["STATUS", "DONE"].eq(batch.done),
+            fields["STATUS", "OVERRUN"].eq(batch.overrun), fields["STATUS", "FAILED"].eq(batch.failed),
+            *(fields["ERROR", name].eq(batch.error[number]) for number, (name, _) in enumerate(ERRORS)),
         ]
-        finish = self.running & self.finished
-        with m.If(self.clear):
-            m.d.sync += [self.running.eq(1), starting.eq(0), done.eq(0), overrun.eq(0)]
-        with m.Elif(self.start):
-            m.d.sync += [starting.eq(1), done.eq(0)]
-        with m.Elif(self.running):
-            m.d.sync += [self.running.eq(~self.finished), done.eq(self.finished)]
-            with m.If(self.go):
-                m.d.sync += overrun.eq(1)
-
         for name, strobe in [("CYCLES", 1), *((name, getattr(self, name.lower())) for name, _ in COUNTERS)]:
             count = fields[name, "VALUE"]
             with m.If(self.clear):
@@ -139,17 +137,22 @@ class HostPort(Block):
             with m.Elif(self.running & strobe):
                 m.d.sync += count.eq(count + 1)
 
-        # A cause that occurs while the host clears it stays.
-        cause = fields["IRQ_STATUS", "DONE"]
-        with m.If(finish):
-            m.d.sync += cause.eq(1)
-        with m.Elif(written["IRQ_STATUS"] & _field(self.map["IRQ_STATUS"], "DONE", access.data)):
-            m.d.sync += cause.eq(0)
-        m.d.comb += self.irq.eq(cause & fields["IRQ_ENABLE", "DONE"])
+    def _interrupt(self, m: Module, access: PureInterface, fields: Fields, written: Signal, occurs: dict[str, Value]) -> None:
+        """Causes: set by what occurs, cleared by the host. One that occurs while the host clears it stays."""
+        causes = []
+        for name, strobe in occurs.items():
+            cause = fields["IRQ_STATUS", name]
+            with m.If(strobe):
+                m.d.sync += cause.eq(1)
+            with m.Elif(written & _field(self.map["IRQ_STATUS"], name, access.data)):
+                m.d.sync += cause.eq(0)
+            causes.append(cause & fields["IRQ_ENABLE", name])
+        m.d.comb += self.irq.eq(Cat(causes).any())
 
-    def _table(self, m: Module, access: PureInterface, fields: Fields, written: Written, idle: Value) -> None:
+    def _table(self, m: Module, access: PureInterface, fields: Fields, written: Written, batch: BatchControl) -> None:
         """TABLE_DATA: collect the words of an entry and write it, or read an entry and choose one word."""
         tables = self.map.tables.values()
+        idle = batch.idle & ~self.go
         lane, index = fields["TABLE_SELECT", "LANE"], fields["TABLE_INDEX", "VALUE"]
         word = Signal(range(max(table.words for table in tables)))
         last, exists, read_only = Signal.like(word), Signal(), Signal()
@@ -185,11 +188,11 @@ class HostPort(Block):
         ]
         m.d.sync += [reading.eq(self.table.read), arrived.eq(reading)]
         with m.If(access.address == window):
-            m.d.comb += access.okay.eq(Mux(access.write, write, arrived & ~self.running))
+            m.d.comb += access.okay.eq(Mux(access.write, write, arrived & batch.idle))
             if any(table.read_only for table in tables):
                 m.d.comb += access.value.eq(self.table.read_data.word_select(word, HOST_DATA_BITS))
 
-        with m.If(write | (arrived & ~self.running)):
+        with m.If(write | (arrived & batch.idle)):
             m.d.sync += word.eq(Mux(ends, 0, word + 1))
             with m.If(ends):
                 m.d.sync += index.eq(index + 1)

@@ -3,7 +3,7 @@
 The host port decodes it, ``scripts.regmap_docs`` prints it, drivers look names up in it. Nothing else knows an offset.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -18,7 +18,7 @@ from sw_model.config import ceil_div
 #: what ID reads as: "TRAJ", first letter in the highest byte
 ID_VALUE = int.from_bytes(b"TRAJ", "big")
 #: version of this map: a new minor version only adds, a new major version changes
-VERSION_MAJOR, VERSION_MINOR = 1, 0
+VERSION_MAJOR, VERSION_MINOR = 1, 1
 #: destination tiles in one routing register, and bits of each
 ROUTE_TILES, ROUTE_BITS = 8, 4
 
@@ -135,6 +135,11 @@ def _value(name: str, offset: int, access: Access, meaning: str, *, width: int =
                     idle_only=access is Access.RW)
 
 
+def _bits(meanings: Iterable[tuple[str, str]]) -> tuple[Field, ...]:
+    """One bit a name, from bit 0 on."""
+    return tuple(Field(name=name, low=low, width=1, meaning=meaning) for low, (name, meaning) in enumerate(meanings))
+
+
 #: counters: name, meaning. The host port has an input of each name in small letters, and a register from 0x084 on.
 COUNTERS = (
     ("COUNT_DDR_BEAT", "DDR data beats taken"),
@@ -147,10 +152,22 @@ COUNTERS = (
     ("COUNT_GRANT", "slots granted to the ring-previous tile"),
 )
 
+#: fatal errors, in the order of their bits in ERROR: name, meaning
+ERRORS = (
+    ("WATCHDOG", "the batch took more cycles than WATCHDOG allows"),
+    ("DDR_RESPONSE", "the DDR channel answered a read with an error"),
+    ("LINK_DOWN", "a link to a neighbour has failed for good"),
+    ("MEMORY", "a word of a memory is wrong and cannot be corrected"),
+    ("ENTRY", "a table entry that was used is not legal"),
+    ("STOPPED", "another tile has failed"),
+)
+#: those that other blocks report: the host port has an input ``error_<name>`` for each
+REPORTED_ERRORS = ("DDR_RESPONSE", "LINK_DOWN", "MEMORY", "ENTRY")
+
 
 def _control(params: Params) -> list[Register]:
     """Identity, start, status, interrupt."""
-    finished = "a batch has finished"
+    causes = (("DONE", "a batch has finished"), ("ERROR", "the tile has failed: ERROR says why"))
     return [
         _value("ID", 0x000, Access.CONST, "\"TRAJ\", the first letter in the highest byte", reset=ID_VALUE),
         Register(name="VERSION", offset=0x004, access=Access.CONST, meaning="version of this register map", fields=(
@@ -163,11 +180,14 @@ def _control(params: Params) -> list[Register]:
             Field(name="RUNNING", low=0, width=1, meaning="START is on its way, or a batch runs"),
             Field(name="DONE", low=1, width=1, meaning="the tile has finished; cleared by the next start"),
             Field(name="OVERRUN", low=2, width=1,
-                  meaning="another tile started a batch while this one ran, which ignored it; cleared by the next start"))),
-        Register(name="IRQ_ENABLE", offset=0x014, access=Access.RW, meaning="causes that raise the interrupt", fields=(
-            Field(name="DONE", low=0, width=1, meaning=finished),)),
-        Register(name="IRQ_STATUS", offset=0x018, access=Access.W1C, meaning="causes that have occurred", fields=(
-            Field(name="DONE", low=0, width=1, meaning=finished),)),
+                  meaning="another tile started a batch while this one ran, which ignored it; cleared by the next start"),
+            Field(name="FAILED", low=3, width=1, meaning="a bit of ERROR is set: no batch can start until a reset"))),
+        Register(name="IRQ_ENABLE", offset=0x014, access=Access.RW, meaning="causes that raise the interrupt",
+                 fields=_bits(causes)),
+        Register(name="IRQ_STATUS", offset=0x018, access=Access.W1C, meaning="causes that have occurred",
+                 fields=_bits(causes)),
+        Register(name="ERROR", offset=0x01C, access=Access.RO, meaning="why the tile has failed; cleared by a reset",
+                 fields=_bits(ERRORS)),
     ]
 
 
@@ -189,6 +209,7 @@ def _settings(params: Params) -> list[Register]:
                width=bits_for(most), maximum=most),
         _value("TOKEN_SHIFT", 0x034, Access.RW, "right shift of the last requantisation (docs/numerics.md)", width=6,
                reset=1, minimum=1, maximum=47),
+        _value("WATCHDOG", 0x038, Access.RW, "most cycles of a batch: one that takes more fails; 0 is no limit"),
     ]
     ports = ", ".join(f"{port.value} {port.name.lower()}" for port in Port)
     for number, first in enumerate(range(0, last_tile + 1, ROUTE_TILES)):

@@ -29,6 +29,7 @@ class RuleEngine(Block):
         number, slice_ = params.slot_bits, params.slice_layout
         super().__init__({
             "table": In(TableBus(params)),  #: host writes of RULES
+            "running": In(1),  #: a batch runs: without it no rule fires
             # rule 1, to the loader
             "load_valid": In(1),  #: the load list has an entry and the loader can take it
             "load_entry": In(params.load_layout),  #: that entry
@@ -110,14 +111,14 @@ class RuleEngine(Block):
         turn = Signal()
         m.d.comb += [
             turn.eq(self.load_valid & behind & (slots.two_free | stays)),
-            self.grant.eq(pending & slots.one_free & ~turn),
+            self.grant.eq(self.running & pending & slots.one_free & ~turn),
             self.grant_slice.eq(pending_slice),
         ]
 
         # Rule 1, load: needs two free slots, so that the bubble remains.
         entry = self.load_entry
         m.d.comb += [
-            self.load.eq(self.load_valid & ~self.grant & slots.two_free),
+            self.load.eq(self.running & self.load_valid & ~self.grant & slots.two_free),
             self.load_slot.eq(slots.free_slot),
             slots.allocate.eq(self.grant | self.load),
             slots.allocate_from_link.eq(self.grant),
@@ -146,7 +147,7 @@ class RuleEngine(Block):
         wanted_slot = Signal(params.slot_bits)
         m.d.comb += [
             slots.oldest_request_of.eq(slots.used & slots.forward & (slots.filled | slots.from_link)),
-            self.request.eq(~wanted & slots.oldest_request_of.any()),
+            self.request.eq(self.running & ~wanted & slots.oldest_request_of.any()),
             self.request_slice.eq(slots.slices[slots.oldest_request]),
         ]
         with m.If(self.request):
@@ -158,7 +159,7 @@ class RuleEngine(Block):
             self.send_slot.eq(wanted_slot),
             self.send_slice.eq(slots.slices[wanted_slot]),
             self.send_cut.eq(self.header & (self.header_slot == wanted_slot)),
-            self.send.eq(granted & self.sender_idle & (at_rest | self.send_cut)),
+            self.send.eq(self.running & granted & self.sender_idle & (at_rest | self.send_cut)),
             self.send_escape.eq(~slots.next_stop.bit_select(wanted_slot, 1)),
             slots.send.eq(self.send),
             slots.send_slot.eq(wanted_slot),
@@ -171,7 +172,7 @@ class RuleEngine(Block):
         m.d.comb += [
             being_sent.bit_select(wanted_slot, 1).eq(self.send),
             slots.oldest_compute_of.eq(slots.used & slots.filled & slots.todo & ~slots.sending & ~being_sent),
-            self.compute.eq(self.compute_ready & slots.oldest_compute_of.any()),
+            self.compute.eq(self.running & self.compute_ready & slots.oldest_compute_of.any()),
             self.compute_slot.eq(slots.oldest_compute),
             self.compute_expert.eq(slots.slices[slots.oldest_compute].expert),
             slots.compute.eq(self.compute),
@@ -179,9 +180,10 @@ class RuleEngine(Block):
         ]
 
         # Rule 5, release: nothing left to do here.
+        occupied = Signal(params.config.tile.slots)
         m.d.comb += [
-            self.freed.eq(
-                slots.used & slots.filled & ~(slots.todo | slots.computing | slots.forward | slots.sending)),
+            occupied.eq(slots.todo | slots.computing | slots.forward | slots.sending),
+            self.freed.eq(Mux(self.running, slots.used & slots.filled & ~occupied, 0)),
             slots.freed.eq(self.freed),
         ]
         return m

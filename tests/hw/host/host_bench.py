@@ -2,11 +2,11 @@
 
 import random
 
-from amaranth.hdl import Value
+from amaranth.hdl import Cat, Value
 from amaranth.sim import Simulator
 
 from hw.host.port import HostPort
-from hw.host.regmap import COUNTERS, Access, TableMemory
+from hw.host.regmap import COUNTERS, REPORTED_ERRORS, Access, TableMemory
 from hw.params import Table
 
 #: longest time an access may take if the manager is always ready
@@ -26,6 +26,7 @@ class Bench:
         self.batches = 0
         self.finish_cycle = None  #: the tile finishes in this cycle of a batch
         self.outside_go = 0  #: another tile's START, in the next cycle
+        self.limit = 0  #: what WATCHDOG is
 
     def run(self, *benches) -> None:
         """Simulate until every bench has returned."""
@@ -44,15 +45,17 @@ class Bench:
         """Table memories, go, finished and strobes, cycle by cycle."""
         port, table = self.port, self.port.table
         strobes = {name: getattr(port, name.lower()) for name, _ in COUNTERS}
-        fetched, starts, was_clear, was_running = [], [0] * (self.go_delay - 1), 0, 0
+        errors = [port.halt, *(getattr(port, f"error_{name.lower()}") for name in REPORTED_ERRORS)]
+        fetched, starts, was_clear, was_running, failed = [], [0] * (self.go_delay - 1), 0, 0, False
         ctx.set(port.tile_id, 1)
         self.counts = dict.fromkeys(["CYCLES", *strobes], 0)
         while True:
-            _, _, start, go, clear, running, write, read, number, lane, index, data, *active = await ctx.tick().sample(
-                port.start, port.go, port.clear, port.running, table.write, table.read, Value.cast(table.table),
-                table.lane, table.index, table.write_data, *strobes.values())
+            _, _, error, start, go, clear, running, write, read, number, lane, index, data, *active = await ctx.tick().sample(
+                Cat(errors).any(), port.start, port.go, port.clear, port.running, table.write, table.read,
+                Value.cast(table.table), table.lane, table.index, table.write_data, *strobes.values())
             assert not (write and read) and not ((write or read) and (running or go)), "table access in a batch"
-            assert clear == (go and not running)
+            failed |= error or bool(running and self.limit and self.counts["CYCLES"] == self.limit)
+            assert clear == (go and not running and not failed)
             assert running == was_running or running == was_clear, "running rises in the cycle after go only"
             was_clear, was_running = clear, running
             if clear:
@@ -137,6 +140,8 @@ class Bench:
     async def put(self, ctx, name: str, value: int) -> None:
         """Write a register by name; it must be accepted."""
         assert await self.write(ctx, self.map[name].offset, value), name
+        if name == "WATCHDOG":
+            self.limit = value
 
     async def get(self, ctx, name: str) -> int:
         """Read a register by name; it must be accepted."""

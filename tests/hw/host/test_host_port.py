@@ -18,7 +18,7 @@ def test_random_traffic(delay, timing_only):
     config = small(tile__mac_t=3, array__cols=3, array__ddr_tiles=(0, 2), layer__experts=5)
     bench = Bench(config, seed=11 + delay, delay=delay, timing_only=timing_only, go_delay=3)
     model, rng, port = Model(bench), random.Random(5), bench.port
-    names = [r.name for r in bench.map.registers]
+    names = [r.name for r in bench.map.registers if r.name != "WATCHDOG"]
     depths = sorted(t.depth for t in bench.tables)
 
     async def traffic(ctx):
@@ -30,6 +30,8 @@ def test_random_traffic(delay, timing_only):
                 address = bench.map["TABLE_DATA"].offset
             else:
                 address = bench.map[rng.choice([*names, "TABLE_SELECT", "TABLE_INDEX", "CONTROL", "CONTROL"])].offset
+            if address & ~3 == bench.map["WATCHDOG"].offset:
+                continue
             if rng.random() < 0.5:
                 value = rng.choice([rng.getrandbits(32), rng.randrange(8), rng.choice(depths) - 1, 1,
                                     rng.randrange(1 << 20) << 12, rng.randrange(6) | rng.randrange(4) << 8])

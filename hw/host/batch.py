@@ -1,0 +1,79 @@
+"""What state a tile is in: idle, starting, running, done, failed."""
+
+from amaranth.hdl import Module, Signal
+from amaranth.lib.wiring import In, Out
+
+from hw.host.axi import HOST_DATA_BITS
+from hw.host.regmap import ERRORS, REPORTED_ERRORS
+from hw.lib.emit import Block
+
+
+class BatchControl(Block):
+    """Starts a batch with all other tiles, ends it when the tile has finished, or when this or another tile has failed.
+
+    START goes off the tile and comes back, to all tiles at once, as ``go``; the next cycle is cycle 0. An error of this tile
+    goes the same way, as ``halt_out`` and ``halt``. A tile that has failed ignores ``go``. Errors that occur after the first
+    are noted too; STOPPED is not, if the tile had failed by itself.
+
+    Latency: an error in cycle c ends the batch here in c+1 and in all other tiles in c+2.
+    """
+
+    def __init__(self):
+        super().__init__({
+            "start": In(1),  #: the host starts a batch; only while ``idle``
+            "go": In(1),  #: start with the next cycle; ignored while a batch runs, and after a failure
+            "clear": Out(1),  #: a batch starts: its cycle 0 is the next cycle
+            "running": Out(1),  #: a batch runs, from cycle 0 to the cycle that finished it
+            "finished": In(1),  #: nothing is left to do; looked at while ``running``
+            "finish": Out(1),  #: the batch is done in this cycle
+            "cycles": In(HOST_DATA_BITS),  #: number of this cycle in the batch
+            "limit": In(HOST_DATA_BITS),  #: most cycles of a batch; 0: no limit
+            **{f"error_{name.lower()}": In(1) for name in REPORTED_ERRORS},  #: it occurs in this cycle
+            "halt_out": Out(1),  #: this tile fails: stop all others
+            "halt": In(1),  #: another tile, or this one, has failed
+            "fail": Out(1),  #: the tile fails in this cycle
+            "idle": Out(1),  #: neither starting nor running nor failed: the host may change what it likes
+            "busy": Out(1),  #: START is on its way, or a batch runs
+            "done": Out(1),  #: the last batch has finished
+            "overrun": Out(1),  #: ``go`` came while a batch ran
+            "failed": Out(1),  #: an error has occurred
+            "error": Out(len(ERRORS)),  #: which, in the order of ``ERRORS``
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """One flip-flop a state."""
+        m = Module()
+        strobes = {name: getattr(self, f"error_{name.lower()}") for name in REPORTED_ERRORS}
+        strobes["WATCHDOG"] = self.running & (self.limit != 0) & (self.cycles == self.limit)
+        own = Signal()
+        for strobe in strobes.values():
+            with m.If(strobe):
+                m.d.comb += own.eq(1)
+        strobes["STOPPED"] = self.halt & ~self.failed & ~own
+        # START is on its way: the batch has not begun, but nothing may change any more.
+        starting = Signal()
+        stop = Signal()
+        m.d.comb += [
+            self.failed.eq(self.error.any()),
+            self.halt_out.eq(own & ~self.failed),
+            stop.eq(own | self.halt),
+            self.fail.eq(stop & ~self.failed),
+            self.clear.eq(self.go & ~self.running & ~stop & ~self.failed),
+            self.busy.eq(self.running | starting | self.clear),
+            self.idle.eq(~self.running & ~starting & ~stop & ~self.failed),
+            self.finish.eq(self.running & self.finished & ~stop),
+        ]
+        for number, (name, _) in enumerate(ERRORS):
+            with m.If(strobes[name]):
+                m.d.sync += self.error[number].eq(1)
+        with m.If(stop):
+            m.d.sync += [self.running.eq(0), starting.eq(0)]
+        with m.Elif(self.clear):
+            m.d.sync += [self.running.eq(1), starting.eq(0), self.done.eq(0), self.overrun.eq(0)]
+        with m.Elif(self.start):
+            m.d.sync += [starting.eq(1), self.done.eq(0)]
+        with m.Elif(self.running):
+            m.d.sync += [self.running.eq(~self.finished), self.done.eq(self.finished)]
+            with m.If(self.go):
+                m.d.sync += self.overrun.eq(1)
+        return m

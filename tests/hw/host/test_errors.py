@@ -1,0 +1,111 @@
+"""Fatal errors at the host port: each ends the batch here and everywhere, is shown, and lets no other batch start."""
+
+import pytest
+
+from hw.host.regmap import ERRORS, REPORTED_ERRORS
+from tests.conftest import small
+from tests.hw.host.host_bench import Bench
+
+#: bits of STATUS
+DONE, FAILED = 2, 8
+
+
+def _bit(name: str) -> int:
+    return 1 << [error for error, _ in ERRORS].index(name)
+
+
+def _input(port, name: str):
+    return port.halt if name == "STOPPED" else getattr(port, f"error_{name.lower()}")
+
+
+async def _strobe(ctx, *signals) -> None:
+    for signal in signals:
+        ctx.set(signal, 1)
+    await ctx.tick()
+    for signal in signals:
+        ctx.set(signal, 0)
+
+
+@pytest.mark.parametrize("running", [True, False], ids=["running", "idle"])
+@pytest.mark.parametrize("name", [*REPORTED_ERRORS, "STOPPED"])
+def test_error_ends_everything(name, running):
+    """In the next cycle the batch is over and the tile has failed; nothing starts any more, neither here nor from outside."""
+    bench = Bench(small())
+    port = bench.port
+
+    async def host(ctx):
+        await bench.put(ctx, "IRQ_ENABLE", 2)
+        if running:
+            await bench.put(ctx, "CONTROL", 1)
+            await ctx.tick().until(port.running)
+        ctx.set(_input(port, name), 1)
+        assert ctx.get(port.halt_out) == (name != "STOPPED")
+        await _strobe(ctx, _input(port, name))
+        assert not ctx.get(port.running) and ctx.get(port.irq)
+        if name != "STOPPED":
+            await _strobe(ctx, port.halt)  # the own failure comes back with the broadcast
+        assert not ctx.get(port.halt_out)
+        assert await bench.get(ctx, "STATUS") == FAILED and await bench.get(ctx, "ERROR") == _bit(name)
+        assert not await bench.write(ctx, bench.map["CONTROL"].offset, 1)
+        bench.outside_go = 1
+        await ctx.tick().repeat(4)
+        assert bench.batches == int(running) and not ctx.get(port.running)
+        assert await bench.get(ctx, "IRQ_STATUS") == 2
+        await bench.put(ctx, "IRQ_STATUS", 2)
+        assert not ctx.get(port.irq) and await bench.get(ctx, "STATUS") == FAILED
+
+    bench.run(host)
+
+
+def test_errors_add_up():
+    """What occurs after the first error is noted as well; STOPPED is not, it is nothing new."""
+    bench = Bench(small())
+    port = bench.port
+
+    async def host(ctx):
+        await _strobe(ctx, port.error_memory, port.halt)
+        await _strobe(ctx, port.error_link_down)
+        await _strobe(ctx, port.halt)
+        assert await bench.get(ctx, "ERROR") == _bit("MEMORY") | _bit("LINK_DOWN")
+
+    bench.run(host)
+
+
+@pytest.mark.parametrize("cycles", [1, 5, 40])
+@pytest.mark.parametrize("late", [0, 1])
+def test_watchdog(cycles, late):
+    """A batch of as many cycles as WATCHDOG says is done, one of a cycle more has failed."""
+    bench = Bench(small())
+    port = bench.port
+
+    async def host(ctx):
+        await bench.put(ctx, "WATCHDOG", cycles)
+        bench.finish_cycle = cycles - 1 + late
+        await bench.put(ctx, "CONTROL", 1)
+        await ctx.tick().until(port.running)
+        await ctx.tick().until(~port.running)
+        await ctx.tick()
+        assert await bench.get(ctx, "STATUS") == (FAILED if late else DONE)
+        assert await bench.get(ctx, "ERROR") == (_bit("WATCHDOG") if late else 0)
+        assert await bench.get(ctx, "CYCLES") == cycles + late
+
+    bench.run(host)
+
+
+@pytest.mark.parametrize("offset", range(-2, 5))
+def test_start_and_failure_cross(offset):
+    """However START and another tile's failure meet, the tile ends up failed and not running."""
+    bench = Bench(small(), go_delay=2)
+    port = bench.port
+
+    async def host(ctx):
+        await ctx.tick().repeat(10)
+        await bench.write(ctx, bench.map["CONTROL"].offset, 1)
+        await ctx.tick().repeat(10)
+        assert await bench.get(ctx, "STATUS") == FAILED and not ctx.get(port.running)
+
+    async def other(ctx):
+        await ctx.tick().repeat(12 + offset)
+        await _strobe(ctx, port.halt)
+
+    bench.run(host, other)
