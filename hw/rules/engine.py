@@ -1,7 +1,7 @@
 """The five virtualization rules (docs/rules.md), and nothing else.
 
-Each rule is a guard on registered state and an action; they stand below in the order of docs/architecture.md, section
-"Rules, cycle by cycle". All guards look at the state at the beginning of the cycle.
+While a batch runs each rule is a guard on registered state and an action; they stand below in the order of
+docs/architecture.md, section "Rules, cycle by cycle". All guards look at the state at the beginning of the cycle.
 """
 
 from amaranth.hdl import Module, Mux, Signal
@@ -111,18 +111,20 @@ class RuleEngine(Block):
         turn = Signal()
         m.d.comb += [
             turn.eq(self.load_valid & behind & (slots.two_free | stays)),
-            self.grant.eq(self.running & pending & slots.one_free & ~turn),
             self.grant_slice.eq(pending_slice),
         ]
+        with m.If(self.running):
+            m.d.comb += self.grant.eq(pending & slots.one_free & ~turn)
 
         # Rule 1, load: needs two free slots, so that the bubble remains.
         entry = self.load_entry
         m.d.comb += [
-            self.load.eq(self.running & self.load_valid & ~self.grant & slots.two_free),
             self.load_slot.eq(slots.free_slot),
             slots.allocate.eq(self.grant | self.load),
             slots.allocate_from_link.eq(self.grant),
         ]
+        with m.If(self.running):
+            m.d.comb += self.load.eq(self.load_valid & ~self.grant & slots.two_free)
         with m.If(self.grant):
             m.d.comb += [
                 slots.allocate_slice.expert.eq(pending_slice.expert),
@@ -147,9 +149,10 @@ class RuleEngine(Block):
         wanted_slot = Signal(params.slot_bits)
         m.d.comb += [
             slots.oldest_request_of.eq(slots.used & slots.forward & (slots.filled | slots.from_link)),
-            self.request.eq(self.running & ~wanted & slots.oldest_request_of.any()),
             self.request_slice.eq(slots.slices[slots.oldest_request]),
         ]
+        with m.If(self.running):
+            m.d.comb += self.request.eq(~wanted & slots.oldest_request_of.any())
         with m.If(self.request):
             m.d.sync += [wanted.eq(1), wanted_slot.eq(slots.oldest_request)]
         with m.If(self.grant_in):
@@ -159,11 +162,12 @@ class RuleEngine(Block):
             self.send_slot.eq(wanted_slot),
             self.send_slice.eq(slots.slices[wanted_slot]),
             self.send_cut.eq(self.header & (self.header_slot == wanted_slot)),
-            self.send.eq(self.running & granted & self.sender_idle & (at_rest | self.send_cut)),
             self.send_escape.eq(~slots.next_stop.bit_select(wanted_slot, 1)),
             slots.send.eq(self.send),
             slots.send_slot.eq(wanted_slot),
         ]
+        with m.If(self.running):
+            m.d.comb += self.send.eq(granted & self.sender_idle & (at_rest | self.send_cut))
         with m.If(self.send):
             m.d.sync += [wanted.eq(0), granted.eq(0)]
 
@@ -172,18 +176,17 @@ class RuleEngine(Block):
         m.d.comb += [
             being_sent.bit_select(wanted_slot, 1).eq(self.send),
             slots.oldest_compute_of.eq(slots.used & slots.filled & slots.todo & ~slots.sending & ~being_sent),
-            self.compute.eq(self.running & self.compute_ready & slots.oldest_compute_of.any()),
             self.compute_slot.eq(slots.oldest_compute),
             self.compute_expert.eq(slots.slices[slots.oldest_compute].expert),
             slots.compute.eq(self.compute),
             slots.compute_slot.eq(self.compute_slot),
         ]
+        with m.If(self.running):
+            m.d.comb += self.compute.eq(self.compute_ready & slots.oldest_compute_of.any())
 
         # Rule 5, release: nothing left to do here.
-        occupied = Signal(params.config.tile.slots)
-        m.d.comb += [
-            occupied.eq(slots.todo | slots.computing | slots.forward | slots.sending),
-            self.freed.eq(Mux(self.running, slots.used & slots.filled & ~occupied, 0)),
-            slots.freed.eq(self.freed),
-        ]
+        with m.If(self.running):
+            m.d.comb += self.freed.eq(
+                slots.used & slots.filled & ~(slots.todo | slots.computing | slots.forward | slots.sending))
+        m.d.comb += slots.freed.eq(self.freed)
         return m

@@ -140,13 +140,13 @@ class RuleEngineSpec(Spec):
         for number, slot in reversed(list(enumerate(self.slots))):
             with m.If(~slot.used):
                 m.d.comb += lowest.eq(number)
-        self.claim("grant", "a request waits, a slot is free, no turn of rule 1",
-                   dut.grant == (self.pending & (self.free_count >= 1) & ~self.turn))
+        self.claim("grant", "a batch runs, a request waits, a slot is free, no turn of rule 1",
+                   dut.grant == (dut.running & self.pending & (self.free_count >= 1) & ~self.turn))
         self.claim("grant", "it is the lowest free slot", (dut.load_slot == lowest) & ~self.at(dut.load_slot, "used"),
                    when=dut.grant)
         self.claim("grant", "for the slice that asked", dut.grant_slice.as_value() == self.pending_slice.as_value(),
                    when=dut.grant)
-        self.reach(self.pending & (self.free_count == 1) & self.turn)
+        self.reach(dut.running & self.pending & (self.free_count == 1) & self.turn)
         self.reach(dut.grant & self.here & (dut.grant_slice.left > 1))
         self.claim("load", "it is the lowest free slot", (dut.load_slot == lowest) & ~self.at(dut.load_slot, "used"),
                    when=dut.load)
@@ -154,8 +154,8 @@ class RuleEngineSpec(Spec):
     def _loads(self) -> None:
         """Rule 1."""
         dut = self.dut
-        self.claim("load", "no grant, an entry, two free slots",
-                   dut.load == (dut.load_valid & ~dut.grant & (self.free_count >= 2)))
+        self.claim("load", "a batch runs, no grant, an entry, two free slots",
+                   dut.load == (dut.running & dut.load_valid & ~dut.grant & (self.free_count >= 2)))
         self.claim("load", "a load leaves a slot free", self.free_count > 1, when=dut.load)
         self.reach(dut.load)
 
@@ -166,7 +166,8 @@ class RuleEngineSpec(Spec):
         asked_slot, granted_slot = Signal(range(SLOTS)), Signal(range(SLOTS))
         self.assume(~dut.grant_in | (asked & ~granted))
         candidates = [slot.used & slot.forward & (slot.filled | slot.from_link) for slot in slots]
-        self.claim("request", "none outstanding, a slice to forward", dut.request == (~asked & Cat(candidates).any()))
+        self.claim("request", "a batch runs, none outstanding, a slice to forward",
+                   dut.request == (dut.running & ~asked & Cat(candidates).any()))
         self.claim("request", "nothing is asked for or sent for a slot that is not in use",
                    self.at(asked_slot, "used") & self.at(asked_slot, "forward"), when=asked)
         self.claim("request", "the slot is remembered", dut.send_slot == asked_slot, when=asked)
@@ -183,8 +184,8 @@ class RuleEngineSpec(Spec):
             m.d.sync += [asked.eq(0), granted.eq(0)]
         at_rest = self.at(asked_slot, "filled") & ~self.at(asked_slot, "computing")
         cut = self.wire(dut.header & (dut.header_slot == asked_slot), "cut")
-        self.claim("send", "granted, sender idle, the slice at rest or just arriving",
-                   dut.send == (granted & dut.sender_idle & (at_rest | cut)))
+        self.claim("send", "a batch runs, granted, sender idle, the slice at rest or just arriving",
+                   dut.send == (dut.running & granted & dut.sender_idle & (at_rest | cut)))
         self.claim("send", "the slice that was asked for, with stops left, into the slot that was granted",
                    (dut.send_slot == asked_slot) & (dut.send_to == granted_slot) & self.at(asked_slot, "forward")
                    & (dut.send_slice.as_value() == Array(slot.slice.as_value() for slot in slots)[asked_slot]), when=dut.send)
@@ -193,15 +194,15 @@ class RuleEngineSpec(Spec):
         self.claim("send", "cut-through if its header flit stands at the receiver", dut.send_cut == cut, when=dut.send)
         self.reach(dut.send & dut.send_cut & dut.send_escape)
         self.reach(dut.send & ~dut.send_cut & ~dut.send_escape & self.at(asked_slot, "todo"))
-        self.reach(granted & dut.sender_idle & ~dut.send & self.at(asked_slot, "computing"))
+        self.reach(granted & dut.sender_idle & dut.running & ~dut.send & self.at(asked_slot, "computing"))
 
     def _compute(self) -> None:
         """Rule 2."""
         dut = self.dut
         candidates = [slot.used & slot.filled & slot.todo & ~slot.sending & ~(dut.send & (dut.send_slot == number))
                       for number, slot in enumerate(self.slots)]
-        self.claim("compute", "array ready, a slice with tokens that is not (being) sent",
-                   dut.compute == (dut.compute_ready & Cat(candidates).any()))
+        self.claim("compute", "a batch runs, array ready, a slice with tokens that is not (being) sent",
+                   dut.compute == (dut.running & dut.compute_ready & Cat(candidates).any()))
         self.claim("compute", "the oldest of them", self.oldest(candidates, dut.compute_slot), when=dut.compute)
         experts = Array(slot.slice.expert for slot in self.slots)
         self.claim("compute", "its expert", dut.compute_expert == experts[dut.compute_slot], when=dut.compute)
@@ -212,8 +213,9 @@ class RuleEngineSpec(Spec):
         dut = self.dut
         for number, slot in enumerate(self.slots):
             freed = dut.freed[number]
-            self.claim("release", "filled, and nothing left to do",
-                       freed == (slot.used & slot.filled & ~slot.todo & ~slot.computing & ~slot.forward & ~slot.sending))
+            self.claim("release", "a batch runs, filled, and nothing left to do",
+                       freed == (dut.running & slot.used & slot.filled & ~slot.todo & ~slot.computing & ~slot.forward
+                                 & ~slot.sending))
             self.claim("release", "computed if it had tokens here, sent on if it had stops left",
                        (slot.computed == slot.to_compute) & (slot.sent == slot.to_send), when=freed)
             for strobe, done in (("compute", slot.computed | slot.computing), ("send", slot.sent | slot.sending)):
@@ -251,7 +253,8 @@ def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
 PROOFS = (
     _proof("grant", "a free slot is granted, for the slice that asked, when a request waits and it is not rule 1's turn, and "
            "only then",
-           "engine-grants-without-slot", "engine-no-turn", "engine-turn-always", reach_bound=40),
+           "engine-grants-without-slot", "engine-no-turn", "engine-turn-always", "engine-grants-after-batch",
+           reach_bound=40),
     _proof("load", "rule 1 fires when its guard holds and only then; never into the last free slot",
            "engine-no-bubble", "engine-load-beside-grant", quick=True),
     _proof("request", "a slot is asked for when none is outstanding, for the oldest slice with stops left, and only then",
