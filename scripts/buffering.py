@@ -53,9 +53,11 @@ def measure(config: Config, batches: list[np.ndarray], slack: float, order: str)
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile buffer``."""
     console = Console()
+    if args.tokens < 1:
+        raise UserError(f"--tokens = {args.tokens} is not legal; legal values: 1 or more")
     trace = compare.gate_of(args, console).read(config)
     layer = int(trace.layers[0]) if args.layer is None else args.layer
-    if args.tokens < 1 or args.batches < 1 or args.tokens * args.batches > trace.tokens:
+    if args.tokens * args.batches > trace.tokens:
         raise UserError(f"--tokens {args.tokens} x --batches {args.batches} is not legal for {trace.name}; legal: together "
                         f"1 to {trace.tokens} tokens")
     if int(args.tokens * (1 + max(args.slack))) > config.token_capacity:

@@ -9,10 +9,12 @@ from rich.console import Console
 
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
 
+from scripts import arguments as common
 from scripts import buffering, compare, demo, generate, simulate, sweep, synthesize
 from scripts.errors import ToolError, UserError
 from sw_model import config as configuration
 from sw_model.scheduler import ScheduleError
+from sw_model.workloads import TraceError
 
 COMMANDS = {
     "generate": (generate, "write Verilog, register map and C header",
@@ -53,17 +55,27 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
+def _complain(command: str, message: str, *, log: bool = False) -> None:
+    """An error, on one line whatever is in it; the end of a tool's log keeps its lines."""
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]trajectile {command}:[/] ", end="")
+    print("".join(c if c.isprintable() or (log and c in "\n\t") else c.encode("unicode_escape").decode() for c in message),
+          file=sys.stderr)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit code."""
     args = parser().parse_args(arguments)
     try:
+        common.check(args)
         sources = args.config if isinstance(args.config, list) else [args.config]
         configs = [configuration.load(source, args.overrides) for source in sources]
         return COMMANDS[args.command][0].run(args, configs if isinstance(args.config, list) else configs[0])
-    except (configuration.ConfigError, ScheduleError, UserError) as error:
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]trajectile {args.command}:[/] ", end="")
-        print(error, file=sys.stderr)
+    except (configuration.ConfigError, ScheduleError, TraceError, UserError) as error:
+        _complain(args.command, str(error), log=isinstance(error, ToolError))
         return 1 if isinstance(error, ToolError) else 2
+    except OSError as error:  # a full disk, a folder that is gone
+        _complain(args.command, f"{error.filename or 'file'}: {error.strerror or error}")
+        return 1
     except KeyboardInterrupt:
         print(f"trajectile {args.command}: stopped", file=sys.stderr)
         return 130

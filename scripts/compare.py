@@ -14,7 +14,7 @@ from rich.table import Table
 from scripts import experiments, plots, report
 from scripts.errors import UserError
 from scripts.workload import DEFAULT_SKEW
-from sw_model import workloads
+from sw_model import traces, workloads
 from sw_model.config import Config
 from sw_model.scheduler import ORDERS
 
@@ -68,7 +68,7 @@ def gate_of(args: argparse.Namespace, console: Console) -> experiments.Gate:
     skew = args.skew
     if args.fit:
         try:
-            skew, error = workloads.fit_skew(workloads.load_trace(args.fit))
+            skew, error = workloads.fit_skew(traces.load_trace(args.fit))
         except workloads.TraceError as wrong:
             raise UserError(str(wrong)) from wrong
         console.print(f"skew {skew} fitted to {args.fit.name}: mean relative error {error:.1%} of active experts and "
@@ -86,6 +86,7 @@ def window_offsets(trace: workloads.Trace, tokens: int, windows: int) -> list[in
     if last < first:
         raise UserError(f"--tokens = {tokens} is not legal for {trace.name}; legal values: 1 to {trace.tokens - first} "
                         "(half of the trace)")
+    windows = min(windows, last - first + 1)
     return sorted({first + (last - first) * number // max(windows - 1, 1) for number in range(windows)})
 
 

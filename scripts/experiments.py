@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from scripts.errors import UserError
-from sw_model import baselines, workloads
+from sw_model import baselines, traces, workloads
 from sw_model.config import Config, from_dict
 from sw_model.scheduler import ORDERS, roofline, schedule
 from sw_model.timeline import simulate
@@ -46,6 +46,9 @@ class Gate:
         if shape != (config.layer.experts, config.layer.top_k):
             raise UserError(f"--trace = {self.trace} has {shape[0]} experts, top {shape[1]}; legal for {config.name}: "
                             f"{config.layer.experts} experts, top {config.layer.top_k}")
+        if self.layer is not None and self.layer not in trace.layers:
+            raise UserError(f"--layer = {self.layer} is not in {trace.name}; legal values: "
+                            f"{', '.join(map(str, trace.layers))}")
         return trace
 
 
@@ -54,7 +57,7 @@ def _trace(gate: Gate, experts: int, top_k: int) -> workloads.Trace:
     try:
         if gate.trace is None:
             return workloads.synthetic_trace(experts, top_k, SYNTHETIC_TOKENS, gate.skew, gate.seed)
-        return workloads.load_trace(gate.trace)
+        return traces.load_trace(gate.trace, experts)
     except ValueError as error:
         raise UserError(str(error)) from error
 

@@ -24,9 +24,12 @@ def values(text: str) -> tuple[str, list[Any]]:
     if not sign:
         raise argparse.ArgumentTypeError(f"{text!r} is not legal; legal: section.field=value,value,...")
     try:
-        return field.strip(), json.loads(f"[{rest}]")
-    except json.JSONDecodeError as error:
+        found = json.loads(f"[{rest}]")
+    except (ValueError, RecursionError) as error:
         raise argparse.ArgumentTypeError(f"{rest!r} is not legal; legal: numbers, or lists of numbers") from error
+    if not found:
+        raise argparse.ArgumentTypeError(f"{text!r} has no value; legal: section.field=value,value,...")
+    return field.strip(), found
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -68,6 +71,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile sweep``."""
     console = Console()
     gate = compare.gate_of(args, console)
+    if args.tokens < 1:
+        raise UserError(f"--tokens = {args.tokens} is not legal; legal values: 1 or more")
     points = variants(config, args.vary)
     tasks, owner = [], []
     for number, (_, variant) in enumerate(points):
@@ -78,8 +83,9 @@ def run(args: argparse.Namespace, config: Config) -> int:
             tasks.append(experiments.Task(text, gate, offset, args.tokens, args.strategy, args.order))
             owner.append(number)
     if not tasks:
+        why = [variant for _, variant in points if isinstance(variant, str)]
         raise UserError("--vary leaves no configuration that can be built: " + "; ".join(
-            str(variant) for _, variant in points if isinstance(variant, str)))
+            why or [f"none holds --tokens = {args.tokens}"]) + "; legal: at least one that can")
     folder = args.output or Path("build/sweep")
     rows = experiments.run_all(tasks, folder, console, kind=args.executor, address=args.scheduler)
     fields = [field for field, _ in args.vary]

@@ -1,7 +1,6 @@
 """Area of a tile by block: cells from Yosys, SRAM as macros."""
 
 import argparse
-import gzip
 import json
 import re
 import tomllib
@@ -14,8 +13,8 @@ from typing import Any
 from rich.console import Console
 
 from hw.lib import yosys
-from scripts import generate, report
-from scripts.errors import UserError
+from scripts import generate, liberty, report
+from scripts.errors import ToolError, UserError
 from sw_model.config import Config
 
 DATA = Path(__file__).parent / "data"
@@ -64,18 +63,26 @@ class BlockArea:
     sram_area_um2: float | None
 
 
-def _text(path: Path) -> str:
-    try:
-        raw = path.read_bytes()
-        return (gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw).decode("utf-8", errors="replace")
-    except (OSError, EOFError) as error:
-        raise UserError(f"--liberty = {path} is not legal; legal values: a Liberty file, plain or gzip ({error})") from error
+@dataclass(frozen=True)
+class Libraries:
+    """Texts of the Liberty files, and the area of each cell (um2)."""
+
+    texts: Sequence[str]
+    areas: Mapping[str, float]
+    macros: Sequence[Macro]
 
 
-def cell_areas(paths: Sequence[Path]) -> dict[str, float]:
-    """Area of every cell of some Liberty files, in the unit they use (um2)."""
-    pattern = re.compile(r"\bcell\s*\(\s*\"?(\w+)\"?\s*\)\s*\{.*?\barea\s*:\s*\"?([\d.eE+-]+)", re.S)
-    return {name: float(area) for path in paths for name, area in pattern.findall(_text(path))}
+def read_libraries(paths: Sequence[Path]) -> Libraries:
+    """Read Liberty files; without any the cells and SRAM macros that come with the project.
+
+    Raises:
+        UserError: if one cannot be read, is not Liberty or has no cells.
+    """
+    texts = [liberty.text_of(path) for path in paths or [DEFAULT_LIBERTY]]
+    known: dict[str, float] = {}
+    for path, text in zip(paths or [DEFAULT_LIBERTY], texts, strict=True):
+        known |= liberty.areas_of(path, text)
+    return Libraries(texts, known, liberty_macros(known) if paths else shipped_macros())
 
 
 def liberty_macros(areas_by_cell: Mapping[str, float]) -> list[Macro]:
@@ -110,11 +117,11 @@ def _cells(log: Mapping[str, Any]) -> dict[str, dict[str, int]]:
             for name, module in log["modules"].items()}
 
 
-def areas(made: generate.Design, folder: Path, liberty: Sequence[Path]) -> dict[str, BlockArea]:
+def areas(made: generate.Design, folder: Path, libraries: Libraries) -> dict[str, BlockArea]:
     """Synthesize the tile of a design; areas by kind of block, without the prefix ``trajectile_``.
 
     Raises:
-        UserError: if a library cannot be read.
+        UserError: if the libraries lack a cell that the design needs.
         YosysError: if Yosys fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -122,15 +129,12 @@ def areas(made: generate.Design, folder: Path, liberty: Sequence[Path]) -> dict[
     (folder / "sram.v").write_text(files["trajectile_sram.v"], encoding="utf-8")
     (folder / "tile.v").write_text(files["trajectile_tile.v"], encoding="utf-8")
     (folder / "map.abc").write_text(MAPPING, encoding="utf-8")
-    libraries = []
-    for number, path in enumerate(liberty or [DEFAULT_LIBERTY]):
-        libraries.append(folder / f"library_{number}.lib")
-        libraries[-1].write_text(_text(path), encoding="utf-8")
-    flags = " ".join(f"-liberty {path.name}" for path in libraries)
-    yosys.run(SCRIPT.format(top=made.tile, liberty=flags), folder, "synth")
+    names = [f"library_{number}.lib" for number in range(len(libraries.texts))]
+    for name, text in zip(names, libraries.texts, strict=True):
+        (folder / name).write_text(text, encoding="utf-8")
+    yosys.run(SCRIPT.format(top=made.tile, liberty=" ".join(f"-liberty {name}" for name in names)), folder, "synth")
     cells = _cells(json.loads((folder / "stat.json").read_text(encoding="utf-8")))
-    known = cell_areas(libraries)
-    macros = liberty_macros(known) if liberty else shipped_macros()
+    known = libraries.areas
 
     def instances(name: str, times: int = 1) -> Iterator[tuple[str, int]]:
         yield name, times
@@ -150,7 +154,7 @@ def areas(made: generate.Design, folder: Path, liberty: Sequence[Path]) -> dict[
         for kind, number in cells[name].items():
             if kind in made.srams:
                 depth, width, ports = made.srams[kind]
-                area = sram_area(macros, depth, width, two_port=ports == "1r1w")
+                area = sram_area(libraries.macros, depth, width, two_port=ports == "1r1w")
                 bits += number * depth * width
                 macro_area += number * (area or 0.0)
                 missing |= area is None
@@ -164,12 +168,12 @@ def areas(made: generate.Design, folder: Path, liberty: Sequence[Path]) -> dict[
     return result
 
 
-def summary(config: Config, blocks: Mapping[str, BlockArea], liberty: Sequence[Path]) -> dict[str, Any]:
+def summary(config: Config, blocks: Mapping[str, BlockArea], paths: Sequence[Path]) -> dict[str, Any]:
     """What ``--json`` writes: totals are the sums of the blocks."""
     known = all(block.sram_area_um2 is not None for block in blocks.values())
     return {
         "config": {"name": config.name, **config.as_dict},
-        "liberty": [str(path) for path in liberty] or [DEFAULT_LIBERTY.name],
+        "liberty": [str(path) for path in paths] or [DEFAULT_LIBERTY.name],
         "what": "one tile",
         "blocks": {name: vars(block) for name, block in blocks.items()},
         "totals": {
@@ -180,12 +184,27 @@ def summary(config: Config, blocks: Mapping[str, BlockArea], liberty: Sequence[P
     }
 
 
-def synthesize(config: Config, folder: Path, liberty: Sequence[Path] = ()) -> dict[str, Any]:
-    """Area of one tile of a configuration, as :func:`summary` has it."""
+def synthesize(config: Config, folder: Path, paths: Sequence[Path] = ()) -> dict[str, Any]:
+    """Area of one tile of a configuration, as :func:`summary` has it.
+
+    Args:
+        config: the accelerator.
+        folder: where scripts and logs go.
+        paths: Liberty files; without any those of the project.
+
+    Raises:
+        UserError: if a library cannot be read, or Yosys cannot use it.
+        ToolError: if Yosys fails with the project's own.
+    """
+    libraries = read_libraries(paths)
     try:
-        return summary(config, areas(generate.design(config), folder, liberty), liberty)
+        return summary(config, areas(generate.design(config), folder, libraries), paths)
     except yosys.YosysError as error:
-        raise UserError(str(error)) from error
+        if not paths:
+            raise ToolError(str(error)) from error
+        said = [line for line in str(error).splitlines() if "ERROR" in line or "error" in line]
+        raise UserError(f"--liberty = {', '.join(map(str, paths))} is not legal; legal values: cells that a design can be "
+                        f"mapped to (Yosys: {said[-1].strip() if said else 'failed'}; log in {folder})") from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

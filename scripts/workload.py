@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.errors import UserError
-from sw_model import numerics, workloads
+from sw_model import numerics, traces, workloads
 from sw_model.config import Config
 
 #: popularity exponent of the synthetic gate; fitted to two real gates it is 0.2 and 0.3 (docs/results.md)
@@ -94,7 +94,7 @@ def load(config: Config, *, trace: Path | None = None, layer: int | None = None,
             gate = workloads.synthetic_gate(config.layer.experts, config.layer.top_k, tokens, skew, rng)
             source = f"synthetic gate, skew {skew}, seed {seed}"
         else:
-            read = workloads.load_trace(trace)
+            read = traces.load_trace(trace, config.layer.experts)
             number = int(read.layers[0]) if layer is None else layer
             gate = read.window(number, offset, tokens)
             source = f"{trace.name} layer {number}, tokens {offset} to {offset + tokens - 1}"

@@ -5,12 +5,18 @@ the field, the value and the legal values. Derived sizes are properties, so that
 """
 
 import dataclasses
+import os
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from sw_model import toml_file
+from sw_model.checks import ConfigError as ConfigError
+from sw_model.checks import check_int as _check_int
+from sw_model.checks import check_member as _check_member
 
 #: AXI4 lets a burst have 256 beats and forbids it to cross a 4 KiB line.
 AXI_MAX_BURST_BEATS = 256
@@ -26,14 +32,6 @@ DDR_ADDRESS_BITS = 32
 LINK_LAYER_CYCLES = 4
 
 
-class ConfigError(ValueError):
-    """A configuration that cannot be built. The message names the field, the value and the legal values."""
-
-    def __init__(self, field: str, value: object, legal: str) -> None:
-        self.field, self.value, self.legal = field, value, legal
-        super().__init__(f"{field} = {value!r} is not legal; legal values: {legal}")
-
-
 def ceil_div(a: int, b: int) -> int:
     """Smallest integer not below ``a / b``."""
     return -(-a // b)
@@ -42,18 +40,6 @@ def ceil_div(a: int, b: int) -> int:
 def divisors(n: int) -> list[int]:
     """All divisors of ``n``, ascending."""
     return [d for d in range(1, n + 1) if n % d == 0]
-
-
-def _check_int(field: str, value: object, low: int, high: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise ConfigError(field, value, f"an integer from {low} to {high}")
-
-
-def _check_member(field: str, value: object, legal: Iterable[int]) -> None:
-    legal = list(legal)
-    if isinstance(value, bool) or value not in legal:
-        shown = ", ".join(map(str, legal if len(legal) <= 16 else [*legal[:15], "...", legal[-1]]))
-        raise ConfigError(field, value, f"one of {shown}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -413,8 +399,9 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     if not sign or not dot or section not in _SECTIONS:
         raise ConfigError("--set", text, f"section.field=value with a section of {', '.join(_SECTIONS)}")
     try:
-        return section, field, tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+        # a line of its own: a line end in the value would begin another key
+        return section, field, tomllib.loads(f"value = {value.strip()}" if value.isprintable() else "")["value"]
+    except (ValueError, KeyError, RecursionError):
         if value.strip().isidentifier():
             return section, field, value.strip()
         raise ConfigError(f"{section}.{field}", value, "an integer, a list of integers or a word") from None
@@ -432,19 +419,38 @@ def load(source: str | Path, overrides: Iterable[str] = ()) -> Config:
     Raises:
         ConfigError: if there is no such file, it is not TOML, or a field is unknown, missing or illegal.
     """
-    path = Path(source)
-    if not path.is_file():
-        known = presets()
-        if str(source) not in known:
-            raise ConfigError("CONFIG", str(source), f"a TOML file or a preset: {', '.join(known)}")
-        path = known[str(source)]
+    path = _find(source)
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(str(path), "text", f"TOML ({error})") from None
+        file = toml_file.read(path)
+    except toml_file.TomlError as error:
+        raise ConfigError("CONFIG", str(source), f"a TOML file ({error})", _place(path, error.line)) from None
+    values = file.values
+    overridden = set()
     for override in overrides:
         section, field, value = parse_override(override)
         table = values.setdefault(section, {})
         if isinstance(table, dict):
             table[field] = value
-    return from_dict(values, name=path.stem)
+            overridden.add(f"{section}.{field}")
+    try:
+        return from_dict(values, name=path.stem)
+    except ConfigError as error:
+        if error.field in overridden:
+            raise
+        raise ConfigError(error.field, error.value, error.legal, _place(path, file.line_of(error.field))) from None
+
+
+def _find(source: str | Path) -> Path:
+    path, known = Path(source), presets()
+    try:
+        found = path.is_file()
+    except OSError:  # a name that the file system cannot have
+        found = False
+    if not found and str(source) not in known:
+        raise ConfigError("CONFIG", str(source), f"a TOML file or a preset: {', '.join(known)}")
+    return path if found else known[str(source)]
+
+
+def _place(path: Path, line: int | None) -> str:
+    name = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    return f"{name}:{line}" if line else name

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,8 @@ from sw_model.numerics import Float32, QuantisedLayer
 
 #: the toy model's data file (docs/toy_model.md)
 TOY_FILE = Path(__file__).parent / "data" / "toy_moe.npz"
+#: experts of a layer in a trace, far above what a configuration can have
+MAX_EXPERTS = 1 << 16
 
 
 class TraceError(ValueError):
@@ -67,27 +68,10 @@ class Trace:
 
 
 def _integers(name: str, key: str, values: NDArray[Any], dimensions: int) -> NDArray[np.int64]:
-    if values.ndim != dimensions or not np.issubdtype(values.dtype, np.integer):
+    if values.ndim != dimensions or values.dtype.kind not in "iu":
         raise TraceError(f"{name}: {key} has shape {list(values.shape)} and type {values.dtype}; legal: integers with "
                          f"{dimensions} dimensions")
     return values.astype(np.int64)
-
-
-def load_trace(path: str | Path) -> Trace:
-    """Read an ``.npz`` with ``topk_ids``, ``topk_weights`` [layers, tokens, top_k], ``layers`` and ``num_experts``.
-
-    Raises:
-        TraceError: if the file is not there, is no such file, or an array is missing or wrong.
-    """
-    path = Path(path)
-    try:
-        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-    except FileNotFoundError:
-        raise TraceError(f"{path}: no such file; legal: an .npz gate trace") from None
-    except (OSError, ValueError, BadZipFile, EOFError, AttributeError) as error:
-        raise TraceError(f"{path}: not an .npz file ({error})") from None
-    return trace_of(path.name, arrays)
 
 
 def trace_of(name: str, arrays: dict[str, NDArray[Any]]) -> Trace:
@@ -102,19 +86,26 @@ def trace_of(name: str, arrays: dict[str, NDArray[Any]]) -> Trace:
     ids = _integers(name, "topk_ids", arrays["topk_ids"], 3)
     layers = _integers(name, "layers", arrays["layers"], 1)
     experts = int(_integers(name, "num_experts", arrays["num_experts"], 0))
+    if not 1 <= experts <= MAX_EXPERTS:
+        raise TraceError(f"{name}: num_experts = {experts} is not legal; legal values: 1 to {MAX_EXPERTS}")
     weights = arrays["topk_weights"]
-    if weights.shape != ids.shape or not np.issubdtype(weights.dtype, np.floating):
+    if weights.shape != ids.shape or weights.dtype.kind != "f":
         raise TraceError(f"{name}: topk_weights has shape {list(weights.shape)} and type {weights.dtype}; legal: floating "
                          f"point, shape {list(ids.shape)} as topk_ids")
-    if len(layers) != len(ids):
-        raise TraceError(f"{name}: layers has {len(layers)} entries; legal: {len(ids)}, one a layer of topk_ids")
+    if not len(ids):
+        raise TraceError(f"{name}: topk_ids has no layers; legal: at least one")
+    if len(layers) != len(ids) or len(set(layers.tolist())) != len(layers):
+        raise TraceError(f"{name}: layers has {len(layers)} entries, {len(set(layers.tolist()))} different; legal: "
+                         f"{len(ids)}, one a layer of topk_ids, none twice")
     if ids.size and not (ids.min() >= 0 and ids.max() < experts):
         raise TraceError(f"{name}: topk_ids holds {ids.min()} to {ids.max()}; legal values: 0 to num_experts - 1 = "
                          f"{experts - 1}")
     if ids.shape[2] < 1 or (np.diff(np.sort(ids, axis=2), axis=2) == 0).any():
         raise TraceError(f"{name}: topk_ids names an expert twice for a token; legal: top_k different experts")
-    if not np.isfinite(weights).all() or (weights < 0).any():
-        raise TraceError(f"{name}: topk_weights holds a value that is negative or not finite; legal: 0 or more")
+    # NaN fails every comparison; what float32 cannot hold is refused with it
+    if not ((weights >= 0) & (weights <= np.finfo(np.float32).max)).all():
+        raise TraceError(f"{name}: topk_weights holds a value that is negative or not finite; legal: 0 to the largest "
+                         "float32")
     return Trace(name, ids, weights.astype(np.float32), layers, experts)
 
 

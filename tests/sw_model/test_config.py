@@ -30,7 +30,8 @@ def test_illegal_values_are_refused(override):
     with pytest.raises(ConfigError) as error:
         load("smoke", [override])
     field = ILLEGAL[override] or override.partition("=")[0]
-    assert str(error.value).startswith(f"{field} = ") and "; legal values: " in str(error.value)
+    place = "configs/smoke.toml:17: " if field != override.partition("=")[0].strip() and field != "--set" else ""
+    assert str(error.value).startswith(f"{place}{field} = ") and "; legal values: " in str(error.value)
     assert error.value.legal
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from scripts import workload
-from sw_model import workloads
+from sw_model import traces
 from sw_model.config import from_dict, load
 from sw_model.scheduler import ORDERS
 from tb.job import Run
@@ -36,7 +36,7 @@ def test_real_gates(name, experts, top_k, tokens, order, tmp_path):
     config = scaled_layer(experts, top_k)
     path = SHARED / "traces" / f"{name}.npz"
     if path.is_file():
-        trace = workloads.load_trace(path)
+        trace = traces.load_trace(path)
         layer = int(trace.layers[len(trace.layers) // 2])
         batch = batch_of(config, trace.window(layer, trace.tokens // 3, tokens), tokens)
     else:

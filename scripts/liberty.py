@@ -1,0 +1,154 @@
+"""Liberty files: the cells and their areas.
+
+A reader of the format's grammar (groups, attributes, strings, comments), not of its meaning: everything but ``area`` of the
+cells is passed over, but has to be well formed.
+"""
+
+import gzip
+import re
+import zlib
+from math import inf
+from pathlib import Path
+
+from scripts.errors import UserError
+from sw_model.checks import shown
+
+#: Characters of a library. The largest of those tried has 22 million.
+MAX_CHARACTERS = 1 << 28
+
+#: what lies before a token (blanks, comments), and the token: a sign, string or word; or a character that is none
+_TOKEN = re.compile(
+    r"((?:\s+|\\\r?\n|/\*.*?\*/|//[^\n]*)*)([{}():;,]|\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[^\s{}():;,\"\\]+|.|\Z)", re.S)
+
+
+class LibertyError(ValueError):
+    """A text that is not Liberty. The message says where and why."""
+
+
+def text_of(path: Path) -> str:
+    """The text of a file, plain or gzip (told by content).
+
+    Raises:
+        UserError: if it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            packed = file.read(2) == b"\x1f\x8b"
+        if not path.is_file():
+            raise OSError("it is no file")
+        with gzip.open(path) if packed else path.open("rb") as source:
+            raw = source.read(MAX_CHARACTERS + 1)
+        if len(raw) > MAX_CHARACTERS:
+            raise OSError(f"longer than {MAX_CHARACTERS} characters")
+    except (OSError, EOFError, zlib.error, ValueError) as error:
+        why = getattr(error, "strerror", None) or error
+        raise UserError(f"--liberty = {path} is not legal; legal values: a Liberty file with cells, plain or gzip ({why})"
+                        ) from None
+    return raw.decode("utf-8", errors="replace")
+
+
+class _Reader:
+    """Follows the statements of a library through its groups and keeps the areas of the cells."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.areas: dict[str, float] = {}
+        self.names: set[str] = set()
+        #: kind, name and position of the open groups
+        self.groups: list[tuple[str, str, int]] = []
+        self.statement: list[str] = []
+
+    def error(self, position: int, why: str) -> LibertyError:
+        return LibertyError(f"line {self.text.count(chr(10), 0, position) + 1}: {why}")
+
+    def end(self, position: int) -> None:
+        """A statement ends. In a cell it may be ``area : value``."""
+        words = self.statement
+        if words[:2] == ["area", ":"] and len(self.groups) == 2 and self.groups[1][0] == "cell":
+            name = self.groups[1][1]
+            try:
+                area = float(words[2].strip('"')) if len(words) == 3 else -1.0
+            except ValueError:
+                area = -1.0
+            if not 0 <= area < inf:
+                raise self.error(position, f"area = {shown(' '.join(words[2:]))} of cell {name} is not legal; legal values: "
+                                 "a number from 0")
+            if name in self.areas:
+                raise self.error(position, f"area of cell {name} is given twice; legal: once")
+            self.areas[name] = area
+        words.clear()
+
+    def open(self, position: int) -> None:
+        """A group begins: its head is ``kind (name)``."""
+        words = self.statement
+        if words[1:2] != ["("] or words[-1] != ")":
+            raise self.error(position, f"{shown(' '.join(words))} before a brace is not legal; legal: group (name)")
+        kind, name = words[0], "".join(word.strip('"') for word in words[2:-1])
+        if not self.groups and kind != "library":
+            raise self.error(position, f"{shown(kind)} outside all groups is not legal; legal: library (name)")
+        if len(self.groups) == 1 and kind == "cell":
+            if not name or name in self.names:
+                raise self.error(position, f"cell ({shown(name)}) is not legal; legal: a name, none twice")
+            self.names.add(name)
+        self.groups.append((kind, name, position))
+        words.clear()
+
+    def close(self, position: int) -> None:
+        """A group ends."""
+        self.end(position)
+        if not self.groups:
+            raise self.error(position, "a brace that closes nothing is not legal")
+        self.groups.pop()
+
+    def read(self) -> dict[str, float]:
+        """Work off the text."""
+        for found in _TOKEN.finditer(self.text):
+            gap, token = found.groups()
+            position = found.start(2)
+            # Some tools leave out semicolons: then attributes end with their line, if no brace follows.
+            if "\n" in gap and token != "{" and self.statement and (
+                    self.statement[-1] == ")" or (len(self.statement) > 2 and self.statement[1] == ":")):
+                self.end(position)
+            if token in ("", '"', "\\") or token.startswith("/*"):
+                if not token:
+                    break
+                raise self.error(position, f"{shown(token[:2])} is not legal here, or not closed")
+            if token == ";":
+                self.end(position)
+            elif token == "{":
+                self.open(position)
+            elif token == "}":
+                self.close(position)
+            else:
+                self.statement.append(token)
+        if self.groups:
+            kind, name, position = self.groups[-1]
+            raise self.error(position, f"{kind} ({shown(name)}) is not closed")
+        if self.statement:
+            rest = shown(" ".join(self.statement))
+            raise self.error(len(self.text), f"{rest} at the end is not legal; legal: library (name) {{ ... }}")
+        return self.areas
+
+
+def cells(text: str) -> dict[str, float]:
+    """Area of each cell of a library, in the unit that it uses. Cells without an area are left out.
+
+    Raises:
+        LibertyError: if the text is not Liberty, or an area is no number.
+    """
+    return _Reader(text).read()
+
+
+def areas_of(path: Path, text: str) -> dict[str, float]:
+    """:func:`cells` of a file's text.
+
+    Raises:
+        UserError: as :func:`cells`, and if there is no cell with an area.
+    """
+    try:
+        found = cells(text)
+    except LibertyError as error:
+        raise UserError(f"--liberty = {path} is not legal; legal values: a Liberty file with cells ({error})") from None
+    if not found:
+        raise UserError(f"--liberty = {path} is not legal; legal values: a Liberty file with cells that have an area")
+    return found
