@@ -67,7 +67,8 @@ def test_a_sweep_that_holds_no_batch(paths, capsys):
 @pytest.mark.parametrize("line", [
     "sweep smoke --vary tile.slots=", pytest.param("sweep smoke --vary tile.slots=" + "[" * 5000, id="brackets"),
     "compare smoke --tokens 1,,2", pytest.param("compare smoke --tokens " + "9" * 5000, id="digits"), "", "nothing",
-    "simulate", "simulate smoke --tokens 1.5", "simulate smoke --seed x", "simulate smoke --nothing", "buffer smoke --slack nan"])
+    "simulate", "simulate smoke --tokens 1.5", "simulate smoke --seed x", "simulate smoke --nothing",
+    "buffer smoke --slack nan"])
 def test_arguments_that_cannot_be_read(line, capsys):
     """The parser's own exit: code 2, usage and one line."""
     with pytest.raises(SystemExit) as stop:
