@@ -97,7 +97,7 @@ class LinkTx(Block):
         return m
 
     def _waiting(self, m: Module, room: Value, fresh: Value) -> Value:
-        """Collect in ``fresh`` what the router sends, or sent while there was no ``room``; returns whether that is anything."""
+        """Collect in ``fresh`` what the router sends, now or while there was no ``room``; returns whether it is anything."""
         lanes = self.lanes
         credits = Signal(range(self.params.config.link_credits + 1))
         m.d.comb += [
