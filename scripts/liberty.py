@@ -1,12 +1,14 @@
-"""Liberty files: the cells and their areas.
+"""Liberty files: the groups of a library, and the areas of its cells.
 
 A reader of the format's grammar (groups, attributes, strings, comments), not of its meaning: everything but ``area`` of the
-cells is passed over, but has to be well formed.
+cells is kept as text, but has to be well formed.
 """
 
 import gzip
 import re
 import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
@@ -47,11 +49,32 @@ def text_of(path: Path) -> str:
     return raw.decode("utf-8", errors="replace")
 
 
+@dataclass(frozen=True)
+class Group:
+    """``kind (name) { ... }``."""
+
+    kind: str
+    name: str
+    #: words of each attribute without quotes; of one that is given more than once, the last
+    values: dict[str, list[str]] = field(default_factory=dict)
+    groups: list["Group"] = field(default_factory=list)
+
+    def of(self, kind: str) -> Iterator["Group"]:
+        """The groups of a kind in this one."""
+        return (group for group in self.groups if group.kind == kind)
+
+    def value(self, name: str, default: str = "") -> str:
+        """An attribute's first word."""
+        return (self.values.get(name) or [default])[0]
+
+
 class _Reader:
     """Follows the statements of a library through its groups and keeps the areas of the cells."""
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.libraries: list[Group] = []
+        self.tree: list[Group] = []
         self.areas: dict[str, float] = {}
         self.names: set[str] = set()
         #: kind, name and position of the open groups
@@ -76,6 +99,8 @@ class _Reader:
             if name in self.areas:
                 raise self.error(position, f"area of cell {name} is given twice; legal: once")
             self.areas[name] = area
+        if len(words) > 2 and self.tree:
+            self.tree[-1].values[words[0]] = [word[1:-1] if word[0] == '"' else word for word in words[2:] if word not in "(,)"]
         words.clear()
 
     def open(self, position: int) -> None:
@@ -91,6 +116,9 @@ class _Reader:
                 raise self.error(position, f"cell ({shown(name)}) is not legal; legal: a name, none twice")
             self.names.add(name)
         self.groups.append((kind, name, position))
+        group = Group(kind, name)
+        (self.tree[-1].groups if self.tree else self.libraries).append(group)
+        self.tree.append(group)
         words.clear()
 
     def close(self, position: int) -> None:
@@ -99,8 +127,9 @@ class _Reader:
         if not self.groups:
             raise self.error(position, "a brace that closes nothing is not legal")
         self.groups.pop()
+        self.tree.pop()
 
-    def read(self) -> dict[str, float]:
+    def read(self) -> "_Reader":
         """Work off the text."""
         for found in _TOKEN.finditer(self.text):
             gap, token = found.groups()
@@ -127,7 +156,7 @@ class _Reader:
         if self.statement:
             rest = shown(" ".join(self.statement))
             raise self.error(len(self.text), f"{rest} at the end is not legal; legal: library (name) {{ ... }}")
-        return self.areas
+        return self
 
 
 def cells(text: str) -> dict[str, float]:
@@ -136,19 +165,19 @@ def cells(text: str) -> dict[str, float]:
     Raises:
         LibertyError: if the text is not Liberty, or an area is no number.
     """
-    return _Reader(text).read()
+    return _Reader(text).read().areas
 
 
-def areas_of(path: Path, text: str) -> dict[str, float]:
-    """:func:`cells` of a file's text.
+def read(path: Path, text: str) -> tuple[dict[str, float], list[Group]]:
+    """:func:`cells` of a file's text, and the libraries in it.
 
     Raises:
         UserError: as :func:`cells`, and if there is no cell with an area.
     """
     try:
-        found = cells(text)
+        reader = _Reader(text).read()
     except LibertyError as error:
         raise UserError(f"--liberty = {path} is not legal; legal values: a Liberty file with cells ({error})") from None
-    if not found:
+    if not reader.areas:
         raise UserError(f"--liberty = {path} is not legal; legal values: a Liberty file with cells that have an area")
-    return found
+    return reader.areas, reader.libraries

@@ -81,7 +81,7 @@ def read_libraries(paths: Sequence[Path]) -> Libraries:
     texts = [liberty.text_of(path) for path in paths or [DEFAULT_LIBERTY]]
     known: dict[str, float] = {}
     for path, text in zip(paths or [DEFAULT_LIBERTY], texts, strict=True):
-        known |= liberty.areas_of(path, text)
+        known |= liberty.read(path, text)[0]
     return Libraries(texts, known, liberty_macros(known) if paths else shipped_macros())
 
 
