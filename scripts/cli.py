@@ -10,7 +10,7 @@ from rich.console import Console
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
 
 from scripts import arguments as common
-from scripts import buffering, compare, demo, generate, simulate, sweep, synthesize
+from scripts import buffering, compare, demo, generate, simulate, sweep, synthesize, timeline
 from scripts.errors import ToolError, UserError
 from sw_model import config as configuration
 from sw_model.scheduler import ScheduleError
@@ -21,6 +21,8 @@ COMMANDS = {
                  "trajectile generate demo -o build/demo"),
     "simulate": (simulate, "run a batch through the Verilog and check it against the golden model",
                  "trajectile simulate demo --tokens 64 --order balanced --json run.json"),
+    "timeline": (timeline, "what every slice did and when: trace events for the Perfetto viewer, and a picture",
+                 "trajectile timeline demo --tokens 16 --rtl"),
     "synthesize": (synthesize, "area by block with Yosys",
                    "trajectile synthesize smoke --set tile.slots=4 --json area.json"),
     "compare": (compare, "streaming, EP and Hydra over batch sizes: cycles, speedups, memory",

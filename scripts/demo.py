@@ -8,7 +8,7 @@ from rich.console import Console
 from scripts import generate, picture, report, simulate, synthesize
 from sw_model.config import Config
 
-PICTURE = "timeline.png"
+
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,11 +22,11 @@ def run(args: argparse.Namespace, config: Config) -> int:
     folder = args.output = args.output or Path("build") / config.name
     with console.status("generating Verilog"):
         generate.write(generate.design(config), folder / "verilog")
-    done, load = simulate.with_progress(args, config, console)
+    done, load = simulate.with_progress(args, config, console, waves=args.waves)
     values = simulate.summary(done, load, args)
     with console.status("synthesizing the tile"):
         area = synthesize.synthesize(config, folder / "area")
-    picture.timeline_picture(config, done.first.log, done.first.cycles, folder / PICTURE,
+    picture.timeline_picture(config, done.first.log, done.first.cycles, folder / picture.FILE,
                              f"{load.source}, order {args.order}: {done.first.cycles:,} cycles "
                              f"({done.first.cycles / max(done.roofline.cycles, 1):.3f} of the roofline)")
     for path, content in ((args.json or folder / "run.json", values), (folder / "area.json", area)):
@@ -34,6 +34,6 @@ def run(args: argparse.Namespace, config: Config) -> int:
     console.print(report.simulation_table(values))
     console.print()
     console.print(report.area_table(area))
-    console.print(f"\nVerilog      {folder / 'verilog'}\npicture      {folder / PICTURE}\n"
+    console.print(f"\nVerilog      {folder / 'verilog'}\npicture      {folder / picture.FILE}\n"
                   f"numbers      {folder / 'run.json'}, {folder / 'area.json'}", highlight=False)
     return 0 if simulate.exact(done) else 1

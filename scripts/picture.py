@@ -12,6 +12,8 @@ from sw_model.activity import busy_spans
 from sw_model.config import Config
 from sw_model.timeline import Event
 
+#: its name beside a run's other files
+FILE = "timeline.png"
 #: resource -> colour (distinct for the colour-blind)
 COLOURS = {"DDR": "#0072B2", "MAC": "#D55E00", "D2D": "#009E73"}
 

@@ -171,41 +171,42 @@ def exact(done: Simulation) -> bool:
     return all(outcome.results and outcome.events for outcome in done.outcomes)
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``trajectile simulate``."""
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of every command that runs a batch."""
     workload.add_arguments(parser)
     parser.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
     parser.add_argument("--simulator", choices=SIMULATORS, help="verilator and icarus run under cocotb; native is "
                         "Verilator's model without Python in the loop (default verilator; native with --timing-only)")
     parser.add_argument("--timing-only", action="store_true", help="controllers only: events, no results")
-    parser.add_argument("--waves", action="store_true", help="record waves into the output folder")
-    parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as JSON")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="folder for logs and waves "
                         "(default build/run/CONFIG)")
 
 
-def _load(args: argparse.Namespace, config: Config) -> workload.Workload:
-    return workload.load(config, trace=args.trace, layer=args.layer, offset=args.offset, tokens=args.tokens,
-                         seed=args.seed, skew=args.skew, gate_only=args.timing_only)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``trajectile simulate``."""
+    add_run_arguments(parser)
+    parser.add_argument("--waves", action="store_true", help="record waves into the output folder")
+    parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as JSON")
 
 
-def with_progress(args: argparse.Namespace, config: Config, console: Console) -> tuple[Simulation, workload.Workload]:
+def with_progress(args: argparse.Namespace, config: Config, console: Console, *,
+                  waves: bool = False) -> tuple[Simulation, workload.Workload]:
     """Simulate what the arguments say, with progress on the console.
 
     Raises:
         UserError: if the batch is wrong.
         ToolError: if the simulator is missing or fails.
     """
-    load = _load(args, config)
+    load = workload.from_arguments(args, config, gate_only=args.timing_only)
     args.simulator = args.simulator or ("native" if args.timing_only else "verilator")
-    if args.waves and args.simulator == "native":
+    if waves and args.simulator == "native":
         raise UserError("--waves is not legal with --simulator native; legal: verilator, icarus")
     folder = args.output or Path("build/run") / config.name
     console.print(f"[bold]{config.name}[/]: {load.source}, order {args.order}, {args.simulator}, seed {args.seed}",
                   highlight=False)
     with console.status("generating, building and running the Verilog"):
         try:
-            done = simulate(config, load, folder=folder, order=args.order, simulator=args.simulator, waves=args.waves,
+            done = simulate(config, load, folder=folder, order=args.order, simulator=args.simulator, waves=waves,
                             timing_only=args.timing_only)
         except runner.SimulationError as error:
             raise ToolError(str(error)) from error
@@ -215,7 +216,7 @@ def with_progress(args: argparse.Namespace, config: Config, console: Console) ->
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile simulate``."""
     console = Console()
-    done, load = with_progress(args, config, console)
+    done, load = with_progress(args, config, console, waves=args.waves)
     values = summary(done, load, args)
     if args.json:
         report.write_json(args.json, values)

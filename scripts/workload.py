@@ -117,6 +117,16 @@ def load(config: Config, *, trace: Path | None = None, layer: int | None = None,
         raise UserError(str(error)) from error
 
 
+def from_arguments(args: argparse.Namespace, config: Config, *, gate_only: bool = False) -> Workload:
+    """The batch that :func:`add_arguments` describes.
+
+    Raises:
+        UserError: as :func:`load`.
+    """
+    return load(config, trace=args.trace, layer=args.layer, offset=args.offset, tokens=args.tokens, seed=args.seed,
+                skew=args.skew, gate_only=gate_only)
+
+
 def _toy(layer: int | None, offset: int, tokens: int) -> Workload:
     """A window of the toy model's held-out text."""
     toy = workloads.load_toy_model()

@@ -1,0 +1,44 @@
+"""The timeline of a batch: trace events for the Perfetto viewer, and a picture."""
+
+import argparse
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from scripts import picture, simulate, workload
+from scripts.errors import UserError
+from sw_model import timeline
+from sw_model.config import Config
+from sw_model.scheduler import schedule
+from sw_model.trace_events import trace_events
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``trajectile timeline``."""
+    simulate.add_run_arguments(parser)
+    parser.add_argument("--rtl", action="store_true", help="events of the Verilog, simulated; default: of the model, the "
+                        "same events at once")
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """``trajectile timeline``."""
+    console = Console()
+    folder = args.output or Path("build/run") / config.name
+    if args.rtl:
+        done, load = simulate.with_progress(args, config, console)
+        events, cycles, exact = done.first.log, done.first.cycles, simulate.exact(done)
+    else:
+        if args.simulator:
+            raise UserError(f"--simulator = {args.simulator} is not legal without --rtl: the model needs none")
+        load = workload.from_arguments(args, config, gate_only=True)
+        line = timeline.simulate(schedule(config, load.topk_ids, args.order))
+        events, cycles, exact = line.events, line.cycles, True
+    source = "RTL" if args.rtl else "model"
+    trace, image = folder / "trace.json", folder / picture.FILE
+    folder.mkdir(parents=True, exist_ok=True)
+    trace.write_text(json.dumps(trace_events(config, events, cycles)), encoding="utf-8")
+    picture.timeline_picture(config, events, cycles, image, f"{load.source}, order {args.order}, {source}: {cycles:,} cycles")
+    console.print(f"{cycles:,} cycles, {len(events):,} events of the {source}\n"
+                  f"trace        {trace} (open it at ui.perfetto.dev)\npicture      {image}", highlight=False)
+    return 0 if exact else 1

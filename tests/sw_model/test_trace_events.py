@@ -1,0 +1,73 @@
+"""Trace events: what viewers need of the format, and that the tracks say what the timeline says."""
+
+import json
+from collections import defaultdict
+
+import pytest
+
+from sw_model.config import load
+from sw_model.scheduler import schedule
+from sw_model.timeline import simulate
+from sw_model.trace_events import FIRST_SLOT, REASONS, trace_events
+from tests.sw_model.test_scheduler import draw
+
+
+@pytest.fixture(scope="module", params=["smoke", "demo"])
+def trace(request):
+    """A timeline and its trace, as a viewer reads it."""
+    config = load(request.param)
+    line = simulate(schedule(config, draw(config, 12, 4)))
+    return line, json.loads(json.dumps(trace_events(config, line.events, line.cycles)))["traceEvents"]
+
+
+def test_spans_nest(trace):
+    """On every track spans lie one after the other or one in the other: anything else a viewer draws wrong."""
+    tracks = defaultdict(list)
+    for event in trace[1]:
+        if event["ph"] == "X":
+            assert event["dur"] > 0
+            tracks[event["pid"], event["tid"]].append((event["ts"], -event["dur"]))
+    for spans in tracks.values():
+        open_ends = []
+        for first, length in sorted(spans):
+            while open_ends and open_ends[-1] <= first:
+                open_ends.pop()
+            assert not open_ends or first - length <= open_ends[-1]
+            open_ends.append(first - length)
+    assert len(tracks) > 4
+
+
+def test_tracks_are_named(trace):
+    """Every track that is used has a name; DDR only where there is a channel."""
+    line, events = trace
+    names = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
+    assert {(e["pid"], e["tid"]) for e in events if "tid" in e} == set(names)
+    assert sum(name == "DDR" for name in names.values()) == line.config.array.channels
+
+
+def test_every_load_and_hop_is_there(trace):
+    """A stay a slot allocation, an arrow a hop, each with both ends on a slot's track."""
+    line, events = trace
+    stays = [e for e in events if e["ph"] == "X" and "expert" in e["args"]]
+    assert len(stays) == sum(e.kind in ("load", "grant") for e in line.events)
+    begins, ends = ([e for e in events if e["ph"] == kind] for kind in ("s", "f"))
+    hops = sum(e.kind == "send" for e in line.events)
+    assert len(begins) == len(ends) == hops == len({e["id"] for e in begins})
+    arrows = {e["id"]: e for e in begins}
+    for end in ends:
+        begin = arrows[end["id"]]
+        assert begin["ts"] < end["ts"] and begin["pid"] != end["pid"] and begin["name"] == end["name"]
+        for side in (begin, end):
+            assert side["tid"] >= FIRST_SLOT and any(
+                s["pid"] == side["pid"] and s["tid"] == side["tid"] and s["name"] == side["name"]
+                and s["ts"] <= side["ts"] < s["ts"] + s["dur"] for s in stays)
+
+
+def test_counters_end_where_they_began(trace):
+    """At the end every slot is free and nothing waits; in between never less than none."""
+    line, events = trace
+    for tile in range(line.config.array.tiles):
+        free = [e["args"]["slots"] for e in events if e["ph"] == "C" and e["pid"] == tile and e["name"] == "free slots"]
+        waiting = [e["args"] for e in events if e["ph"] == "C" and e["pid"] == tile and e["name"] == "slices that wait"]
+        assert free[0] == free[-1] == line.config.tile.slots and min(free) >= 0
+        assert all(min(counts.values()) >= 0 for counts in waiting) and waiting[-1] == dict.fromkeys(REASONS, 0)
