@@ -9,8 +9,6 @@ from scripts import generate, picture, report, simulate, synthesize
 from sw_model.config import Config
 
 
-
-
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile demo``: those of ``simulate``."""
     simulate.add_arguments(parser)

@@ -100,7 +100,8 @@ class _Reader:
                 raise self.error(position, f"area of cell {name} is given twice; legal: once")
             self.areas[name] = area
         if len(words) > 2 and self.tree:
-            self.tree[-1].values[words[0]] = [word[1:-1] if word[0] == '"' else word for word in words[2:] if word not in "(,)"]
+            self.tree[-1].values[words[0]] = [
+                word[1:-1] if word[0] == '"' else word for word in words[2:] if word not in "(,)"]
         words.clear()
 
     def open(self, position: int) -> None:
