@@ -111,8 +111,8 @@ class RouterSpec(Spec):
             self.claim("once", "what was taken stands there in the next cycle, and nothing else", out.valid == (waits | went))
             self.claim("once", "unchanged", out.payload.as_value() == self.past(moved.as_value(), f"moved_before_{name}"),
                        when=went)
-            self.claim("once", "the output holds until it is taken",
-                       (out.payload.as_value() == self.past(out.payload.as_value(), f"out_before_{name}")) & ~went, when=waits)
+            before = self.past(out.payload.as_value(), f"out_before_{name}")
+            self.claim("once", "the output holds until it is taken", (out.payload.as_value() == before) & ~went, when=waits)
             credit = pins[target].rx.credit
             outstanding = Signal(range(CREDITS + 2), name=f"outstanding_{name}")
             self.assume(~credit | (outstanding != 0))
@@ -170,7 +170,8 @@ def _proof(group: str, says: str, *mutants: str, assumes: str = _ASSUMES, **othe
 
 PROOFS = (
     _proof("once", "each flit that is taken comes out once, unchanged, at the port that the table gives for its packet's "
-           "destination; outputs hold until taken", "router-first-entry", "router-body-rerouted", "router-drops-held", reach_bound=14),
+           "destination; outputs hold until taken",
+           "router-first-entry", "router-body-rerouted", "router-drops-held", reach_bound=14),
     _proof("whole", "packets are whole: between header and tail an output carries flits of one packet only",
            "router-tail-ignored", "router-interleaves"),
     _proof("credits", "no flit without a credit; no credit is lost; a flit that may go goes",

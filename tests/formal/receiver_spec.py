@@ -1,0 +1,74 @@
+"""The receiver: every flit of a packet goes to its place in the reserved slot, and on cut-through to the sender."""
+
+from amaranth.hdl import Mux, Signal
+
+from amaranth.lib import data
+
+from hw.d2d.receiver import SliceReceiver
+from tests.formal.sender_spec import SIZE
+from tests.formal.spec import Proof, Spec, tiny
+
+
+class ReceiverSpec(Spec):
+    """Whole packets, one after the other, at any pace."""
+
+    def build(self) -> None:
+        m, params = self.m, tiny(**SIZE)
+        config = params.config
+        flits, pieces, words = config.slice_flits, config.word_flits, config.slice_words
+        m.submodules.dut = dut = SliceReceiver(params)
+        valid, flit = self.free(1, "valid"), self.free(params.flit_layout, "flit")
+        cut, copy_ready = self.free(1, "cut"), self.free(1, "copy_ready")
+        m.d.comb += [dut.flits.valid.eq(valid), dut.flits.payload.eq(flit), dut.cut.eq(cut), dut.copy.ready.eq(copy_ready)]
+        taken = self.wire(valid & dut.flits.ready, "taken")
+        number = Signal(range(flits + 1))  # 0: a header comes next
+        with m.If(taken):
+            m.d.sync += number.eq(Mux(number == flits, 0, number + 1))
+        self.assume(~valid | ((flit.head == (number == 0)) & (flit.tail == (number == flits))))
+        self.assume(~self.past(valid & ~dut.flits.ready, "waited")
+                    | (valid & (flit.as_value() == self.past(flit.as_value(), "before"))))
+
+        header = data.View(params.header_layout, flit.payload[:params.header_layout.size])
+        is_header = self.wire(valid & (number == 0), "is_header")
+        slot, cutting = Signal(params.slot_bits), Signal()
+        with m.If(is_header):
+            m.d.sync += [slot.eq(header.slot), cutting.eq(cut)]
+        self.claim("write", "a header is told and taken at once", (dut.header == is_header) & (dut.flits.ready | ~is_header))
+        self.claim("write", "its slot", dut.header_slot == header.slot, when=is_header)
+
+        # The write of a word belongs to the flit that was taken in the cycle before.
+        payload = self.wire(taken & (number != 0), "payload")
+        ends = self.past(payload & ((number - 1) % pieces == pieces - 1), "ends")
+        where = self.past((number - 1) // pieces, "where")
+        write_slot = self.past(slot, "write_slot")
+        self.claim("write", "a word is written when its last piece has come", dut.write.en == ends)
+        self.claim("write", "at its place in the reserved slot", (dut.write.slot == write_slot) & (dut.write.addr == where),
+                   when=dut.write.en)
+        done = self.past(taken & (number == flits), "done")
+        self.claim("write", "arrived, once, with the last word",
+                   (dut.arrived == done) & ((dut.arrived_slot == write_slot) | ~dut.arrived))
+        word, piece = self.constant(range(words), "word"), self.constant(range(pieces), "piece")
+        contents = self.constant(8, "contents")
+        self.assume(~valid | (number != word * pieces + piece + 1) | (flit.payload == contents))
+        self.claim("write", "its pieces in order, lowest first", dut.write.data.word_select(piece, 8) == contents,
+                   when=dut.write.en & (dut.write.addr == word))
+
+        cuts = self.wire(valid & (number != 0) & cutting, "cuts")
+        self.claim("copy", "on cut-through every payload flit is offered to the sender, otherwise none", dut.copy.valid == cuts)
+        self.claim("copy", "unchanged", dut.copy.payload == flit.payload, when=dut.copy.valid)
+        self.claim("copy", "and taken when the sender takes it", taken == copy_ready, when=cuts)
+        self.claim("copy", "without cut-through nothing waits", dut.flits.ready, when=valid & ~cuts)
+        self.reach(done & cutting)
+        self.reach(done & ~cutting)
+
+
+_SIZE = "3 words, 6 flits of 8 bits"
+_ASSUMES = "whole packets of a slice's length, held until taken (router-whole, router-once, sender-packet)"
+PROOFS = (
+    Proof(name="receiver-write", block="SliceReceiver", spec=ReceiverSpec, group="write", size=_SIZE, assumes=_ASSUMES,
+          says="each word is written once, whole, at its place in the reserved slot; `arrived` once, with the last",
+          mutants=("receiver-address-kept", "receiver-early", "receiver-slot-of-next"), reach_bound=40),
+    Proof(name="receiver-copy", block="SliceReceiver", spec=ReceiverSpec, group="copy", size=_SIZE, assumes=_ASSUMES,
+          says="on cut-through every payload flit goes to the sender, once, and only then",
+          mutants=("receiver-copies-always", "receiver-does-not-wait"), quick=True),
+)

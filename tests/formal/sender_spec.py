@@ -1,0 +1,108 @@
+"""The sender: a header flit, exactly the slice's payload flits in order, a tail; it reads the slot it was given and no other."""
+
+from amaranth.hdl import Mux, Signal
+
+from hw.d2d.sender import SliceSender
+from tests.formal.spec import Proof, Spec, tiny
+
+#: three words of two 8-bit flits
+SIZE = {"layer__d_model": 2, "layer__d_ff": 1, "layer__experts": 2, "layer__top_k": 1, "tile__mac_k": 1, "tile__mac_n": 2,
+        "tile__mac_t": 1, "tile__slices": 1, "tile__slots": 2, "link__beat_bytes": 1, "ddr__bytes_per_cycle": 1}
+
+
+class SenderSpec(Spec):
+    """Any slices, out of their slots or cut-through; the router and the receiver stall as they like."""
+
+    def build(self) -> None:
+        m, params = self.m, tiny(**SIZE)
+        config = params.config
+        flits, pieces, words = config.slice_flits, config.word_flits, config.slice_words
+        m.submodules.dut = dut = SliceSender(params)
+        start, cut, slot = self.free(1, "start"), self.free(1, "cut"), self.free(params.slot_bits, "slot")
+        slice_, to_tile = self.free(params.slice_layout, "slice"), self.free(params.tile_bits, "to_tile")
+        to_slot, ready = self.free(params.slot_bits, "to_slot"), self.free(1, "ready")
+        copy_valid, copy, read_data = self.free(1, "copy_valid"), self.free(params.payload_bits, "copy"), self.free(16, "read_data")
+        m.d.comb += [
+            dut.start.eq(start), dut.cut.eq(cut), dut.slot.eq(slot), dut.slice.eq(slice_), dut.to_tile.eq(to_tile),
+            dut.to_slot.eq(to_slot), dut.flits.ready.eq(ready), dut.copy.valid.eq(copy_valid), dut.copy.payload.eq(copy),
+            dut.read.data.eq(read_data),
+        ]
+        # The job, and how many flits of it have gone.
+        busy, job_cut, job_slot = Signal(), Signal(), Signal(params.slot_bits)
+        header, number = Signal(params.header_layout), Signal(range(flits + 2))
+        out = dut.flits
+        goes = self.wire(out.valid & ready, "goes")
+        last = self.wire(goes & (number == flits), "last")
+        with m.If(start):
+            m.d.sync += [
+                busy.eq(1), job_cut.eq(cut), job_slot.eq(slot), number.eq(0), header.dst.eq(to_tile), header.slot.eq(to_slot),
+                header.expert.eq(slice_.expert), header.index.eq(slice_.index),
+            ]
+        with m.Elif(goes):
+            m.d.sync += [number.eq(number + 1), busy.eq(~last)]
+        self.assume(~start | ~busy)
+
+        self.claim("packet", "idle tells whether a slice can be started", dut.idle == ~busy)
+        self.claim("packet", "nothing goes out without a slice", busy, when=out.valid)
+        self.claim("packet", "first the header", out.payload.head & (out.payload.payload == header.as_value()),
+                   when=out.valid & (number == 0))
+        self.claim("packet", "then the payload, and no more than the slice has", ~out.payload.head & (number <= flits),
+                   when=out.valid & (number != 0))
+        self.claim("packet", "tail on the last flit only", out.payload.tail == (number == flits), when=out.valid)
+        self.claim("packet", "what is offered stays until it is taken",
+                   out.valid & (out.payload.as_value() == self.past(out.payload.as_value(), "out_before")),
+                   when=self.past(out.valid & ~ready, "waited"))
+        self.claim("packet", "sent, and which", (dut.sent == last) & ((dut.sent_slot == job_slot) | ~dut.sent))
+        since = Signal(2)
+        m.d.sync += since.eq(Mux(start, 1, Mux(since == 3, 3, since + 1)))
+        self.claim("packet", "header two cycles after start, and out of a slot no gap before the tail", out.valid,
+                   when=busy & (since >= 2) & (~job_cut | (number == 0)))
+        self.reach(last & job_cut)
+        self.reach(last & ~job_cut)
+
+        # Out of the slot: one word is followed. The SRAM shows a word from the cycle after its read to the next read.
+        word, contents = self.constant(range(words), "word"), self.constant(8 * config.tile.word_bytes, "contents")
+        shown = Signal()
+        with m.If(dut.read.en):
+            m.d.sync += shown.eq(dut.read.addr == word)
+        self.assume(~shown | (read_data == contents))
+        for piece in range(pieces):
+            self.claim("order", "each word's pieces lie at their place", out.payload.payload == contents.word_select(piece, 8),
+                       when=out.valid & ~job_cut & (number == word * pieces + piece + 1))
+        self.claim("slot", "only the slice's own slot is read, while it is being sent out of it",
+                   busy & ~job_cut & (dut.read.slot == job_slot) & (dut.read.addr < words), when=dut.read.en)
+
+        # Cut-through: one flit of those that come from the receiver is followed.
+        copied, marked, mark = Signal(range(flits + 1)), self.constant(range(flits), "marked"), self.constant(8, "mark")
+        self.assume(~copy_valid | (busy & job_cut & (copied != flits)))
+        self.assume(~self.past(copy_valid & ~dut.copy.ready, "copy_waited")
+                    | (copy_valid & (copy == self.past(copy, "copy_before"))))
+        self.assume(~copy_valid | (copied != marked) | (copy == mark))
+        with m.If(start):
+            m.d.sync += copied.eq(0)
+        with m.Elif(copy_valid & dut.copy.ready):
+            m.d.sync += copied.eq(copied + 1)
+        self.claim("order", "copied flits keep their order", out.payload.payload == mark,
+                   when=out.valid & job_cut & (number == marked + 1))
+        self.claim("order", "no copied flit goes out before it has come", number <= copied + 1, when=job_cut & busy)
+        behind = self.past(busy & job_cut & (number != 0) & (copied >= number) & ~out.valid, "behind")
+        self.claim("order", "a copied flit goes out two cycles later if it may", out.valid, when=busy & behind & self.past(
+            busy & job_cut & (number != 0) & (copied >= number), "has"))
+
+
+_SIZE = "3 words, 6 flits of 8 bits"
+_ASSUMES = "started only when idle (engine-send); cut-through flits come in whole packets (receiver-copy)"
+
+
+def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
+    return Proof(name=f"sender-{group}", block="SliceSender", spec=SenderSpec, group=group, says=says, size=_SIZE,
+                 assumes=_ASSUMES, mutants=mutants, **others)
+
+
+PROOFS = (
+    _proof("packet", "a header, exactly the slice's flits, tail on the last and only there; held until taken",
+           "sender-one-flit-short", "sender-tail-early", "sender-header-changes", reach_bound=40),
+    _proof("order", "payload is the slot's words, or the receiver's flits, in order",
+           "sender-skips-a-word", "sender-drops-copy", "sender-pieces-turned"),
+    _proof("slot", "reads only the slot of the slice that it sends, and none on cut-through", "sender-reads-on-cut"),
+)
