@@ -1,7 +1,6 @@
 """The receiver: every flit of a packet goes to its place in the reserved slot, and on cut-through to the sender."""
 
 from amaranth.hdl import Mux, Signal
-
 from amaranth.lib import data
 
 from hw.d2d.receiver import SliceReceiver
@@ -54,7 +53,7 @@ class ReceiverSpec(Spec):
                    when=dut.write.en & (dut.write.addr == word))
 
         cuts = self.wire(valid & (number != 0) & cutting, "cuts")
-        self.claim("copy", "on cut-through every payload flit is offered to the sender, otherwise none", dut.copy.valid == cuts)
+        self.claim("copy", "every payload flit is offered to the sender, if it is cut-through", dut.copy.valid == cuts)
         self.claim("copy", "unchanged", dut.copy.payload == flit.payload, when=dut.copy.valid)
         self.claim("copy", "and taken when the sender takes it", taken == copy_ready, when=cuts)
         self.claim("copy", "without cut-through nothing waits", dut.flits.ready, when=valid & ~cuts)

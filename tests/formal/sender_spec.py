@@ -1,4 +1,4 @@
-"""The sender: a header flit, exactly the slice's payload flits in order, a tail; it reads the slot it was given and no other."""
+"""The sender: a header flit, exactly the slice's payload flits in order, a tail; it reads the slot it was given."""
 
 from amaranth.hdl import Mux, Signal
 
@@ -21,7 +21,8 @@ class SenderSpec(Spec):
         start, cut, slot = self.free(1, "start"), self.free(1, "cut"), self.free(params.slot_bits, "slot")
         slice_, to_tile = self.free(params.slice_layout, "slice"), self.free(params.tile_bits, "to_tile")
         to_slot, ready = self.free(params.slot_bits, "to_slot"), self.free(1, "ready")
-        copy_valid, copy, read_data = self.free(1, "copy_valid"), self.free(params.payload_bits, "copy"), self.free(16, "read_data")
+        copy_valid, copy = self.free(1, "copy_valid"), self.free(params.payload_bits, "copy")
+        read_data = self.free(params.word_bits, "read_data")
         m.d.comb += [
             dut.start.eq(start), dut.cut.eq(cut), dut.slot.eq(slot), dut.slice.eq(slice_), dut.to_tile.eq(to_tile),
             dut.to_slot.eq(to_slot), dut.flits.ready.eq(ready), dut.copy.valid.eq(copy_valid), dut.copy.payload.eq(copy),
@@ -67,7 +68,7 @@ class SenderSpec(Spec):
             m.d.sync += shown.eq(dut.read.addr == word)
         self.assume(~shown | (read_data == contents))
         for piece in range(pieces):
-            self.claim("order", "each word's pieces lie at their place", out.payload.payload == contents.word_select(piece, 8),
+            self.claim("order", "each piece of it at its place", out.payload.payload == contents.word_select(piece, 8),
                        when=out.valid & ~job_cut & (number == word * pieces + piece + 1))
         self.claim("slot", "only the slice's own slot is read, while it is being sent out of it",
                    busy & ~job_cut & (dut.read.slot == job_slot) & (dut.read.addr < words), when=dut.read.en)
