@@ -10,7 +10,7 @@ from rich.console import Console
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
 
 from scripts import arguments as common
-from scripts import buffering, compare, demo, generate, simulate, sweep, synthesize, timeline
+from scripts import buffering, compare, demo, generate, importer, simulate, sweep, synthesize, timeline
 from scripts.errors import ToolError, UserError
 from sw_model import config as configuration
 from sw_model.scheduler import ScheduleError
@@ -31,6 +31,8 @@ COMMANDS = {
               "trajectile sweep qwen3-30b-a3b --vary tile.slots=3,6,12 --vary ddr.bytes_per_cycle=16,32"),
     "buffer": (buffering, "defer the tokens of cold experts: throughput against waiting",
                "trajectile buffer qwen3-30b-a3b --tokens 16 --batches 8"),
+    "import": (importer, "read one layer of a safetensors checkpoint",
+               "trajectile import path/to/checkpoint --layer 3 -o build/layer"),
     "demo": (demo, "simulate and synthesize the demo; print one table, draw the timeline",
              "trajectile demo"),
 }
@@ -48,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
         if name == "demo":
             command.add_argument("config", metavar="CONFIG", nargs="?", default="demo",
                                  help=f"TOML file or preset ({presets}); default demo")
-        else:
+        elif not hasattr(module, "OWN_CONFIG"):
             command.add_argument("config", metavar="CONFIG", nargs=getattr(module, "CONFIGS", None),
                                  help=f"TOML file or preset ({presets})")
         command.add_argument("--set", metavar="SECTION.FIELD=VALUE", action="append", default=[], dest="overrides",
@@ -69,6 +71,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     args = parser().parse_args(arguments)
     try:
         common.check(args)
+        if not hasattr(args, "config"):
+            return COMMANDS[args.command][0].run(args)
         sources = args.config if isinstance(args.config, list) else [args.config]
         configs = [configuration.load(source, args.overrides) for source in sources]
         return COMMANDS[args.command][0].run(args, configs if isinstance(args.config, list) else configs[0])

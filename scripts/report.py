@@ -46,7 +46,7 @@ def simulation_table(values: dict[str, Any]) -> Table:
     table.add_row("busy", ", ".join(f"{name.upper()} {share:.0%}" for name, share in use.items()))
     if values["fidelity"]:
         table.add_row("int8 layer", f"cosine {values['fidelity']['cosine']:.5f}, "
-                                    f"SQNR {values['fidelity']['sqnr_db']:.1f} dB against float32")
+                                    f"SQNR {values['fidelity']['sqnr_db']:.1f} dB against {values['fidelity']['against']}")
     table.add_row("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in values["wall_seconds"].items()))
     table.add_row("files", values["files"])
     return table

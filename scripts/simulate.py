@@ -145,7 +145,9 @@ def summary(done: Simulation, load: workload.Workload, args: argparse.Namespace)
     """What ``--json`` writes."""
     first, cycles = done.first, max(done.first.cycles, 1)
     config, counters = done.config, done.first.counters
-    fidelity = load.values.fidelity(load.values.results()) if load.values and len(load.topk_ids) else {}
+    fidelity: dict[str, Any] = {}
+    if load.values and len(load.topk_ids):
+        fidelity = {**load.values.fidelity(load.values.results()), "against": load.values.against}
     return {
         "config": {"name": config.name, **config.as_dict},
         "trace": load.source, "tokens": len(load.topk_ids), "order": args.order, "seed": args.seed,

@@ -9,9 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scripts.errors import UserError
-from sw_model import numerics, traces, workloads
+from sw_model import layer_file, numerics, traces, workloads
 from sw_model.config import Config
+from sw_model.npy import NpyError, read_npy
 
+#: tokens to measure a layer on
+MAX_TOKENS = 65536
 #: popularity exponent of the synthetic gate; fitted to two real gates it is 0.2 and 0.3 (docs/results.md)
 DEFAULT_SKEW = 0.2
 
@@ -24,6 +27,8 @@ class Values:
     batch: numerics.QuantisedBatch
     #: float32 layer output, [tokens, d_model]
     reference: NDArray[np.float32]
+    #: of which weights the reference is
+    against: str = "float32"
 
     def results(self) -> NDArray[np.int32]:
         """The integer layer, int32 [tokens, d_model]: what the RTL must give."""
@@ -57,8 +62,12 @@ class Workload:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that choose a batch."""
     parser.add_argument("--trace", metavar="FILE", type=Path,
-                        help="gate trace (.npz with topk_ids, topk_weights, layers, num_experts); without one the toy "
-                             "model's, if the layer has its shape, else a synthetic gate")
+                        help="gate trace: .npz, .npy or JSON lines (docs/import.md); without one the toy model's, if the "
+                             "layer has its shape, else the gate of --weights, else a synthetic one")
+    parser.add_argument("--weights", metavar="FILE", type=Path,
+                        help="layer.safetensors of trajectile import (default: random weights)")
+    parser.add_argument("--activations", metavar="FILE", type=Path,
+                        help="inputs of the layer, .npy [tokens, d_model] (default: normal noise)")
     parser.add_argument("--layer", metavar="L", type=int, help="layer of the trace (default: its first)")
     parser.add_argument("--offset", metavar="K", type=int, default=0, help="first token of the window (default 0)")
     parser.add_argument("--tokens", metavar="N", type=int, default=None, help="tokens of the batch (default: 64, or "
@@ -74,43 +83,59 @@ def is_toy(config: Config) -> bool:
     return (layer.d_model, layer.d_ff, layer.experts, layer.top_k) == (64, 64, 64, 6)
 
 
-def load(config: Config, *, trace: Path | None = None, layer: int | None = None, offset: int = 0,
-         tokens: int | None = None, seed: int = 1, skew: float = DEFAULT_SKEW, gate_only: bool = False) -> Workload:
+def activations(path: Path, d_model: int, offset: int, tokens: int) -> NDArray[np.float32]:
+    """A window of the inputs in a ``.npy`` file, float32 [tokens, d_model].
+
+    Raises:
+        UserError: if the file has not that many, or they are not finite.
+    """
+    try:
+        table = read_npy(path)
+    except NpyError as error:
+        raise UserError(f"--activations = {path} is not legal ({error}); legal: .npy [tokens, {d_model}]") from None
+    if table.ndim != 2 or table.shape[1] != d_model or table.dtype.kind != "f" or not 0 <= offset <= len(table) - tokens:
+        raise UserError(f"--activations = {path} has shape {list(table.shape)} and type {table.dtype}; legal: floating point "
+                        f"[{offset + tokens} or more, {d_model}]")
+    window = table[offset:offset + tokens]
+    if not (np.abs(window) <= np.finfo(np.float32).max).all():
+        raise UserError(f"--activations = {path} holds a value that is not finite in float32; legal: finite values")
+    return window.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the parts of a batch come from; None is the default of each."""
+
+    trace: Path | None = None
+    layer: int | None = None
+    offset: int = 0
+    tokens: int | None = None
+    seed: int = 1
+    skew: float = DEFAULT_SKEW
+    weights: Path | None = None
+    activations: Path | None = None
+
+
+def load(config: Config, *, gate_only: bool = False, **source: Any) -> Workload:
     """Make the batch; with ``gate_only`` without weights and activations, which take long at full size.
+
+    Args:
+        config: the accelerator.
+        gate_only: gate decisions only.
+        source: the fields of :class:`Source`.
 
     Raises:
         UserError: for a trace, layer, offset or number of tokens that does not exist or does not fit.
     """
-    if tokens is None:
-        tokens = min(64, config.token_capacity)
+    given = Source(**source)
+    tokens = min(64, config.token_capacity) if given.tokens is None else given.tokens
     if not 0 <= tokens <= config.token_capacity:
         raise UserError(f"--tokens = {tokens} is not legal; legal values: 0 to {config.token_capacity} "
                         f"({config.array.tiles} tiles of tile.tokens = {config.tile.tokens})")
     try:
-        if trace is None and is_toy(config):
-            return _toy(layer, offset, tokens)
-        rng = np.random.default_rng(seed)
-        if trace is None:
-            gate = workloads.synthetic_gate(config.layer.experts, config.layer.top_k, tokens, skew, rng)
-            source = f"synthetic gate, skew {skew}, seed {seed}"
-        else:
-            read = traces.load_trace(trace, config.layer.experts)
-            number = int(read.layers[0]) if layer is None else layer
-            gate = read.window(number, offset, tokens)
-            source = f"{trace.name} layer {number}, tokens {offset} to {offset + tokens - 1}"
-        ids = gate.topk_ids
-        if (gate.experts, ids.shape[1]) != (config.layer.experts, config.layer.top_k):
-            raise UserError(
-                f"layer.experts = {config.layer.experts}, layer.top_k = {config.layer.top_k} do not match the trace; "
-                f"legal values for {trace}: --set layer.experts={gate.experts} --set layer.top_k={ids.shape[1]}")
-        if gate_only:
-            return Workload(source, ids, None)
-        weights = numerics.random_layer(config.layer, rng)
-        x = rng.standard_normal((tokens, config.layer.d_model)).astype(np.float32)
-        quantised = numerics.quantise_layer(weights)
-        return Workload(source, ids, Values(
-            quantised, numerics.quantise_batch(quantised, x, ids, gate.topk_weights),
-            numerics.float_layer(weights, x, ids, gate.topk_weights)))
+        if is_toy(config) and given.trace is given.weights is given.activations is None:
+            return _toy(given.layer, given.offset, tokens)
+        return _made(config, given, tokens, gate_only)
     except UserError:
         raise
     except (ValueError, OSError) as error:
@@ -123,8 +148,55 @@ def from_arguments(args: argparse.Namespace, config: Config, *, gate_only: bool 
     Raises:
         UserError: as :func:`load`.
     """
-    return load(config, trace=args.trace, layer=args.layer, offset=args.offset, tokens=args.tokens, seed=args.seed,
-                skew=args.skew, gate_only=gate_only)
+    return load(config, gate_only=gate_only, **{name: getattr(args, name) for name in Source.__dataclass_fields__})
+
+
+def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Workload:
+    """A batch whose parts come from files or from a random generator."""
+    shape, rng = config.layer, np.random.default_rng(given.seed)
+    saved = _saved(config, given.weights) if given.weights else None
+    gate, source, x = None, "", None
+    if given.trace:
+        read = traces.load_trace(given.trace, shape.experts)
+        number = int(read.layers[0]) if given.layer is None else given.layer
+        gate = read.window(number, given.offset, tokens)
+        source = f"{given.trace.name} layer {number}, tokens {given.offset} to {given.offset + tokens - 1}"
+    elif saved is None or saved.router is None:
+        gate = workloads.synthetic_gate(shape.experts, shape.top_k, tokens, given.skew, rng)
+        source = f"synthetic gate, skew {given.skew}, seed {given.seed}"
+    if gate and (gate.experts, gate.topk_ids.shape[1]) != (shape.experts, shape.top_k):
+        raise UserError(
+            f"layer.experts = {shape.experts}, layer.top_k = {shape.top_k} do not match the trace; legal values for "
+            f"{given.trace}: --set layer.experts={gate.experts} --set layer.top_k={gate.topk_ids.shape[1]}")
+    if gate and gate_only:
+        return Workload(source, gate.topk_ids, None)
+    weights = None if saved else numerics.random_layer(shape, rng)
+    if given.activations:
+        x = activations(given.activations, shape.d_model, given.offset, tokens)
+    else:
+        x = rng.standard_normal((tokens, shape.d_model)).astype(np.float32)
+    if saved and gate is None:
+        gate = workloads.router_gate(saved.router, x, shape.top_k, normalise=saved.normalise)
+        inputs = (f"{given.activations.name} from token {given.offset}" if given.activations
+                  else f"normal noise, seed {given.seed}")
+        source = f"gate of {saved.source} on {inputs}"
+        if gate_only:
+            return Workload(source, gate.topk_ids, None)
+    quantised = saved.layer if saved else numerics.quantise_layer(weights)
+    return Workload(source, gate.topk_ids, Values(
+        quantised, numerics.quantise_batch(quantised, x, gate.topk_ids, gate.topk_weights),
+        numerics.float_layer(saved.layer.real() if saved else weights, x, gate.topk_ids, gate.topk_weights),
+        "float32 with the int8 weights" if saved else "float32"))
+
+
+def _saved(config: Config, path: Path) -> layer_file.SavedLayer:
+    """An imported layer of the configuration's shape."""
+    saved, shape = layer_file.load(path), config.layer
+    if saved.shape != (shape.d_model, shape.d_ff, shape.experts):
+        fields = zip(("d_model", "d_ff", "experts"), saved.shape, strict=True)
+        raise UserError(f"--weights = {path} does not match the configuration; legal values: "
+                        + " ".join(f"--set layer.{name}={value}" for name, value in fields))
+    return saved
 
 
 def _toy(layer: int | None, offset: int, tokens: int) -> Workload:

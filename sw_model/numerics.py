@@ -211,11 +211,13 @@ def float_layer(layer: FloatLayer, x: Float32, topk_ids: NDArray[Any], topk_weig
     """The layer in float32, [tokens, d_model]."""
     y = np.zeros_like(x, dtype=np.float32)
     weights = np.asarray(topk_weights, dtype=np.float32)
-    for expert in np.unique(topk_ids):
-        tokens, ranks = _pairs(np.asarray(topk_ids), int(expert))
-        gate, up = x[tokens] @ layer.w_gate[expert].T, x[tokens] @ layer.w_up[expert].T
-        hidden = gate / (1 + np.exp(-gate)) * up * weights[tokens, ranks][:, None]
-        np.add.at(y, tokens, hidden @ layer.w_down[expert].T)
+    # exp may overflow where SiLU is zero; a layer that overflows itself gives infinity or NaN, and its caller looks
+    with np.errstate(over="ignore", invalid="ignore"):
+        for expert in np.unique(topk_ids):
+            tokens, ranks = _pairs(np.asarray(topk_ids), int(expert))
+            gate, up = x[tokens] @ layer.w_gate[expert].T, x[tokens] @ layer.w_up[expert].T
+            hidden = gate / (1 + np.exp(-gate)) * up * weights[tokens, ranks][:, None]
+            np.add.at(y, tokens, hidden @ layer.w_down[expert].T)
     return y
 
 

@@ -1,7 +1,9 @@
 """TOML files: their values, and the line on which each key stands."""
 
+import json
 import re
 import tomllib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,6 +64,14 @@ def lines_of(text: str) -> dict[tuple[str, ...], int]:
             path.append(token.strip("\"'"))
         line += token.count("\n")
     return lines
+
+
+def written(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """TOML of tables whose values are numbers, booleans, strings, and lists of them."""
+    def value(item: Any) -> str:
+        return f"[{', '.join(map(value, item))}]" if isinstance(item, list | tuple) else json.dumps(item)
+    return "\n".join(f"[{name}]\n" + "".join(f"{key} = {value(item)}\n" for key, item in table.items())
+                     for name, table in tables.items())
 
 
 def read(path: Path) -> TomlFile:
