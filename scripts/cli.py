@@ -19,13 +19,13 @@ from sw_model.workloads import TraceError
 COMMANDS = {
     "generate": (generate, "write Verilog, register map and C header",
                  "trajectile generate demo -o build/demo"),
-    "simulate": (simulate, "run a batch through the Verilog and check it against the golden model",
+    "simulate": (simulate, "run a batch through the Verilog, checked by the golden model",
                  "trajectile simulate demo --tokens 64 --order balanced --json run.json"),
-    "timeline": (timeline, "what every slice did and when: trace events for the Perfetto viewer, and a picture",
+    "timeline": (timeline, "what slices did: events for the Perfetto viewer, a picture",
                  "trajectile timeline demo --tokens 16 --rtl"),
     "synthesize": (synthesize, "area by block with Yosys",
                    "trajectile synthesize smoke --set tile.slots=4 --json area.json"),
-    "compare": (compare, "streaming, EP and Hydra over batch sizes: cycles, speedups, memory",
+    "compare": (compare, "streaming, EP and Hydra over batch sizes: cycles, memory",
                 "trajectile compare qwen3-30b-a3b olmoe-1b-7b --tokens 1,16,256"),
     "sweep": (sweep, "vary one or two hardware parameters",
               "trajectile sweep qwen3-30b-a3b --vary tile.slots=3,6,12 --vary ddr.bytes_per_cycle=16,32"),
@@ -33,7 +33,7 @@ COMMANDS = {
                "trajectile buffer qwen3-30b-a3b --tokens 16 --batches 8"),
     "import": (importer, "read one layer of a safetensors checkpoint",
                "trajectile import path/to/checkpoint --layer 3 -o build/layer"),
-    "demo": (demo, "simulate and synthesize the demo; print one table, draw the timeline",
+    "demo": (demo, "simulate and synthesize the demo, draw its timeline",
              "trajectile demo"),
 }
 
