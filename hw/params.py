@@ -45,6 +45,8 @@ class Params:
         self.config = config
         self.timing_only = timing_only
         tile = config.tile
+        #: how expert and token buffer are protected; a timing-only build has neither
+        self.protect = "none" if timing_only else tile.protect
         #: a tile's number
         self.tile_bits = bits_for(config.array.tiles - 1)
         self.expert_bits = bits_for(config.layer.experts - 1)

@@ -29,9 +29,12 @@ def random_config(seed: int) -> Config:
             "ddr": {"bytes_per_cycle": pick(1, 2, 4), "latency_cycles": int(rng.integers(1, 41))},
         }
         try:
-            return from_dict(values, name=f"random-{seed}")
+            from_dict(values)
         except ConfigError:
             continue
+        # Drawn when all else is legal, so that what was drawn before stays as it was.
+        values["tile"]["protect"] = str(rng.choice(["none", "none", "parity", "secded"]))  # as often with as without
+        return from_dict(values, name=f"random-{seed}")
     raise AssertionError(f"no legal configuration found with seed {seed}")
 
 

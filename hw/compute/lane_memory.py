@@ -7,6 +7,8 @@ from amaranth.lib.wiring import In, Out
 
 from hw.lib.emit import Block, place
 from hw.lib.sram import Sram1RW
+from hw.memory.code import stored_bits
+from hw.memory.word import Decoded, decoded, encoded, flag_members, show_flags
 from hw.params import Params
 
 
@@ -16,10 +18,13 @@ class LaneMemory(Block):
     Results lie in two banks, even and odd groups. A group's sum reads its word two cycles after ``add`` and writes it three
     cycles after that: an odd distance, so that in a row of groups a bank reads and writes in different cycles. What follows
     the last group is kept apart by the sequencer (``result_conflicts``). The first sum of a token after ``clear`` is written
-    and not added, so nothing need be zeroed.
+    and not added, so nothing need be zeroed; until a token has met an expert its results read as zero.
+
+    With ``tile.protect`` every word has check bits, and there are two more outputs (docs/memory.md).
 
     Latency: activations one cycle after ``read``; ``totals`` four cycles after ``add``, in the SRAM two later; a host's read
-    one cycle. Throughput: one activation word and one result word a cycle. Storage: SRAM, one bit a token, one result word.
+    one cycle; ``corrected`` and ``error`` two cycles after the SRAM's read. Throughput: one activation word and one result
+    word a cycle. Storage: SRAM, one bit a token, one result word.
     """
 
     def __init__(self, params: Params):
@@ -39,23 +44,36 @@ class LaneMemory(Block):
             "host_write": In(1),  #: write activations
             "host_data": In(params.activation_bits),
             "host_read": In(1),  #: read results
+            "host_token": In(params.token_bits),  #: with it: whose results they are
+            "host_pad": In(1),  #: with it: the entry is no group's, but pads an odd number of groups
             "results": Out(params.result_bits),  #: one cycle later
+            **flag_members(params.protect),
         })
 
     def elaborate(self, platform: object) -> Module:
         """Activation SRAM; result banks with read, add, write in a pipeline."""
         m = Module()
-        params, config = self.params, self.params.config
-        activations = Sram1RW(depth=params.activation_depth, width=params.activation_bits)
-        place(m, platform, activations=activations)
-        m.d.comb += [
-            activations.en.eq(self.read | self.host_write),
-            activations.we.eq(self.host_write),
-            activations.addr.eq(Mux(self.host_write, self.host_index, self.token * config.gate_up_chunks + self.chunk)),
-            activations.wdata.eq(self.host_data),
-            self.activations.eq(activations.rdata),
-        ]
+        show_flags(m, self, self.params.protect, [self._activations(m, platform), self._results(m, platform)])
+        return m
 
+    def _activations(self, m: Module, platform: object) -> Decoded:
+        """Written by the host, read by the MAC array."""
+        params, protect = self.params, self.params.protect
+        sram = Sram1RW(depth=params.activation_depth, width=stored_bits(protect, params.activation_bits))
+        place(m, platform, activations=sram)
+        m.d.comb += [
+            sram.en.eq(self.read | self.host_write),
+            sram.we.eq(self.host_write),
+            sram.addr.eq(Mux(self.host_write, self.host_index, self.token * params.config.gate_up_chunks + self.chunk)),
+            sram.wdata.eq(encoded(m, platform, protect, self.host_data, "activation_encoder")),
+        ]
+        word = decoded(m, platform, protect, sram.rdata, params.activation_bits, "activation_decoder", read=self.read)
+        m.d.comb += self.activations.eq(word.data)
+        return word
+
+    def _results(self, m: Module, platform: object) -> Decoded:
+        """Read, added to and written by the MAC array, read by the host."""
+        params, config, protect = self.params, self.params.config, self.params.protect
         # A token's first down segment writes, later ones add.
         met = Array(Signal(name=f"met_{token}") for token in range(config.tile.lane_tokens))
         fresh = ~met[self.token]
@@ -73,21 +91,25 @@ class LaneMemory(Block):
         new = [fresh, *(Signal(name=f"new_{stage}") for stage in range(1, 5))]
         for chain in (valid, bank, row, new):
             m.d.sync += [after.eq(before) for before, after in pairwise(chain)]
-        rdata = [Signal(params.result_bits, name=f"bank_{number}_rdata") for number in range(2)]
+        rdata = [Signal(stored_bits(protect, params.result_bits), name=f"bank_{number}_rdata") for number in range(2)]
+        host_bank, host_known = Signal(), Signal()
+        known = met[self.host_token] & ~self.host_pad
+        with m.If(self.host_read):
+            m.d.sync += [host_bank.eq(self.host_index[0]), host_known.eq(known)]
+        result = decoded(m, platform, protect, Mux(Mux(valid[3], bank[3], host_bank), rdata[1], rdata[0]),
+                         params.result_bits, "result_decoder", read=(valid[2] & ~new[2]) | (self.host_read & known))
+        m.d.comb += self.results.eq(Mux(host_known, result.data, 0))
         old = Signal(params.result_bits)
         written = Signal(params.result_bits)
         with m.If(valid[3]):
-            m.d.sync += old.eq(Mux(bank[3], rdata[1], rdata[0]))
+            m.d.sync += old.eq(result.data)
         with m.If(valid[4]):
             sums = [Mux(new[4], 0, old.word_select(i, 32)) + self.totals.word_select(i, 32)
                     for i in range(config.tile.mac_n)]
             m.d.sync += written.eq(Cat(total[:32] for total in sums))
-        host_bank = Signal()
-        with m.If(self.host_read):
-            m.d.sync += host_bank.eq(self.host_index[0])
-        m.d.comb += self.results.eq(Mux(host_bank, rdata[1], rdata[0]))
+        stored = encoded(m, platform, protect, written, "result_encoder")
         for number in range(2):
-            sram = Sram1RW(depth=depth, width=params.result_bits)
+            sram = Sram1RW(depth=depth, width=stored_bits(protect, params.result_bits))
             place(m, platform, **{f"results_{number}": sram})
             reads = valid[2] & (bank[2] == number)
             writes = valid[5] & (bank[5] == number)
@@ -96,7 +118,7 @@ class LaneMemory(Block):
                 sram.en.eq(reads | writes | asked),
                 sram.we.eq(writes),
                 sram.addr.eq(Mux(writes, row[5], Mux(reads, row[2], self.host_index >> 1))),
-                sram.wdata.eq(written),
+                sram.wdata.eq(stored),
                 rdata[number].eq(sram.rdata),
             ]
-        return m
+        return result

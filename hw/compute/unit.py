@@ -1,6 +1,6 @@
 """The compute unit: everything that happens to a slice and its tokens."""
 
-from amaranth.hdl import Array, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
 from hw.compute.hidden_buffer import HiddenBuffer
@@ -9,7 +9,9 @@ from hw.compute.mac_array import MacArray
 from hw.compute.sequencer import MacSequencer
 from hw.compute.swiglu import SwigluLane
 from hw.host.tables import TableBus
+from hw.lib.divide import quotient
 from hw.lib.emit import Block, place
+from hw.memory.word import flag_members, show_flags
 from hw.params import Params, Table
 from sw_model.config import Config
 
@@ -43,6 +45,7 @@ class ComputeUnit(Block):
             "weight_slot": Out(params.slot_bits),
             "weight_addr": Out(params.word_addr_bits),
             **({} if timing_only else {"weight_data": In(params.word_bits)}),  #: the word, one cycle later
+            **flag_members(params.protect),  #: of activations and results
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -89,7 +92,13 @@ class ComputeUnit(Block):
             array.weights.eq(self.weight_data),
         ]
         reads = self.table.read & (self.table.table == Table.RESULTS)
-        lane_results = []
+        # A token has ``rows`` words in each of the two banks of results; with an odd number of groups one of them is a pad.
+        rows, row = params.result_stride // 2, Signal(range(max(params.result_depth // 2, 2)), name="host_row")
+        host_token = Signal(params.token_bits)
+        m.d.comb += [row.eq(self.table.index >> 1), host_token.eq(quotient(row, rows))]
+        odd = params.config.down_groups % 2
+        host_pad = self.table.index[0] & (row - host_token * rows == rows - 1) if odd else Const(0)
+        memories = []
         for lane in range(params.config.tile.mac_t):
             memory, swiglu, hidden = LaneMemory(params), SwigluLane(params), HiddenBuffer(params)
             place(m, platform, **{f"lane_memory_{lane}": memory, f"swiglu_{lane}": swiglu, f"hidden_{lane}": hidden})
@@ -105,7 +114,7 @@ class ComputeUnit(Block):
                 memory.totals.eq(array.totals[lane]),
                 memory.host_index.eq(self.table.index), memory.host_data.eq(self.table.write_data),
                 memory.host_write.eq(self.table.write & (self.table.table == Table.ACTIVATIONS) & here),
-                memory.host_read.eq(reads & here),
+                memory.host_read.eq(reads & here), memory.host_token.eq(host_token), memory.host_pad.eq(host_pad),
                 swiglu.load.eq(grouped_4), swiglu.totals.eq(array.totals[lane]), swiglu.half.eq(half_4),
                 swiglu.token_shift.eq(self.token_shift),
                 *(swiglu.token_mult[half].eq(passes[half].mult) for half in range(2)),
@@ -115,7 +124,8 @@ class ComputeUnit(Block):
                 hidden.half.eq(half_1), hidden.chunk.eq(chunk_1),
                 array.activations[lane].eq(Mux(down_1, hidden.values, memory.activations)),
             ]
-            lane_results.append(memory.results)
+            memories.append(memory)
+        show_flags(m, self, params.protect, memories)
         # The host's answer comes two cycles after its read.
         lane_1 = delayed(self.table.lane, 1, "lane")
-        m.d.sync += self.table.read_data.eq(Array(lane_results)[lane_1])
+        m.d.sync += self.table.read_data.eq(Array(memory.results for memory in memories)[lane_1])

@@ -285,7 +285,7 @@ def _tables(params: Params) -> dict[Table, TableMemory]:
         memories += [
             memory(Table.ACTIVATIONS, "int8 activations of a lane; entry token * GATE_UP_CHUNKS + chunk",
                    data.StructLayout({"value": 8}), elements=tile.mac_k, per_lane=True),
-            memory(Table.RESULTS, "int32 results of a lane; entry token * RESULT_STRIDE + group",
+            memory(Table.RESULTS, "int32 results of a lane; entry token * RESULT_STRIDE + group; 0 where no expert was met",
                    data.StructLayout({"value": 32}), elements=tile.mac_n, per_lane=True),
         ]
     return {memory.table: memory for memory in memories}

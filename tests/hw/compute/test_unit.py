@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from hw.compute import lane_memory
 from hw.compute.unit import ComputeUnit
 from hw.params import Params, Table
 from sw_model import image, numerics
@@ -10,15 +11,16 @@ from sw_model.scheduler import schedule
 from sw_model.timeline import COMPUTE_DRAIN, compute_cycles
 from tb.program import gather_results, tile_image
 from tests.conftest import run_block, small
+from tests.hw.memory.memory_bench import open_srams
 
 #: changes of the smoke configuration; they cover one word a segment, odd and single groups, more values than inputs
 SHAPES = [
     {},
     {"tile__mac_t": 1, "tile__mac_n": 2},
-    {"layer__d_model": 4, "layer__d_ff": 3, "tile__mac_n": 2},  # one chunk; one word a gate-up segment
+    {"layer__d_model": 4, "layer__d_ff": 3, "tile__mac_n": 2, "tile__protect": "parity"},  # one word a segment
     {"layer__d_model": 3, "layer__d_ff": 3, "tile__mac_k": 2, "tile__mac_n": 2, "ddr__bytes_per_cycle": 1,
      "link__beat_bytes": 4},
-    {"layer__d_model": 5, "tile__mac_k": 3, "tile__mac_n": 2, "link__beat_bytes": 6},  # odd down groups
+    {"layer__d_model": 5, "tile__mac_k": 3, "tile__mac_n": 2, "link__beat_bytes": 6, "tile__protect": "secded"},  # odd groups
     {"layer__d_model": 20, "layer__d_ff": 21, "tile__slices": 1, "tile__mac_n": 6, "tile__mac_t": 3},
     {"layer__d_model": 1, "layer__d_ff": 1, "tile__slices": 1, "tile__mac_k": 1, "tile__mac_n": 2, "link__beat_bytes": 1},
     {"layer__d_model": 9, "layer__d_ff": 2, "tile__slices": 2, "tile__mac_k": 8, "tile__mac_n": 4, "tile__tokens": 12},
@@ -30,8 +32,9 @@ SHAPES = [
 
 @pytest.mark.parametrize("changes", SHAPES, ids=str)
 @pytest.mark.parametrize("seed", [1, 2])
-def test_slices_meet_tokens(changes, seed):
+def test_slices_meet_tokens(changes, seed, monkeypatch):
     print(f"seed {seed}")
+    open_srams(monkeypatch, lane_memory)
     config = small(**changes)
     rng = np.random.default_rng(seed)
     layer = numerics.quantise_layer(numerics.random_layer(config.layer, rng))
@@ -88,6 +91,8 @@ def test_slices_meet_tokens(changes, seed):
                     ends.append(cycle)
                 await ctx.tick()
                 cycle += 1
+                if config.tile.protect != "none":
+                    assert not ctx.get(unit.corrected) and not ctx.get(unit.error)
             idle.append(cycle)
         results = {}
         ctx.set(unit.table.table, Table.RESULTS)
@@ -111,6 +116,11 @@ def test_slices_meet_tokens(changes, seed):
     y = gather_results(params, plan, empty | got)
     mine = plan.placement[:, 0] == 0
     assert (y[mine] == numerics.integer_layer(layer, batch)[mine]).all()
+    # Entries of no token, and those that pad an odd number of groups, read as zero whatever the SRAM held at first.
+    for (_, lane), entries in got.items():
+        entry = np.arange(params.result_depth)
+        used = entry // params.result_stride < len(plan.tiles[0].lanes[lane])
+        assert not entries[~used | (entry % params.result_stride >= config.down_groups)].any()
     # timing
     passes = [int(plan.passes[0, expert]) for expert, _ in visits]
     assert [end - start for start, end in zip(starts, ends, strict=True)] == [compute_cycles(config, p) for p in passes]

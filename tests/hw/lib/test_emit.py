@@ -34,6 +34,9 @@ def lint(folder: Path, files: list[str], top: str) -> str:
     return done.stderr
 
 
+PROTECTED = load("smoke", ["tile.protect=secded"])
+
+
 @pytest.mark.parametrize("config", [load("smoke"), load("demo"), *(random_config(seed) for seed in (1, 2, 3))],
                          ids=lambda c: c.name)
 @pytest.mark.parametrize("timing_only", [False, True])
@@ -58,12 +61,11 @@ def test_lint_sees_a_wrong_design(tmp_path):
     assert "PINMISSING" in lint(tmp_path, ["trajectile_sram.v", "trajectile_tile.v"], made.tile)
 
 
-@pytest.mark.parametrize("preset", ["smoke", "demo"])
-def test_one_module_a_kind_of_block(preset):
+@pytest.mark.parametrize("config", [load("smoke"), load("demo"), PROTECTED], ids=["smoke", "demo", "secded"])
+def test_one_module_a_kind_of_block(config):
     """No text twice under two names, all names prefixed, a MAC element written once and placed k x n x t times or once a dot
     product, and no submodule of a tile is flat.
     """
-    config = load(preset)
     made = generate.design(config)
     bodies = [text.split("(", 1)[1] for text in made.modules.values()]
     assert len(set(bodies)) == len(bodies)
@@ -74,10 +76,10 @@ def test_one_module_a_kind_of_block(preset):
     assert len(re.findall(r"^  trajectile_tile ", top, re.M)) == config.array.tiles
 
 
-@pytest.mark.parametrize("preset", ["smoke", "demo"])
-def test_memory_is_in_the_wrappers(preset):
+@pytest.mark.parametrize("config", [load("smoke"), load("demo"), PROTECTED], ids=["smoke", "demo", "secded"])
+def test_memory_is_in_the_wrappers(config):
     """Verilog arrays stand in SRAM modules only, without initial contents; but for the SiLU table, a ROM made of gates."""
-    made = generate.design(load(preset))
+    made = generate.design(config)
     arrays = {name: re.findall(r"reg (?:\[\d+:0\] )?\w+ *\[(\d+):0\];", text) for name, text in made.modules.items()}
     for name, depths in arrays.items():
         if name in made.srams:

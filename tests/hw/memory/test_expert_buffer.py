@@ -1,0 +1,99 @@
+"""The expert buffer: four ports at full rate, and what it says of flipped bits."""
+
+import random
+
+import pytest
+
+from hw.memory import expert_buffer
+from hw.memory.code import stored_bits
+from hw.memory.expert_buffer import ExpertBuffer
+from hw.params import Params
+from tests.conftest import run_block, small
+from tests.hw.memory.memory_bench import flip, open_srams
+
+PROTECTIONS = ["none", "parity", "secded"]
+
+
+def words_of(params, rng):
+    return [[rng.getrandbits(params.word_bits) for _ in range(params.config.slice_words)]
+            for _ in range(params.config.tile.slots)]
+
+
+async def fill(ctx, block, words):
+    """Slots in pairs: one from the loader, the other from the receiver at the same time."""
+    for low in range(0, len(words), 2):
+        for address in range(len(words[0])):
+            for port, slot in zip((block.load, block.receive), range(low, len(words)), strict=False):
+                for name, value in (("en", 1), ("slot", slot), ("addr", address), ("data", words[slot][address])):
+                    ctx.set(getattr(port, name), value)
+            await ctx.tick()
+            ctx.set(block.load.en, 0)
+            ctx.set(block.receive.en, 0)
+
+
+@pytest.mark.parametrize("protect", PROTECTIONS)
+def test_reads_what_was_written(protect, monkeypatch):
+    """Both readers at once on different slots; words hold until the next read; no error is seen in sound memory."""
+    srams = open_srams(monkeypatch, expert_buffer)
+    params = Params(small(tile__protect=protect, tile__slots=4))
+    block, rng = ExpertBuffer(params), random.Random(1)
+    words = words_of(params, rng)
+
+    async def bench(ctx):
+        await fill(ctx, block, words)
+        for _ in range(200):
+            for (name, port), slot in zip(ports.items(), rng.sample(range(4), 2), strict=True):
+                address, enabled = rng.randrange(len(words[0])), rng.random() < 0.7
+                ctx.set(port.en, enabled)
+                ctx.set(port.slot, slot)
+                ctx.set(port.addr, address)
+                if enabled:  # the slot changes hands: it does not hold the other's word any more
+                    for other in [other for other, (owned, _) in shown.items() if owned == slot]:
+                        del shown[other]
+                    shown[name] = slot, words[slot][address]
+            await ctx.tick()
+            for name, (_, word) in shown.items():
+                assert ctx.get(ports[name].data) == word
+            if protect != "none":
+                assert not ctx.get(block.corrected) and not ctx.get(block.error)
+
+    ports = {"compute": block.compute, "send": block.send}
+    shown = {}  # by port: slot and word
+    run_block(block, bench)
+    assert [sram.width for sram in srams] == [stored_bits(protect, params.word_bits)] * 4
+
+
+@pytest.mark.parametrize(("protect", "number"), [("parity", 1), ("secded", 1), ("secded", 2)])
+@pytest.mark.parametrize("port", ["compute", "send"])
+def test_flipped_bits(protect, number, port, monkeypatch):
+    """One strobe a read, two cycles after it, however long the word is shown; none for the words that are sound."""
+    srams = open_srams(monkeypatch, expert_buffer)
+    params = Params(small(tile__protect=protect))
+    block, rng = ExpertBuffer(params), random.Random(number)
+    words = words_of(params, rng)
+    seen, wanted = [], []
+
+    async def bench(ctx):
+        await fill(ctx, block, words)
+        bad = {(slot, address) for slot in range(len(words)) for address in range(len(words[0])) if rng.random() < 0.3}
+        for slot, address in bad:
+            word = srams[slot].word(address)
+            ctx.set(word, ctx.get(word) ^ flip(protect, params.word_bits, number, rng))
+        reader = getattr(block, port)
+        for _ in range(200):
+            slot, address = rng.randrange(len(words)), rng.randrange(len(words[0]))
+            enabled = rng.random() < 0.5
+            ctx.set(reader.en, enabled)
+            ctx.set(reader.slot, slot)
+            ctx.set(reader.addr, address)
+            await ctx.tick()
+            if enabled and (protect, number) == ("secded", 1):
+                assert ctx.get(reader.data) == words[slot][address]
+            wanted.append(enabled and (slot, address) in bad)
+            seen.append((ctx.get(block.corrected), ctx.get(block.error)))
+
+    run_block(block, bench)
+    corrects = (protect, number) == ("secded", 1)
+    assert seen[0] == (0, 0)
+    assert seen[1:] == [(int(bad and corrects), int(bad and not corrects)) for bad in wanted[:-1]]
+    assert 20 < sum(wanted) < 180
