@@ -4,11 +4,10 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.d2d.link import D2DLink
-from hw.d2d.router import NEIGHBOURS
 from hw.events import EventPort
 from hw.host.axi import Axi4Read, AxiLite
 from hw.lib.emit import Block, place
-from hw.params import Params
+from hw.params import NEIGHBOURS, Params
 from hw.tile import Tile
 from sw_model.config import Config
 from sw_model.topology import links

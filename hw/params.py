@@ -17,6 +17,10 @@ class Port(enum.Enum, shape=3):
     LOCAL = 4  #: this tile
 
 
+#: the ports with a link
+NEIGHBOURS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
+
+
 class FrameKind(enum.Enum, shape=2):
     """What a frame of the link layer is; neither all zeros nor all ones is a frame."""
 

@@ -4,9 +4,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from hw.compute.unit import ComputeUnit
+from hw.d2d.link_layer import LinkLayer
 from hw.d2d.port import d2d_port
 from hw.d2d.receiver import SliceReceiver
-from hw.d2d.router import NEIGHBOURS, Router
+from hw.d2d.router import Router
 from hw.d2d.sender import SliceSender
 from hw.ddr.loader import DdrLoader
 from hw.events import EventPort
@@ -14,7 +15,7 @@ from hw.host.axi import Axi4Read, AxiLite
 from hw.host.port import HostPort
 from hw.lib.emit import Block, place
 from hw.memory.expert_buffer import ExpertBuffer
-from hw.params import Params
+from hw.params import NEIGHBOURS, Params
 from hw.rules.engine import RuleEngine
 from sw_model.config import Config
 
@@ -58,7 +59,18 @@ class Tile(Block):
         connect(m, loader.ddr, flipped(self.ddr))
         for port in NEIGHBOURS:
             name = port.name.lower()
-            connect(m, getattr(router, name), flipped(getattr(self, name)))
+            lanes, pins = getattr(router, name), flipped(getattr(self, name))
+            if not self.config.link.crc_bits:
+                connect(m, lanes, pins)
+                continue
+            layer = LinkLayer(params)
+            place(m, platform, **{f"link_layer_{name}": layer})
+            connect(m, lanes, layer.lanes)
+            connect(m, layer.pins, pins)
+            m.d.comb += [
+                host.link_down[port.value].eq(layer.down), getattr(host, f"link_{name}_frames").eq(layer.sends),
+                getattr(host, f"link_{name}_replays").eq(layer.replays), getattr(host, f"link_{name}_errors").eq(layer.bad),
+            ]
         connect(m, sender.flits, router.local_in)
         connect(m, router.local_out, receiver.flits)
         connect(m, receiver.copy, sender.copy)
@@ -72,6 +84,9 @@ class Tile(Block):
                 buffer.compute.en.eq(compute.weight_en), buffer.compute.slot.eq(compute.weight_slot),
                 buffer.compute.addr.eq(compute.weight_addr), compute.weight_data.eq(buffer.compute.data),
             ]
+
+        if self.config.link.crc_bits:
+            m.d.comb += host.error_link_down.eq(host.link_down.any())
 
         # The table bus goes to every block that owns a table; each looks at its own only.
         for block in (engine, loader, compute):

@@ -12,7 +12,7 @@ from cocotb.triggers import ClockCycles, Combine, First, RisingEdge, Timer
 
 from hw.host.regmap import RegisterMap
 from tb.host import TileHost
-from tb.host_ops import COUNTER_NAMES, counter_ops, get, lane_results, program_ops, put, result_ops
+from tb.host_ops import counter_ops, get, lane_results, program_ops, put, result_ops
 from tb.job import JOB, Job, Run
 
 PERIOD_NS = 2
@@ -61,7 +61,7 @@ async def batch(dut, job: Job, run: Run, hosts: Sequence[TileHost]) -> dict:
         status, *counters = await host.do([get(registers, "STATUS"), *counter_ops(registers)])
         assert status == done_only, f"tile {host.tile}: status {status}"
         await host.do([put(registers, "IRQ_STATUS", 1)])
-        return {"counters": dict(zip(COUNTER_NAMES, counters, strict=True)), "results": lanes}
+        return {"counters": dict(zip(registers.counters, counters, strict=True)), "results": lanes}
 
     tiles = await all_of(read(host) for host in hosts)
     await RisingEdge(dut.clk)

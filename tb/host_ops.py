@@ -3,12 +3,9 @@
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from hw.host.regmap import COUNTERS, ROUTE_BITS, ROUTE_TILES, RegisterMap
+from hw.host.regmap import ROUTE_BITS, ROUTE_TILES, RegisterMap
 from hw.params import Table
 from tb.program import TileImage
-
-#: read at the end of a batch
-COUNTER_NAMES = ("CYCLES", *(name for name, _ in COUNTERS))
 
 
 class Op(NamedTuple):
@@ -70,5 +67,5 @@ def lane_results(registers: RegisterMap, tokens: int, read: Sequence[int]) -> li
 
 
 def counter_ops(registers: RegisterMap) -> list[Op]:
-    """Read what :data:`COUNTER_NAMES` names."""
-    return [get(registers, name) for name in COUNTER_NAMES]
+    """Read all counters."""
+    return [get(registers, name) for name in registers.counters]

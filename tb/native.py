@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hw.host.regmap import RegisterMap
-from tb.host_ops import COUNTER_NAMES, Op, counter_ops, get, lane_results, program_ops, put, result_ops
+from tb.host_ops import Op, counter_ops, get, lane_results, program_ops, put, result_ops
 from tb.job import Job
 from tb.runner import Build, SimulationError, cached, tail, verilator_environment
 from tb.top import SOURCES, TOP
@@ -85,8 +85,8 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
         status, *rest = values[tile]
         if status != registers["STATUS"].field("DONE").mask:
             raise SimulationError(f"tile {tile}: status {status}")
-        counters = dict(zip(COUNTER_NAMES, rest[:len(COUNTER_NAMES)], strict=True))
-        words, results = rest[len(COUNTER_NAMES):], {}
+        counters = dict(zip(registers.counters, rest[:len(registers.counters)], strict=True))
+        words, results = rest[len(registers.counters):], {}
         for lane, tokens in lanes[tile]:
             count = sum(op.value is None for op in result_ops(registers, lane, tokens))
             results[lane] = lane_results(registers, tokens, words[:count])

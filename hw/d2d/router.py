@@ -7,9 +7,7 @@ from amaranth.lib.wiring import In, Out
 from hw.d2d.credit_fifo import CreditFifo
 from hw.d2d.port import LanePort
 from hw.lib.emit import Block, place
-from hw.params import Params, Port
-
-NEIGHBOURS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
+from hw.params import NEIGHBOURS, Params, Port
 
 
 class Router(Block):

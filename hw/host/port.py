@@ -8,10 +8,10 @@ from amaranth.utils import bits_for
 from hw.host.access import AccessPort
 from hw.host.axi import HOST_DATA_BITS, AxiLite
 from hw.host.batch import BatchControl
-from hw.host.regmap import COUNTERS, ERRORS, REPORTED_ERRORS, Access, Register, RegisterMap
+from hw.host.regmap import COUNTERS, ERRORS, REPORTED_ERRORS, Access, Register, RegisterMap, link_counters
 from hw.host.tables import TableBus
 from hw.lib.emit import Block, place
-from hw.params import Params, Port
+from hw.params import NEIGHBOURS, Params, Port
 from sw_model.config import Config
 
 #: registers of one number that go out as a port of the same name
@@ -63,6 +63,8 @@ class HostPort(Block):
             "arrival_count": Out(self.map["ARRIVAL_COUNT"].fields[0].width),  #: slices that arrive in a batch
             "token_shift": Out(6),  #: right shift of the last requantisation
             **{name.lower(): In(1) for name, _ in COUNTERS},  #: a strobe a counter; looked at while ``running``
+            **({"link_down": In(len(NEIGHBOURS))} if config.link.crc_bits else {}),  #: links that are down, by port
+            **{name.lower(): In(1) for name, _ in link_counters(params)},  #: a strobe a counter
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -130,12 +132,17 @@ class HostPort(Block):
             fields["STATUS", "OVERRUN"].eq(batch.overrun), fields["STATUS", "FAILED"].eq(batch.failed),
             *(fields["ERROR", name].eq(batch.error[number]) for number, (name, _) in enumerate(ERRORS)),
         ]
-        for name, strobe in [("CYCLES", 1), *((name, getattr(self, name.lower())) for name, _ in COUNTERS)]:
+        strobes = {"CYCLES": self.running}
+        strobes |= {name: getattr(self, name.lower()) & self.running for name, _ in COUNTERS}
+        strobes |= {name: getattr(self, name.lower()) for name, _ in link_counters(self.params)}
+        for name, strobe in strobes.items():
             count = fields[name, "VALUE"]
             with m.If(self.clear):
                 m.d.sync += count.eq(0)
-            with m.Elif(self.running & strobe):
+            with m.Elif(strobe):
                 m.d.sync += count.eq(count + 1)
+        if self.config.link.crc_bits:
+            m.d.comb += Cat(fields["LINK_DOWN", port.name] for port in NEIGHBOURS).eq(self.link_down)
 
     def _interrupt(self, m: Module, access: PureInterface, fields: Fields, written: Signal, occurs: dict[str, Value]) -> None:
         """Causes: set by what occurs, cleared by the host. One that occurs while the host clears it stays."""

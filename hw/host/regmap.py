@@ -12,7 +12,7 @@ from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
 from hw.host.axi import HOST_DATA_BITS
-from hw.params import Params, Port, Table
+from hw.params import NEIGHBOURS, Params, Port, Table
 from sw_model.config import ceil_div
 
 #: what ID reads as: "TRAJ", first letter in the highest byte
@@ -164,6 +164,21 @@ ERRORS = (
 #: those that other blocks report: the host port has an input ``error_<name>`` for each
 REPORTED_ERRORS = ("DDR_RESPONSE", "LINK_DOWN", "MEMORY", "ENTRY")
 
+#: counters of each link of a build with a link layer: name, meaning. They count until the next start.
+LINK_COUNTERS = (
+    ("FRAMES", "frames with content sent, each as often as it went"),
+    ("REPLAYS", "replays of frames that were not acknowledged"),
+    ("ERRORS", "frames that came with a wrong CRC"),
+)
+
+
+def link_counters(params: Params) -> tuple[tuple[str, str], ...]:
+    """Name and meaning of the counters of all links; none without a link layer."""
+    if not params.config.link.crc_bits:
+        return ()
+    return tuple((f"LINK_{port.name}_{name}", f"port {port.name.lower()}: {meaning}")
+                 for port in NEIGHBOURS for name, meaning in LINK_COUNTERS)
+
 
 def _control(params: Params) -> list[Register]:
     """Identity, start, status, interrupt."""
@@ -259,10 +274,24 @@ def _echo(params: Params) -> list[Register]:
         ("SLICE_PITCH_BYTES", config.slice_pitch_bytes, "distance of two slices in a DDR channel, in bytes"),
         ("GATE_UP_CHUNKS", config.gate_up_chunks, "entries of a token in ACTIVATIONS"),
         ("RESULT_STRIDE", params.result_stride, "entries from token to token in RESULTS"),
+        ("LINK_CRC_BITS", config.link.crc_bits, "link.crc_bits; 0: no link layer"),
         ("TIMING_ONLY", int(params.timing_only), "1: built without payload and arithmetic"),
     )
     return [_value(name, 0x100 + 4 * number, Access.CONST, meaning, reset=value)
             for number, (name, value, meaning) in enumerate(sizes)]
+
+
+def _links(params: Params) -> list[Register]:
+    """State and counters of the link layers, if there are any."""
+    if not params.config.link.crc_bits:
+        return []
+    return [
+        Register(name="LINK_DOWN", offset=0x180, access=Access.RO, meaning="links that are down until a reset", fields=tuple(
+            Field(name=port.name, low=port.value, width=1, meaning=f"the link at port {port.name.lower()}")
+            for port in NEIGHBOURS)),
+        *(_value(name, 0x190 + 4 * number, Access.RO, meaning)
+          for number, (name, meaning) in enumerate(link_counters(params))),
+    ]
 
 
 def _tables(params: Params) -> dict[Table, TableMemory]:
@@ -301,7 +330,9 @@ class RegisterMap:
                     for number, (name, meaning) in enumerate(COUNTERS)]
         cycles = _value("CYCLES", 0x080, Access.RO, "cycles of the batch, from cycle 0 to the one that finished it")
         self.registers = (*_control(params), *_settings(params), *_access(params, self.tables), cycles, *counters,
-                          *_echo(params))
+                          *_echo(params), *_links(params))
+        #: names of all counters
+        self.counters = (cycles.name, *(register.name for register in counters), *(name for name, _ in link_counters(params)))
 
     def __getitem__(self, name: str) -> Register:
         """The register of that name."""

@@ -87,9 +87,9 @@ def test_odd_sizes(tmp_path):
 
 @pytest.mark.parametrize("grid", [(1, 3), (4, 1), (3, 3), (3, 4), (4, 4)], ids=str)
 def test_grids(icarus, grid, tmp_path):
-    """Rings over larger grids; 1x3, 4x1 and 3x3 close over tiles in between."""
+    """Rings over larger grids; 1x3, 4x1 and 3x3 close over tiles in between. Lines with a link layer at every hop."""
     config = small(array__rows=grid[0], array__cols=grid[1], tile__slots=2, tile__mac_t=1, tile__tokens=2,
-                   array__ddr_tiles=(0, grid[0] * grid[1] - 1))
+                   array__ddr_tiles=(0, grid[0] * grid[1] - 1), link__crc_bits=16 if 1 in grid else 0)
     exact(config, synthetic(config, grid[0] * grid[1] + 2, 5), tmp_path, simulator=icarus)
 
 
