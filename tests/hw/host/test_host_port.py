@@ -5,6 +5,7 @@ import random
 import pytest
 
 from hw.host.port import SETTINGS
+from hw.host.regmap import link_counters
 from hw.params import Port, Table
 from sw_model.config import load
 from tests.conftest import small
@@ -168,6 +169,28 @@ def test_batch_cycles_counters_interrupt(cycles, go_delay):
             await bench.put(ctx, "IRQ_STATUS", 1)
             assert not ctx.get(port.irq) and await bench.get(ctx, "IRQ_STATUS") == 0
             assert await bench.get(ctx, "STATUS") == 2, "DONE stays until the next start"
+
+    bench.run(host)
+
+
+def test_link_registers():
+    """Every link counter has its own strobe, counts outside a batch too, and begins anew with a start; every port its bit."""
+    bench = Bench(small(link__crc_bits=16))
+    port, names = bench.port, [name for name, _ in link_counters(bench.params)]
+
+    async def host(ctx):
+        for times, name in enumerate(names, start=1):
+            ctx.set(getattr(port, name.lower()), 1)
+            await ctx.tick().repeat(times)
+            ctx.set(getattr(port, name.lower()), 0)
+        assert [await bench.get(ctx, name) for name in names] == list(range(1, 13))
+        for number in range(4):
+            ctx.set(port.link_down, 1 << number)
+            assert await bench.get(ctx, "LINK_DOWN") == 1 << number
+        bench.finish_cycle = 0
+        await bench.put(ctx, "CONTROL", 1)
+        await ctx.tick().repeat(4)
+        assert {await bench.get(ctx, name) for name in names} == {0}
 
     bench.run(host)
 

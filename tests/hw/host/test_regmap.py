@@ -13,13 +13,16 @@ from scripts.regmap_docs import PREFIX, c_header, constants, markdown
 from sw_model.config import load, presets
 from tests.conftest import small
 
-BUILDS = [(name, timing_only) for name in presets() for timing_only in (False, True)]
+#: every preset with and without payload, and one with all that is optional
+BUILDS = [*(pytest.param(config, timing_only, id=f"{config.name}-{timing_only}")
+            for config in map(load, presets()) for timing_only in (False, True)),
+          pytest.param(load("smoke", ["link.crc_bits=16"]), False, id="link")]
 
 
-@pytest.mark.parametrize(("preset", "timing_only"), BUILDS)
-def test_map_is_consistent(preset, timing_only):
+@pytest.mark.parametrize(("config", "timing_only"), BUILDS)
+def test_map_is_consistent(config, timing_only):
     """Offsets are words of their own, fields do not overlap, resets are legal, entries are covered by their fields."""
-    params = Params(load(preset), timing_only=timing_only)
+    params = Params(config, timing_only=timing_only)
     regmap = RegisterMap(params)
     offsets = [r.offset for r in regmap.registers]
     assert offsets == sorted(set(offsets)) and all(o % 4 == 0 and o < 1 << HOST_ADDRESS_BITS for o in offsets)
@@ -44,10 +47,10 @@ def test_largest_arrays_fit():
     assert regmap["ROUTE_1"].offset < regmap["TABLE_SELECT"].offset
 
 
-@pytest.mark.parametrize(("preset", "timing_only"), BUILDS)
-def test_page_names_everything(preset, timing_only):
+@pytest.mark.parametrize(("config", "timing_only"), BUILDS)
+def test_page_names_everything(config, timing_only):
     """Every register, field, table and entry field is on the page with its place."""
-    regmap = RegisterMap(params := Params(load(preset), timing_only=timing_only))
+    regmap = RegisterMap(params := Params(config, timing_only=timing_only))
     page = markdown(params)
     for register in regmap.registers:
         assert f"| 0x{register.offset:03X} | {register.name} | " in page
@@ -59,13 +62,13 @@ def test_page_names_everything(preset, timing_only):
             assert f"| {field.name} | {field.low} | {field.width} |" in section
 
 
-@pytest.mark.parametrize(("preset", "timing_only"), BUILDS)
-def test_c_header_compiles_and_agrees(preset, timing_only, tmp_path):
+@pytest.mark.parametrize(("config", "timing_only"), BUILDS)
+def test_c_header_compiles_and_agrees(config, timing_only, tmp_path):
     """A C program that includes the header prints the description's own numbers."""
     compiler = shutil.which("gcc")
     if compiler is None:
         pytest.skip("no gcc")
-    params = Params(load(preset), timing_only=timing_only)
+    params = Params(config, timing_only=timing_only)
     regmap, names = RegisterMap(params), list(constants(params))
     assert all(re.fullmatch(r"[A-Z][A-Z0-9_]*", name) for name in names)
     (tmp_path / "trajectile.h").write_text(c_header(params))
