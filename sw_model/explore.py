@@ -2,11 +2,12 @@
 
 The rules of docs/rules.md without time: a tile has slots, a slice in a slot has stops ahead, any action whose guard holds
 may happen next. Two kinds of action remain, **load** (rule 1) and **forward** (rules 3 and 4, a slot granted and the slice
-moved in one step).
+moved in one step). ``sw_model/explore_visits.py`` looks at what is left out here: requests and grants, compute, turns.
 
 * Compute and release happen at once. They need nothing from others and only free slots; nothing can take their guards
   away; and a guard that holds with fewer free slots holds with more.
 * The ring looks the same from every tile: states are kept up to rotation (only if the supply of slices is the same for all).
+* Slots of a tile are alike: a tile's content is a multiset of slices.
 * Turns only withhold a grant while a load can fire or a slot is bound to be freed, so what is free of deadlock without
   them is with them, too.
 
@@ -19,9 +20,14 @@ would ever happen. There is no livelock to look for: every forward takes the sum
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from itertools import combinations_with_replacement
 
-#: per tile the slices in its slots, ascending
+import numpy as np
+
+from sw_model import frontier
+from sw_model.frontier import Counts, Mask, States, Step
+
+#: per tile the slices in its slots, ascending; the slices of the second direction are negative
 State = tuple[tuple[int, ...], ...]
 #: per tile the stops (as tile numbers) of the slices it loads, in order
 Supply = Sequence[Sequence[Sequence[int]]]
@@ -33,50 +39,138 @@ class Found:
 
     #: states looked at, up to rotation where that applies
     states: int
-    #: how a standstill is reached, state by state; None if there is none
+    #: a shortest run to a standstill, state by state; None if there is none
     standstill: tuple[State, ...] | None
+    #: what leads to each state of that run ("" for the first)
+    steps: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """The run, a line a step, or that there is none."""
+        if self.standstill is None:
+            return f"no standstill in {self.states} states"
+        return "\n".join([f"standstill after {len(self.steps) - 1} steps ({self.states} states); slices by tile, as the "
+                          "stops they have ahead:", *(f"  {_shown(state)}  {step}".rstrip() for step, state in
+                                                      zip(self.steps, self.standstill, strict=True))])
 
 
-@cache
-def _slots(*held: int) -> tuple[int, ...]:
-    """The one tuple of these slices: millions of states share a few."""
-    return held
+def _shown(state: State) -> str:
+    def slice_(mask: int) -> str:
+        ahead = "+".join(str(d + 1) for d in range(abs(mask).bit_length()) if abs(mask) >> d & 1)
+        return ("-" if mask < 0 else "") + ahead
+    return " | ".join(",".join(map(slice_, held)) or "." for held in state)
 
 
 class _Ring:
-    """The rules on one ring."""
+    """The rules on one ring, as a :class:`sw_model.frontier.System`: for each tile a number that says what its slots hold,
+    and, where the supply is given, one that says how much of it is loaded.
+    """
 
-    def __init__(self, tiles: int, slots: int, escape: bool, bubble: bool):
-        self.tiles, self.slots, self.escape, self.bubble = tiles, slots, escape, bubble
+    def __init__(self, tiles: int, slots: int, escape: bool, bubble: bool, both_ways: bool, supply: Supply | None):
+        self.tiles, self.slots, self.escape, self.need = tiles, slots, escape, 2 if bubble else 1
+        self.start = 0
+        masks = sorted({self._normal(mask) for mask in range(1, 1 << (tiles - 1))})
+        self.kinds = [*masks, *(-mask for mask in masks if both_ways)]
+        self.contents = [held for size in range(slots + 1)
+                         for held in combinations_with_replacement(sorted(self.kinds), size)]
+        self.bits = (len(self.contents) - 1).bit_length()
+        self.size = np.array([len(held) for held in self.contents])
+        #: bit d: a slice here goes d tiles on
+        self.reach = np.array([sum({1 << self._forward(kind)[0] % tiles for kind in held}) for held in self.contents])
+        #: what a tile holds with one slice of a kind more or less; -1 where that cannot be
+        number = {held: at for at, held in enumerate(self.contents)}
+        self.more = {kind: np.array([number.get(tuple(sorted((*held, kind))), -1) for held in self.contents])
+                     for kind in self.kinds}
+        self.less = {kind: np.full(len(self.contents), -1) for kind in self.kinds}
+        for table, less in zip(self.more.values(), self.less.values(), strict=True):
+            less[table[table >= 0]] = np.flatnonzero(table >= 0)
+        self.lists = None if supply is None else [[self._normal(sum(
+            1 << ((stop - tile) % tiles - 1) for stop in stops if stop != tile)) for stops in slices]
+            for tile, slices in enumerate(supply)]
+        self.count_bits = max((len(slices).bit_length() for slices in self.lists or ()), default=0)
+        if tiles * (self.bits + self.count_bits) > 64:
+            raise ValueError(f"tiles = {tiles}, slots = {slots} is not legal: a state needs more than 64 bits")
 
-    def normal(self, mask: int) -> int:
+    def _normal(self, mask: int) -> int:
         """With rule 4 only the last stop matters."""
         return 1 << (mask.bit_length() - 1) if self.escape and mask else mask
 
-    def forwards(self, state: State) -> Iterator[tuple[int, int, int, int]]:
-        """Slices that can move: tile, slice, where to, and what is left of it there."""
-        for tile, held in enumerate(state):
-            for mask in set(held):
-                step = 1 if self.escape else (mask & -mask).bit_length()
+    def _forward(self, kind: int) -> tuple[int, int]:
+        """How many tiles on a slice goes (negative: the other way), and what is left of it there (0: nothing)."""
+        sign, mask = (1, kind) if kind > 0 else (-1, -kind)
+        step = 1 if self.escape else (mask & -mask).bit_length()
+        return sign * step, sign * (mask >> step)
+
+    def _held(self, states: States, tile: int) -> Counts:
+        held: Counts = (states >> np.uint64(self.bits * tile)).astype(np.int64) & ((1 << self.bits) - 1)
+        return held
+
+    def _put(self, states: States, tile: int, before: Counts, after: Counts) -> States:
+        """States with another content of a tile."""
+        return states + ((after - before) << (self.bits * tile)).view(np.uint64)  # modulo 2**64, so it may go down
+
+    def _done(self, states: States, tile: int) -> Counts:
+        """How many slices of a given supply a tile has loaded."""
+        field = (states >> np.uint64(self.bits * self.tiles + self.count_bits * tile)).astype(np.int64)
+        return field & ((1 << self.count_bits) - 1)
+
+    def steps(self, states: States) -> Iterator[Step]:
+        """Forwards and loads."""
+        held = [self._held(states, tile) for tile in range(self.tiles)]
+        for tile in range(self.tiles):
+            for kind in self.kinds:
+                step, left = self._forward(kind)
                 there = (tile + step) % self.tiles
-                if len(state[there]) < self.slots:
-                    yield tile, mask, there, mask >> step
+                less = self.less[kind][held[tile]]
+                ok = (less >= 0) & (self.size[held[there]] < self.slots)
+                moved = self._put(states[ok], tile, held[tile][ok], less[ok])
+                if left:
+                    moved = self._put(moved, there, held[there][ok], self.more[left][held[there][ok]])
+                yield Step(f"tile {tile} sends a slice to tile {there}", ok, moved)
+        for tile in range(self.tiles):
+            room = self.slots - self.size[held[tile]] >= self.need
+            for kind, ok in self._loads(states, tile, room):
+                loaded = states[ok]
+                if self.lists is not None:
+                    loaded = loaded + np.uint64(1 << (self.bits * self.tiles + self.count_bits * tile))
+                if kind:  # else it stops here only: loaded, computed, released
+                    loaded = self._put(loaded, tile, held[tile][ok], self.more[kind][held[tile][ok]])
+                yield Step(f"tile {tile} loads a slice", ok, loaded)
 
-    def moved(self, state: State, tile: int, mask: int, there: int, left: int) -> State:
-        """The state after a forward."""
-        tiles = [list(held) for held in state]
-        tiles[tile].remove(mask)
-        if left:
-            tiles[there].append(left)
-        return tuple(_slots(*sorted(held)) for held in tiles)
+    def _loads(self, states: States, tile: int, room: Mask) -> Iterator[tuple[int, Mask]]:
+        """What a tile may load, and where."""
+        if self.lists is None:
+            yield from ((kind, room) for kind in self.kinds)
+        else:
+            yield from ((kind, room & (self._done(states, tile) == number)) for number, kind in enumerate(self.lists[tile]))
 
-    def loadable(self, state: State) -> Iterator[int]:
-        """Tiles in which rule 1 may fire."""
-        return (tile for tile, held in enumerate(state) if self.slots - len(held) >= (2 if self.bubble else 1))
+    def canonical(self, states: States) -> States:
+        """The smallest rotation."""
+        if self.lists is not None:
+            return states
+        least, turned, top = states, states, np.uint64(self.bits * (self.tiles - 1))
+        for _ in range(self.tiles - 1):
+            turned = (turned >> np.uint64(self.bits)) | ((turned & np.uint64((1 << self.bits) - 1)) << top)
+            least = np.minimum(least, turned)
+        return least
+
+    def wanted(self, states: States) -> Mask:
+        """Slices are there, and none can be forwarded."""
+        held = [self._held(states, tile) for tile in range(self.tiles)]
+        full = [self.size[content] == self.slots for content in held]
+        stuck: Mask = np.add.reduce([self.size[content] for content in held]) > 0
+        for tile in range(self.tiles):
+            reach = self.reach[held[tile]]
+            for step in range(1, self.tiles):
+                stuck &= (reach >> step & 1 == 0) | full[(tile + step) % self.tiles]
+        return stuck
+
+    def unpacked(self, state: int) -> State:
+        """The slices by tile."""
+        return tuple(self.contents[state >> self.bits * tile & (1 << self.bits) - 1] for tile in range(self.tiles))
 
 
-def search(tiles: int, slots: int, *, escape: bool = True, bubble: bool = True, supply: Supply | None = None,
-           most_states: int = 10_000_000) -> Found:
+def search(tiles: int, slots: int, *, escape: bool = True, bubble: bool = True, both_ways: bool = False,
+           supply: Supply | None = None, most_states: int = 50_000_000) -> Found:
     """Look at every state that can be reached, until a standstill is found.
 
     Args:
@@ -84,6 +178,7 @@ def search(tiles: int, slots: int, *, escape: bool = True, bubble: bool = True, 
         slots: slots of each.
         escape: rule 4 is on.
         bubble: rule 1 leaves a slot free.
+        both_ways: slices may also travel the ring the other way round, through the same slots.
         supply: the slices each tile loads; None: any slices, in any mix and number.
         most_states: give up beyond.
 
@@ -96,53 +191,8 @@ def search(tiles: int, slots: int, *, escape: bool = True, bubble: bool = True, 
     if supply is not None and (len(supply) != tiles or any(
             not 0 <= stop < tiles for lists in supply for stops in lists for stop in stops)):
         raise ValueError(f"supply is not legal; legal: {tiles} lists of slices with stops from 0 to {tiles - 1}")
-    ring = _Ring(tiles, slots, escape, bubble)
-    lists = None if supply is None else [[sum(1 << ((stop - tile) % tiles - 1) for stop in stops if stop != tile)
-                                          for stops in slices] for tile, slices in enumerate(supply)]
-    any_slice = sorted({ring.normal(mask) for mask in range(1, 1 << (tiles - 1))})
-
-    def key(state: State, done: tuple[int, ...]) -> tuple[State, tuple[int, ...]]:
-        if lists is not None:
-            return state, done
-        return min(state[turn:] + state[:turn] for turn in range(tiles)), done
-
-    def after(state: State, done: tuple[int, ...]) -> Iterator[tuple[State, tuple[int, ...]]]:
-        for move in ring.forwards(state):
-            yield ring.moved(state, *move), done
-        for tile in ring.loadable(state):
-            if lists is None:
-                choice, now = any_slice, done
-            elif done[tile] < len(lists[tile]):
-                choice = [ring.normal(lists[tile][done[tile]])]
-                now = (*done[:tile], done[tile] + 1, *done[tile + 1:])
-            else:
-                continue
-            for mask in choice:
-                if mask:  # else it stops here only: loaded, computed, released
-                    held = _slots(*sorted((*state[tile], mask)))
-                    yield (*state[:tile], held, *state[tile + 1:]), now
-                else:
-                    yield state, now
-
-    empty: State = ((),) * tiles
-    start = key(empty, (0,) * tiles)
-    came: dict[tuple[State, tuple[int, ...]], tuple[State, tuple[int, ...]] | None] = {start: None}
-    todo = [start]
-    while todo:
-        here = todo.pop()
-        state, done = here
-        if any(state) and next(ring.forwards(state), None) is None:
-            path: list[State] = []
-            at: tuple[State, tuple[int, ...]] | None = here
-            while at is not None:
-                path.append(at[0])
-                at = came[at]
-            return Found(len(came), tuple(path[::-1]))
-        for follower in after(state, done):
-            name = key(*follower)
-            if name not in came:
-                if len(came) == most_states:
-                    raise MemoryError(f"more than {most_states} states")
-                came[name] = here
-                todo.append(name)
-    return Found(len(came), None)
+    ring = _Ring(tiles, slots, escape, bubble, both_ways, supply)
+    walk, _ = frontier.search(ring, most_states)
+    if walk.run is None:
+        return Found(walk.states, None)
+    return Found(walk.states, tuple(ring.unpacked(state) for _, state in walk.run), tuple(name for name, _ in walk.run))
