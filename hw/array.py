@@ -16,7 +16,8 @@ from sw_model.topology import links
 class TileArray(Block):
     """``rows x cols`` tiles, numbered row by row, and a model of the PHY on every directed link.
 
-    Any tile's START starts all of them in the same cycle; any tile's failure stops all of them.
+    Any tile's START starts all of them in the same cycle; any tile's failure stops all of them; any tile's
+    RESET resets all of them, until the last is ready. Links are pipelines that drain in that time.
     """
 
     def __init__(self, config: Config, *, timing_only: bool = False):
@@ -41,16 +42,20 @@ class TileArray(Block):
         m = Module()
         array = self.config.array
         tiles = [Tile(self.config, timing_only=self.timing_only) for _ in range(array.tiles)]
-        go, halt = Signal(), Signal()
+        go, halt, reset = Signal(), Signal(), Signal()
         for number, tile in enumerate(tiles):
             place(m, platform, **{f"tile_{number}": tile})
             connect(m, flipped(self.host[number]), tile.host)
             for name in tile.events.signature.members:
                 m.d.comb += getattr(self.events[number], name).eq(getattr(tile.events, name))
-            m.d.comb += [tile.tile_id.eq(number), tile.go.eq(go), tile.halt.eq(halt), self.irq[number].eq(tile.irq)]
+            m.d.comb += [
+                tile.tile_id.eq(number), tile.has_ddr.eq(number in array.ddr_tiles), tile.go.eq(go), tile.halt.eq(halt),
+                tile.reset.eq(reset), self.irq[number].eq(tile.irq),
+            ]
         m.d.sync += [
             go.eq(Cat(tile.go_out for tile in tiles).any()),
             halt.eq(Cat(tile.halt_out for tile in tiles).any()),
+            reset.eq(Cat(tile.reset_out for tile in tiles).any()),
         ]
         for channel, number in enumerate(array.ddr_tiles):
             connect(m, tiles[number].ddr, flipped(self.ddr[channel]))

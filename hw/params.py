@@ -89,6 +89,9 @@ class Params:
             "expert": unsigned(self.expert_bits),
             "index": unsigned(self.index_bits),
         })
+        #: CONTROL.RESET keeps the array in reset two cycles longer than this, or more, so that what a tile sent before
+        #: reaches the far end while that is still in reset
+        self.reset_hold_cycles = config.link.latency_cycles
         self.payload_bits = max(0 if timing_only else 8 * config.flit_bytes, self.header_layout.size)
         #: one beat of a link; the header travels in the low bits of the payload
         self.flit_layout = data.StructLayout({
@@ -127,6 +130,13 @@ class Params:
             "next": unsigned(1),
             "left": unsigned(self.left_bits),
         })
+        #: largest values of a load list entry's fields; more would be no slice of this layer, or more stops than other tiles
+        self.load_maxima = {
+            "expert": config.layer.experts - 1, "index": tile.slices - 1, "row": config.channel_slices - 1,
+            "left": config.array.tiles - 1,
+        }
+        #: largest token number in a token list
+        self.token_maximum = tile.lane_tokens - 1
         #: rule table entry of an expert: is this tile a stop, is the ring-next tile one, and what to compute here
         self.rule_layout = data.StructLayout({
             "here": unsigned(1),

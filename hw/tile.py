@@ -39,6 +39,9 @@ class Tile(Block):
             "go": In(1),  #: start a batch; its cycle 0 is the next cycle
             "halt_out": Out(1),  #: this tile fails: stop every tile
             "halt": In(1),  #: a tile has failed: stop
+            "reset_out": Out(1),  #: the host has written RESET, or a reset must go on: reset every tile
+            "reset": In(1),  #: reset all blocks but the host port and the loader
+            "has_ddr": In(1),  #: strap: the tile has a DDR channel
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR channel, if the tile has one
             **{port.name.lower(): Out(d2d_port(params)) for port in NEIGHBOURS},
             "events": Out(EventPort(params)),  #: for trace monitors
@@ -52,8 +55,10 @@ class Tile(Block):
         engine, loader, router = RuleEngine(params), DdrLoader(params), Router(params)
         sender, receiver = SliceSender(params), SliceReceiver(params)
         compute = ComputeUnit(self.config, timing_only=self.timing_only)
-        place(m, platform, host_port=host, rule_engine=engine, ddr_loader=loader, router=router, slice_sender=sender,
-              slice_receiver=receiver, compute_unit=compute)
+        # A reset by the host leaves its registers, and the loader, which must answer for what it asked of DDR.
+        place(m, platform, host_port=host, ddr_loader=loader)
+        place(m, platform, reset=self.reset, rule_engine=engine, router=router, slice_sender=sender, slice_receiver=receiver,
+              compute_unit=compute)
 
         connect(m, flipped(self.host), host.host)
         connect(m, loader.ddr, flipped(self.ddr))
@@ -64,7 +69,7 @@ class Tile(Block):
                 connect(m, lanes, pins)
                 continue
             layer = LinkLayer(params)
-            place(m, platform, **{f"link_layer_{name}": layer})
+            place(m, platform, reset=self.reset, **{f"link_layer_{name}": layer})
             connect(m, lanes, layer.lanes)
             connect(m, layer.pins, pins)
             m.d.comb += [
@@ -76,7 +81,7 @@ class Tile(Block):
         connect(m, receiver.copy, sender.copy)
         if not self.timing_only:
             buffer = ExpertBuffer(params)
-            place(m, platform, expert_buffer=buffer)
+            place(m, platform, reset=self.reset, expert_buffer=buffer)
             connect(m, loader.write, buffer.load)
             connect(m, receiver.write, buffer.receive)
             connect(m, sender.read, buffer.send)
@@ -96,18 +101,21 @@ class Tile(Block):
 
         # A tile has finished when all its loads and arrivals have come, been computed and left.
         arrivals = Signal.like(host.arrival_count)
-        with m.If(self.go):
+        with m.If(host.clear):
             m.d.sync += arrivals.eq(0)
         with m.Elif(engine.grant):
             m.d.sync += arrivals.eq(arrivals + 1)
         m.d.comb += [
             host.tile_id.eq(self.tile_id), host.go.eq(self.go), self.go_out.eq(host.start),
             host.halt.eq(self.halt), self.halt_out.eq(host.halt_out), self.irq.eq(host.irq),
+            host.reset.eq(self.reset), self.reset_out.eq(host.reset_out), host.quiet.eq(loader.quiet),
+            host.error_ddr_response.eq(loader.bad_response), host.error_entry.eq(loader.bad_entry | compute.bad_entry),
             host.finished.eq(loader.done & engine.empty & ~compute.busy & (arrivals == host.arrival_count)),
             engine.running.eq(host.running),
             # rule 1
             loader.base.eq(host.ddr_base), loader.count.eq(host.load_count), loader.clear.eq(host.clear),
             loader.running.eq(host.running), loader.load.eq(engine.load), loader.load_slot.eq(engine.load_slot),
+            loader.has_ddr.eq(self.has_ddr),
             engine.load_valid.eq(loader.valid), engine.load_entry.eq(loader.entry),
             engine.loaded.eq(loader.loaded), engine.loaded_slot.eq(loader.loaded_slot),
             # rule 2

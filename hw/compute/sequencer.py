@@ -1,12 +1,13 @@
 """The MAC sequencer: in which order weight words, tokens and hidden values meet in the MAC array."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from hw.host.tables import TableBus
 from hw.lib.emit import Block, place
+from hw.lib.limits import exceeds
 from hw.lib.sram import Sram1RW
 from hw.params import Params, Table
 from sw_model.timeline import COMPUTE_DRAIN, result_conflicts, swiglu_drain
@@ -50,6 +51,7 @@ class MacSequencer(Block):
             "finish": Out(1),  #: last word of a pass
             "half": Out(1),  #: half of the pass
             "passes": Out(data.ArrayLayout(params.pass_layout, 2)),  #: token list entries, by half
+            "bad_entry": Out(1),  #: an entry used in the cycle before is not legal: no passes, no such list, no such token
             "scales": Out(self.rule_layout),  #: requantisation of the slice's expert
         })
 
@@ -124,6 +126,12 @@ class MacSequencer(Block):
                 self.passes[gate_up_half].eq(tokens.rdata),
                 left.eq(left - 1), ahead.eq(ahead + 1),
             ]
+        # What the host never wrote can be anything; the slice ends all the same, and the batch fails.
+        used = data.View(params.pass_layout, tokens.rdata)
+        wrong_token = Cat(used[lane].valid & exceeds(used[lane].token, params.token_maximum)
+                          for lane in range(config.tile.mac_t)).any()
+        wrong_list = (rule.passes == 0) | exceeds(rule.first + rule.passes, params.list_depth)
+        m.d.sync += self.bad_entry.eq((begin & wrong_list) | (begin_gate_up & wrong_token))
         with m.If(begin):
             # an expert without passes is a host's mistake: it computes one, it does not hang
             m.d.sync += [self.slot.eq(next_slot), left.eq(Mux(rule.passes == 0, 0, rule.passes - 1)), ahead.eq(1)]

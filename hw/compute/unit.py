@@ -41,6 +41,7 @@ class ComputeUnit(Block):
             "done_slot": Out(params.slot_bits),
             "busy": Out(1),  #: from the cycle after ``start`` until the last result is written
             "issuing": Out(1),  #: a word is addressed (for the counter)
+            "bad_entry": Out(1),  #: a table entry that was just used is not legal
             "weight_en": Out(1),  #: read a weight word
             "weight_slot": Out(params.slot_bits),
             "weight_addr": Out(params.word_addr_bits),
@@ -61,6 +62,7 @@ class ComputeUnit(Block):
             sequencer.start_expert.eq(self.start_expert),
             self.ready.eq(sequencer.ready), self.done.eq(sequencer.done), self.done_slot.eq(sequencer.slot),
             self.busy.eq(sequencer.busy), self.issuing.eq(sequencer.issue),
+            self.bad_entry.eq(sequencer.bad_entry),
             self.weight_en.eq(sequencer.issue), self.weight_slot.eq(sequencer.slot),
             self.weight_addr.eq(sequencer.word),
         ]

@@ -4,9 +4,10 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
 
-from hw.host.axi import Axi4Read
+from hw.host.axi import Axi4Read, Response
 from hw.host.tables import TableBus
 from hw.lib.emit import Block, place
+from hw.lib.limits import exceeds
 from hw.lib.sram import Sram1RW
 from hw.memory.expert_buffer import SlotWrite
 from hw.params import Params, Table
@@ -20,7 +21,10 @@ class DdrLoader(Block):
 
     Up to ``loads_in_flight`` slices are asked for ahead, which hides the DDR latency; slices are whole bursts apart, so no
     burst crosses a 4 KiB line. All reads carry one ID, so data comes in order. It always accepts data: a slice is asked
-    for only when it has a slot.
+    for only when it has a slot. When the batch ends early it asks for no other slice, but finishes those that it has asked
+    for, so that the DDR port is at rest when it is ``quiet``.
+
+    An entry that names no slice of the layer, or any entry in a tile without DDR, is not taken but reported.
 
     Latency: ``load`` in cycle c, first address in c+1, one burst a cycle; a word is written the cycle after its last beat,
     ``loaded`` goes with the last word. Throughput: one beat a cycle.
@@ -34,6 +38,7 @@ class DdrLoader(Block):
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR controller
             "base": In(params.address_bits),  #: byte address of row 0
             "count": In(params.load_bits),  #: entries of the load list
+            "has_ddr": In(1),  #: strap: there is a DDR controller
             "clear": In(1),  #: start again with entry 0 (the cycle before a batch)
             "running": In(1),  #: a batch runs
             "valid": Out(1),  #: there is an entry and it can be taken
@@ -43,6 +48,9 @@ class DdrLoader(Block):
             "loaded": Out(1),  #: the last word of a slice is written in this cycle
             "loaded_slot": Out(params.slot_bits),
             "done": Out(1),  #: every entry is fetched and written
+            "quiet": Out(1),  #: nothing that was asked for is still to come
+            "bad_entry": Out(1),  #: the next entry is not legal
+            "bad_response": Out(1),  #: a beat comes with an error
             "beat": Out(1),  #: a data beat is taken (for the counter)
             **({} if params.timing_only else {"write": Out(SlotWrite(params))}),  #: to the expert buffer
         })
@@ -72,6 +80,14 @@ class DdrLoader(Block):
         with m.Elif(self.load):
             m.d.sync += pointer.eq(pointer + 1)
 
+        # An entry is looked at as soon as it stands there.
+        due = Signal()
+        wrong = Cat(exceeds(self.entry[name], maximum) for name, maximum in params.load_maxima.items()).any()
+        m.d.comb += [
+            due.eq(self.running & (pointer != self.count)),
+            self.bad_entry.eq(due & (wrong | ~self.has_ddr)),
+        ]
+
         # Slices in flight: their slots, oldest first.
         flight = config.loads_in_flight
         queue = [Signal(params.slot_bits, name=f"flight_{i}") for i in range(flight)]
@@ -96,7 +112,7 @@ class DdrLoader(Block):
             ddr.arlen.eq(Mux(last_burst, last_beats - 1, burst_beats - 1)),
             ddr.arsize.eq(exact_log2(config.ddr.bytes_per_cycle)),
             ddr.arburst.eq(AXI_BURST_INCR),
-            self.valid.eq(self.running & (pointer != self.count) & ~asking & (in_flight != flight)),
+            self.valid.eq(due & ~self.bad_entry & ~asking & (in_flight != flight)),
         ]
         with m.If(self.load):
             m.d.sync += [
@@ -110,7 +126,11 @@ class DdrLoader(Block):
         beat, word = Signal(bits_for(config.word_beats - 1)), Signal(params.word_addr_bits)
         last_beat = beat == config.word_beats - 1
         written, address_written = Signal(), Signal(params.word_addr_bits)
-        m.d.comb += [ddr.rready.eq(1), self.beat.eq(ddr.rvalid)]
+        m.d.comb += [
+            ddr.rready.eq(1),
+            self.beat.eq(ddr.rvalid),
+            self.bad_response.eq(ddr.rvalid & (ddr.rresp != Response.OKAY)),
+        ]
         m.d.sync += written.eq(self.beat & last_beat)
         with m.If(self.beat):
             m.d.sync += beat.eq(Mux(last_beat, 0, beat + 1))
@@ -122,7 +142,8 @@ class DdrLoader(Block):
         m.d.comb += [
             self.loaded.eq(written & (address_written == config.slice_words - 1)),
             self.loaded_slot.eq(queue[0]),
-            self.done.eq((pointer == self.count) & (in_flight == 0)),
+            self.done.eq((pointer == self.count) & self.quiet),
+            self.quiet.eq(in_flight == 0),
         ]
         if not params.timing_only:
             shift = Signal(params.word_bits)

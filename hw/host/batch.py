@@ -1,10 +1,10 @@
-"""What state a tile is in: idle, starting, running, done, failed."""
+"""What state a tile is in: idle, starting, running, done, failed, being reset."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from hw.host.axi import HOST_DATA_BITS
-from hw.host.regmap import ERRORS, REPORTED_ERRORS
+from hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
 from hw.lib.emit import Block
 
 
@@ -15,13 +15,18 @@ class BatchControl(Block):
     goes the same way, as ``halt_out`` and ``halt``. A tile that has failed ignores ``go``. Errors that occur after the first
     are noted too; STOPPED is not, if the tile had failed by itself.
 
-    Latency: an error in cycle c ends the batch here in c+1 and in all other tiles in c+2.
+    RESET goes the same way, as ``reset_out`` and ``reset``, but as a level: every tile keeps it up for ``hold_cycles`` and
+    until it is ``quiet``, so all tiles come out of the reset in the same cycle, when the last one is ready.
+
+    Latency: an error in cycle c ends the batch here in c+1 and in all other tiles in c+2. A RESET in cycle c makes ``reset``
+    high from c+1 to c+2+``hold_cycles``, or as long as a tile is not quiet.
     """
 
-    def __init__(self):
+    def __init__(self, *, hold_cycles: int):
+        self.hold_cycles = hold_cycles
         super().__init__({
-            "start": In(1),  #: the host starts a batch; only while ``idle``
-            "go": In(1),  #: start with the next cycle; ignored while a batch runs, and after a failure
+            "start": In(1),  #: the host starts a batch; only while ``refusal`` is NONE
+            "go": In(1),  #: start with the next cycle; ignored while a batch runs, after a failure, in a reset
             "clear": Out(1),  #: a batch starts: its cycle 0 is the next cycle
             "running": Out(1),  #: a batch runs, from cycle 0 to the cycle that finished it
             "finished": In(1),  #: nothing is left to do; looked at while ``running``
@@ -32,11 +37,16 @@ class BatchControl(Block):
             "halt_out": Out(1),  #: this tile fails: stop all others
             "halt": In(1),  #: another tile, or this one, has failed
             "fail": Out(1),  #: the tile fails in this cycle
-            "idle": Out(1),  #: neither starting nor running nor failed: the host may change what it likes
+            "ask_reset": In(1),  #: the host resets the array
+            "reset_out": Out(1),  #: keep every tile in reset
+            "reset": In(1),  #: all blocks but the host port and the loader are in reset
+            "quiet": In(1),  #: nothing is under way on the DDR port; looked at during ``reset``
+            "refusal": Out(Refusal),  #: why settings, tables and START are refused in this cycle
             "busy": Out(1),  #: START is on its way, or a batch runs
             "done": Out(1),  #: the last batch has finished
             "overrun": Out(1),  #: ``go`` came while a batch ran
             "failed": Out(1),  #: an error has occurred
+            "resetting": Out(1),  #: a reset is on its way or goes on
             "error": Out(len(ERRORS)),  #: which, in the order of ``ERRORS``
         })
 
@@ -55,18 +65,26 @@ class BatchControl(Block):
         stop = Signal()
         m.d.comb += [
             self.failed.eq(self.error.any()),
-            self.halt_out.eq(own & ~self.failed),
+            self.halt_out.eq(own & ~self.failed & ~self.reset),
             stop.eq(own | self.halt),
-            self.fail.eq(stop & ~self.failed),
-            self.clear.eq(self.go & ~self.running & ~stop & ~self.failed),
+            self.fail.eq(stop & ~self.failed & ~self.reset),
+            self.clear.eq(self.go & ~self.running & ~stop & ~self.failed & ~self.reset),
             self.busy.eq(self.running | starting | self.clear),
-            self.idle.eq(~self.running & ~starting & ~stop & ~self.failed),
-            self.finish.eq(self.running & self.finished & ~stop),
+            self.finish.eq(self.running & self.finished & ~stop & ~self.reset),
         ]
+        with m.If(self.resetting):
+            m.d.comb += self.refusal.eq(Refusal.RESETTING)
+        with m.Elif(self.failed | stop):
+            m.d.comb += self.refusal.eq(Refusal.FAILED)
+        with m.Elif(self.busy):
+            m.d.comb += self.refusal.eq(Refusal.BUSY)
+
         for number, (name, _) in enumerate(ERRORS):
             with m.If(strobes[name]):
                 m.d.sync += self.error[number].eq(1)
-        with m.If(stop):
+        with m.If(self.reset):
+            m.d.sync += [self.running.eq(0), starting.eq(0), self.done.eq(0), self.overrun.eq(0), self.error.eq(0)]
+        with m.Elif(stop):
             m.d.sync += [self.running.eq(0), starting.eq(0)]
         with m.Elif(self.clear):
             m.d.sync += [self.running.eq(1), starting.eq(0), self.done.eq(0), self.overrun.eq(0)]
@@ -76,4 +94,16 @@ class BatchControl(Block):
             m.d.sync += [self.running.eq(~self.finished), self.done.eq(self.finished)]
             with m.If(self.go):
                 m.d.sync += self.overrun.eq(1)
+
+        # RESET: counted anew when the broadcast comes back, so that all tiles count alike.
+        hold, was_reset = Signal(range(self.hold_cycles + 1)), Signal()
+        m.d.sync += was_reset.eq(self.reset)
+        with m.If(self.ask_reset | (self.reset & ~was_reset)):
+            m.d.sync += hold.eq(self.hold_cycles)
+        with m.Else():
+            m.d.sync += hold.eq(Mux(hold == 0, 0, hold - 1))
+        m.d.comb += [
+            self.reset_out.eq(self.ask_reset | (hold != 0) | (self.reset & ~self.quiet)),
+            self.resetting.eq((hold != 0) | self.reset),
+        ]
         return m

@@ -1,16 +1,17 @@
 """The host port: AXI4-Lite, registers, counters, interrupt, and the window to the table memories."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
-from amaranth.utils import bits_for
 
 from hw.host.access import AccessPort
 from hw.host.axi import HOST_DATA_BITS, AxiLite
 from hw.host.batch import BatchControl
-from hw.host.regmap import COUNTERS, ERRORS, REPORTED_ERRORS, Access, Register, RegisterMap, link_counters
+from hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
+from hw.host.regmap import COUNTERS, Access, Register, RegisterMap, link_counters
 from hw.host.tables import TableBus
 from hw.lib.emit import Block, place
+from hw.lib.limits import exceeds
 from hw.params import NEIGHBOURS, Params, Port
 from sw_model.config import Config
 
@@ -20,17 +21,18 @@ SETTINGS = ("DDR_BASE", "RING_NEXT", "RING_PREV", "LOAD_COUNT", "ARRIVAL_COUNT",
 #: what a field holds or shows, by register and field name; a legal write of a register, by name
 Fields = dict[tuple[str, str], Signal]
 Written = dict[str, Signal]
+#: why an access is refused, and when; the first that holds counts
+Reasons = list[tuple[Value, Refusal]]
 
 
 class HostPort(Block):
     """Registers, decoded from :class:`~hw.host.regmap.RegisterMap`, behind one AXI4-Lite subordinate.
 
-    Refused with SLVERR, and without effect: addresses without a register, writes to what cannot be written, writes that
-    leave out a byte, values that a field does not allow, entries that a table does not have, and during a batch START and
-    every access to settings and tables.
+    Refused with SLVERR, and without effect, is what :class:`~hw.host.codes.Refusal` lists; REFUSED says which access and why.
+    START and every access to settings and tables need an idle tile: no batch, no failure, no reset.
 
-    A batch: ``start`` goes off the tile and comes back, to all tiles at once, as ``go``; the next cycle is cycle 0. From
-    START on the tile counts as busy.
+    ``start``, ``halt_out`` and ``reset_out`` go off the tile and come back, to all tiles at once, as ``go``, ``halt`` and
+    ``reset`` (:class:`~hw.host.batch.BatchControl`). A reset leaves settings and tables as they are.
 
     Latency: response valid 2 cycles after the request (address and data) is accepted, 4 for a read of TABLE_DATA; up to 3
     more if the other channel is served first. Storage: the registers, one access each way, and all but the last word of
@@ -54,6 +56,9 @@ class HostPort(Block):
             **{f"error_{name.lower()}": In(1) for name in REPORTED_ERRORS},  #: this error occurs in this cycle
             "halt_out": Out(1),  #: this tile fails: ask for ``halt``
             "halt": In(1),  #: a tile has failed: the batch ends here too
+            "reset_out": Out(1),  #: ask for ``reset``
+            "reset": In(1),  #: the array is in reset
+            "quiet": In(1),  #: nothing is under way on the DDR port; looked at during ``reset``
             "irq": Out(1),  #: a cause that is enabled has occurred
             "ddr_base": Out(params.address_bits),  #: byte address of row 0 in the DDR channel
             "ring_next": Out(params.tile_bits),  #: tile after this one in the ring
@@ -78,20 +83,32 @@ class HostPort(Block):
         fields: Fields = {(register.name, field.name):
                   Signal(field.width, init=field.reset, name=f"{register.name}_{field.name}".lower())
                   for register in self.map.registers for field in register.fields
-                  if register.access in (Access.RW, Access.RO, Access.W1C)}
+                  if register.access in (Access.RW, Access.RO, Access.W1C, Access.W0C)}
         written: Written = {register.name: Signal(name=f"write_{register.name.lower()}")
                    for register in self.map.registers if register.writable}
-        batch = BatchControl()
+        batch = BatchControl(hold_cycles=self.params.reset_hold_cycles)
         place(m, platform, batch_control=batch)
-        self._decode(m, access, fields, written, batch.idle)
+        # Why the access of this cycle is refused.
+        refusal = Signal(Refusal)
+        window = self._table(m, access, fields, written, refusal, batch)
+        self._decode(m, access, fields, written, refusal, batch, window)
         for register in self.map.registers:
             if register.access is Access.RW:
                 with m.If(written[register.name]):
                     m.d.sync += [fields[register.name, field.name].eq(_field(register, field.name, access.data))
                                  for field in register.fields]
-        self._batch(m, batch, fields, written["CONTROL"] & _field(self.map["CONTROL"], "START", access.data))
-        self._interrupt(m, access, fields, written["IRQ_STATUS"], {"DONE": batch.finish, "ERROR": batch.fail})
-        self._table(m, access, fields, written, batch)
+        self._batch(m, batch, fields, written["CONTROL"], access.data)
+        refused = Signal()
+        m.d.comb += refused.eq((access.write | (access.read & ~access.wait) | access.done) & ~access.okay)
+        with m.If(refused):
+            m.d.sync += [
+                fields["REFUSED", "CODE"].eq(refusal), fields["REFUSED", "WRITE"].eq(access.write),
+                fields["REFUSED", "ADDRESS"].eq(access.address << 2),
+            ]
+        with m.Elif(written["REFUSED"]):
+            m.d.sync += [fields["REFUSED", field.name].eq(0) for field in self.map["REFUSED"].fields]
+        self._interrupt(m, fields, Mux(written["IRQ_STATUS"], access.data, 0),
+                        {"DONE": batch.finish, "ERROR": batch.fail, "REFUSED": refused})
 
         m.d.comb += fields["TILE_ID", "VALUE"].eq(self.tile_id)
         for name in SETTINGS:
@@ -101,35 +118,41 @@ class HostPort(Block):
         m.d.comb += Value.cast(self.route).eq(Cat(routes))
         return m
 
-    def _decode(self, m: Module, access: PureInterface, fields: Fields, written: Written, idle: Value) -> None:
-        """Which register, what it reads, and whether the access is legal."""
+    def _decode(self, m: Module, access: PureInterface, fields: Fields, written: Written, refusal: Signal,
+                batch: BatchControl, window: tuple[Reasons, Reasons]) -> None:
+        """Which register, what it reads, and whether the access is legal. ``window``: reasons to refuse TABLE_DATA."""
+        m.d.comb += [refusal.eq(Refusal.NO_REGISTER), access.okay.eq(refusal == Refusal.NONE)]
         with m.Switch(access.address):
             for register in self.map.registers:
                 with m.Case(register.offset * 8 // HOST_DATA_BITS):
-                    for field in register.fields:
-                        shown = fields.get((register.name, field.name), field.reset)
-                        m.d.comb += _field(register, field.name, access.value).eq(shown)
-                    # Reads of the window are judged with the table, in _table.
-                    m.d.comb += access.okay.eq(access.read)
-                    if register.writable:
-                        legal = access.whole & _legal(register, access.data)
-                        if register.idle_only:
-                            legal &= idle
-                        m.d.comb += written[register.name].eq(access.write & legal)
+                    m.d.comb += refusal.eq(Refusal.NONE)
+                    if register.access is Access.WINDOW:
+                        # If it is neither, a read has waited for its value, and may have been overtaken by a batch.
+                        m.d.comb += refusal.eq(batch.refusal)
+                        for strobe, reasons in zip((access.write, access.read), window, strict=True):
+                            with m.If(strobe):
+                                _refuse(m, refusal, reasons, batch)
+                    else:
+                        for field in register.fields:
+                            shown = fields.get((register.name, field.name), field.reset)
+                            m.d.comb += _field(register, field.name, access.value).eq(shown)
                         with m.If(access.write):
-                            m.d.comb += access.okay.eq(written[register.name])
+                            _refuse(m, refusal, _write_reasons(register, access), batch)
+                    if register.writable:
+                        m.d.comb += written[register.name].eq(access.write & access.okay)
 
-    def _batch(self, m: Module, batch: BatchControl, fields: Fields, start: Value) -> None:
-        """Start, run, finish or fail; counters, status."""
-        for name in ("go", "finished", "halt", *(f"error_{name.lower()}" for name in REPORTED_ERRORS)):
+    def _batch(self, m: Module, batch: BatchControl, fields: Fields, command: Signal, value: Value) -> None:
+        """Start, run, finish or fail; counters, status. ``command``: CONTROL is written, with ``value``."""
+        for name in ("go", "finished", "halt", "reset", "quiet", *(f"error_{name.lower()}" for name in REPORTED_ERRORS)):
             m.d.comb += getattr(batch, name).eq(getattr(self, name))
-        for name in ("clear", "running", "halt_out"):
+        for name in ("clear", "running", "halt_out", "reset_out"):
             m.d.comb += getattr(self, name).eq(getattr(batch, name))
         m.d.comb += [
-            batch.start.eq(start), self.start.eq(start),
+            batch.start.eq(command & _field(self.map["CONTROL"], "START", value)), self.start.eq(batch.start),
+            batch.ask_reset.eq(command & _field(self.map["CONTROL"], "RESET", value)),
             batch.cycles.eq(fields["CYCLES", "VALUE"]), batch.limit.eq(fields["WATCHDOG", "VALUE"]),
-            fields["STATUS", "RUNNING"].eq(batch.busy), fields["STATUS", "DONE"].eq(batch.done),
-            fields["STATUS", "OVERRUN"].eq(batch.overrun), fields["STATUS", "FAILED"].eq(batch.failed),
+            fields["STATUS", "RUNNING"].eq(batch.busy),
+            *(fields["STATUS", name].eq(getattr(batch, name.lower())) for name in ("DONE", "OVERRUN", "FAILED", "RESETTING")),
             *(fields["ERROR", name].eq(batch.error[number]) for number, (name, _) in enumerate(ERRORS)),
         ]
         strobes = {"CYCLES": self.running}
@@ -144,29 +167,41 @@ class HostPort(Block):
         if self.config.link.crc_bits:
             m.d.comb += Cat(fields["LINK_DOWN", port.name] for port in NEIGHBOURS).eq(self.link_down)
 
-    def _interrupt(self, m: Module, access: PureInterface, fields: Fields, written: Signal, occurs: dict[str, Value]) -> None:
-        """Causes: set by what occurs, cleared by the host. One that occurs while the host clears it stays."""
+    def _interrupt(self, m: Module, fields: Fields, cleared: Value, occurs: dict[str, Value]) -> None:
+        """Causes: set by what occurs, ``cleared`` by the host. One that occurs while the host clears it stays.
+
+        A reset clears those that have to do with batches.
+        """
         causes = []
         for name, strobe in occurs.items():
             cause = fields["IRQ_STATUS", name]
             with m.If(strobe):
                 m.d.sync += cause.eq(1)
-            with m.Elif(written & _field(self.map["IRQ_STATUS"], name, access.data)):
+            with m.Elif(_field(self.map["IRQ_STATUS"], name, cleared) | (self.reset if name != "REFUSED" else 0)):
                 m.d.sync += cause.eq(0)
             causes.append(cause & fields["IRQ_ENABLE", name])
         m.d.comb += self.irq.eq(Cat(causes).any())
 
-    def _table(self, m: Module, access: PureInterface, fields: Fields, written: Written, batch: BatchControl) -> None:
-        """TABLE_DATA: collect the words of an entry and write it, or read an entry and choose one word."""
+    def _table(self, m: Module, access: PureInterface, fields: Fields, written: Written, refusal: Signal,
+               batch: BatchControl) -> tuple[Reasons, Reasons]:
+        """TABLE_DATA: collect the words of an entry and write it, or read an entry and choose one word.
+
+        Returns why a write and why a read is refused.
+        """
         tables = self.map.tables.values()
-        idle = batch.idle & ~self.go
         lane, index = fields["TABLE_SELECT", "LANE"], fields["TABLE_INDEX", "VALUE"]
         word = Signal(range(max(table.words for table in tables)))
-        last, exists, read_only = Signal.like(word), Signal(), Signal()
+        last, exists, read_only, write_only = Signal.like(word), Signal(), Signal(), Signal()
+        illegal = Signal()  # the entry, if this is its last word
         with m.Switch(fields["TABLE_SELECT", "TABLE"]):
             for table in tables:
                 with m.Case(table.table):
-                    m.d.comb += [last.eq(table.words - 1), exists.eq(index < table.depth), read_only.eq(table.read_only)]
+                    m.d.comb += [
+                        last.eq(table.words - 1), exists.eq(index < table.depth),
+                        read_only.eq(table.read_only), write_only.eq(not table.read_only),
+                    ]
+                    if not table.read_only:
+                        m.d.comb += illegal.eq(table.illegal(self.table.write_data))
 
         # The last word of an entry goes straight to the memory; those before it wait here.
         early = Array(Signal(HOST_DATA_BITS, name=f"table_word_{number}")
@@ -174,7 +209,7 @@ class HostPort(Block):
         write, reading, arrived = Signal(), Signal(), Signal()
         ends = word == last
         m.d.comb += [
-            write.eq(written["TABLE_DATA"] & idle & exists & ~read_only),
+            write.eq(written["TABLE_DATA"]),
             Value.cast(self.table.table).eq(fields["TABLE_SELECT", "TABLE"]),
             self.table.lane.eq(lane),
             self.table.index.eq(index),
@@ -189,22 +224,41 @@ class HostPort(Block):
         # Every word reads its entry anew: nothing that happens between two reads can make it stale.
         window = self.map["TABLE_DATA"].offset * 8 // HOST_DATA_BITS
         m.d.comb += [
-            self.table.read.eq(access.read & (access.address == window) & idle & exists & read_only),
+            self.table.read.eq(access.read & (access.address == window) & (refusal == Refusal.NONE)),
             access.wait.eq(self.table.read),
             access.done.eq(arrived),
         ]
         m.d.sync += [reading.eq(self.table.read), arrived.eq(reading)]
-        with m.If(access.address == window):
-            m.d.comb += access.okay.eq(Mux(access.write, write, arrived & batch.idle))
-            if any(table.read_only for table in tables):
+        if any(table.read_only for table in tables):
+            with m.If(access.address == window):
                 m.d.comb += access.value.eq(self.table.read_data.word_select(word, HOST_DATA_BITS))
 
-        with m.If(write | (arrived & batch.idle)):
+        with m.If(write | (arrived & access.okay)):
             m.d.sync += word.eq(Mux(ends, 0, word + 1))
             with m.If(ends):
                 m.d.sync += index.eq(index + 1)
-        with m.If(written["TABLE_SELECT"] | written["TABLE_INDEX"] | self.clear):
+        with m.If(written["TABLE_SELECT"] | written["TABLE_INDEX"] | self.clear | self.reset):
             m.d.sync += word.eq(0)
+        busy, missing = (batch.refusal != Refusal.NONE, Refusal.BUSY), (~exists, Refusal.NO_ENTRY)
+        return ([(read_only, Refusal.READ_ONLY), (~access.whole, Refusal.PARTIAL), busy, missing,
+                 (ends & illegal, Refusal.ENTRY_VALUE)],
+                [(write_only, Refusal.WRITE_ONLY), busy, missing])
+
+
+def _refuse(m: Module, refusal: Signal, reasons: Reasons, batch: BatchControl) -> None:
+    """Give ``refusal`` the first reason that holds; BUSY stands for whatever keeps the tile from being idle."""
+    for holds, code in reversed(reasons):
+        with m.If(holds):
+            m.d.comb += refusal.eq(batch.refusal if code is Refusal.BUSY else code)
+
+
+def _write_reasons(register: Register, access: PureInterface) -> Reasons:
+    """Why a write to a register may be refused."""
+    if not register.writable:
+        return [(Const(1), Refusal.READ_ONLY)]
+    parts = {field.name: _field(register, field.name, access.data) for field in register.fields}
+    needs_idle = Cat(Const(int(register.idle_only)), *(parts[f.name] for f in register.fields if f.idle_only)).any()
+    return [(~access.whole, Refusal.PARTIAL), (~_legal(register, access.data), Refusal.VALUE), (needs_idle, Refusal.BUSY)]
 
 
 def _field(register: Register, name: str, value: Value) -> Value:
@@ -215,10 +269,12 @@ def _field(register: Register, name: str, value: Value) -> Value:
 def _legal(register: Register, value: Value) -> Value:
     """Whether every field can take its part of ``value`` and nothing else is set."""
     legal = (value & ~register.mask & (2**HOST_DATA_BITS - 1)) == 0
+    if register.one_field:
+        first, second = (_field(register, field.name, value) for field in register.fields)
+        legal &= ~(first.any() & second.any())
     for field in register.fields:
         part = _field(register, field.name, value)
         if field.minimum > 0:
             legal &= part >= field.minimum
-        if bits_for(field.largest + 1) <= field.width:
-            legal &= part <= field.largest
+        legal &= ~exceeds(part, field.largest)
     return legal

@@ -11,9 +11,11 @@ from amaranth.hdl import Shape
 from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
-from hw.host.axi import HOST_DATA_BITS
+from hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS
+from hw.host.codes import ERRORS, Refusal
+from hw.host.table_memory import TableMemory, table_memories
 from hw.params import NEIGHBOURS, Params, Port, Table
-from sw_model.config import ceil_div
+from sw_model.numerics import SHIFT_MAX, SHIFT_MIN
 
 #: what ID reads as: "TRAJ", first letter in the highest byte
 ID_VALUE = int.from_bytes(b"TRAJ", "big")
@@ -30,6 +32,7 @@ class Access(enum.Enum):
     RO = "read only"  #: read what the tile shows
     RW = "read, write"  #: write, and read back
     W1C = "read, write 1 to clear"  #: read a sticky bit, write 1 to clear it
+    W0C = "read, write 0 to clear"  #: read what was noted last, write 0 to clear it all
     WO = "write only"  #: writing 1 does something; reads as 0
     WINDOW = "window"  #: reads and writes go to a table memory
 
@@ -46,6 +49,8 @@ class Field:
     minimum: int = 0
     #: largest legal value, if not all ones
     maximum: int | None = None
+    #: a write that sets it needs an idle tile
+    idle_only: bool = False
 
     @property
     def mask(self) -> int:
@@ -68,8 +73,10 @@ class Register:
     access: Access
     meaning: str
     fields: tuple[Field, ...]
-    #: writes are refused while a batch runs
+    #: writes need an idle tile: no batch runs, no failure waits for its reset
     idle_only: bool = False
+    #: a write may set one field at the most
+    one_field: bool = False
 
     @property
     def reset(self) -> int:
@@ -94,37 +101,6 @@ class Register:
     def field(self, name: str) -> Field:
         """The field of that name."""
         return next(field for field in self.fields if field.name == name)
-
-
-@dataclass(frozen=True, kw_only=True)
-class EntryField:
-    """Some bits of a table entry, of its element 0."""
-
-    name: str
-    low: int
-    width: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class TableMemory:
-    """A memory behind TABLE_DATA. An entry is ``elements`` equal elements, ``stride_bits`` apart, element 0 lowest."""
-
-    table: Table
-    meaning: str
-    depth: int
-    width: int
-    #: memories of this kind, one a lane, chosen by TABLE_SELECT.LANE
-    lanes: int
-    #: the host reads it; it writes the others
-    read_only: bool
-    elements: int
-    stride_bits: int
-    fields: tuple[EntryField, ...]
-
-    @property
-    def words(self) -> int:
-        """32-bit words of an entry in TABLE_DATA, lowest first."""
-        return ceil_div(self.width, HOST_DATA_BITS)
 
 
 def _value(name: str, offset: int, access: Access, meaning: str, *, width: int = HOST_DATA_BITS, low: int = 0,
@@ -152,18 +128,6 @@ COUNTERS = (
     ("COUNT_GRANT", "slots granted to the ring-previous tile"),
 )
 
-#: fatal errors, in the order of their bits in ERROR: name, meaning
-ERRORS = (
-    ("WATCHDOG", "the batch took more cycles than WATCHDOG allows"),
-    ("DDR_RESPONSE", "the DDR channel answered a read with an error"),
-    ("LINK_DOWN", "a link to a neighbour has failed for good"),
-    ("MEMORY", "a word of a memory is wrong and cannot be corrected"),
-    ("ENTRY", "a table entry that was used is not legal"),
-    ("STOPPED", "another tile has failed"),
-)
-#: those that other blocks report: the host port has an input ``error_<name>`` for each
-REPORTED_ERRORS = ("DDR_RESPONSE", "LINK_DOWN", "MEMORY", "ENTRY")
-
 #: counters of each link of a build with a link layer: name, meaning. They count until the next start.
 LINK_COUNTERS = (
     ("FRAMES", "frames with content sent, each as often as it went"),
@@ -182,21 +146,25 @@ def link_counters(params: Params) -> tuple[tuple[str, str], ...]:
 
 def _control(params: Params) -> list[Register]:
     """Identity, start, status, interrupt."""
-    causes = (("DONE", "a batch has finished"), ("ERROR", "the tile has failed: ERROR says why"))
+    causes = (("DONE", "a batch has finished"), ("ERROR", "the tile has failed: ERROR says why"),
+              ("REFUSED", "an access was refused: REFUSED says which and why"))
     return [
         _value("ID", 0x000, Access.CONST, "\"TRAJ\", the first letter in the highest byte", reset=ID_VALUE),
         Register(name="VERSION", offset=0x004, access=Access.CONST, meaning="version of this register map", fields=(
             Field(name="MINOR", low=0, width=16, meaning="counts additions", reset=VERSION_MINOR),
             Field(name="MAJOR", low=16, width=16, meaning="counts changes", reset=VERSION_MAJOR))),
         _value("TILE_ID", 0x008, Access.RO, "number of this tile (strap)", width=params.tile_bits),
-        Register(name="CONTROL", offset=0x00C, access=Access.WO, meaning="start a batch", fields=(
-            Field(name="START", low=0, width=1, meaning="1: start every tile of the array"),), idle_only=True),
+        Register(name="CONTROL", offset=0x00C, access=Access.WO, meaning="start a batch or a reset", fields=(
+            Field(name="START", low=0, width=1, meaning="1: start every tile of the array", idle_only=True),
+            Field(name="RESET", low=1, width=1, meaning="1: reset every tile of the array, but for settings and tables"),
+        ), one_field=True),
         Register(name="STATUS", offset=0x010, access=Access.RO, meaning="state of the tile", fields=(
             Field(name="RUNNING", low=0, width=1, meaning="START is on its way, or a batch runs"),
             Field(name="DONE", low=1, width=1, meaning="the tile has finished; cleared by the next start"),
             Field(name="OVERRUN", low=2, width=1,
                   meaning="another tile started a batch while this one ran, which ignored it; cleared by the next start"),
-            Field(name="FAILED", low=3, width=1, meaning="a bit of ERROR is set: no batch can start until a reset"))),
+            Field(name="FAILED", low=3, width=1, meaning="a bit of ERROR is set: no batch can start until a reset"),
+            Field(name="RESETTING", low=4, width=1, meaning="CONTROL.RESET is under way in this or another tile"))),
         Register(name="IRQ_ENABLE", offset=0x014, access=Access.RW, meaning="causes that raise the interrupt",
                  fields=_bits(causes)),
         Register(name="IRQ_STATUS", offset=0x018, access=Access.W1C, meaning="causes that have occurred",
@@ -223,7 +191,7 @@ def _settings(params: Params) -> list[Register]:
         _value("ARRIVAL_COUNT", 0x030, Access.RW, "slices that arrive from the ring-previous tile in this batch",
                width=bits_for(most), maximum=most),
         _value("TOKEN_SHIFT", 0x034, Access.RW, "right shift of the last requantisation (docs/numerics.md)", width=6,
-               reset=1, minimum=1, maximum=47),
+               reset=1, minimum=SHIFT_MIN, maximum=SHIFT_MAX),
         _value("WATCHDOG", 0x038, Access.RW, "most cycles of a batch: one that takes more fails; 0 is no limit"),
     ]
     ports = ", ".join(f"{port.value} {port.name.lower()}" for port in Port)
@@ -254,6 +222,12 @@ def _access(params: Params, tables: Mapping[Table, TableMemory]) -> list[Registe
                  "writing TABLE_SELECT or TABLE_INDEX, or a start, begins with word 0 again", fields=(
                      Field(name="VALUE", low=0, width=HOST_DATA_BITS, meaning="next word of the entry"),),
                  idle_only=True),
+        Register(name="REFUSED", offset=0x060, access=Access.W0C, meaning="the last access that was refused with SLVERR",
+                 fields=(
+            Field(name="CODE", low=0, width=Shape.cast(Refusal).width, maximum=0,
+                  meaning="why: the table of codes below"),
+            Field(name="WRITE", low=8, width=1, meaning="it was a write", maximum=0),
+            Field(name="ADDRESS", low=16, width=HOST_ADDRESS_BITS, meaning="its address, the low two bits as 0", maximum=0))),
     ]
 
 
@@ -294,38 +268,12 @@ def _links(params: Params) -> list[Register]:
     ]
 
 
-def _tables(params: Params) -> dict[Table, TableMemory]:
-    """The table memories of this build; a timing-only one has no activations and no results."""
-    tile = params.config.tile
-
-    def memory(table: Table, meaning: str, layout: data.Layout, *, elements: int = 1, per_lane: bool = False) -> TableMemory:
-        depth, width = params.table_shape(table)
-        fields = tuple(EntryField(name=str(name), low=field.offset, width=field.width) for name, field in layout)
-        return TableMemory(table=table, meaning=meaning, depth=depth, width=width, lanes=tile.mac_t if per_lane else 1,
-                           read_only=table is Table.RESULTS, elements=elements, stride_bits=layout.size, fields=fields)
-
-    memories = [
-        memory(Table.RULES, "one entry an expert", params.rule_layout),
-        memory(Table.LOADS, "load list, in order", params.load_layout),
-        memory(Table.TOKENS, "token lists: one entry a pass, one element a lane", params.token_layout,
-               elements=tile.mac_t),
-    ]
-    if not params.timing_only:
-        memories += [
-            memory(Table.ACTIVATIONS, "int8 activations of a lane; entry token * GATE_UP_CHUNKS + chunk",
-                   data.StructLayout({"value": 8}), elements=tile.mac_k, per_lane=True),
-            memory(Table.RESULTS, "int32 results of a lane; entry token * RESULT_STRIDE + group; 0 where no expert was met",
-                   data.StructLayout({"value": 32}), elements=tile.mac_n, per_lane=True),
-        ]
-    return {memory.table: memory for memory in memories}
-
-
 class RegisterMap:
     """Registers, ascending by offset, and table memories of one build."""
 
     def __init__(self, params: Params):
         self.params = params
-        self.tables = _tables(params)
+        self.tables = table_memories(params)
         counters = [_value(name, 0x084 + 4 * number, Access.RO, meaning)
                     for number, (name, meaning) in enumerate(COUNTERS)]
         cycles = _value("CYCLES", 0x080, Access.RO, "cycles of the batch, from cycle 0 to the one that finished it")

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from amaranth.back import rtlil
-from amaranth.hdl import ClockSignal, Instance, Module, ResetSignal, Value
+from amaranth.hdl import ClockSignal, Instance, Module, ResetInserter, ResetSignal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
@@ -58,12 +58,12 @@ class Emitter:
             raise AssertionError(f"two different blocks are both named {name}")
         return name
 
-    def instance(self, component: wiring.Component) -> Instance:
-        """An ``Instance`` of the component's module, wired to the component's own ports."""
+    def instance(self, component: wiring.Component, reset: Value | None = None) -> Instance:
+        """An ``Instance`` of the component's module, wired to the component's own ports; ``reset`` resets it as well."""
         name = self.emit(component)
         component._MustUse__silence = True  # elaborated once for all of its kind: no warning for the others
         ports = {("i_" if is_input else "o_") + port: value for port, is_input, value in _ports(component)}
-        for port, value in (("clk", ClockSignal()), ("rst", ResetSignal())):
+        for port, value in (("clk", ClockSignal()), ("rst", ResetSignal() if reset is None else ResetSignal() | reset)):
             if re.search(rf"^  wire width 1 input \d+ +\\{port}$", self.rtlil[name], re.M):
                 ports[f"i_{port}"] = value
         return Instance(name, **ports)
@@ -117,7 +117,13 @@ def _plain_names(text: str) -> str:
     return re.sub(r"^module .*?^endmodule$", module, text, flags=re.M | re.S)
 
 
-def place(m: Module, platform: object, **blocks: wiring.Component) -> None:
-    """Add blocks to ``m`` by name: as one shared Verilog module each, or elaborated in place."""
+def place(m: Module, platform: object, *, reset: Value | None = None, **blocks: wiring.Component) -> None:
+    """Add blocks to ``m`` by name: as one shared Verilog module each, or elaborated in place.
+
+    With ``reset`` they are reset while it is high too; the contents of memories stay, as in any reset.
+    """
     for name, block in blocks.items():
-        m.submodules[name] = platform.instance(block) if isinstance(platform, Emitter) else block
+        if isinstance(platform, Emitter):
+            m.submodules[name] = platform.instance(block, reset)
+        else:
+            m.submodules[name] = block if reset is None else ResetInserter(reset)(block)

@@ -32,6 +32,7 @@ def drive(config, rows, stall, seed):
             await ctx.tick()
         ctx.set(loader.table.write, 0)
         ctx.set(loader.count, len(rows))
+        ctx.set(loader.has_ddr, 1)
         ctx.set(loader.clear, 1)
         await ctx.tick()
         ctx.set(loader.clear, 0)

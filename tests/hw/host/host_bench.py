@@ -5,8 +5,10 @@ import random
 from amaranth.hdl import Cat, Value
 from amaranth.sim import Simulator
 
+from hw.host.codes import REPORTED_ERRORS, Refusal
 from hw.host.port import HostPort
-from hw.host.regmap import COUNTERS, REPORTED_ERRORS, Access, TableMemory
+from hw.host.regmap import COUNTERS, Access
+from hw.host.table_memory import TableMemory
 from hw.params import Table
 
 #: longest time an access may take if the manager is always ready
@@ -26,6 +28,8 @@ class Bench:
         self.batches = 0
         self.finish_cycle = None  #: the tile finishes in this cycle of a batch
         self.outside_go = 0  #: another tile's START, in the next cycle
+        self.outside_reset = 0  #: another tile keeps the array in reset
+        self.quiet = 1  #: the loader has nothing under way
         self.limit = 0  #: what WATCHDOG is
 
     def run(self, *benches) -> None:
@@ -50,12 +54,15 @@ class Bench:
         ctx.set(port.tile_id, 1)
         self.counts = dict.fromkeys(["CYCLES", *strobes], 0)
         while True:
-            _, _, error, start, go, clear, running, write, read, number, lane, index, data, *active = await ctx.tick().sample(
-                Cat(errors).any(), port.start, port.go, port.clear, port.running, table.write, table.read,
-                Value.cast(table.table), table.lane, table.index, table.write_data, *strobes.values())
+            (_, _, reset_out, reset, error, start, go, clear, running, write, read, number, lane, index, data,
+             *active) = await ctx.tick().sample(
+                port.reset_out, port.reset, Cat(errors).any(), port.start, port.go, port.clear, port.running,
+                table.write, table.read, Value.cast(table.table), table.lane, table.index, table.write_data,
+                *strobes.values())
             assert not (write and read) and not ((write or read) and (running or go)), "table access in a batch"
             failed |= error or bool(running and self.limit and self.counts["CYCLES"] == self.limit)
-            assert clear == (go and not running and not failed)
+            assert clear == (go and not running and not failed and not reset)
+            failed &= not reset
             assert running == was_running or running == was_clear, "running rises in the cycle after go only"
             was_clear, was_running = clear, running
             if clear:
@@ -75,6 +82,8 @@ class Bench:
             starts.append(start)
             ctx.set(port.go, starts.pop(0) | self.outside_go)
             self.outside_go = 0
+            ctx.set(port.reset, reset_out | self.outside_reset)
+            ctx.set(port.quiet, self.quiet)
             cycle = 0 if clear else self.counts["CYCLES"]
             ctx.set(port.finished, self.finish_cycle is not None and cycle >= self.finish_cycle)
             for strobe in strobes.values():
@@ -149,6 +158,12 @@ class Bench:
         assert okay, name
         return value
 
+    async def refused(self, ctx) -> tuple[Refusal, bool, str]:
+        """What REFUSED says: code, whether it was a write, name of the register."""
+        value = await self.get(ctx, "REFUSED")
+        names = {register.offset: register.name for register in self.map.registers}
+        return Refusal(value & 15), bool(value >> 8 & 1), names.get(value >> 16, hex(value >> 16))
+
     async def select(self, ctx, table: Table, lane: int, index: int) -> None:
         """Point TABLE_DATA at an entry."""
         await self.put(ctx, "TABLE_SELECT", table.value | lane << 8)
@@ -156,20 +171,80 @@ class Bench:
 
 
 class Model:
-    """What the registers should do: a dictionary, and the table window in a few lines."""
+    """What the registers should do: a dictionary, the table window in a few lines, reasons to refuse as a set."""
 
     def __init__(self, bench: Bench):
         self.bench, self.map = bench, bench.map
         self.at = {r.offset: r for r in self.map.registers}
         self.values = {r.name: r.reset for r in self.map.registers} | {"TILE_ID": 1}
-        self.busy, self.words = False, []
+        self.state: Refusal | None = None  #: why the tile is not idle
+        self.words: list[int] = []
         self.memory: dict[tuple[int, int, int], int] = {}
+        self.refusals: set[Refusal] = set()  #: all that have occurred
 
     def _window(self):
         chosen = self.values["TABLE_SELECT"]
         table = next((t for t in self.bench.tables if t.table.value == chosen & 7), None)
-        index = self.values["TABLE_INDEX"]
-        return table, chosen >> 8, index, table is not None and index < table.depth and not self.busy
+        return table, chosen >> 8, self.values["TABLE_INDEX"]
+
+    def _entry(self, table, value: int) -> int:
+        """The entry that is complete with this word."""
+        entry = sum(word << 32 * number for number, word in enumerate([*self.words, value]))
+        return entry & (1 << table.width) - 1
+
+    def good_word(self) -> int:
+        """What TABLE_DATA may take next."""
+        table, lane, index = self._window()
+        if table is None or table.read_only:
+            return 0
+        return random_entry(table, random.Random(lane * 65536 + index)) >> 32 * len(self.words) & 0xFFFFFFFF
+
+    def _window_reasons(self, write: bool, value: int):
+        """Why TABLE_DATA may be refused."""
+        table, _, index = self._window()
+        if table is None or index >= table.depth:
+            yield Refusal.NO_ENTRY
+        if table is not None and table.read_only and write:
+            yield Refusal.READ_ONLY
+        if table is not None and not table.read_only:
+            if not write:
+                yield Refusal.WRITE_ONLY
+            elif len(self.words) + 1 == table.words and not legal_entry(table, self._entry(table, value)):
+                yield Refusal.ENTRY_VALUE
+
+    def _reasons(self, register, write: bool, value: int, strobes: int):
+        """Why an access may be refused."""
+        if register is None:
+            yield Refusal.NO_REGISTER
+            return
+        if register.access is Access.WINDOW:
+            yield from self._window_reasons(write, value)
+        needs_idle = register.access is Access.WINDOW
+        if write:
+            needs_idle |= register.idle_only
+            if not register.writable:
+                yield Refusal.READ_ONLY
+            if strobes != 15:
+                yield Refusal.PARTIAL
+            if value & ~register.mask or (register.name == "CONTROL" and value == 3):
+                yield Refusal.VALUE
+            for field in register.fields:
+                part = (value & field.mask) >> field.low
+                needs_idle |= field.idle_only and part != 0
+                if not field.minimum <= part <= field.largest:
+                    yield Refusal.VALUE
+        if needs_idle and self.state is not None:
+            yield self.state
+
+    def _refused(self, address: int, write: bool, value: int = 0, strobes: int = 15) -> bool:
+        reasons = set(self._reasons(self.at.get(address & ~3), write, value, strobes))
+        if not reasons:
+            return False
+        code = min(reasons, key=lambda reason: reason.value)
+        self.refusals.add(code)
+        self.values["REFUSED"] = code.value | write << 8 | (address & ~3) << 16
+        self.values["IRQ_STATUS"] |= 4
+        return True
 
     def _next(self, table) -> None:
         if len(self.words) == table.words:
@@ -178,29 +253,25 @@ class Model:
 
     def write(self, address: int, value: int, strobes: int) -> bool:
         """Whether the write is legal; does it if so."""
-        register = self.at.get(address & ~3)
-        if register is None or not register.writable or strobes != 15 or (self.busy and register.idle_only):
+        if self._refused(address, True, value, strobes):
             return False
-        if value & ~register.mask:
-            return False
-        for field in register.fields:
-            if not field.minimum <= (value & field.mask) >> field.low <= field.largest:
-                return False
+        register = self.at[address & ~3]
         if register.access is Access.WINDOW:
-            table, lane, index, exists = self._window()
-            if not exists or table.read_only:
-                return False
+            table, lane, index = self._window()
             self.words.append(value)
             if len(self.words) == table.words:
-                entry = sum(word << 32 * number for number, word in enumerate(self.words))
-                self.memory[table.table.value, lane, index] = entry & (1 << table.width) - 1
+                self.words.pop()
+                self.memory[table.table.value, lane, index] = self._entry(table, value)
+                self.words.append(value)
             self._next(table)
         elif register.access is Access.W1C:
             self.values[register.name] &= ~value
         elif register.access is Access.WO:
             if value:
-                self.busy, self.words = True, []
-                self.values["STATUS"] = 1
+                self.words = []
+                self.state, self.values["STATUS"] = (Refusal.BUSY, 1) if value == 1 else (None, 0)
+            if value == 2:
+                self.values |= {"ERROR": 0, "IRQ_STATUS": self.values["IRQ_STATUS"] & 4}
         else:
             self.values[register.name] = value
             if register.name.startswith("TABLE_"):
@@ -209,14 +280,12 @@ class Model:
 
     def read(self, address: int) -> tuple[bool, int]:
         """Whether the read is legal, and its value."""
-        register = self.at.get(address & ~3)
-        if register is None:
+        if self._refused(address, False):
             return False, 0
+        register = self.at[address & ~3]
         if register.access is not Access.WINDOW:
             return True, self.values[register.name]
-        table, lane, index, exists = self._window()
-        if not exists or not table.read_only:
-            return False, 0
+        table, lane, index = self._window()
         word = self.bench.result(lane, index) >> 32 * len(self.words) & 0xFFFFFFFF
         self.words.append(word)
         self._next(table)
@@ -224,5 +293,39 @@ class Model:
 
     def finish(self) -> None:
         """The batch has finished."""
-        self.busy = False
-        self.values |= {"STATUS": 2, "IRQ_STATUS": 1} | self.bench.counts
+        self.state = None
+        self.values |= {"STATUS": 2, "IRQ_STATUS": self.values["IRQ_STATUS"] | 1} | self.bench.counts
+
+    def fail(self, error: int) -> None:
+        """An error has occurred."""
+        self.values["STATUS"] = self.values["STATUS"] & 6 | 8
+        if self.state is not Refusal.FAILED:
+            self.values["IRQ_STATUS"] |= 2
+        self.state = Refusal.FAILED
+        self.values["ERROR"] |= error
+        self.values |= self.bench.counts
+
+
+def random_entry(table: TableMemory, rng: random.Random) -> int:
+    """A legal entry of a table, every field of every element drawn."""
+    entry = 0
+    for element in range(table.elements):
+        parts = {f.name: rng.randint(f.minimum, f.largest) for f in table.fields}
+        for limit in table.sums:
+            first, *others = limit.fields
+            parts[first] = rng.randint(0, limit.maximum - sum(parts[name] for name in others))
+        entry |= sum(parts[f.name] << f.low for f in table.fields) << element * table.stride_bits
+    return entry
+
+
+def legal_entry(table: TableMemory, entry: int) -> bool:
+    """Whether every element of a table entry keeps to the description."""
+    for element in range(table.elements):
+        parts = {f.name: entry >> element * table.stride_bits + f.low & (1 << f.width) - 1 for f in table.fields}
+        for field in table.fields:
+            looked_at = field.only_if is None or parts[field.only_if]
+            if looked_at and not field.minimum <= parts[field.name] <= field.largest:
+                return False
+        if any(parts[limit.only_if] and sum(parts[name] for name in limit.fields) > limit.maximum for limit in table.sums):
+            return False
+    return True

@@ -2,12 +2,12 @@
 
 import pytest
 
-from hw.host.regmap import ERRORS, REPORTED_ERRORS
+from hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
 from tests.conftest import small
 from tests.hw.host.host_bench import Bench
 
 #: bits of STATUS
-DONE, FAILED = 2, 8
+DONE, FAILED, RESETTING = 2, 8, 16
 
 
 def _bit(name: str) -> int:
@@ -50,7 +50,7 @@ def test_error_ends_everything(name, running):
         bench.outside_go = 1
         await ctx.tick().repeat(4)
         assert bench.batches == int(running) and not ctx.get(port.running)
-        assert await bench.get(ctx, "IRQ_STATUS") == 2
+        assert await bench.get(ctx, "IRQ_STATUS") == 6 and await bench.refused(ctx) == (Refusal.FAILED, True, "CONTROL")
         await bench.put(ctx, "IRQ_STATUS", 2)
         assert not ctx.get(port.irq) and await bench.get(ctx, "STATUS") == FAILED
 
@@ -107,5 +107,109 @@ def test_start_and_failure_cross(offset):
     async def other(ctx):
         await ctx.tick().repeat(12 + offset)
         await _strobe(ctx, port.halt)
+
+    bench.run(host, other)
+
+
+async def _reset_cycles(ctx, port) -> int:
+    """Wait for a reset to begin and to end; how long it took."""
+    await ctx.tick().until(port.reset)
+    cycles = 1
+    while ctx.get(port.reset):
+        await ctx.tick()
+        cycles += 1
+        assert cycles < 200
+    return cycles
+
+
+@pytest.mark.parametrize("state", ["idle", "running", "finished", "failed"])
+@pytest.mark.parametrize("waits", [0, 30])
+def test_reset(state, waits):
+    """From any state; at least as long as the links need and until the loader is quiet; settings and tables stay."""
+    config = small(link__latency_cycles=5)
+    bench = Bench(config)
+    port = bench.port
+
+    async def host(ctx):
+        await bench.put(ctx, "TOKEN_SHIFT", 9)
+        await bench.put(ctx, "WATCHDOG", 1000)
+        await bench.put(ctx, "IRQ_ENABLE", 7)
+        if state in ("running", "finished"):
+            bench.finish_cycle = 3 if state == "finished" else None
+            await bench.put(ctx, "CONTROL", 1)
+            await ctx.tick().repeat(10)
+            assert ctx.get(port.running) == (state == "running")
+        if state == "failed":
+            await _strobe(ctx, port.error_entry)
+        bench.quiet = int(not waits)
+        bench.finish_cycle = None
+        await bench.put(ctx, "CONTROL", 2)
+        assert ctx.get(port.reset) and not ctx.get(port.running)
+        if waits:
+            await ctx.tick().repeat(waits)
+            assert await bench.get(ctx, "STATUS") == RESETTING
+            assert not await bench.write(ctx, bench.map["CONTROL"].offset, 1)
+            assert await bench.refused(ctx) == (Refusal.RESETTING, True, "CONTROL")
+            assert not await bench.write(ctx, bench.map["TOKEN_SHIFT"].offset, 1)
+            assert not (await bench.read(ctx, bench.map["TABLE_DATA"].offset))[0]
+            bench.outside_go = 1
+            await _strobe(ctx, port.error_ddr_response)
+            await bench.put(ctx, "IRQ_STATUS", 4)
+            bench.quiet = 1
+        await ctx.tick().repeat(12)
+        assert not ctx.get(port.reset) and not ctx.get(port.irq) and not ctx.get(port.running)
+        for name, value in {"STATUS": 0, "ERROR": 0, "IRQ_STATUS": 0, "TOKEN_SHIFT": 9, "WATCHDOG": 1000}.items():
+            assert await bench.get(ctx, name) == value, name
+        bench.finish_cycle = 3
+        await bench.put(ctx, "CONTROL", 1)
+        await ctx.tick().repeat(10)
+        assert await bench.get(ctx, "STATUS") == DONE
+
+    bench.run(host)
+
+
+@pytest.mark.parametrize("latency", [1, 2, 7])
+def test_reset_length(latency):
+    """Two cycles more than a link takes."""
+    bench = Bench(small(link__latency_cycles=latency))
+
+    async def host(ctx):
+        await bench.put(ctx, "CONTROL", 2)
+
+    async def watch(ctx):
+        assert await _reset_cycles(ctx, bench.port) == latency + 2
+
+    bench.run(host, watch)
+
+
+def test_start_and_reset_in_one_write():
+    """Not both."""
+    bench = Bench(small())
+
+    async def host(ctx):
+        assert not await bench.write(ctx, bench.map["CONTROL"].offset, 3)
+        assert await bench.refused(ctx) == (Refusal.VALUE, True, "CONTROL")
+        assert await bench.get(ctx, "STATUS") == 0
+
+    bench.run(host)
+
+
+@pytest.mark.parametrize("offset", range(-3, 6))
+def test_start_and_reset_cross(offset):
+    """However START and another tile's RESET meet: the tile is idle afterwards, or runs if START came after."""
+    bench = Bench(small(), go_delay=2)
+    port = bench.port
+
+    async def host(ctx):
+        await ctx.tick().repeat(10)
+        okay = await bench.write(ctx, bench.map["CONTROL"].offset, 1)
+        await ctx.tick().repeat(10)
+        assert await bench.get(ctx, "STATUS") == int(okay and offset < -2) == ctx.get(port.running), okay
+
+    async def other(ctx):
+        await ctx.tick().repeat(12 + offset)
+        bench.outside_reset = 1
+        await ctx.tick().repeat(3)
+        bench.outside_reset = 0
 
     bench.run(host, other)

@@ -4,12 +4,13 @@ import random
 
 import pytest
 
+from hw.host.codes import Refusal
 from hw.host.port import SETTINGS
 from hw.host.regmap import link_counters
 from hw.params import Port, Table
 from sw_model.config import load
 from tests.conftest import small
-from tests.hw.host.host_bench import Bench, Model
+from tests.hw.host.host_bench import Bench, Model, random_entry
 
 
 @pytest.mark.parametrize("delay", [0, 6])
@@ -19,7 +20,8 @@ def test_random_traffic(delay, timing_only):
     config = small(tile__mac_t=3, array__cols=3, array__ddr_tiles=(0, 2), layer__experts=5)
     bench = Bench(config, seed=11 + delay, delay=delay, timing_only=timing_only, go_delay=3)
     model, rng, port = Model(bench), random.Random(5), bench.port
-    names = [r.name for r in bench.map.registers if r.name != "WATCHDOG"]
+    names = [r.name for r in bench.map.registers]
+    errors = [port.error_ddr_response, port.error_link_down, port.error_memory, port.error_entry, port.halt]
     depths = sorted(t.depth for t in bench.tables)
 
     async def traffic(ctx):
@@ -31,20 +33,34 @@ def test_random_traffic(delay, timing_only):
                 address = bench.map["TABLE_DATA"].offset
             else:
                 address = bench.map[rng.choice([*names, "TABLE_SELECT", "TABLE_INDEX", "CONTROL", "CONTROL"])].offset
-            if address & ~3 == bench.map["WATCHDOG"].offset:
-                continue
             if rng.random() < 0.5:
                 value = rng.choice([rng.getrandbits(32), rng.randrange(8), rng.choice(depths) - 1, 1,
                                     rng.randrange(1 << 20) << 12, rng.randrange(6) | rng.randrange(4) << 8])
+                if address & ~3 == bench.map["WATCHDOG"].offset:
+                    value |= 1 << 31  # never reached here
+                if address & ~3 == bench.map["TABLE_DATA"].offset and rng.random() < 0.8:
+                    value = model.good_word()
+                if model.state is Refusal.FAILED and rng.random() < 0.2:
+                    address, value = bench.map["CONTROL"].offset, 2
                 strobes = 15 if rng.random() < 0.95 else rng.randrange(15)
                 okay = await bench.write(ctx, address, value, strobes)
                 assert okay == model.write(address, value, strobes), hex(address)
-            elif not (model.busy and 0x80 <= address & ~3 < 0x100):  # the counters move
+                while okay and address & ~3 == bench.map["CONTROL"].offset and await bench.get(ctx, "STATUS") & 16:
+                    pass  # a reset
+            elif not (model.state is Refusal.BUSY and 0x80 <= address & ~3 < 0x100):  # the counters move
                 assert await bench.read(ctx, address) == model.read(address), hex(address)
             for name in SETTINGS:
                 assert ctx.get(getattr(port, name.lower())) == model.values[name]
-            assert ctx.get(port.irq) == model.values["IRQ_STATUS"] & model.values["IRQ_ENABLE"]
-            if model.busy and rng.random() < 0.1:
+            assert ctx.get(port.irq) == bool(model.values["IRQ_STATUS"] & model.values["IRQ_ENABLE"])
+            if rng.random() < 0.01:
+                bit = rng.randrange(5)
+                ctx.set(errors[bit], 1)
+                await ctx.tick()
+                ctx.set(errors[bit], 0)
+                await ctx.tick()
+                if bit < 4 or model.state is not Refusal.FAILED:
+                    model.fail(2 << bit)
+            if model.state is Refusal.BUSY and rng.random() < 0.1:
                 bench.finish_cycle = 0
                 while await bench.get(ctx, "STATUS") != 2:
                     pass
@@ -53,6 +69,7 @@ def test_random_traffic(delay, timing_only):
                 for name, count in bench.counts.items():
                     assert await bench.get(ctx, name) == count
         assert bench.entries() == model.memory and len(model.memory) > 5
+        assert model.refusals >= set(Refusal) - {Refusal.NONE, Refusal.RESETTING}
         assert bench.batches > 2
 
     bench.run(traffic)
@@ -69,7 +86,7 @@ def test_table_entries_of_every_width(preset):
             for lane in {0, table.lanes - 1}:
                 await bench.select(ctx, table.table, lane, table.depth - 2)
                 for index in (table.depth - 2, table.depth - 1):
-                    entry = rng.getrandbits(table.width)
+                    entry = random_entry(table, rng)
                     words = [entry >> 32 * n & 0xFFFFFFFF for n in range(table.words)]
                     if table.read_only:
                         for n in range(table.words):
@@ -158,6 +175,7 @@ def test_batch_cycles_counters_interrupt(cycles, go_delay):
                 assert await bench.get(ctx, "STATUS") == 1, "busy from START on"
                 assert not await bench.write(ctx, bench.map["CONTROL"].offset, 1)
                 assert not await bench.write(ctx, bench.map["TOKEN_SHIFT"].offset, 3)
+                await bench.put(ctx, "IRQ_STATUS", 4)
             while await bench.get(ctx, "STATUS") != 2:
                 assert not ctx.get(port.irq) or not ctx.get(port.running)
             for name, count in bench.counts.items():
