@@ -2,26 +2,33 @@
 
 from collections.abc import Iterator
 
+from hw.host.codes import REFUSALS, Refusal
 from hw.host.regmap import RegisterMap
+from hw.host.table_memory import EntryField
 from hw.params import Params, Port, Table
 
 #: prefix of every macro in the C header
 PREFIX = "TRAJ_"
 
 INTRODUCTION = """\
-Every tile has this map of 32-bit registers behind its AXI4-Lite port; offsets are in bytes. SLVERR answers, and nothing
-is changed by: an offset without a register, a write to what cannot be written, a write that leaves out a byte, a value that
-a field does not allow or with a bit set outside the fields, and, while a batch runs (STATUS.RUNNING), a write marked
-*idle* below and any access to TABLE_DATA. The low two bits of an address are ignored.
+Every tile has this map of 32-bit registers behind its AXI4-Lite port; offsets are in bytes. The low two bits of an address
+are ignored. An access that is refused is answered with SLVERR and changes nothing but REFUSED, which says which it was
+and why (codes below), and IRQ_STATUS. Writes marked *idle* and every access to TABLE_DATA need an idle tile: no batch runs
+(STATUS.RUNNING), no failure waits for its reset (STATUS.FAILED), no reset is under way (STATUS.RESETTING).
 
 A batch: write settings and tables of every tile, write 1 to CONTROL.START of any tile, wait for STATUS.DONE (or the
 interrupt) of every tile, read RESULTS. Counters and CYCLES begin with 0 at the start and count while the tile runs.
+
+A failure in one tile ends the batch in all of them: STATUS.FAILED, ERROR, and the interrupt cause ERROR. Write 1 to
+CONTROL.RESET of any tile and wait until STATUS.RESETTING of every tile is 0: STATUS, ERROR and the interrupt causes DONE and
+ERROR are cleared, settings and tables are kept, and the next batch can be started. docs/errors.md has each error.
 """
 
 TABLE_INTRODUCTION = """\
 To write entries: TABLE_SELECT, TABLE_INDEX, then TABLE_DATA once a word, lowest word first. With the last word of an entry
 the entry is written and TABLE_INDEX counts up. To read RESULTS: the same, reading TABLE_DATA. Bits above an entry's
-width are ignored. Element number i of an entry has its bits i * stride higher.
+width are ignored. Element number i of an entry has its bits i * stride higher. An entry with a field that is not legal is
+refused with its last word: write TABLE_INDEX again to begin it anew.
 """
 
 
@@ -33,6 +40,11 @@ def _rows(head: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> list[str
 
 def _bits(low: int, width: int) -> str:
     return f"{low + width - 1}:{low}" if width > 1 else str(low)
+
+
+def _range(field: EntryField) -> str:
+    """Legal values of a table entry's field."""
+    return f"{field.minimum} to {field.largest}" + (f" if {field.only_if} is 1" if field.only_if else "")
 
 
 def markdown(params: Params) -> str:
@@ -48,6 +60,8 @@ def markdown(params: Params) -> str:
     lines += _rows(("register", "field", "bits", "reset", "legal", "meaning"), (
         (r.name, f.name, _bits(f.low, f.width), f.reset, f"{f.minimum} to {f.largest}" if r.writable else "", f.meaning)
         for r in regmap.registers for f in r.fields if f.width < 32))
+    lines += ["## Codes in REFUSED", "", "Where several reasons hold, the lowest.", ""]
+    lines += _rows(("code", "name", "meaning"), ((c.value, c.name, meaning) for c, meaning in REFUSALS.items()))
     lines += ["## Tables", "", TABLE_INTRODUCTION]
     lines += _rows(("number", "table", "entries", "bits", "words", "lanes", "access", "meaning"), (
         (t.table.value, t.table.name, t.depth, t.width, t.words, t.lanes, "read" if t.read_only else "write", t.meaning)
@@ -55,7 +69,10 @@ def markdown(params: Params) -> str:
     for table in regmap.tables.values():
         several = f": {table.elements} elements, stride {table.stride_bits} bits" if table.elements > 1 else ""
         lines += [f"### Entry of {table.table.name}{several}", ""]
-        lines += _rows(("field", "lowest bit", "width"), ((f.name, f.low, f.width) for f in table.fields))
+        lines += _rows(("field", "lowest bit", "width", "legal"), (
+            (f.name, f.low, f.width, _range(f)) for f in table.fields))
+        lines += [line for limit in table.sums for line in (
+            f"{' + '.join(limit.fields)}: at most {limit.maximum} if {limit.only_if} is 1.", "")]
     return "\n".join(lines)
 
 
@@ -75,6 +92,8 @@ def constants(params: Params) -> dict[str, int]:
             define(f"{register.name}_{field.name}_SHIFT", field.low)
             define(f"{register.name}_{field.name}_MASK", field.mask)
             define(f"{register.name}_{field.name}_RESET", field.reset)
+    for code in Refusal:
+        define(f"REFUSAL_{code.name}", code.value)
     for port in Port:
         define(f"PORT_{port.name}", port.value)
     for table in Table:
