@@ -9,6 +9,7 @@ from hw.array import TileArray
 from hw.lib.emit import Emitter
 from hw.lib.sram import Sram1R1W, Sram1RW
 from hw.params import Params
+from scripts import frame_docs
 from scripts.regmap_docs import c_header, markdown
 from sw_model.config import Config
 
@@ -50,7 +51,7 @@ def design(config: Config, *, timing_only: bool = False) -> Design:
 
 
 def write(made: Design, folder: Path) -> list[Path]:
-    """Write Verilog, register map, C header and the configuration into ``folder``; returns the files."""
+    """Write Verilog, register map, C header, configuration and a link layer's frame into ``folder``; returns the files."""
     folder.mkdir(parents=True, exist_ok=True)
     params = Params(made.config, timing_only=made.timing_only)
     texts = made.files() | {
@@ -58,6 +59,8 @@ def write(made: Design, folder: Path) -> list[Path]:
         "trajectile.h": c_header(params),
         "config.json": json.dumps(made.config.as_dict, indent=2) + "\n",
     }
+    if made.config.link.crc_bits:
+        texts["frame.md"] = frame_docs.markdown(params)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]

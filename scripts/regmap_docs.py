@@ -17,7 +17,8 @@ and why (codes below), and IRQ_STATUS. Writes marked *idle* and every access to 
 (STATUS.RUNNING), no failure waits for its reset (STATUS.FAILED), no reset is under way (STATUS.RESETTING).
 
 A batch: write settings and tables of every tile, write 1 to CONTROL.START of any tile, wait for STATUS.DONE (or the
-interrupt) of every tile, read RESULTS. Counters and CYCLES begin with 0 at the start and count while the tile runs.
+interrupt) of every tile, read RESULTS. Counters and CYCLES begin with 0 at the start and count while the tile runs;
+those of links count on.
 
 A failure in one tile ends the batch in all of them: STATUS.FAILED, ERROR, and the interrupt cause ERROR. Write 1 to
 CONTROL.RESET of any tile and wait until STATUS.RESETTING of every tile is 0: STATUS, ERROR and the interrupt causes DONE and
@@ -32,13 +33,14 @@ refused with its last word: write TABLE_INDEX again to begin it anew.
 """
 
 
-def _rows(head: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> list[str]:
+def table_rows(head: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> list[str]:
     """Lines of a Markdown table."""
     line = "| " + " | ".join(head) + " |"
     return [line, "|" + "---|" * len(head), *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows), ""]
 
 
-def _bits(low: int, width: int) -> str:
+def bit_range(low: int, width: int) -> str:
+    """Bits of a field, as written in tables."""
     return f"{low + width - 1}:{low}" if width > 1 else str(low)
 
 
@@ -53,23 +55,23 @@ def markdown(params: Params) -> str:
     lines = ["# Register map", "",
              f"Configuration `{params.config.name}`{', timing only' if params.timing_only else ''}. "
              "Generated from `hw/host/regmap.py`; do not edit.", "", INTRODUCTION, "## Registers", ""]
-    lines += _rows(("offset", "register", "access", "reset", "meaning"), (
+    lines += table_rows(("offset", "register", "access", "reset", "meaning"), (
         (f"0x{r.offset:03X}", r.name, r.access.value + (", idle" if r.idle_only else ""), f"0x{r.reset:08X}", r.meaning)
         for r in regmap.registers))
     lines += ["## Fields", "", "Of every register that is not one plain number of 32 bits.", ""]
-    lines += _rows(("register", "field", "bits", "reset", "legal", "meaning"), (
-        (r.name, f.name, _bits(f.low, f.width), f.reset, f"{f.minimum} to {f.largest}" if r.writable else "", f.meaning)
+    lines += table_rows(("register", "field", "bits", "reset", "legal", "meaning"), (
+        (r.name, f.name, bit_range(f.low, f.width), f.reset, f"{f.minimum} to {f.largest}" if r.writable else "", f.meaning)
         for r in regmap.registers for f in r.fields if f.width < 32))
     lines += ["## Codes in REFUSED", "", "Where several reasons hold, the lowest.", ""]
-    lines += _rows(("code", "name", "meaning"), ((c.value, c.name, meaning) for c, meaning in REFUSALS.items()))
+    lines += table_rows(("code", "name", "meaning"), ((c.value, c.name, meaning) for c, meaning in REFUSALS.items()))
     lines += ["## Tables", "", TABLE_INTRODUCTION]
-    lines += _rows(("number", "table", "entries", "bits", "words", "lanes", "access", "meaning"), (
+    lines += table_rows(("number", "table", "entries", "bits", "words", "lanes", "access", "meaning"), (
         (t.table.value, t.table.name, t.depth, t.width, t.words, t.lanes, "read" if t.read_only else "write", t.meaning)
         for t in regmap.tables.values()))
     for table in regmap.tables.values():
         several = f": {table.elements} elements, stride {table.stride_bits} bits" if table.elements > 1 else ""
         lines += [f"### Entry of {table.table.name}{several}", ""]
-        lines += _rows(("field", "lowest bit", "width", "legal"), (
+        lines += table_rows(("field", "lowest bit", "width", "legal"), (
             (f.name, f.low, f.width, _range(f)) for f in table.fields))
         lines += [line for limit in table.sums for line in (
             f"{' + '.join(limit.fields)}: at most {limit.maximum} if {limit.only_if} is 1.", "")]

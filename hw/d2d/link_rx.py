@@ -46,17 +46,17 @@ class LinkRx(Block):
         m.d.sync += [frame.eq(self.frame), syndrome.eq(crc(self.frame.as_value()[crc_bits:], crc_bits) ^ self.frame.crc)]
 
         idle, data = frame.kind == FrameKind.IDLE, frame.kind == FrameKind.DATA
+        wanted = frame.seq == self.expected
+        ahead = (frame.seq - self.expected)[:self.params.seq_bits]
         deliver = Signal()
-        ahead = Signal(self.params.seq_bits)
         m.d.comb += [
             self.heard.eq((syndrome == 0) & (idle | data) & ~self.down),
             self.ack.eq(frame.ack), self.nak.eq(frame.nak),
             self.bad.eq(~self.heard & ~((frame.kind == FrameKind.NOTHING) & (syndrome == of_zeros)) & ~self.down),
-            ahead.eq(frame.seq - self.expected),
-            deliver.eq(self.heard & data & (ahead == 0)),
+            deliver.eq(self.heard & data & wanted),
         ]
         # The number of an IDLE frame may be a whole window ahead, that of a DATA frame may not: it is one of the last window.
-        with m.If(self.heard & (ahead == 0)):
+        with m.If(self.heard & wanted):
             m.d.sync += [self.gap.eq(0), self.expected.eq(self.expected + data)]
         with m.Elif(self.heard & (~ahead[-1] | (idle & (ahead == self.params.config.link_window)))):
             m.d.sync += self.gap.eq(1)

@@ -54,7 +54,7 @@ class LinkTx(Block):
 
         oldest = Signal(params.seq_bits)  # oldest frame that is not acknowledged
         following = Signal(params.seq_bits)  # next new frame
-        outstanding = Signal(params.seq_bits)
+        outstanding = Signal(params.seq_bits)  # frames that are not acknowledged
         replaying = Signal()  # frames from `at` on go again
         at = Signal(params.seq_bits)  # frame to read
         after = Signal(params.seq_bits)  # frame after it
@@ -64,7 +64,8 @@ class LinkTx(Block):
         fresh = Signal(params.lanes_layout)
         m.d.comb += [
             outstanding.eq(following - oldest), after.eq(at + 1),
-            room.eq(~replaying & ~fetched & (outstanding != window) & ~self.down),
+            # numbers of a full window differ in their highest bit only: no subtraction on the way to the router
+            room.eq(~replaying & ~fetched & ((following ^ oldest) != window) & ~self.down),
         ]
         take = room & self._waiting(m, room, fresh)
         m.d.comb += [

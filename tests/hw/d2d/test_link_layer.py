@@ -6,12 +6,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
-from hw.d2d.crc import ALGORITHMS, crc
 from hw.d2d.link_layer import LinkLayer
-from hw.params import FrameKind, Params
+from hw.params import Params
 from sw_model.config import LINK_LAYER_CYCLES
 from tests.conftest import small
 
@@ -186,7 +185,7 @@ def test_no_bubbles_without_errors(latency, crc_bits):
         assert end.counts == {"sends": 300, "replays": 0, "bad": 0}
 
 
-@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.regress) for seed in range(6, 100))])
+@pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.regress) for seed in range(4, 100))])
 def test_nothing_is_lost_repeated_or_reordered(seed):
     """Random faults in both directions, from hardly any to most frames; other sizes with every seed."""
     print(f"seed {seed}")
@@ -237,9 +236,8 @@ def test_a_lost_last_frame_is_noticed():
 
 
 @pytest.mark.parametrize("dead", [(True, False), (False, True), (True, True)], ids=["there", "back", "both"])
-@pytest.mark.parametrize("retries", [1, 3])
-@pytest.mark.parametrize("since", [0, 100])
-def test_down_in_bounded_time(dead, retries, since):
+@pytest.mark.parametrize(("since", "retries"), [(0, 1), (70, 2)])
+def test_down_in_bounded_time(dead, since, retries):
     """A dead direction, from the beginning or later, takes both ends down if both have something to send."""
     def cut(rng: random.Random, cycle: int, frame: int, before: int) -> int:
         return 0 if cycle >= since else frame
@@ -259,31 +257,3 @@ def test_what_has_no_neighbour_is_never_down():
     link = Link(seed=1, busy=0, faults=(lambda *_: 0, lambda *_: 0), link__retries=1).run(600)
     for end in link.ends:
         assert end.down_at is None and end.counts == {"sends": 0, "replays": 0, "bad": 0}
-
-
-def test_frames_that_are_none():
-    """All zeros and all ones are no frames, even where the CRC is right; the other kinds neither."""
-    for crc_bits in (16, 32):
-        layout = Params(small(link__crc_bits=crc_bits)).frame_layout
-        width = layout.size - crc_bits
-        assert ALGORITHMS[crc_bits](width).compute([0]) != 0
-        assert layout.const({"kind": FrameKind.NOTHING}).as_value().value == 0
-        assert FrameKind.NOTHING.value == 0 and 3 not in {kind.value for kind in FrameKind}
-
-
-@pytest.mark.parametrize("crc_bits", [16, 32])
-@pytest.mark.parametrize("width", [1, 7, 94, 300])
-def test_crc_is_that_of_the_catalogue(crc_bits, width):
-    """The XOR trees against ``amaranth.lib.crc``."""
-    rng, algorithm = random.Random(width), ALGORITHMS[crc_bits]
-    word, made = Signal(width), Signal(crc_bits)
-    m = Module()
-    m.d.comb += made.eq(crc(word, crc_bits))
-
-    async def bench(ctx):
-        for value in [0, (1 << width) - 1, *(rng.getrandbits(width) for _ in range(20))]:
-            ctx.set(word, value)
-            assert ctx.get(made) == algorithm(width).compute([value])
-    simulator = Simulator(m)
-    simulator.add_testbench(bench)
-    simulator.run()
