@@ -3,7 +3,7 @@
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from rich.console import Console
 from hw.params import Params
 from scripts import generate, report, workload
 from scripts.errors import ToolError, UserError
+from scripts.gates import gate_level
+from scripts.synthesize import read_libraries
 from sw_model import image
 from sw_model.activity import ddr_cycles
 from sw_model.config import Config
@@ -61,7 +63,8 @@ class Simulation:
 
 def simulate(config: Config, load: workload.Workload, *, folder: Path, order: str = "balanced",
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
-             runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False) -> Simulation:
+             runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False,
+             files: Callable[[generate.Design], Mapping[str, str]] = generate.Design.files) -> Simulation:
     """Run a batch through the RTL and compare it with the golden model.
 
     Args:
@@ -77,6 +80,7 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
         optimise: option of the C++ compiler (Verilator).
         axi_models: drive the AXI ports with cocotbext-axi instead of this project's host driver and DDR model; give ``runs``
             with seeds, since its timing is its own.
+        files: what is built of the design: its Verilog, or something in its place (:mod:`scripts.gates`).
 
     Raises:
         ScheduleError: if the batch does not fit.
@@ -91,9 +95,9 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
     generated = time.monotonic()
     top = bench_top(config, timing_only=timing_only, ddr_model=not axi_models, held_inputs=simulator == "native")
     if simulator == "native":
-        built = native.build(made.files(), top, config.array.tiles, optimise=optimise)
+        built = native.build(files(made), top, config.array.tiles, optimise=optimise)
     else:
-        built = runner.build(made.files(), top, simulator, waves=waves, optimise=optimise)
+        built = runner.build(files(made), top, simulator, waves=waves, optimise=optimise)
     start_run = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
     values, params = None if timing_only else load.given, Params(config, timing_only=timing_only)
@@ -151,7 +155,7 @@ def summary(done: Simulation, load: workload.Workload, args: argparse.Namespace)
     return {
         "config": {"name": config.name, **config.as_dict},
         "trace": load.source, "tokens": len(load.topk_ids), "order": args.order, "seed": args.seed,
-        "simulator": args.simulator, "timing_only": args.timing_only,
+        "simulator": args.simulator, "timing_only": args.timing_only, "gate_level": getattr(args, "gate_level", False),
         "results_exact": None if args.timing_only else bool(first.results), "results": first.results.message,
         "events_exact": bool(first.events), "events": first.events.message,
         "cycles_rtl": first.cycles, "cycles_model": done.model.cycles, "roofline_cycles": done.roofline.cycles,
@@ -189,11 +193,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_run_arguments(parser)
     parser.add_argument("--waves", action="store_true", help="record waves into the output folder")
     parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as JSON")
+    parser.add_argument("--gate-level", action="store_true", help="the synthesized netlist in place of the tile's Verilog: "
+                        "for small configurations; on Icarus where it is installed, with x until reset")
+    parser.add_argument("--liberty", metavar="FILE", type=Path, action="append", default=[],
+                        help="with --gate-level: Liberty file of the cells, as for synthesize; may be repeated")
 
 
-def with_progress(args: argparse.Namespace, config: Config, console: Console, *,
-                  waves: bool = False) -> tuple[Simulation, workload.Workload]:
-    """Simulate what the arguments say, with progress on the console.
+def with_progress(args: argparse.Namespace, config: Config, console: Console, *, waves: bool = False,
+                  files: Callable[[generate.Design], Mapping[str, str]] = generate.Design.files,
+                  ) -> tuple[Simulation, workload.Workload]:
+    """Simulate what the arguments say, with progress on the console; ``waves`` and ``files`` as for :func:`simulate`.
 
     Raises:
         UserError: if the batch is wrong.
@@ -209,7 +218,7 @@ def with_progress(args: argparse.Namespace, config: Config, console: Console, *,
     with console.status("generating, building and running the Verilog"):
         try:
             done = simulate(config, load, folder=folder, order=args.order, simulator=args.simulator, waves=waves,
-                            timing_only=args.timing_only)
+                            timing_only=args.timing_only, files=files)
         except runner.SimulationError as error:
             raise ToolError(str(error)) from error
     return done, load
@@ -218,7 +227,16 @@ def with_progress(args: argparse.Namespace, config: Config, console: Console, *,
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile simulate``."""
     console = Console()
-    done, load = with_progress(args, config, console, waves=args.waves)
+    files = generate.Design.files
+    if args.gate_level:
+        libraries = read_libraries(args.liberty)
+        args.simulator = args.simulator or ("icarus" if runner.have_icarus() else "verilator")
+
+        def files(made: generate.Design) -> Mapping[str, str]:
+            return gate_level(made, libraries)
+    elif args.liberty:
+        raise UserError("--liberty is not legal without --gate-level")
+    done, load = with_progress(args, config, console, waves=args.waves, files=files)
     values = summary(done, load, args)
     if args.json:
         report.write_json(args.json, values)

@@ -65,11 +65,12 @@ class BlockArea:
 
 @dataclass(frozen=True)
 class Libraries:
-    """Texts of the Liberty files, and the area of each cell (um2)."""
+    """Texts of the Liberty files, and of each cell its area (um2) and its group."""
 
     texts: Sequence[str]
     areas: Mapping[str, float]
     macros: Sequence[Macro]
+    cells: Mapping[str, liberty.Group]
 
 
 def read_libraries(paths: Sequence[Path]) -> Libraries:
@@ -80,9 +81,12 @@ def read_libraries(paths: Sequence[Path]) -> Libraries:
     """
     texts = [liberty.text_of(path) for path in paths or [DEFAULT_LIBERTY]]
     known: dict[str, float] = {}
+    cells: dict[str, liberty.Group] = {}
     for path, text in zip(paths or [DEFAULT_LIBERTY], texts, strict=True):
-        known |= liberty.read(path, text)[0]
-    return Libraries(texts, known, liberty_macros(known) if paths else shipped_macros())
+        found, trees = liberty.read(path, text)
+        known |= found
+        cells |= {cell.name: cell for library in trees for cell in library.of("cell")}
+    return Libraries(texts, known, liberty_macros(known) if paths else shipped_macros(), cells)
 
 
 def liberty_macros(areas_by_cell: Mapping[str, float]) -> list[Macro]:
@@ -117,11 +121,10 @@ def _cells(log: Mapping[str, Any]) -> dict[str, dict[str, int]]:
             for name, module in log["modules"].items()}
 
 
-def areas(made: generate.Design, folder: Path, libraries: Libraries) -> dict[str, BlockArea]:
-    """Synthesize the tile of a design; areas by kind of block, without the prefix ``trajectile_``.
+def map_tile(made: generate.Design, folder: Path, libraries: Libraries, more: str = "") -> None:
+    """Map the tile of a design to cells in ``folder`` (``stat.json`` has what it took); ``more`` is script that comes after.
 
     Raises:
-        UserError: if the libraries lack a cell that the design needs.
         YosysError: if Yosys fails.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -132,7 +135,18 @@ def areas(made: generate.Design, folder: Path, libraries: Libraries) -> dict[str
     names = [f"library_{number}.lib" for number in range(len(libraries.texts))]
     for name, text in zip(names, libraries.texts, strict=True):
         (folder / name).write_text(text, encoding="utf-8")
-    yosys.run(SCRIPT.format(top=made.tile, liberty=" ".join(f"-liberty {name}" for name in names)), folder, "synth")
+    script = SCRIPT.format(top=made.tile, liberty=" ".join(f"-liberty {name}" for name in names))
+    yosys.run(script + more, folder, "synth")
+
+
+def areas(made: generate.Design, folder: Path, libraries: Libraries) -> dict[str, BlockArea]:
+    """Synthesize the tile of a design; areas by kind of block, without the prefix ``trajectile_``.
+
+    Raises:
+        UserError: if the libraries lack a cell that the design needs.
+        YosysError: if Yosys fails.
+    """
+    map_tile(made, folder, libraries)
     cells = _cells(json.loads((folder / "stat.json").read_text(encoding="utf-8")))
     known = libraries.areas
 
