@@ -100,21 +100,11 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
         built = runner.build(files(made), top, simulator, waves=waves, optimise=optimise)
     start_run = time.monotonic()
     folder.mkdir(parents=True, exist_ok=True)
-    values, params = None if timing_only else load.given, Params(config, timing_only=timing_only)
-    job = Job(
-        config, [tile_image(params, plan, tile, values and values.batch) for tile in range(config.array.tiles)],
-        read={} if timing_only else {(tile, lane): len(tokens)
-                                     for tile, program in enumerate(plan.tiles)
-                                     for lane, tokens in enumerate(program.lanes)},
-        # stalls stretch a batch; ten times the model's cycles and then some is a hang
-        max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs, timing_only=timing_only)
+    values = None if timing_only else load.given
+    # stalls stretch a batch; ten times the model's cycles and then some is a hang
+    job = make_job(plan, values, max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs)
     job.save(folder / "job.json")
-    plusargs = [f"+events={folder.resolve() / 'events'}"]
-    if values:
-        for channel in range(config.array.channels):
-            path = folder / f"ddr{channel}.hex"
-            image.write_hex(path, image.channel_image(config, values.layer, channel), config.ddr.bytes_per_cycle)
-            plusargs.append(f"+ddr{channel}={path.resolve()}")
+    plusargs = write_files(config, values, folder)
     if simulator == "native":
         native.run(built, job, folder, plusargs)
     else:
@@ -125,6 +115,28 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
     return Simulation(config, plan, model, roofline(plan), outcomes, {
         "generate": round(generated - began, 2), "build": round(start_run - generated, 2),
         "run": round(ended - start_run, 2)}, folder)
+
+
+def make_job(plan: Schedule, values: workload.Values | None, *, max_cycles: int, runs: Sequence[Run] = (Run(),)) -> Job:
+    """What the host does; without ``values`` for the timing-only build."""
+    config, params = plan.config, Params(plan.config, timing_only=values is None)
+    return Job(
+        config, [tile_image(params, plan, tile, values and values.batch) for tile in range(config.array.tiles)],
+        read={} if values is None else {(tile, lane): len(tokens)
+                                        for tile, program in enumerate(plan.tiles)
+                                        for lane, tokens in enumerate(program.lanes)},
+        max_cycles=max_cycles, runs=runs, timing_only=values is None)
+
+
+def write_files(config: Config, values: workload.Values | None, folder: Path) -> list[str]:
+    """Write the contents of the DDR channels; returns the plusargs that name them and the event logs."""
+    plusargs = [f"+events={folder.resolve() / 'events'}"]
+    if values:
+        for channel in range(config.array.channels):
+            path = folder / f"ddr{channel}.hex"
+            image.write_hex(path, image.channel_image(config, values.layer, channel), config.ddr.bytes_per_cycle)
+            plusargs.append(f"+ddr{channel}={path.resolve()}")
+    return plusargs
 
 
 def _outcomes(job: Job, plan: Schedule, model: Timeline, golden: np.ndarray | None, folder: Path) -> list[Outcome]:

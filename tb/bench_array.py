@@ -12,7 +12,7 @@ from cocotb.triggers import ClockCycles, Combine, First, RisingEdge, Timer
 
 from hw.host.regmap import RegisterMap
 from tb.host import TileHost
-from tb.host_ops import counter_ops, get, lane_results, program_ops, put, result_ops
+from tb.host_ops import counter_ops, failure, get, lane_results, program_ops, put, result_ops, state_ops
 from tb.job import JOB, Job, Run
 
 PERIOD_NS = 2
@@ -32,21 +32,36 @@ def tile_hosts(dut, job: Job, run: Run) -> list[TileHost]:
     return [TileHost(dut, tile, registers, rng) for tile in range(job.config.array.tiles)]
 
 
-async def batch(dut, job: Job, run: Run, hosts: Sequence[TileHost]) -> dict:
-    """Reset, program, start, wait for every tile, read."""
-    registers = hosts[0].map
-    done_only = registers["STATUS"].field("DONE").mask
+async def reset(dut, run: Run, hosts: Sequence[TileHost], cycles: int = 3) -> None:
+    """Reset everything; nothing stalls."""
     dut.rst.value = 1
     dut.stall_seed.value, dut.stall_ddr.value, dut.stall_link.value = run.seed, 0, 0
     for host in hosts:
         host.quiet()
-    await ClockCycles(dut.clk, 3)
+    await ClockCycles(dut.clk, cycles)
     dut.rst.value = 0
-    await all_of(host.do(program_ops(registers, image)) for host, image in zip(hosts, job.images, strict=True))
+
+
+async def program(job: Job, hosts: Sequence[TileHost]) -> None:
+    """Write settings and tables of every tile."""
+    await all_of(host.do(program_ops(host.map, image)) for host, image in zip(hosts, job.images, strict=True))
+
+
+async def start(dut, run: Run, hosts: Sequence[TileHost]) -> None:
+    """Start a batch; from here on it stalls as ``run`` says."""
     dut.stall_ddr.value, dut.stall_link.value = int(run.stall_ddr), int(run.stall_link)
     await RisingEdge(dut.clk)
     # any tile may start all
-    await hosts[run.seed % len(hosts)].do([put(registers, "CONTROL", 1)])
+    await hosts[run.seed % len(hosts)].do([put(hosts[0].map, "CONTROL", 1)])
+
+
+async def finish(dut, job: Job, hosts: Sequence[TileHost]) -> dict:
+    """Wait for every tile; read counters and results.
+
+    Raises:
+        AssertionError: if a tile fails or hangs.
+    """
+    registers = hosts[0].map
     if not dut.all_done.value:
         done = RisingEdge(dut.all_done)
         if await First(done, Timer(job.max_cycles * PERIOD_NS, "ns")) is not done:
@@ -54,19 +69,28 @@ async def batch(dut, job: Job, run: Run, hosts: Sequence[TileHost]) -> dict:
             states = [await host.do([get(registers, "STATUS"), *counter_ops(registers)]) for host in hosts]
             raise AssertionError(f"hung: not done after {job.max_cycles} cycles; status and counters by tile: {states}")
     await RisingEdge(dut.clk)
+    message = failure(registers, await all_of(host.do(state_ops(registers)) for host in hosts))
+    assert not message, message
 
     async def read(host: TileHost) -> dict:
         lanes = {lane: lane_results(registers, tokens, await host.do(result_ops(registers, lane, tokens)))
                  for (tile, lane), tokens in job.read.items() if tile == host.tile}
-        status, *counters = await host.do([get(registers, "STATUS"), *counter_ops(registers)])
-        assert status == done_only, f"tile {host.tile}: status {status}"
-        await host.do([put(registers, "IRQ_STATUS", 1)])
+        counters = await host.do(counter_ops(registers))
+        await host.do([put(registers, "IRQ_STATUS", registers["IRQ_STATUS"].field("DONE").mask)])
         return {"counters": dict(zip(registers.counters, counters, strict=True)), "results": lanes}
 
     tiles = await all_of(read(host) for host in hosts)
     await RisingEdge(dut.clk)
     assert not dut.irq.value, "the interrupt stays after it was cleared"
     return {"tiles": tiles}
+
+
+async def batch(dut, job: Job, run: Run, hosts: Sequence[TileHost]) -> dict:
+    """Reset, program, start, wait for every tile, read."""
+    await reset(dut, run, hosts)
+    await program(job, hosts)
+    await start(dut, run, hosts)
+    return await finish(dut, job, hosts)
 
 
 @cocotb.test()

@@ -1,6 +1,6 @@
 """What a host does at a tile's port, as a list of register accesses: shared by the cocotb host and the C++ main."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from hw.host.regmap import ROUTE_BITS, ROUTE_TILES, RegisterMap
@@ -32,20 +32,26 @@ def select_ops(registers: RegisterMap, table: Table, lane: int, index: int = 0) 
     yield put(registers, "TABLE_INDEX", index)
 
 
+def route_ops(registers: RegisterMap, route: Sequence[int]) -> Iterator[Op]:
+    """Write the routing table: output port by destination tile."""
+    for first in range(0, len(route), ROUTE_TILES):
+        yield put(registers, f"ROUTE_{first // ROUTE_TILES}", sum(
+            port << ROUTE_BITS * number for number, port in enumerate(route[first:first + ROUTE_TILES])))
+
+
 def program_ops(registers: RegisterMap, image: TileImage) -> Iterator[Op]:
-    """Write settings, routes and tables, and enable the interrupt."""
+    """Write settings, routes and tables, and enable the interrupt for the end of the batch, good or bad."""
     for name, value in image.settings.items():
         yield put(registers, name, value)
-    for first in range(0, len(image.route), ROUTE_TILES):
-        yield put(registers, f"ROUTE_{first // ROUTE_TILES}", sum(
-            port << ROUTE_BITS * number for number, port in enumerate(image.route[first:first + ROUTE_TILES])))
+    yield from route_ops(registers, image.route)
     for (table, lane), entries in image.tables.items():
         words = registers.tables[table].words
         yield from select_ops(registers, table, lane)
         for entry in entries:
             for number in range(words):
                 yield put(registers, "TABLE_DATA", entry >> 32 * number & 0xFFFFFFFF)
-    yield put(registers, "IRQ_ENABLE", 1)
+    causes = registers["IRQ_ENABLE"]
+    yield put(registers, "IRQ_ENABLE", causes.field("DONE").mask | causes.field("ERROR").mask)
 
 
 def result_ops(registers: RegisterMap, lane: int, tokens: int) -> Iterator[Op]:
@@ -64,6 +70,23 @@ def lane_results(registers: RegisterMap, tokens: int, read: Sequence[int]) -> li
     params, words = registers.params, registers.tables[Table.RESULTS].words
     used, unused = params.config.down_groups * words, (params.result_stride - params.config.down_groups) * words
     return [word for token in range(tokens) for word in [*read[token * used:(token + 1) * used], *[0] * unused]]
+
+
+def state_ops(registers: RegisterMap) -> list[Op]:
+    """Read how a batch has ended: STATUS and ERROR."""
+    return [get(registers, "STATUS"), get(registers, "ERROR")]
+
+
+def failure(registers: RegisterMap, states: Iterable[Sequence[int]]) -> str:
+    """What :func:`state_ops` read, tile by tile, if that is not a good end in all of them; else nothing."""
+    states = list(states)
+    if all(status == registers["STATUS"].field("DONE").mask and not error for status, error in states):
+        return ""
+
+    def names(register: str, value: int) -> str:
+        return " ".join(field.name for field in registers[register].fields if value & field.mask) or "nothing"
+    return "failed: " + "; ".join(f"tile {tile}: status {names('STATUS', status)}, error {names('ERROR', error)}"
+                                  for tile, (status, error) in enumerate(states))
 
 
 def counter_ops(registers: RegisterMap) -> list[Op]:

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hw.host.regmap import RegisterMap
-from tb.host_ops import Op, counter_ops, get, lane_results, program_ops, put, result_ops
+from tb.host_ops import Op, counter_ops, failure, lane_results, program_ops, put, result_ops, state_ops
 from tb.job import Job
 from tb.runner import Build, SimulationError, cached, tail, verilator_environment
 from tb.top import SOURCES, TOP
@@ -58,33 +58,36 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
     """Run a job's batch once; ``output.json`` in ``folder`` is what ``tb.bench_array`` writes.
 
     Raises:
-        SimulationError: if the simulation stops, hangs, or a tile refuses an access.
+        SimulationError: if the simulation stops, hangs, a tile fails or refuses an access.
     """
     registers, tiles = RegisterMap(job.params), range(job.config.array.tiles)
     before = "".join(_lines(tile, list(program_ops(registers, image))) for tile, image in zip(tiles, job.images, strict=True))
     lanes = {tile: [(lane, tokens) for (owner, lane), tokens in job.read.items() if owner == tile] for tile in tiles}
-    after = {tile: [get(registers, "STATUS"), *counter_ops(registers),
+    after = {tile: [*counter_ops(registers),
                     *(op for lane, tokens in lanes[tile] for op in result_ops(registers, lane, tokens))] for tile in tiles}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "host.txt").write_text(
         before + "go\n" + _lines(0, [put(registers, "CONTROL", 1)]) + "wait\n"
+        + "".join(_lines(tile, state_ops(registers)) for tile in tiles) + "go\n"
         + "".join(_lines(tile, ops) for tile, ops in after.items()), encoding="ascii")
     log, answers = folder / "run.log", folder / "answers.txt"
     answers.unlink(missing_ok=True)
     with log.open("w", encoding="utf-8") as output:
         command = [made.folder / "model" / "simulation", "host.txt", "answers.txt", str(job.max_cycles), *plusargs]
         code = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
-    if code:
-        raise SimulationError(f"the simulation ended with code {code}\n{tail(log)}")
     values: dict[int, list[int]] = {tile: [] for tile in tiles}
-    for line in answers.read_text(encoding="ascii").splitlines():
+    for line in answers.read_text(encoding="ascii").splitlines() if answers.exists() else ():
         tile, value = line.split()
         values[int(tile)].append(int(value))
+    # A tile that has failed refuses what comes after its state; so look at that first.
+    states = [values[tile][:2] for tile in tiles]
+    if all(len(state) == 2 for state in states) and (message := failure(registers, states)):
+        raise SimulationError(message)
+    if code:
+        raise SimulationError(f"the simulation ended with code {code}\n{tail(log)}")
     outputs = []
     for tile in tiles:
-        status, *rest = values[tile]
-        if status != registers["STATUS"].field("DONE").mask:
-            raise SimulationError(f"tile {tile}: status {status}")
+        rest = values[tile][2:]
         counters = dict(zip(registers.counters, rest[:len(registers.counters)], strict=True))
         words, results = rest[len(registers.counters):], {}
         for lane, tokens in lanes[tile]:

@@ -39,15 +39,18 @@ def _instance(module: str, name: str, ports: dict[str, str], parameters: dict[st
 def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = True, held_inputs: bool = False) -> str:
     """Verilog of the top.
 
-    Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_link``. Outputs: ``irq``
-    (a bit a tile), ``all_done``. Without ``ddr_model`` the DDR ports come out as ``ddr_<channel>_*``, with the IDs that AXI
-    models want (always 0: the loader's reads stay in order).
+    Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_link``, ``ddr_fault``
+    (three bits a channel), ``ddr_fault_at``. Outputs: ``irq`` (a bit a tile), ``all_done`` (every tile's interrupt is up).
+    Without ``ddr_model`` the DDR ports come out as ``ddr_<channel>_*``, with the IDs that AXI models want (always 0: the
+    loader's reads stay in order), and there are no ``ddr_fault``s.
 
     With ``held_inputs`` every input but the clock is taken over at a rising edge of ``host_clk``, which the native simulation
     moves only when it has something to say: Verilator evaluates what follows an input at every call.
     """
     params, array = Params(config, timing_only=timing_only), config.array
     inputs: list[tuple[str, int]] = [("clk", 1), ("rst", 1), ("stall_seed", 32), ("stall_ddr", 1), ("stall_link", 1)]
+    if ddr_model:
+        inputs += [("ddr_fault", 3 * array.channels), ("ddr_fault_at", 32)]
     outputs: list[tuple[str, int]] = [("irq", array.tiles), ("all_done", 1)]
     wires: list[tuple[str, int]] = []
     body = []
@@ -72,8 +75,10 @@ def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = Tr
             outputs.append((f"ddr_{channel}_arid", 1))
             body.append(f"    assign ddr_{channel}_arid = 1'b0;\n")
         else:
+            faults = f"ddr_fault[{3 * channel + 2}:{3 * channel}]"
             body.append(_instance("ddr_model", f"ddr_{channel}", {
-                "clk": "clk", "rst": "rst", "stall_enable": "stall_ddr", "stall_seed": "stall_seed", **own,
+                "clk": "clk", "rst": "rst", "stall_enable": "stall_ddr", "stall_seed": "stall_seed",
+                "fault": faults, "fault_at": "ddr_fault_at", **own,
             }, {
                 "ADDR_BITS": params.address_bits, "BEAT_BITS": params.beat_bits,
                 "BEAT_BYTES_LOG2": config.ddr.bytes_per_cycle.bit_length() - 1,

@@ -1,7 +1,8 @@
 // Host of a simulation without Python: works off a list of AXI4-Lite accesses, all tiles side by side.
 //
 // Arguments: list of accesses, file for what is read, most cycles of the batch, plusargs. Lines of the list: "TILE w ADDRESS
-// VALUE", "TILE r ADDRESS", "go" (everything before it is finished first) and "wait" (until the array is done).
+// VALUE", "TILE r ADDRESS", "go" (everything before it is finished first) and "wait" (until every tile is done or
+// has failed).
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>

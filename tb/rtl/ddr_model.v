@@ -3,6 +3,9 @@
 // A burst whose address is taken in cycle a has its first beat in cycle a + LATENCY, or in the cycle after the last beat of
 // the burst before it, whichever is later. `stall` makes both channels hesitate at random. The memory comes from the
 // hex file that the plusarg PLUSARG names; with DATA = 0 there is none and beats are zero.
+//
+// `fault` makes it fail, counted from when that was last 0: 1 to 3: beat `fault_at` comes with this response; 4: no beat comes
+// from beat `fault_at` on; 5: no address is taken from burst `fault_at` on.
 module ddr_model #(
     parameter ADDR_BITS = 32,
     parameter BEAT_BITS = 32,
@@ -18,6 +21,8 @@ module ddr_model #(
     input wire rst,
     input wire stall_enable,
     input wire [31:0] stall_seed,
+    input wire [2:0] fault,
+    input wire [31:0] fault_at,
     input wire [ADDR_BITS-1:0] araddr,
     input wire [7:0] arlen,
     input wire [2:0] arsize,
@@ -25,7 +30,7 @@ module ddr_model #(
     input wire arvalid,
     output wire arready,
     output reg [BEAT_BITS-1:0] rdata,
-    output wire [1:0] rresp,
+    output reg [1:0] rresp,
     output reg rlast,
     output reg rvalid,
     input wire rready
@@ -53,9 +58,22 @@ module ddr_model #(
     reg [ADDR_BITS-1:0] beat;
     reg [7:0] left;  // beats of the burst after the one that is shown
     reg open;  // such a burst is under way
+    reg [31:0] bursts, beats;  // since there was no fault
+    wire late = bursts >= fault_at;
+    wire silent = fault == 4 && beats >= fault_at;
 
-    assign arready = !stall_address && (tail + 1'b1 != head);
-    assign rresp = 2'b00;
+    assign arready = !stall_address && (tail + 1'b1 != head) && !(fault == 5 && late);
+
+    // What was asked for stays asked for.
+    reg asked;
+    reg [ADDR_BITS+7:0] asked_for;
+    always @(posedge clk) begin
+        asked <= !rst && arvalid && !arready;
+        asked_for <= {araddr, arlen};
+        if (asked && !rst && (!arvalid || asked_for != {araddr, arlen}))
+            $display("ERROR: ddr_model %0d: an address is withdrawn or changed before it is taken", ID);
+        if (!rst && rvalid && !rready) $display("ERROR: ddr_model %0d: a beat is not taken", ID);
+    end
 
     always @(posedge clk)
         if (rst) begin
@@ -65,17 +83,25 @@ module ddr_model #(
             open = 0;
             left = 0;
             beat = 0;
+            bursts = 0;
+            beats = 0;
+            rresp <= 0;
             rvalid <= 0;
             rlast <= 0;
             rdata <= 0;
         end else begin
             if (arvalid && arready) begin
+                bursts = bursts + 1;
                 if (arburst != 2'b01 || arsize != BEAT_BYTES_LOG2)
                     $display("ERROR: ddr_model %0d: burst %0d size %0d", ID, arburst, arsize);
                 first[tail] = araddr >> BEAT_BYTES_LOG2;
                 length[tail] = arlen;
                 due[tail] = cycle + LATENCY;
                 tail = tail + 1'b1;
+            end
+            if (fault == 0) begin
+                bursts = 0;
+                beats = 0;
             end
             cycle = cycle + 1;  // from here on: the next cycle
             if (!rvalid || rready) begin
@@ -86,8 +112,10 @@ module ddr_model #(
                     left = length[head];
                     head = head + 1'b1;
                 end
-                if (open && !stall_data) begin
+                if (open && !stall_data && !silent) begin
                     rvalid <= 1;
+                    rresp <= fault < 4 && beats == fault_at ? fault[1:0] : 2'b00;
+                    beats = beats + 1;
                     rlast <= left == 0;
                     rdata <= DATA ? mem[beat] : 0;
                     open = left != 0;

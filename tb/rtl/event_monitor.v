@@ -1,5 +1,5 @@
 // Writes what the rules of one tile do into a log, a line an event: cycle kind slot expert index flags.
-// Cycle 0 is the first cycle of a batch. A batch ends with a line: cycles end 0 0 0 0.
+// Cycle 0 is the first cycle of a batch. A batch ends with a line: cycles end 0 0 0 0; so does one that a reset cuts off.
 module event_monitor #(
     parameter TILE = 0,
     parameter SLOTS = 2,
@@ -41,6 +41,7 @@ module event_monitor #(
 
     initial begin
         log = 0;
+        was_running = 0;
         if ($value$plusargs("events=%s", prefix)) begin
             $sformat(name, "%0s%0d.log", prefix, TILE);
             log = $fopen(name, "w");
@@ -49,6 +50,10 @@ module event_monitor #(
 
     always @(posedge clk)
         if (rst) begin
+            if (log != 0 && was_running) begin
+                $fwrite(log, "%0d end 0 0 0 0\n", cycle);
+                $fflush(log);
+            end
             cycle <= 0;
             was_running <= 0;
         end else if (running || was_running) begin

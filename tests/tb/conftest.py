@@ -50,10 +50,11 @@ def batch_of(config: Config, gate: workloads.GateBatch, seed: int) -> workload.W
             numerics.float_layer(weights, x, gate.topk_ids, gate.topk_weights)))
 
 
-def synthetic(config: Config, tokens: int, seed: int, skew: float = 1.0) -> workload.Workload:
-    """A batch of a synthetic gate."""
+def synthetic(config: Config, tokens: int, seed: int, skew: float = 1.0, experts: int | None = None) -> workload.Workload:
+    """A batch of a synthetic gate, which uses the first ``experts`` experts, or all."""
     rng = np.random.default_rng(seed)
-    return batch_of(config, workloads.synthetic_gate(config.layer.experts, config.layer.top_k, tokens, skew, rng), seed)
+    gate = workloads.synthetic_gate(experts or config.layer.experts, config.layer.top_k, tokens, skew, rng)
+    return batch_of(config, gate, seed)
 
 
 def exact(config: Config, load: workload.Workload, folder: Path, **options) -> command.Simulation:

@@ -8,7 +8,7 @@ from sw_model import scheduler, timeline
 from sw_model.config import load
 from tb import runner
 from tb.scoreboard import check_events, check_results, read_events
-from tests.tb.conftest import synthetic
+from tests.tb.conftest import require_icarus, synthetic
 
 
 @pytest.fixture(scope="module")
@@ -103,3 +103,22 @@ def test_a_hang_is_seen(icarus, tmp_path, monkeypatch):
     monkeypatch.setattr(simulate, "tile_image", one_more)
     with pytest.raises(runner.SimulationError, match="hung: not done"):
         simulate.simulate(config, synthetic(config, 3, 2), folder=tmp_path, simulator=icarus)
+
+
+@pytest.mark.parametrize("simulator", ["icarus", "native"])
+def test_a_failure_is_seen_at_once(simulator, tmp_path, monkeypatch):
+    """A tile that fails is reported with its reason, not as a hang."""
+    if simulator == "icarus":
+        require_icarus()
+    config = load("smoke")
+    honest = simulate.tile_image
+
+    def impatient(params, plan, tile, batch):
+        image = honest(params, plan, tile, batch)
+        if tile == 1:
+            image.settings["WATCHDOG"] = 20
+        return image
+    monkeypatch.setattr(simulate, "tile_image", impatient)
+    with pytest.raises(runner.SimulationError, match="failed: tile 0: status FAILED, error STOPPED; "
+                       "tile 1: status FAILED, error WATCHDOG"):
+        simulate.simulate(config, synthetic(config, 3, 2), folder=tmp_path, simulator=simulator)

@@ -1,0 +1,107 @@
+"""Plays scenarios on the array, and checks the good batch after each against the golden model."""
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from hw.params import Params, Port, Table
+from scripts import generate, simulate
+from sw_model.config import Config
+from sw_model.scheduler import Schedule, schedule
+from sw_model.timeline import Timeline
+from sw_model.timeline import simulate as model_timeline
+from tb import runner, scenario
+from tb.job import JOB, Job
+from tb.program import gather_results, pack
+from tb.scenario import SCENARIOS, Scenario
+from tb.scoreboard import check_events, check_results, read_events
+from tb.top import bench_top
+from tests.tb.conftest import synthetic
+
+#: experts that the gate uses: of the others one has an empty rule entry, and that of the last is never written
+USED_EXPERTS = 4
+
+
+@dataclass(frozen=True)
+class Playground:
+    """A small array, a batch for it, and what the model says of that."""
+
+    config: Config
+    plan: Schedule
+    model: Timeline
+    job: Job
+    golden: np.ndarray
+    #: its plusargs
+    files: Sequence[str]
+    folder: Path
+
+    @classmethod
+    def make(cls, config: Config, folder: Path, seed: int = 5) -> "Playground":
+        """A full batch of a synthetic gate."""
+        folder.mkdir(parents=True, exist_ok=True)
+        load = synthetic(config, config.token_capacity, seed, experts=USED_EXPERTS)
+        plan = schedule(config, load.topk_ids, "balanced")
+        job = simulate.make_job(plan, load.given, max_cycles=20_000)
+        model = model_timeline(plan)
+        for image, cycles in zip(job.images, model.tile_cycles, strict=True):
+            image.tables[Table.RULES, 0].pop()
+            image.settings["WATCHDOG"] = cycles  # a good batch takes that and not one more
+        return cls(config, plan, model, job, load.given.results(),
+                   simulate.write_files(config, load.given, folder), folder)
+
+    @property
+    def limit(self) -> int:
+        """A WATCHDOG that a good batch never meets."""
+        return self.model.cycles + 200
+
+    def play(self, scenarios: Sequence[Scenario], simulator: str) -> dict[str, dict]:
+        """What the bench writes down of each scenario; every good batch must be exact."""
+        built = runner.build(generate.design(self.config).files(), bench_top(self.config), simulator)
+        folder = self.folder / simulator
+        folder.mkdir(exist_ok=True)
+        self.job.save(folder / "job.json")
+        scenario.save(scenarios, folder / "scenarios.json")
+        # memories that were never written hold ones
+        runner.run(built, "tb.bench_errors", folder, plusargs=[*self.files, "+verilator+rand+reset+1"], environment={
+            JOB: str((folder / "job.json").resolve()), SCENARIOS: str((folder / "scenarios.json").resolve())})
+        assert "ERROR: ddr_model" not in (folder / "run.log").read_text(encoding="utf-8")
+        outputs = json.loads((folder / "output.json").read_text(encoding="utf-8"))
+        logs = read_events(self.folder / "events", self.config.array.tiles)
+        assert len(logs) == 2 * len(outputs) and len(outputs) == len(scenarios)
+        for output, log in zip(outputs, logs[1::2], strict=True):
+            events = check_events(log, self.model)
+            words = {(tile, int(lane)): np.array(values, dtype=np.uint32).view(np.int32).reshape(-1, self.config.tile.mac_n)
+                     for tile, part in enumerate(output["tiles"]) for lane, values in part["results"].items()}
+            results = check_results(gather_results(self.job.params, self.plan, words), self.golden)
+            assert events and results, f"after {output['name']}: {events.message}; {results.message}"
+        return {output["name"]: output for output in outputs}
+
+    def watched(self, **settings: int) -> dict[int, dict[str, int]]:
+        """Settings of all tiles: a WATCHDOG; and of tile 0: these."""
+        every = {tile: {"WATCHDOG": self.limit} for tile in range(self.config.array.tiles)}
+        every[0] |= settings
+        return every
+
+    def load_entry(self, tile: int, index: int, **changes: int) -> tuple[int, int, int, int, int]:
+        """An entry of a load list with some fields changed."""
+        load = self.plan.tiles[tile].loads[index]
+        fields = {"expert": load.expert, "index": load.index, "row": load.row, "here": int(load.here),
+                  "next": int(load.next_here), "left": load.left}
+        return tile, Table.LOADS.value, 0, index, pack(Params(self.config).load_layout, **fields | changes)
+
+    def wrong_ring(self, seed: int) -> dict[int, dict[str, int]]:
+        """Any legal values for ring and routes."""
+        print(f"seed {seed}")
+        rng, settings = random.Random(seed), self.watched()
+        tiles = range(self.config.array.tiles)
+        for changed in settings.values():
+            for name in ("RING_NEXT", "RING_PREV"):
+                if rng.random() < 0.5:
+                    changed[name] = rng.choice(tiles)
+            if rng.random() < 0.7:
+                changed["ROUTE_0"] = sum(rng.choice(list(Port)).value << 4 * tile for tile in tiles)
+        return settings

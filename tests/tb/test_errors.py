@@ -1,0 +1,152 @@
+"""Every error on the array: all tiles fail and say so in bounded time, a reset helps, and the next batch is exact."""
+
+import random
+
+import pytest
+
+from hw.host.codes import ERRORS, Refusal
+from hw.params import Port, Table
+from sw_model.config import load
+from tb.program import pack
+from tb.scenario import Scenario
+from tests.conftest import small
+from tests.tb.errors_bench import Playground
+
+#: bits of STATUS
+DONE, FAILED = 2, 8
+#: from the first tile's interrupt to the last one's
+SPREAD_CYCLES = 1
+#: what can be wrong: name, and the cause that some tile must give. Every other tile gives the same or STOPPED.
+CAUSES = {
+    "watchdog": "WATCHDOG",
+    "ddr_exokay": "DDR_RESPONSE", "ddr_slverr": "DDR_RESPONSE", "ddr_decerr": "DDR_RESPONSE",
+    "ddr_no_data": "WATCHDOG", "ddr_no_address": "WATCHDOG",
+    "arrivals_more": "WATCHDOG", "arrivals_less": "WATCHDOG", "loads_less": "WATCHDOG",
+    "loads_unwritten": "ENTRY", "rules_unwritten": "ENTRY", "tokens_unwritten": "ENTRY", "no_passes": "ENTRY",
+    "circles": "WATCHDOG", "ring_next_wrong": "WATCHDOG", "ring_prev_wrong": "WATCHDOG",
+    "route_to_edge": "WATCHDOG", "route_to_itself": "WATCHDOG",
+}
+RESETS = ("rst", "CONTROL.RESET")
+RANDOM_RINGS, RANDOM_RESETS = 6, 10
+
+
+def wrongs(ground: Playground) -> dict[str, dict]:
+    """Each wrong by name, as fields of a scenario."""
+    tile = ground.plan.tiles[0]
+    params, settings = ground.job.params, ground.job.images[0].settings
+    far = ground.plan.tiles[1].loads[0]
+    # an expert that tile 0 computes
+    expert = next(load.expert for load in tile.loads if load.here)
+    unwritten = pack(params.rule_layout, here=1, first=params.list_depth - 1, passes=1, gate_shift=1, up_shift=1)
+    assert len(tile.list_tokens) < params.list_depth and len(tile.loads) < params.load_depth
+    faults = {f"ddr_{kind}": {"ddr_fault": (1, kind, 60), "settings": ground.watched()}
+              for kind in ("exokay", "slverr", "decerr", "no_data")}
+    return faults | {
+        "ddr_no_address": {"ddr_fault": (0, "no_address", 3), "settings": ground.watched()},
+        "watchdog": {"settings": {0: {"WATCHDOG": ground.model.tile_cycles[0] - 1}}},
+        "arrivals_more": {"settings": ground.watched(ARRIVAL_COUNT=settings["ARRIVAL_COUNT"] + 1)},
+        "arrivals_less": {"settings": ground.watched(ARRIVAL_COUNT=settings["ARRIVAL_COUNT"] - 1)},
+        "loads_less": {"settings": ground.watched(LOAD_COUNT=len(tile.loads) - 1)},
+        "loads_unwritten": {"settings": ground.watched(LOAD_COUNT=len(tile.loads) + 1)},
+        "rules_unwritten": {"settings": ground.watched(), "entries": [
+            ground.load_entry(1, 0, expert=ground.config.layer.experts - 1, row=far.row, here=1)]},
+        "tokens_unwritten": {"settings": ground.watched(), "entries": [(0, Table.RULES.value, 0, expert, unwritten)]},
+        "no_passes": {"settings": ground.watched(), "entries": [
+            ground.load_entry(0, 1, expert=ground.config.layer.experts - 2, here=1)]},
+        "circles": {"settings": ground.watched(), "entries": [
+            ground.load_entry(0, 0, expert=ground.config.layer.experts - 2, here=0, next=0, left=1)]},
+        "ring_next_wrong": {"settings": ground.watched(RING_NEXT=0)},
+        "ring_prev_wrong": {"settings": ground.watched(RING_PREV=0)},
+        "route_to_edge": {"settings": ground.watched(ROUTE_0=Port.NORTH.value << 4 | Port.LOCAL.value)},
+        "route_to_itself": {"settings": ground.watched(ROUTE_0=Port.LOCAL.value << 4 | Port.LOCAL.value)},
+    }
+
+
+def random_resets(ground: Playground, count: int, seed: int) -> list[Scenario]:
+    """Resets of both kinds at random moments, half of them while everything stalls at random."""
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    return [Scenario(name=f"reset_{number}", patience=0, reset=RESETS[number % 2], seed=number // 2 % 2 * (seed + number),
+                     reset_after=rng.randrange(5, ground.model.cycles)) for number in range(count)]
+
+
+@pytest.fixture(scope="module")
+def ground(tmp_path_factory) -> Playground:
+    return Playground.make(load("smoke"), tmp_path_factory.mktemp("errors"))
+
+
+@pytest.fixture(scope="module")
+def played(ground) -> dict[str, dict]:
+    """All scenarios in one simulation."""
+    patience = ground.limit + 50
+    cases = [Scenario(name=f"{name} {reset}", reset=reset, patience=patience, **wrong)
+             for reset in RESETS for name, wrong in wrongs(ground).items()]
+    cases += [Scenario(name=f"ring_{seed}", reset=RESETS[seed % 2], patience=patience, settings=ground.wrong_ring(seed),
+                       may_finish=True) for seed in range(RANDOM_RINGS)]
+    return ground.play([*cases, *random_resets(ground, RANDOM_RESETS, 1)], "verilator")
+
+
+def check_failure(output: dict, cause: str, spread: int = SPREAD_CYCLES) -> None:
+    """Every tile has failed, for this cause or because another one has; none takes a START."""
+    names = [{name for number, (name, _) in enumerate(ERRORS) if error >> number & 1} for _, error in output["states"]]
+    assert all(status & ~DONE == FAILED for status, _ in output["states"]), output["states"]
+    assert {cause} in names and all(found in ({cause}, {"STOPPED"}) for found in names), names
+    assert output["last"] - output["first"] <= spread
+    assert all(output["refused"]) and {code & 15 for (code,) in output["codes"]} == {Refusal.FAILED.value}
+
+
+@pytest.mark.parametrize("reset", RESETS)
+@pytest.mark.parametrize("name", CAUSES)
+def test_error(name, reset, ground, played):
+    """In bounded time (the scenario's patience) and with the right cause; the good batch is checked by the fixture."""
+    output = played[f"{name} {reset}"]
+    check_failure(output, CAUSES[name])
+    if name == "watchdog":
+        assert ground.model.tile_cycles[0] - 1 <= output["first"] <= ground.model.tile_cycles[0] + 10
+    elif CAUSES[name] != "WATCHDOG":
+        assert output["last"] < ground.model.cycles
+
+
+@pytest.mark.parametrize("seed", range(RANDOM_RINGS))
+def test_wrong_ring(seed, ground, played):
+    """Ring and routes of legal but random values: every tile fails by its watchdog, or all are done."""
+    output = played[f"ring_{seed}"]
+    if any(status != DONE for status, _ in output["states"]):
+        check_failure(output, "WATCHDOG", spread=ground.limit)  # the interrupt of a tile that is done counts
+
+
+@pytest.mark.parametrize("number", range(RANDOM_RESETS))
+def test_reset_at_random_moment(number, played):
+    """Both resets, whatever is under way."""
+    assert f"reset_{number}" in played
+
+
+def test_on_icarus(icarus, tmp_path):
+    """One error of each kind, and a reset of each kind."""
+    ground = Playground.make(load("smoke"), tmp_path)
+    cases = wrongs(ground)
+    names = {"watchdog": "rst", "ddr_slverr": "CONTROL.RESET", "no_passes": "CONTROL.RESET"}
+    done = ground.play([Scenario(name=name, reset=reset, patience=ground.limit + 50, **cases[name])
+                        for name, reset in names.items()], icarus)
+    for name, output in done.items():
+        check_failure(output, CAUSES[name])
+
+
+@pytest.mark.regress
+def test_many_resets(tmp_path):
+    """A hundred resets at random moments of a batch."""
+    ground = Playground.make(load("smoke"), tmp_path)
+    assert len(ground.play(random_resets(ground, 100, 1000), "verilator")) == 100
+
+
+@pytest.mark.regress
+def test_many_resets_and_rings_on_four_tiles(tmp_path):
+    """The same where slices pass tiles, and wrong rings that cross."""
+    ground = Playground.make(small(array__rows=2, array__cols=2, array__ddr_tiles=(0, 3), link__latency_cycles=5), tmp_path)
+    rings = [Scenario(name=f"ring_{seed}", reset=RESETS[seed % 2], patience=ground.limit + 50, may_finish=True,
+                      settings=ground.wrong_ring(seed)) for seed in range(100, 140)]
+    done = ground.play([*rings, *random_resets(ground, 40, 2000)], "verilator")
+    failed = [output for output in done.values() if any(status != DONE for status, _ in output.get("states", []))]
+    assert len(failed) > 20
+    for output in failed:
+        check_failure(output, "WATCHDOG", spread=ground.limit)  # the interrupt of a tile that is done counts
