@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from functools import cache
 
 from rich.console import Console
 
@@ -38,6 +39,7 @@ COMMANDS = {
 }
 
 
+@cache
 def parser() -> argparse.ArgumentParser:
     """The argument parser of all commands."""
     top = argparse.ArgumentParser(
@@ -60,7 +62,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def _complain(command: str, message: str, *, log: bool = False) -> None:
-    """An error, on one line whatever is in it; the end of a tool's log keeps its lines."""
+    """An error, on one line whatever is in it, and cut in the middle if a name is a page; a tool's log keeps its lines."""
+    if not log and len(message) > 1500:
+        message = f"{message[:1000]} ... {message[-400:]}"
     Console(stderr=True, soft_wrap=True).print(f"[bold red]trajectile {command}:[/] ", end="")
     print("".join(c if c.isprintable() or (log and c in "\n\t") else c.encode("unicode_escape").decode() for c in message),
           file=sys.stderr)

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from sw_model.npy import MAX_VALUES, NpyError, read_npy, read_npz
 from sw_model.workloads import Trace, TraceError, trace_of
 
-LEGAL = ("legal: .npz or .npy of topk_ids, routed_experts or top_indices, or JSON lines with topk_ids or top_indices "
-         "(docs/import.md)")
+LEGAL = ("legal gate traces: .npz or .npy of topk_ids, routed_experts or top_indices, or JSON lines with topk_ids or "
+         "top_indices (docs/import.md)")
 #: arrays that are looked for in an .npz
 ARRAYS = ("topk_ids", "topk_weights", "layers", "num_experts", "routed_experts", "prompt_routed_experts", "top_indices")
 #: bytes of one JSON line

@@ -82,7 +82,8 @@ def trace_of(name: str, arrays: dict[str, NDArray[Any]]) -> Trace:
     """
     for key in ("topk_ids", "topk_weights", "layers", "num_experts"):
         if key not in arrays:
-            raise TraceError(f"{name}: {key} is missing; there are {', '.join(sorted(arrays)) or 'no arrays'}")
+            raise TraceError(f"{name}: {key} is missing; there are {', '.join(sorted(arrays)) or 'no arrays'}; legal: "
+                             "topk_ids, topk_weights, layers and num_experts")
     ids = _integers(name, "topk_ids", arrays["topk_ids"], 3)
     layers = _integers(name, "layers", arrays["layers"], 1)
     experts = int(_integers(name, "num_experts", arrays["num_experts"], 0))

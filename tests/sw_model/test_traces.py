@@ -240,7 +240,7 @@ def test_lines_and_files_without_end(tmp_path, monkeypatch):
 def test_a_folder_or_no_file(tmp_path):
     """Said, not raised."""
     for path in (tmp_path, tmp_path / "none", tmp_path / ("a" * 300)):
-        with pytest.raises(TraceError, match="legal: "):
+        with pytest.raises(TraceError, match="legal gate traces: "):
             load_trace(path)
     with pytest.raises(npy.NpyError):
         npy.read_npy(tmp_path)

@@ -60,7 +60,7 @@ def test_bad_arrays(tmp_path, changes, named):
     """File, array and what is legal."""
     with pytest.raises(TraceError) as error:
         load_trace(written(tmp_path, **changes))
-    assert named in str(error.value) and "trace.npz" in str(error.value)
+    assert named in str(error.value) and "trace.npz" in str(error.value) and "legal" in str(error.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04 broken"])
@@ -68,7 +68,7 @@ def test_a_file_that_is_no_npz(tmp_path, content):
     """And a file that is not there."""
     path = tmp_path / "trace.npz"
     path.write_bytes(content)
-    with pytest.raises(TraceError, match="legal: \\.npz or \\.npy of"):
+    with pytest.raises(TraceError, match="legal gate traces: \\.npz or \\.npy of"):
         load_trace(path)
     with pytest.raises(TraceError, match="no such file"):
         load_trace(tmp_path / "none.npz")
@@ -76,7 +76,7 @@ def test_a_file_that_is_no_npz(tmp_path, content):
 
 def test_pickles_are_never_loaded(tmp_path):
     """An object array could run code."""
-    with pytest.raises(TraceError, match="legal: \\.npz or \\.npy of"):
+    with pytest.raises(TraceError, match="legal gate traces: \\.npz or \\.npy of"):
         load_trace(written(tmp_path, topk_ids=np.array([[[object()]]])))
 
 
