@@ -33,8 +33,10 @@ def tile_hosts(dut, job: Job, run: Run) -> list[TileHost]:
 
 
 async def reset(dut, run: Run, hosts: Sequence[TileHost], cycles: int = 3) -> None:
-    """Reset everything; nothing stalls."""
+    """Reset everything; nothing stalls or fails."""
     dut.rst.value = 1
+    if hasattr(dut, "ddr_fault"):
+        dut.ddr_fault.value = dut.ddr_fault_at.value = 0
     dut.stall_seed.value, dut.stall_ddr.value, dut.stall_link.value = run.seed, 0, 0
     for host in hosts:
         host.quiet()

@@ -100,7 +100,6 @@ async def play(dut, job: Job, scenario: Scenario, hosts: Sequence[TileHost]) -> 
     """The bad batch, the reset, the good batch."""
     registers, said = hosts[0].map, {"name": scenario.name}
     run = Run(scenario.seed, stall_ddr=bool(scenario.seed), stall_link=bool(scenario.seed))
-    dut.ddr_fault.value = 0
     await reset(dut, run, hosts)
     await program(job, hosts)
     await all_of(host.do(change_ops(registers, scenario, host.tile)) for host in hosts)
@@ -118,7 +117,6 @@ async def play(dut, job: Job, scenario: Scenario, hosts: Sequence[TileHost]) -> 
             said["refused"] = [response == Response.SLVERR.value for response in starts]
             said["codes"] = await all_of(host.do([get(registers, "REFUSED")]) for host in hosts)
     if scenario.reset == "rst":
-        dut.ddr_fault.value = 0
         await reset(dut, Run(), hosts, cycles=1 + scenario.seed % 3)
         await program(job, hosts)
     else:
