@@ -5,8 +5,7 @@ the field, the value and the legal values. Derived sizes are properties, so that
 """
 
 import dataclasses
-import os
-import tomllib
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -399,11 +398,8 @@ def parse_override(text: str) -> tuple[str, str, Any]:
     if not sign or not dot or section not in _SECTIONS:
         raise ConfigError("--set", text, f"section.field=value with a section of {', '.join(_SECTIONS)}")
     try:
-        # a line of its own: a line end in the value would begin another key
-        return section, field, tomllib.loads(f"value = {value.strip()}" if value.isprintable() else "")["value"]
-    except (ValueError, KeyError, RecursionError):
-        if value.strip().isidentifier():
-            return section, field, value.strip()
+        return section, field, toml_file.value_of(value)
+    except toml_file.TomlError:
         raise ConfigError(f"{section}.{field}", value, "an integer, a list of integers or a word") from None
 
 
@@ -423,7 +419,7 @@ def load(source: str | Path, overrides: Iterable[str] = ()) -> Config:
     try:
         file = toml_file.read(path)
     except toml_file.TomlError as error:
-        raise ConfigError("CONFIG", str(source), f"a TOML file ({error})", _place(path, error.line)) from None
+        raise ConfigError("CONFIG", str(source), f"a TOML file ({error})", toml_file.place(path, error.line)) from None
     values = file.values
     overridden = set()
     for override in overrides:
@@ -433,11 +429,12 @@ def load(source: str | Path, overrides: Iterable[str] = ()) -> Config:
             table[field] = value
             overridden.add(f"{section}.{field}")
     try:
-        return from_dict(values, name=path.stem)
+        # the name stands in comments of generated files and in paths
+        return from_dict(values, name=re.sub(r"[^\w.+-]+", "_", path.stem))
     except ConfigError as error:
         if error.field in overridden:
             raise
-        raise ConfigError(error.field, error.value, error.legal, _place(path, file.line_of(error.field))) from None
+        raise ConfigError(error.field, error.value, error.legal, toml_file.place(path, file.line_of(error.field))) from None
 
 
 def _find(source: str | Path) -> Path:
@@ -449,8 +446,3 @@ def _find(source: str | Path) -> Path:
     if not found and str(source) not in known:
         raise ConfigError("CONFIG", str(source), f"a TOML file or a preset: {', '.join(known)}")
     return path if found else known[str(source)]
-
-
-def _place(path: Path, line: int | None) -> str:
-    name = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
-    return f"{name}:{line}" if line else name

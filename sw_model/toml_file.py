@@ -1,6 +1,7 @@
 """TOML files: their values, and the line on which each key stands."""
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Mapping
@@ -64,6 +65,27 @@ def lines_of(text: str) -> dict[tuple[str, ...], int]:
             path.append(token.strip("\"'"))
         line += token.count("\n")
     return lines
+
+
+def value_of(text: str) -> Any:
+    """A single value; a bare word is a string.
+
+    Raises:
+        TomlError: if it is none, or more than one.
+    """
+    try:
+        # on one line: a line end in the value would begin another key
+        return tomllib.loads(f"value = {text.strip()}" if text.isprintable() else "")["value"]
+    except (ValueError, KeyError, RecursionError):
+        if text.strip().isidentifier():
+            return text.strip()
+        raise TomlError("not a value") from None
+
+
+def place(path: Path, line: int | None) -> str:
+    """``file:line`` for a message, relative where the file lies below the working folder."""
+    name = os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    return f"{name}:{line}" if line else name
 
 
 def written(tables: Mapping[str, Mapping[str, Any]]) -> str:

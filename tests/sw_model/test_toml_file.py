@@ -134,6 +134,13 @@ def test_overrides_that_are_none(override):
     assert "\n" not in str(error.value) and ("tile." in str(error.value) or "--set" in str(error.value))
 
 
+def test_a_name_fits_a_comment(tmp_path):
+    """A file's name ends in generated Verilog and C, so nothing in it may end a comment there."""
+    for name, expected in (("a\nmodule x", "a_module_x"), ("a *", "a_"), ("qwen1.5-moe-a2.7b", "qwen1.5-moe-a2.7b")):
+        (tmp_path / f"{name}.toml").write_text(SMOKE)
+        assert load(tmp_path / f"{name}.toml").name == expected
+
+
 @pytest.mark.parametrize("source", ["a" * 300, "a\0b", "", "smoke/x"])
 def test_names_that_no_file_has(source):
     """Refused like every file that is not there."""
