@@ -89,6 +89,10 @@ class Tile(Block):
                 buffer.compute.en.eq(compute.weight_en), buffer.compute.slot.eq(compute.weight_slot),
                 buffer.compute.addr.eq(compute.weight_addr), compute.weight_data.eq(buffer.compute.data),
             ]
+            if params.protect != "none":
+                m.d.comb += host.error_memory.eq(buffer.error | compute.error)
+            if params.protect == "secded":
+                m.d.comb += host.count_corrected.eq(buffer.corrected | compute.corrected)
 
         if self.config.link.crc_bits:
             m.d.comb += host.error_link_down.eq(host.link_down.any())

@@ -4,7 +4,7 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +64,8 @@ class Simulation:
 def simulate(config: Config, load: workload.Workload, *, folder: Path, order: str = "balanced",
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
              runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False,
-             files: Callable[[generate.Design], Mapping[str, str]] = generate.Design.files) -> Simulation:
+             files: Callable[[generate.Design], Mapping[str, str]] = generate.Design.files,
+             plusargs: Sequence[str] = (), may_fail: bool = False) -> Simulation:
     """Run a batch through the RTL and compare it with the golden model.
 
     Args:
@@ -81,6 +82,8 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
         axi_models: drive the AXI ports with cocotbext-axi instead of this project's host driver and DDR model; give ``runs``
             with seeds, since its timing is its own.
         files: what is built of the design: its Verilog, or something in its place (:mod:`scripts.gates`).
+        plusargs: more of them for the simulator, for such Verilog.
+        may_fail: a batch that tiles report as failed is an outcome, with verdicts that say so (not native).
 
     Raises:
         ScheduleError: if the batch does not fit.
@@ -102,9 +105,10 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
     folder.mkdir(parents=True, exist_ok=True)
     values = None if timing_only else load.given
     # stalls stretch a batch; ten times the model's cycles and then some is a hang
-    job = make_job(plan, values, max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs)
+    job = replace(make_job(plan, values, max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs),
+                  may_fail=may_fail)
     job.save(folder / "job.json")
-    plusargs = write_files(config, values, folder)
+    plusargs = [*plusargs, *write_files(config, values, folder)]
     if simulator == "native":
         native.run(built, job, folder, plusargs)
     else:
@@ -147,6 +151,10 @@ def _outcomes(job: Job, plan: Schedule, model: Timeline, golden: np.ndarray | No
         raise runner.SimulationError(f"{len(outputs)} batches but {len(logs)} event logs in {folder}")
     outcomes = []
     for run, output, log in zip(job.runs, outputs, logs, strict=True):
+        if "failed" in output:
+            verdict = Verdict(False, output["failed"])
+            outcomes.append(Outcome(verdict, verdict, 0, (), log))
+            continue
         words = {(tile, int(lane)): np.array(values, dtype=np.uint32).view(np.int32).reshape(-1, job.config.tile.mac_n)
                  for tile, part in enumerate(output["tiles"]) for lane, values in part["results"].items()}
         results = (Verdict(True, "not compared: timing only") if golden is None

@@ -11,11 +11,15 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Combine, First, RisingEdge, Timer
 
 from hw.host.regmap import RegisterMap
-from tb.host import TileHost
+from tb.host import HostError, TileHost
 from tb.host_ops import counter_ops, failure, get, lane_results, program_ops, put, result_ops, state_ops
 from tb.job import JOB, Job, Run
 
 PERIOD_NS = 2
+
+
+class BatchFailed(AssertionError):
+    """A tile says that the batch has failed; the message says which and why."""
 
 
 async def all_of(tasks) -> list:
@@ -61,7 +65,8 @@ async def finish(dut, job: Job, hosts: Sequence[TileHost]) -> dict:
     """Wait for every tile; read counters and results.
 
     Raises:
-        AssertionError: if a tile fails or hangs.
+        BatchFailed: if a tile has failed, or fails while its results are read.
+        AssertionError: if a tile hangs.
     """
     registers = hosts[0].map
     if not dut.all_done.value:
@@ -71,17 +76,23 @@ async def finish(dut, job: Job, hosts: Sequence[TileHost]) -> dict:
             states = [await host.do([get(registers, "STATUS"), *counter_ops(registers)]) for host in hosts]
             raise AssertionError(f"hung: not done after {job.max_cycles} cycles; status and counters by tile: {states}")
     await RisingEdge(dut.clk)
-    message = failure(registers, await all_of(host.do(state_ops(registers)) for host in hosts))
-    assert not message, message
 
-    async def read(host: TileHost) -> dict:
-        lanes = {lane: lane_results(registers, tokens, await host.do(result_ops(registers, lane, tokens)))
-                 for (tile, lane), tokens in job.read.items() if tile == host.tile}
+    async def read(host: TileHost) -> dict | HostError:
+        try:
+            lanes = {lane: lane_results(registers, tokens, await host.do(result_ops(registers, lane, tokens)))
+                     for (tile, lane), tokens in job.read.items() if tile == host.tile}
+        except HostError as error:  # a tile that has failed refuses, and this read may be what it failed of
+            return error
         counters = await host.do(counter_ops(registers))
         await host.do([put(registers, "IRQ_STATUS", registers["IRQ_STATUS"].field("DONE").mask)])
         return {"counters": dict(zip(registers.counters, counters, strict=True)), "results": lanes}
 
     tiles = await all_of(read(host) for host in hosts)
+    if message := failure(registers, await all_of(host.do(state_ops(registers)) for host in hosts)):
+        raise BatchFailed(message)
+    for tile in tiles:
+        if isinstance(tile, HostError):
+            raise tile
     await RisingEdge(dut.clk)
     assert not dut.irq.value, "the interrupt stays after it was cleared"
     return {"tiles": tiles}
@@ -103,5 +114,10 @@ async def run_job(dut) -> None:
     outputs = []
     for run in job.runs:
         cocotb.log.info("run %s", run)
-        outputs.append(await batch(dut, job, run, tile_hosts(dut, job, run)))
+        try:
+            outputs.append(await batch(dut, job, run, tile_hosts(dut, job, run)))
+        except BatchFailed as failed:
+            if not job.may_fail:
+                raise
+            outputs.append({"failed": str(failed)})
     Path("output.json").write_text(json.dumps(outputs), encoding="utf-8")

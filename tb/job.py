@@ -36,6 +36,8 @@ class Job:
     max_cycles: int
     runs: Sequence[Run] = field(default_factory=lambda: [Run()])
     timing_only: bool = False
+    #: a batch that fails is an outcome like any other, and the next one follows
+    may_fail: bool = False
 
     @property
     def params(self) -> Params:
@@ -51,6 +53,7 @@ class Job:
                        for image in self.images],
             "read": [[*place, tokens] for place, tokens in self.read.items()],
             "max_cycles": self.max_cycles, "runs": [asdict(run) for run in self.runs], "timing_only": self.timing_only,
+            "may_fail": self.may_fail,
         }), encoding="utf-8")
 
     @classmethod
@@ -65,4 +68,4 @@ class Job:
                     for image in values["images"]],
             read={(tile, lane): tokens for tile, lane, tokens in values["read"]},
             max_cycles=values["max_cycles"], runs=[Run(**run) for run in values["runs"]],
-            timing_only=values["timing_only"])
+            timing_only=values["timing_only"], may_fail=values["may_fail"])

@@ -8,7 +8,7 @@ from hw.host.access import AccessPort
 from hw.host.axi import HOST_DATA_BITS, AxiLite
 from hw.host.batch import BatchControl
 from hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
-from hw.host.regmap import COUNTERS, Access, Register, RegisterMap, link_counters
+from hw.host.regmap import COUNTERS, Access, Register, RegisterMap, optional_counters
 from hw.host.tables import TableBus
 from hw.lib.emit import Block, place
 from hw.lib.limits import exceeds
@@ -69,7 +69,7 @@ class HostPort(Block):
             "token_shift": Out(6),  #: right shift of the last requantisation
             **{name.lower(): In(1) for name, _ in COUNTERS},  #: a strobe a counter; looked at while ``running``
             **({"link_down": In(len(NEIGHBOURS))} if config.link.crc_bits else {}),  #: links that are down, by port
-            **{name.lower(): In(1) for name, _ in link_counters(params)},  #: a strobe a counter
+            **{name.lower(): In(1) for name, _ in optional_counters(params)},  #: a strobe a counter
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -157,7 +157,7 @@ class HostPort(Block):
         ]
         strobes = {"CYCLES": self.running}
         strobes |= {name: getattr(self, name.lower()) & self.running for name, _ in COUNTERS}
-        strobes |= {name: getattr(self, name.lower()) for name, _ in link_counters(self.params)}
+        strobes |= {name: getattr(self, name.lower()) for name, _ in optional_counters(self.params)}
         for name, strobe in strobes.items():
             count = fields[name, "VALUE"]
             with m.If(self.clear):

@@ -15,6 +15,7 @@ from hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS
 from hw.host.codes import ERRORS, Refusal
 from hw.host.table_memory import TableMemory, table_memories
 from hw.params import NEIGHBOURS, Params, Port, Table
+from sw_model.config import PROTECTIONS
 from sw_model.numerics import SHIFT_MAX, SHIFT_MIN
 
 #: what ID reads as: "TRAJ", first letter in the highest byte
@@ -144,6 +145,17 @@ def link_counters(params: Params) -> tuple[tuple[str, str], ...]:
                  for port in NEIGHBOURS for name, meaning in LINK_COUNTERS)
 
 
+def memory_counters(params: Params) -> tuple[tuple[str, str], ...]:
+    """Name and meaning of the counters of protected memory; none without correction. They count until the next start."""
+    return (("COUNT_CORRECTED", "cycles in which a word with a corrected bit was used, also by a read of RESULTS"),
+            ) if params.protect == "secded" else ()
+
+
+def optional_counters(params: Params) -> tuple[tuple[str, str], ...]:
+    """Name and meaning of the counters that this build has and others have not."""
+    return (*memory_counters(params), *link_counters(params))
+
+
 def _control(params: Params) -> list[Register]:
     """Identity, start, status, interrupt."""
     causes = (("DONE", "a batch has finished"), ("ERROR", "the tile has failed: ERROR says why"),
@@ -248,11 +260,18 @@ def _echo(params: Params) -> list[Register]:
         ("SLICE_PITCH_BYTES", config.slice_pitch_bytes, "distance of two slices in a DDR channel, in bytes"),
         ("GATE_UP_CHUNKS", config.gate_up_chunks, "entries of a token in ACTIVATIONS"),
         ("RESULT_STRIDE", params.result_stride, "entries from token to token in RESULTS"),
+        ("PROTECT", PROTECTIONS.index(params.protect), "tile.protect: 0 none, 1 parity, 2 secded"),
         ("LINK_CRC_BITS", config.link.crc_bits, "link.crc_bits; 0: no link layer"),
         ("TIMING_ONLY", int(params.timing_only), "1: built without payload and arithmetic"),
     )
     return [_value(name, 0x100 + 4 * number, Access.CONST, meaning, reset=value)
             for number, (name, value, meaning) in enumerate(sizes)]
+
+
+def _memory(params: Params) -> list[Register]:
+    """Counters of protected memory, if it is."""
+    return [_value(name, 0x178 + 4 * number, Access.RO, meaning)
+            for number, (name, meaning) in enumerate(memory_counters(params))]
 
 
 def _links(params: Params) -> list[Register]:
@@ -278,9 +297,9 @@ class RegisterMap:
                     for number, (name, meaning) in enumerate(COUNTERS)]
         cycles = _value("CYCLES", 0x080, Access.RO, "cycles of the batch, from cycle 0 to the one that finished it")
         self.registers = (*_control(params), *_settings(params), *_access(params, self.tables), cycles, *counters,
-                          *_echo(params), *_links(params))
+                          *_echo(params), *_memory(params), *_links(params))
         #: names of all counters
-        self.counters = (cycles.name, *(register.name for register in counters), *(name for name, _ in link_counters(params)))
+        self.counters = (cycles.name, *(name for name, _ in (*COUNTERS, *optional_counters(params))))
 
     def __getitem__(self, name: str) -> Register:
         """The register of that name."""

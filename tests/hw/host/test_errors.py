@@ -3,6 +3,7 @@
 import pytest
 
 from hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
+from hw.params import Table
 from tests.conftest import small
 from tests.hw.host.host_bench import Bench
 
@@ -69,6 +70,26 @@ def test_errors_add_up():
         assert await bench.get(ctx, "ERROR") == _bit("MEMORY") | _bit("LINK_DOWN")
 
     bench.run(host)
+
+
+def test_a_wrong_result_is_not_given_out():
+    """MEMORY comes with the word that is wrong, two cycles after its read: that very read is refused."""
+    bench = Bench(small())
+    port = bench.port
+
+    async def memory(ctx):
+        await ctx.tick().until(port.table.read & (port.table.index == 1))
+        await ctx.tick()
+        await _strobe(ctx, port.error_memory)
+
+    async def host(ctx):
+        await bench.select(ctx, Table.RESULTS, 0, 0)
+        address, words = bench.map["TABLE_DATA"].offset, bench.map.tables[Table.RESULTS].words
+        assert [(await bench.read(ctx, address))[0] for _ in range(words + 2)] == [True] * words + [False] * 2
+        assert await bench.refused(ctx) == (Refusal.FAILED, False, "TABLE_DATA")
+        assert await bench.get(ctx, "ERROR") == _bit("MEMORY")
+
+    bench.run(host, memory)
 
 
 @pytest.mark.parametrize("cycles", [1, 5, 40])

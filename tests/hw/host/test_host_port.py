@@ -6,7 +6,7 @@ import pytest
 
 from hw.host.codes import Refusal
 from hw.host.port import SETTINGS
-from hw.host.regmap import link_counters
+from hw.host.regmap import optional_counters
 from hw.params import Port, Table
 from sw_model.config import load
 from tests.conftest import small
@@ -191,17 +191,19 @@ def test_batch_cycles_counters_interrupt(cycles, go_delay):
     bench.run(host)
 
 
-def test_link_registers():
-    """Every link counter has its own strobe, counts outside a batch too, and begins anew with a start; every port its bit."""
-    bench = Bench(small(link__crc_bits=16))
-    port, names = bench.port, [name for name, _ in link_counters(bench.params)]
+def test_optional_registers():
+    """Every counter of links and memory has its own strobe, counts outside a batch too, and begins anew with a start; every
+    port has its bit.
+    """
+    bench = Bench(small(link__crc_bits=16, tile__protect="secded"))
+    port, names = bench.port, [name for name, _ in optional_counters(bench.params)]
 
     async def host(ctx):
         for times, name in enumerate(names, start=1):
             ctx.set(getattr(port, name.lower()), 1)
             await ctx.tick().repeat(times)
             ctx.set(getattr(port, name.lower()), 0)
-        assert [await bench.get(ctx, name) for name in names] == list(range(1, 13))
+        assert [await bench.get(ctx, name) for name in names] == list(range(1, 14))
         for number in range(4):
             ctx.set(port.link_down, 1 << number)
             assert await bench.get(ctx, "LINK_DOWN") == 1 << number

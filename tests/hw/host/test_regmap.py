@@ -16,7 +16,7 @@ from tests.conftest import small
 #: every preset with and without payload, and one with all that is optional
 BUILDS = [*(pytest.param(config, timing_only, id=f"{config.name}-{timing_only}")
             for config in map(load, presets()) for timing_only in (False, True)),
-          pytest.param(load("smoke", ["link.crc_bits=16"]), False, id="link")]
+          pytest.param(load("smoke", ["link.crc_bits=16", "tile.protect=secded"]), False, id="all")]
 
 
 @pytest.mark.parametrize(("config", "timing_only"), BUILDS)
