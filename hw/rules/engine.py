@@ -145,7 +145,8 @@ class RuleEngine(Block):
         # Rules 3 and 4, forward and escape. First a slot is asked for at the ring-next tile, for the oldest slice with
         # stops left; when it is granted and the link is free, the slice goes. It need not wait for its own compute, but
         # slot SRAM has one port: it goes before or after the MAC array reads it.
-        wanted, granted = Signal(), Signal()
+        wanted = Signal()  # a request is outstanding, or its grant not used
+        granted = Signal()  # and granted
         wanted_slot = Signal(params.slot_bits)
         m.d.comb += [
             slots.oldest_request_of.eq(slots.used & slots.forward & (slots.filled | slots.from_link)),

@@ -1,0 +1,186 @@
+"""Functional coverage: everything that a regression must have seen happen, each with its condition and a line of meaning.
+
+A condition is Verilog on the signals of one module, looked at in every clock cycle in every instance of it
+(:mod:`tb.coverage`). It reads registers before the edge and what follows from them, as the design does.
+"""
+
+from typing import NamedTuple
+
+from hw.host.codes import ERRORS, REFUSALS, Refusal
+from hw.params import NEIGHBOURS, FrameKind
+
+
+class Point(NamedTuple):
+    """Something that must happen."""
+
+    name: str
+    #: module, without the prefix
+    module: str
+    #: Verilog expression
+    when: str
+    meaning: str
+
+    @property
+    def group(self) -> str:
+        """The first part of the name."""
+        return self.name.partition(".")[0]
+
+
+def _of_ports(condition: str) -> str:
+    """For some port of the router: ``{low}`` and ``{up}`` stand for its name."""
+    return " | ".join(f"({condition.format(low=port.name.lower(), up=port.name)})" for port in NEIGHBOURS)
+
+
+def _several(mask: str) -> str:
+    """More than one bit is set."""
+    return f"({mask} & ({mask} - 1)) != 0"
+
+
+def _rules(*points: tuple[str, str, str]) -> tuple[Point, ...]:
+    return tuple(Point(name, "rule_engine", when, meaning) for name, when, meaning in points)
+
+
+RULES = _rules(
+    ("load.stop", "load & allocate_here", "rule 1: a slice is loaded where it has tokens"),
+    ("load.pass", "load & ~allocate_here", "rule 1: a slice is loaded where it has none"),
+    ("load.only_here", "|(used & ~from_link & ~forward & todo & ~filled)", "a slice comes from DDR that stops here only"),
+    ("grant.stop", "grant & allocate_here", "a slot is granted to a slice that has tokens here"),
+    ("grant.pass", "grant & ~allocate_here", "a slot is granted to a slice that passes"),
+    ("grant.last_slot", "grant & ~two_free", "the last free slot is granted: the bubble moves on"),
+    ("grant.end", "|(used & from_link & ~forward & ~filled)", "a slice comes that ends its way here"),
+    ("grant.beside_load", "grant & load_valid & two_free", "a grant goes before a load that could fire"),
+    ("turn.load", "pending & one_free & turn & two_free",
+     "a grant is withheld: own slices have less than their share, a load fires"),
+    ("turn.bound", "pending & one_free & turn & ~two_free",
+     "a grant is withheld: a slot here is bound to be freed for a load"),
+    ("request.filled", "request & filled[oldest_request]", "a slot is asked for, for a slice that is here"),
+    ("request.ahead", "request & ~filled[oldest_request]", "a slot is asked for, for a slice that only arrives"),
+    ("request.oldest", f"request & {_several('oldest_request_of')}", "the oldest of several slices asks"),
+    ("forward.own", "send & ~send_escape & ~from_link[wanted_slot]",
+     "rule 3: a slice that was loaded here goes on to a stop"),
+    ("forward.store", "send & ~send_escape & ~send_cut & from_link[wanted_slot]",
+     "rule 3: a slice that came goes on to a stop, out of its slot"),
+    ("forward.cut", "send & ~send_escape & send_cut", "rule 3 by cut-through: a slice goes on to a stop as it arrives"),
+    ("forward.uncomputed", "send & todo[wanted_slot]", "a slice is sent before it was computed here"),
+    ("forward.computed", "send & ~send_cut & ~todo[wanted_slot]",
+     "a slice is sent that has nothing to compute here any more"),
+    ("escape.own", "send & send_escape & ~from_link[wanted_slot]",
+     "rule 4: a slice that was loaded here steps to a tile that is no stop"),
+    ("escape.store", "send & send_escape & ~send_cut & from_link[wanted_slot]",
+     "rule 4: a slice that came and waited steps to a tile that is no stop"),
+    ("escape.cut", "send & send_escape & send_cut", "rule 4 by cut-through: a slice passes without waiting"),
+    ("compute.first", "compute & forward[compute_slot]", "rule 2: a slice is computed before it is sent on"),
+    ("compute.after", "compute & ~forward[compute_slot]", "rule 2: a slice is computed that was sent on, or ends here"),
+    ("compute.oldest", f"compute & {_several('oldest_compute_of')}", "rule 2: the oldest of several slices"),
+    ("compute.beside_send", "compute & send", "computed and sent in one cycle, different slices"),
+    ("release.one", "|freed", "rule 5: a slot is freed"),
+    ("release.several", _several("freed"), "rule 5: several slots in one cycle"),
+    ("release.passed", "|(freed & from_link)", "rule 5: the slot of a slice that came"),
+    ("release.own", "|(freed & ~from_link)", "rule 5: the slot of a slice that was loaded here"),
+)
+
+WAITS = _rules(
+    ("wait.two_slots", "running & load_valid & ~two_free", "a load waits for two free slots"),
+    ("wait.grant_first", "running & load_valid & two_free & ~load", "a load waits for a grant of this cycle"),
+    ("wait.ddr", "|(used & ~filled & ~from_link)", "a slot waits for DDR"),
+    ("wait.arrival", "|(used & ~filled & from_link)", "a slot waits for a slice that was granted it"),
+    ("wait.grant", "running & wanted & ~granted", "a slice waits for a slot at the ring-next tile"),
+    ("wait.request", "running & wanted & |(oldest_request_of & ~(1 << wanted_slot))",
+     "a slice waits: another one's request is outstanding"),
+    ("wait.sender", "running & granted & ~sender_idle", "a granted slice waits for the sender"),
+    ("wait.filled", "running & granted & sender_idle & ~send_cut & ~filled[wanted_slot]",
+     "a granted slice waits to arrive in full"),
+    ("wait.port", "running & granted & sender_idle & filled[wanted_slot] & computing[wanted_slot]",
+     "a granted slice waits for the MAC array to let go of its slot"),
+    ("wait.mac", "running & ~compute_ready & |oldest_compute_of", "a slice waits for the MAC array"),
+    ("wait.sent", "running & compute_ready & |(used & filled & todo & sending)",
+     "a slice waits to be sent before it can be computed"),
+    ("wait.slot", "running & pending & ~one_free", "a request waits for a free slot"),
+    ("wait.turn", "running & pending & one_free & turn", "a request waits for the loader's turn"),
+) + (
+    Point("wait.flight", "ddr_loader", "due & ~asking & ~valid", "a load waits: as many slices as may be are in flight"),
+    Point("wait.asking", "ddr_loader", "due & asking", "a load waits: the bursts of the one before are being asked for"),
+    Point("wait.address", "ddr_loader", "ddr__arvalid & ~ddr__arready", "a burst waits for DDR to take its address"),
+    Point("wait.credit", "router", _of_ports("chosen_{up} & credits_{up} == 0"), "a flit waits for a credit"),
+    Point("wait.link", "router", _of_ports("{low}__tx__flit__valid & ~{low}__tx__flit__ready"),
+          "a flit waits for the link to take it"),
+    Point("wait.copy", "slice_receiver", "flits__valid & ~flits__ready", "an arriving flit waits for its copy to go on"),
+    Point("wait.swiglu", "mac_sequencer", "active & down & ~issue & (half ? hidden_wait_1 != 0 : hidden_wait_0 != 0)",
+          "a down segment waits for its hidden values"),
+    Point("wait.banks", "mac_sequencer", "active & down & ~issue & result_wait != 0",
+          "a down segment waits for the result banks"),
+    Point("wait.replay", "link_tx", "lanes__flit__valid & ~lanes__flit__ready & (replaying | fetched)",
+          "a flit waits for a replay"),
+    Point("wait.window", "link_tx", "lanes__flit__valid & ~room & ~replaying & ~fetched & ~down",
+          "a flit waits for an acknowledgement: the window is full"),
+    Point("wait.lane_request", "link_tx", "request_waits", "a request waits for room on its link"),
+    Point("wait.lane_grant", "link_tx", "grant_waits", "a grant waits for room on its link"),
+    Point("wait.lane_credits", "link_tx", "credits > 1", "several credits wait for room on their link"),
+)
+
+_LOCAL = "local_out__valid & local_out__ready & local_out__payload"
+PACKETS = (
+    Point("flit.header", "router", f"{_LOCAL}__head", "a header flit reaches its tile"),
+    Point("flit.payload", "router", f"~({_LOCAL}__head) & ~local_out__payload__tail & local_out__valid & local_out__ready",
+          "a payload flit"),
+    Point("flit.tail", "router", f"{_LOCAL}__tail", "a tail flit"),
+    Point("flit.through", "router",
+          "EAST_to_WEST | EAST_to_NORTH | EAST_to_SOUTH | WEST_to_EAST | WEST_to_NORTH | WEST_to_SOUTH | "
+          "NORTH_to_EAST | NORTH_to_SOUTH | NORTH_to_WEST | SOUTH_to_EAST | SOUTH_to_NORTH | SOUTH_to_WEST",
+          "a flit passes the router of a tile between"),
+    Point("flit.credit", "router", _of_ports("{low}__rx__credit"), "a credit comes back"),
+    Point("flit.queued", "credit_fifo", "waiting != 0", "flits wait in the SRAM of an input"),
+    Point("request.packet", "router", "request_out", "a request reaches its tile"),
+    Point("request.through", "router", _of_ports("{low}__rx__request_valid & {low}__rx__request__dst != tile_id"),
+          "a request passes a tile between"),
+    Point("grant.packet", "router", "grant_out", "a grant reaches its tile"),
+    Point("grant.through", "router", _of_ports("{low}__rx__grant_valid & {low}__rx__grant__dst != tile_id"),
+          "a grant passes a tile between"),
+    Point("frame.idle", "link_rx", f"heard & frame__kind == {FrameKind.IDLE.value}", "an IDLE frame is heard"),
+    Point("frame.data", "link_rx", "deliver", "a DATA frame is delivered"),
+    Point("frame.flit", "link_rx", "deliver & frame__lanes__flit_valid", "with a flit"),
+    Point("frame.request", "link_rx", "deliver & frame__lanes__request_valid", "with a request"),
+    Point("frame.grant", "link_rx", "deliver & frame__lanes__grant_valid", "with a grant"),
+    Point("frame.credit", "link_rx", "deliver & frame__lanes__credit", "with a credit"),
+    Point("frame.again", "link_rx", f"heard & frame__kind == {FrameKind.DATA.value} & ~deliver & ~gap",
+          "a DATA frame that was delivered before is dropped"),
+    Point("frame.early", "link_rx", f"heard & frame__kind == {FrameKind.DATA.value} & ~deliver & gap",
+          "a DATA frame that comes too early is dropped"),
+    Point("frame.nak", "link_rx", "heard & nak", "a nak is heard"),
+    Point("frame.lost", "link_rx", f"~heard & ~bad & ~down & frame__kind == {FrameKind.NOTHING.value}", "no frame comes"),
+    Point("replay.nak", "link_tx", "replays & asked & deaf == 0", "a nak starts a replay"),
+    Point("replay.timeout", "link_tx", "replays & ~(asked & deaf == 0)", "the clock starts a replay"),
+    Point("replay.frame", "link_tx", "fetched & sends", "a DATA frame goes again"),
+    Point("replay.deaf", "link_tx", "asked & deaf != 0", "a nak is old news: the replay it asks for is under way"),
+)
+
+_ERROR_BITS = {name: number for number, (name, _) in enumerate(ERRORS)}
+ERROR_POINTS = (
+    *(Point(f"error.{name.lower()}", "batch_control", f"error[{_ERROR_BITS[name]}]", meaning) for name, meaning in ERRORS),
+    Point("error.slverr", "ddr_loader", "bad_response & ddr__rresp == 2", "DDR answers SLVERR"),
+    Point("error.decerr", "ddr_loader", "bad_response & ddr__rresp == 3", "DDR answers DECERR"),
+    Point("error.load_entry", "ddr_loader", "bad_entry", "a load list entry that is not legal is used"),
+    Point("error.token_entry", "mac_sequencer", "bad_entry", "a rule or token list entry that is not legal is used"),
+    Point("error.frame", "link_rx", "bad", "a frame is spoilt: CRC or kind is wrong"),
+    Point("error.overrun", "batch_control", "overrun", "START comes while a batch runs"),
+    Point("error.irq", "host_port", "irq & irq_status_error", "the interrupt says that the tile has failed"),
+    *(Point(f"refused.{code.name.lower()}", "host_port", f"refused_code == {code.value}", REFUSALS[code])
+      for code in Refusal if code is not Refusal.NONE),
+    Point("reset.idle", "batch_control", "ask_reset & ~busy & ~failed", "RESET of an idle array"),
+    Point("reset.batch", "batch_control", "ask_reset & running", "RESET in the middle of a batch"),
+    Point("reset.failed", "batch_control", "ask_reset & failed", "RESET after a failure"),
+    Point("reset.busy_ddr", "batch_control", "reset & ~quiet", "a reset waits for DDR to answer what was asked"),
+)
+MEMORY = (
+    Point("memory.weights_corrected", "expert_buffer", "corrected", "a single error in a slot is corrected"),
+    Point("memory.weights_wrong", "expert_buffer", "error", "an error in a slot that cannot be corrected"),
+    Point("memory.activation_corrected", "lane_memory", "activation_decoder_used & activation_decoder_corrected",
+          "a single error in an activation is corrected"),
+    Point("memory.activation_wrong", "lane_memory", "activation_decoder_used & activation_decoder_error",
+          "one in an activation that cannot"),
+    Point("memory.result_corrected", "lane_memory", "result_decoder_used & result_decoder_corrected",
+          "a single error in a result is corrected"),
+    Point("memory.result_wrong", "lane_memory", "result_decoder_used & result_decoder_error", "one in a result that cannot"),
+)
+POINTS: tuple[Point, ...] = RULES + WAITS + PACKETS + ERROR_POINTS + MEMORY
+assert len({point.name for point in POINTS}) == len(POINTS), "two points have one name"

@@ -1,0 +1,68 @@
+"""Functional coverage: watches see what happens and only that, and every point of the list is watched."""
+
+import re
+
+from scripts import generate
+from sw_model.config import load
+from tb import clocked, coverage
+from tb.coverage_points import POINTS, Point
+from tb.top import TOP
+from tests.tb.conftest import exact, synthetic
+
+BENCH = f"""module {TOP} (input wire clk);
+    reg [3:0] count = 0;
+    trajectile_part part (.clk(clk), .rst(count < 2), .value(count));
+    always @(posedge clk) begin
+        count <= count + 1;
+        if (count == 9) $finish;
+    end
+endmodule
+module trajectile_part (input wire clk, input wire rst, input wire [3:0] value);
+    wire high = value > 7;
+endmodule
+module trajectile_other (input wire clk);
+endmodule
+"""
+
+
+def test_a_watch_sees_what_happens(simulator, tmp_path):
+    """Once in an instance; not in reset; not what never happens; not what the module does not know, or another one does."""
+    points = [Point(name, module, when, "") for name, module, when in (
+        ("a.high", "part", "high"), ("a.three", "part", "value == 3"), ("a.one", "part", "value == 1"),
+        ("a.ten", "part", "value == 10"), ("a.low", "part", "low"), ("b.high", "other", "high"))]
+    built = clocked.build(coverage.instrumented({"bench.v": BENCH}, points), simulator)
+    said = clocked.run(built, tmp_path)
+    assert coverage.hits(said) == {"a.high", "a.three"} and said.count("a.high") == 1
+
+
+def test_hits_are_merged(tmp_path, monkeypatch):
+    """Of all runs; and nothing is kept, or built, unless it is wanted."""
+    log = tmp_path / "run.log"
+    log.write_text("x\nCOVERED a.b\nCOVERED a.c\nNOT COVERED a.d\n")
+    files = {"x.v": "module trajectile_part (clk);\nendmodule\n"}
+    monkeypatch.delenv(coverage.FOLDER, raising=False)
+    coverage.collect(log)
+    assert coverage.files_to_build(files) is files
+    monkeypatch.setenv(coverage.FOLDER, str(tmp_path / "hits"))
+    for hit in ("a.b", "a.b", "a.e"):
+        log.write_text(f"COVERED {hit}\n")
+        coverage.collect(log)
+    assert coverage.merged(tmp_path / "hits") == {"a.b", "a.e"} and len(list((tmp_path / "hits").iterdir())) == 2
+
+
+def test_every_point_is_watched():
+    """In a build with everything in it; and each has a line of meaning."""
+    made = generate.design(load("smoke", ["link.crc_bits=16", "tile.protect=secded"]))
+    watched = re.findall(r'"COVERED (\S+)"', "".join(coverage.instrumented(made.files()).values()))
+    assert sorted(watched) == sorted(point.name for point in POINTS)
+    assert all(point.meaning and re.fullmatch(r"[a-z]+\.[a-z_]+", point.name) for point in POINTS)
+
+
+def test_a_batch_with_watches(icarus, tmp_path, monkeypatch):
+    """They change nothing, and see the rules fire."""
+    monkeypatch.setenv(coverage.FOLDER, str(tmp_path / "hits"))
+    config = load("smoke")
+    exact(config, synthetic(config, 12, 7), tmp_path / "run", simulator=icarus)
+    found = coverage.merged(tmp_path / "hits")
+    assert {"load.stop", "grant.stop", "compute.first", "forward.own", "release.one", "wait.mac", "flit.tail"} <= found
+    assert not {name for name in found if name.startswith(("error.", "refused.", "frame.", "memory."))}
