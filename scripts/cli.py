@@ -11,7 +11,7 @@ from rich.console import Console
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
 
 from scripts import arguments as common
-from scripts import buffering, compare, demo, generate, importer, simulate, sweep, synthesize, timeline
+from scripts import buffering, compare, demo, generate, importer, link, simulate, sweep, synthesize, timeline
 from scripts.errors import ToolError, UserError
 from sw_model import config as configuration
 from sw_model.scheduler import ScheduleError
@@ -34,6 +34,8 @@ COMMANDS = {
                "trajectile buffer qwen3-30b-a3b --tokens 16 --batches 8"),
     "import": (importer, "read one layer of a safetensors checkpoint",
                "trajectile import path/to/checkpoint --layer 3 -o build/layer"),
+    "link": (link, "goodput of a link over its bit error rate, from the Verilog",
+             "trajectile link demo --set link.crc_bits=16 --ber 0,1e-6,1e-5,1e-4 --plot goodput.png"),
     "demo": (demo, "simulate and synthesize the demo, draw its timeline",
              "trajectile demo"),
 }

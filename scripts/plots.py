@@ -1,6 +1,6 @@
 """Plots of comparisons and sweeps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -102,6 +102,34 @@ def comparison(entries: Sequence[dict[str, Any]], folder: Path) -> list[str]:
             _lines(faster, f"speedup_over_{other}", f"speedup over {other.upper() if other == 'ep' else 'Hydra'}",
                    folder / written[-1], one=True)
     return written
+
+
+def goodput(rows: Sequence[dict[str, Any]], curve: Callable[[float], tuple[float, float]], path: Path, title: str) -> None:
+    """Measured goodput over the bit error rate on the predicted band ``curve``; beside it the cycles of a batch, if any."""
+    with_errors = [row for row in rows if row["ber"]]
+    batch = "batch_cycles" in rows[0]
+    figure, axes = plt.subplots(1, 1 + batch, figsize=(5.6 * (1 + batch), 4.0), squeeze=False, layout="constrained")
+    bers = [row["ber"] for row in with_errors]
+    dense = np.geomspace(min(bers), max(bers), 200)
+    band = np.array([curve(float(ber)) for ber in dense])
+    left = axes[0, 0]
+    left.fill_between(dense, band[:, 0], band[:, 1], color=COLOURS[5], alpha=0.3, linewidth=0, label="predicted")
+    left.plot(bers, [row["goodput"] for row in with_errors], "o", color=COLOURS[0], label="measured on RTL")
+    left.set_ylim(0, 1.05)
+    left.set_ylabel("goodput, share of the link rate")
+    left.set_title(title, fontsize=10)
+    if batch:
+        right = axes[0, 1]
+        right.plot(bers, [row["batch_cycles"] / rows[0]["batch_cycles"] for row in with_errors], "o-", color=COLOURS[1])
+        right.set_ylim(bottom=0)
+        right.set_ylabel(f"cycles of a batch, share of those at {rows[0]['ber']:g}")
+        right.set_title("what it means for a batch", fontsize=10)
+    for axis in axes.flat:
+        axis.set_xscale("log")
+        axis.set_xlabel("bit error rate")
+        axis.grid(alpha=0.3)
+    left.legend(fontsize=8)
+    _save(figure, path)
 
 
 def sweep(entries: Sequence[dict[str, Any]], fields: Sequence[str], path: Path, title: str) -> None:

@@ -1,46 +1,33 @@
 """A batch through the RTL, checked against the golden model."""
 
 import argparse
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 
 from hw.params import Params
 from scripts import generate, report, workload
 from scripts.errors import ToolError, UserError
 from scripts.gates import gate_level
+from scripts.outcomes import Outcome, read_outcomes
 from scripts.synthesize import read_libraries
 from sw_model import image
 from sw_model.activity import ddr_cycles
 from sw_model.config import Config
 from sw_model.scheduler import ORDERS, Roofline, Schedule, roofline, schedule
-from sw_model.timeline import Event, Timeline
+from sw_model.timeline import Timeline
 from sw_model.timeline import simulate as model_timeline
-from tb import native, runner
+from tb import faults, native, runner
+from tb.faulty_link import faulty_link
 from tb.job import JOB, Job, Run
-from tb.program import gather_results, tile_image
-from tb.scoreboard import Verdict, check_events, check_results, read_events
+from tb.program import tile_image
 from tb.top import bench_top
 
 SIMULATORS = (*runner.SIMULATORS, "native")
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """One batch as the RTL ran it, and the verdicts."""
-
-    results: Verdict
-    events: Verdict
-    cycles: int
-    #: CYCLES and counter registers of each tile
-    counters: Sequence[dict[str, int]]
-    log: Sequence[Event]
 
 
 @dataclass(frozen=True)
@@ -77,7 +64,7 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
             millions of cycles, one run, no waves.
         waves: record waves.
         timing_only: the build without payload and arithmetic; results are not compared then.
-        runs: how often, and with which random stalls; events are compared for runs without.
+        runs: how often, with which random stalls and faults of links; events are compared for runs without.
         optimise: option of the C++ compiler (Verilator).
         axi_models: drive the AXI ports with cocotbext-axi instead of this project's host driver and DDR model; give ``runs``
             with seeds, since its timing is its own.
@@ -95,8 +82,13 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
     plan = schedule(config, load.topk_ids, order)
     model = model_timeline(plan)
     made = generate.design(config, timing_only=timing_only)
+    link_faults = any(run.faults for run in runs)
+    if link_faults:
+        phy = "trajectile_d2d_link"
+        made = replace(made, modules=made.modules | {phy: faulty_link(made.modules[phy], config.link.latency_cycles)})
     generated = time.monotonic()
-    top = bench_top(config, timing_only=timing_only, ddr_model=not axi_models, held_inputs=simulator == "native")
+    top = bench_top(config, timing_only=timing_only, ddr_model=not axi_models, held_inputs=simulator == "native",
+                    link_faults=link_faults)
     if simulator == "native":
         built = native.build(files(made), top, config.array.tiles, optimise=optimise)
     else:
@@ -109,12 +101,15 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
                   may_fail=may_fail)
     job.save(folder / "job.json")
     plusargs = [*plusargs, *write_files(config, values, folder)]
+    if link_faults:
+        plusargs += faults.write_plan(config.array, [(run.seed, run.faults) for run in runs], folder)
     if simulator == "native":
         native.run(built, job, folder, plusargs)
     else:
-        runner.run(built, "tb.bench_axi" if axi_models else "tb.bench_array", folder,
+        bench = "tb.bench_axi" if axi_models else "tb.bench_link_faults" if link_faults else "tb.bench_array"
+        runner.run(built, bench, folder,
                    environment={JOB: str((folder / "job.json").resolve())}, plusargs=plusargs, seed=runs[0].seed)
-    outcomes = _outcomes(job, plan, model, values and values.results(), folder)
+    outcomes = read_outcomes(job, plan, model, values and values.results(), folder)
     ended = time.monotonic()
     return Simulation(config, plan, model, roofline(plan), outcomes, {
         "generate": round(generated - began, 2), "build": round(start_run - generated, 2),
@@ -141,28 +136,6 @@ def write_files(config: Config, values: workload.Values | None, folder: Path) ->
             image.write_hex(path, image.channel_image(config, values.layer, channel), config.ddr.bytes_per_cycle)
             plusargs.append(f"+ddr{channel}={path.resolve()}")
     return plusargs
-
-
-def _outcomes(job: Job, plan: Schedule, model: Timeline, golden: np.ndarray | None, folder: Path) -> list[Outcome]:
-    """Compare what a simulation left in its folder."""
-    outputs = json.loads((folder / "output.json").read_text(encoding="utf-8"))
-    logs = read_events(folder / "events", job.config.array.tiles)
-    if len(logs) != len(outputs):
-        raise runner.SimulationError(f"{len(outputs)} batches but {len(logs)} event logs in {folder}")
-    outcomes = []
-    for run, output, log in zip(job.runs, outputs, logs, strict=True):
-        if "failed" in output:
-            verdict = Verdict(False, output["failed"])
-            outcomes.append(Outcome(verdict, verdict, 0, (), log))
-            continue
-        words = {(tile, int(lane)): np.array(values, dtype=np.uint32).view(np.int32).reshape(-1, job.config.tile.mac_n)
-                 for tile, part in enumerate(output["tiles"]) for lane, values in part["results"].items()}
-        results = (Verdict(True, "not compared: timing only") if golden is None
-                   else check_results(gather_results(job.params, plan, words), golden))
-        events = (Verdict(True, "not compared: random stalls") if run != Run() else check_events(log, model))
-        counters = [part["counters"] for part in output["tiles"]]
-        outcomes.append(Outcome(results, events, max(c["CYCLES"] for c in counters), counters, log))
-    return outcomes
 
 
 def summary(done: Simulation, load: workload.Workload, args: argparse.Namespace) -> dict[str, Any]:

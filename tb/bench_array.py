@@ -61,11 +61,10 @@ async def start(dut, run: Run, hosts: Sequence[TileHost]) -> None:
     await hosts[run.seed % len(hosts)].do([put(hosts[0].map, "CONTROL", 1)])
 
 
-async def finish(dut, job: Job, hosts: Sequence[TileHost]) -> dict:
-    """Wait for every tile; read counters and results.
+async def ended(dut, job: Job, hosts: Sequence[TileHost]) -> None:
+    """Wait until every tile is done or has failed.
 
     Raises:
-        BatchFailed: if a tile has failed, or fails while its results are read.
         AssertionError: if a tile hangs.
     """
     registers = hosts[0].map
@@ -77,10 +76,26 @@ async def finish(dut, job: Job, hosts: Sequence[TileHost]) -> dict:
             raise AssertionError(f"hung: not done after {job.max_cycles} cycles; status and counters by tile: {states}")
     await RisingEdge(dut.clk)
 
+
+async def results(job: Job, host: TileHost) -> dict[int, list[int]]:
+    """Results of a tile by lane, as 32-bit words."""
+    return {lane: lane_results(host.map, tokens, await host.do(result_ops(host.map, lane, tokens)))
+            for (tile, lane), tokens in job.read.items() if tile == host.tile}
+
+
+async def finish(dut, job: Job, hosts: Sequence[TileHost]) -> dict:
+    """Wait for every tile; read counters and results.
+
+    Raises:
+        BatchFailed: if a tile has failed, or fails while its results are read.
+        AssertionError: if a tile hangs.
+    """
+    registers = hosts[0].map
+    await ended(dut, job, hosts)
+
     async def read(host: TileHost) -> dict | HostError:
         try:
-            lanes = {lane: lane_results(registers, tokens, await host.do(result_ops(registers, lane, tokens)))
-                     for (tile, lane), tokens in job.read.items() if tile == host.tile}
+            lanes = await results(job, host)
         except HostError as error:  # a tile that has failed refuses, and this read may be what it failed of
             return error
         counters = await host.do(counter_ops(registers))

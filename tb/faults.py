@@ -12,11 +12,13 @@ from sw_model.topology import Link, links
 MOST_BACK = 15
 #: what a dead link delivers, by code
 DEAD_VALUES = ("zeros", "ones", "noise")
+#: what the links of a simulation did, in its folder
+LOG = "faults.log"
 #: a cycle that does not come
 NEVER = 2**62
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, repr=False)
 class LinkFaults:
     """What goes wrong on a link, both ends of which see nothing but frames.
 
@@ -61,6 +63,10 @@ class LinkFaults:
         if self.dead not in DEAD_VALUES:
             raise ValueError(f"dead = {self.dead!r} is not legal; legal values: {', '.join(DEAD_VALUES)}")
 
+    def __repr__(self) -> str:
+        changed = {name: value for name, value in vars(self).items() if value != getattr(type(self), name)}
+        return f"LinkFaults({', '.join(f'{name}={value!r}' for name, value in changed.items())})"
+
     def line(self, run: int, name: str, seed: int) -> str:
         """The line of a plan: for the link whose instance is ``name``."""
         return " ".join(map(str, (
@@ -97,6 +103,14 @@ def plan(array: ArrayConfig, runs: Iterable[tuple[int, Sequence[LinkFaults]]]) -
             lines += [fault.line(run, link_name(wires[number]), link_seed(seed, number))
                       for number in (range(len(wires)) if fault.link is None else [fault.link])]
     return "".join(lines)
+
+
+def write_plan(array: ArrayConfig, runs: Iterable[tuple[int, Sequence[LinkFaults]]], folder: Path) -> list[str]:
+    """Write the file, and remove the last log; returns the plusargs that name both."""
+    path, log = folder.resolve() / "faults.txt", folder.resolve() / LOG
+    path.write_text(plan(array, runs), encoding="ascii")
+    log.unlink(missing_ok=True)
+    return [f"+faults={path}", f"+fault_log={log}"]
 
 
 class Injected(NamedTuple):

@@ -8,6 +8,7 @@ from typing import Any
 
 from hw.params import Params, Table
 from sw_model.config import Config, from_dict
+from tb.faults import LinkFaults
 from tb.program import TileImage
 
 #: environment variable with the job file
@@ -16,12 +17,20 @@ JOB = "TRAJECTILE_JOB"
 
 @dataclass(frozen=True)
 class Run:
-    """One batch of a simulation. With ``seed`` not zero, what is named hesitates at random."""
+    """One batch of a simulation. With ``seed`` not zero, what is named hesitates at random; ``faults`` strike links."""
 
     seed: int = 0
     stall_host: bool = False
     stall_ddr: bool = False
     stall_link: bool = False
+    faults: tuple[LinkFaults, ...] = ()
+
+    @classmethod
+    def load(cls, values: Mapping[str, Any]) -> "Run":
+        """What ``asdict`` made of one, read from JSON."""
+        faults = tuple(LinkFaults(**{key: tuple(value) if isinstance(value, list) else value for key, value in fault.items()})
+                       for fault in values["faults"])
+        return cls(**{**values, "faults": faults})
 
 
 @dataclass(frozen=True)
@@ -67,5 +76,5 @@ class Job:
                                                   for table, lane, entries in image["tables"]}, tuple(image["route"]))
                     for image in values["images"]],
             read={(tile, lane): tokens for tile, lane, tokens in values["read"]},
-            max_cycles=values["max_cycles"], runs=[Run(**run) for run in values["runs"]],
+            max_cycles=values["max_cycles"], runs=[Run.load(run) for run in values["runs"]],
             timing_only=values["timing_only"], may_fail=values["may_fail"])

@@ -25,7 +25,8 @@ def _members(signature) -> list[tuple[str, bool, int]]:
             for path, member, value in signature.flatten(signature.create())]
 
 
-def _span(width: int) -> str:
+def span(width: int) -> str:
+    """The range of a vector, as it is declared."""
     return f"[{width - 1}:0] " if width > 1 else ""
 
 
@@ -36,13 +37,15 @@ def _instance(module: str, name: str, ports: dict[str, str], parameters: dict[st
     return f"    {module}{head} {name} (\n{body}\n    );\n"
 
 
-def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = True, held_inputs: bool = False) -> str:
+def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = True, held_inputs: bool = False,
+              link_faults: bool = False) -> str:
     """Verilog of the top.
 
     Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_link``, ``ddr_fault``
     (three bits a channel), ``ddr_fault_at``. Outputs: ``irq`` (a bit a tile), ``all_done`` (every tile's interrupt is up).
     Without ``ddr_model`` the DDR ports come out as ``ddr_<channel>_*``, with the IDs that AXI models want (always 0: the
-    loader's reads stay in order), and there are no ``ddr_fault``s.
+    loader's reads stay in order), and there are no ``ddr_fault``s. With ``link_faults`` there is ``fault_run``, for
+    ``tb/rtl/faulty_link.v``.
 
     With ``held_inputs`` every input but the clock is taken over at a rising edge of ``host_clk``, which the native simulation
     moves only when it has something to say: Verilator evaluates what follows an input at every call.
@@ -51,6 +54,8 @@ def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = Tr
     inputs: list[tuple[str, int]] = [("clk", 1), ("rst", 1), ("stall_seed", 32), ("stall_ddr", 1), ("stall_link", 1)]
     if ddr_model:
         inputs += [("ddr_fault", 3 * array.channels), ("ddr_fault_at", 32)]
+    if link_faults:
+        inputs.append(("fault_run", 32))
     outputs: list[tuple[str, int]] = [("irq", array.tiles), ("all_done", 1)]
     wires: list[tuple[str, int]] = []
     body = []
@@ -102,14 +107,14 @@ def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = Tr
     body.append(_instance("trajectile_array", "dut", ports))
     held = []
     if held_inputs:
-        held = [f"    reg {_span(width)}{name};\n    always @(posedge host_clk) {name} <= in_{name};\n"
+        held = [f"    reg {span(width)}{name};\n    always @(posedge host_clk) {name} <= in_{name};\n"
                 for name, width in inputs[1:]]
         inputs = [inputs[0], ("host_clk", 1), *((f"in_{name}", width) for name, width in inputs[1:])]
-    declared = [f"    input wire {_span(width)}{name}" for name, width in inputs]
-    declared += [f"    output wire {_span(width)}{name}" for name, width in outputs]
+    declared = [f"    input wire {span(width)}{name}" for name, width in inputs]
+    declared += [f"    output wire {span(width)}{name}" for name, width in outputs]
     return (f"// Bench of configuration '{config.name}'. Generated.\n`timescale 1ns / 1ps\nmodule {TOP} (\n"
             + ",\n".join(declared) + "\n);\n"
-            + "".join(f"    wire {_span(width)}{name};\n" for name, width in wires)
+            + "".join(f"    wire {span(width)}{name};\n" for name, width in wires)
             + "".join(held) + "    assign all_done = &irq;\n" + "".join(body) + "endmodule\n")
 
 
