@@ -150,3 +150,11 @@ def test_many_resets_and_rings_on_four_tiles(tmp_path):
     assert len(failed) > 20
     for output in failed:
         check_failure(output, "WATCHDOG", spread=ground.limit)  # the interrupt of a tile that is done counts
+
+
+@pytest.mark.regress
+def test_many_resets_of_link_layers(tmp_path):
+    """Both ends begin anew, in the middle of replays too; a link that has gone down comes up."""
+    config = small(link__crc_bits=16, link__latency_cycles=3)
+    ground = Playground.make(config, tmp_path, timing_only=True)
+    assert len(ground.play(random_resets(ground, 60, 3000), "verilator")) == 60
