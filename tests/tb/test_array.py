@@ -119,6 +119,6 @@ def test_timing_only(simulator, tmp_path):
 
 @pytest.mark.parametrize("timing_only", [False, True])
 def test_native(timing_only, tmp_path):
-    """Verilator's model under the C++ main: the same results and events as under cocotb."""
-    config = load("smoke")
+    """Verilator's model under the C++ main: the same results and events as under cocotb; the controllers with link layers."""
+    config = load("smoke", ["link.crc_bits=16"] if timing_only else [])
     exact(config, synthetic(config, 12, 7), tmp_path, simulator="native", timing_only=timing_only)

@@ -2,39 +2,41 @@
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
+from hw.d2d.crc import ALGORITHMS
 from hw.d2d.link_layer import LinkLayer
-from hw.params import Params
+from hw.d2d.link_rx import LinkRx
+from hw.params import FrameKind, Params
 from sw_model.config import LINK_LAYER_CYCLES
-from tests.conftest import small
+from tests.conftest import run_block, small
 
 #: cycles to look on when all has come
 AFTER_CYCLES = 40
-#: what happens to a frame on its way: (generator, cycle, frame, frame before) -> frame
-Fault = Callable[[random.Random, int, int, int], int]
+#: what happens to a frame on its way: (generator, cycle, frame, frames before, the last one last) -> frame
+Fault = Callable[[random.Random, int, int, Sequence[int]], int]
 
 
-def clean(rng: random.Random, cycle: int, frame: int, before: int) -> int:
+def clean(rng: random.Random, cycle: int, frame: int, before: Sequence[int]) -> int:
     """Nothing."""
     return frame
 
 
 def noise(share: float, width: int) -> Fault:
     """What the CRC detects for certain: up to three bits flipped, or a burst of up to 16; and frames lost or repeated."""
-    def fault(rng: random.Random, cycle: int, frame: int, before: int) -> int:
+    def fault(rng: random.Random, cycle: int, frame: int, before: Sequence[int]) -> int:
         if rng.random() >= share:
             return frame
         kind = rng.randrange(5)
         if kind == 0:
             return 0
         if kind == 1:
-            return before
+            return rng.choice(before)
         if kind == 2:
             return (1 << width) - 1
         if kind == 3:
@@ -73,6 +75,8 @@ class Link:
         latency = self.config.link.latency_cycles
         #: frames under way, by direction: the PHY's registers
         self.wires = [deque([0] * latency) for _ in range(2)]
+        #: frames that can come again
+        self.past = [deque([0], maxlen=self.config.link_window - 1) for _ in range(2)]
         #: (cycle, flit) as taken, and as delivered, by end
         self.taken: list[list[int]] = [[], []]
         self.delivered: list[list[int]] = [[], []]
@@ -142,7 +146,8 @@ class Link:
         wire, far = self.wires[number], self.ends[1 - number].layer
         ctx.set(far.pins.rx.frame.as_value(), wire.popleft())
         frame = ctx.get(end.layer.pins.tx.frame.as_value())
-        wire.append(self.faults[number](self.rng, self.cycle, frame, wire[-1] if wire else 0))
+        wire.append(self.faults[number](self.rng, self.cycle, frame, self.past[number]))
+        self.past[number].append(frame)
 
     def _observe(self, ctx, number: int, end: End, peer: End) -> None:
         tx, rx = end.layer.lanes.tx, end.layer.lanes.rx
@@ -210,7 +215,7 @@ def losing(*cycles: int) -> Fault:
 @pytest.mark.parametrize("latency", [1, 4])
 def test_one_replay_an_error(latency):
     """A lost frame costs one replay, and flits wait for the cycles that docs/link.md says."""
-    link = Link(seed=1, busy=1, faults=(losing(*range(30, 280, 50)), clean), link__latency_cycles=latency)
+    link = Link(seed=1, busy=1, faults=(losing(*range(30, 280, 50)), clean), link__latency_cycles=latency, link__retries=2)
     link.run(300, drain=200).check_exact()
     assert link.ends[0].counts["replays"] == 5 and link.ends[1].counts["replays"] == 0
     assert link.ends[0].waited == 5 * (2 * link.config.link_flight_cycles + 3)
@@ -227,6 +232,64 @@ def test_a_frame_that_is_lost_twice():
     assert link.ends[0].waited == 2 * flight + 3 + 2 * flight + 2
 
 
+def test_a_lost_window():
+    """All frames of a window are lost; the number of the IDLE frames behind them says so, before the timeout."""
+    window = small(link__crc_bits=16).link_window
+    link = Link(seed=1, busy=1, faults=(losing(*range(30, 30 + window)), clean)).run(150, drain=200)
+    link.check_exact()
+    assert link.ends[0].counts["replays"] == 1
+    assert link.ends[0].waited == 2 * link.config.link_flight_cycles + 2 + window
+
+
+def test_old_acknowledgements_do_not_open_the_window():
+    """A window is full since its frames were lost, and old frames come the other way."""
+    window = small(link__crc_bits=16).link_window
+
+    def old(rng: random.Random, cycle: int, frame: int, before: Sequence[int]) -> int:
+        return before[0] if 41 <= cycle < 47 else frame
+    Link(seed=1, busy=1, faults=(losing(*range(30, 30 + window)), old)).run(100, drain=200).check_exact()
+
+
+def test_every_bit_is_checked():
+    """A flipped bit spoils a frame, whichever it is."""
+    def flip(rng: random.Random, cycle: int, frame: int, before: Sequence[int]) -> int:
+        return frame ^ 1 << cycle - 20 if 20 <= cycle < 20 + link.params.frame_bits else frame
+    link = Link(seed=1, busy=1, faults=(flip, clean))
+    link.run(150, drain=300).check_exact()
+    assert link.ends[1].counts["bad"] == link.params.frame_bits
+
+
+def test_old_frames_in_gaps_change_nothing():
+    """Frames that come again where an IDLE frame was do not even start a replay."""
+    def again(rng: random.Random, cycle: int, frame: int, before: Sequence[int]) -> int:
+        idle = link.params.frame_layout.from_bits(frame).kind == FrameKind.IDLE
+        return rng.choice(before) if idle else frame
+    link = Link(seed=1, busy=0.1, faults=(again, again))
+    link.run(300, drain=100).check_exact()
+    assert len(link.ends[0].flits) > 10 and link.ends[0].counts["replays"] == link.ends[1].counts["replays"] == 0
+
+
+@pytest.mark.parametrize("crc_bits", [16, 32])
+def test_only_known_kinds_count(crc_bits):
+    """A right CRC is not enough, and all zeros are no error."""
+    params = Params(small(link__crc_bits=crc_bits))
+    rx, width = LinkRx(params), params.frame_bits - crc_bits
+    heard, bad = [], []
+
+    async def bench(ctx):
+        for kind in range(4):
+            body = kind << params.frame_layout["kind"].offset - crc_bits
+            ctx.set(rx.frame.as_value(), body << crc_bits | ALGORITHMS[crc_bits](width).compute([body]))
+            await ctx.tick()
+            heard.append(ctx.get(rx.heard))
+            bad.append(ctx.get(rx.bad))
+        ctx.set(rx.frame.as_value(), 0)
+        await ctx.tick()
+        assert not ctx.get(rx.heard) and not ctx.get(rx.bad)
+    run_block(rx, bench)
+    assert heard == [0, 1, 1, 0] and bad == [1, 0, 0, 1]
+
+
 def test_a_lost_last_frame_is_noticed():
     """Nothing follows it but IDLE frames."""
     link = Link(seed=1, busy=1, faults=(losing(17), clean)).run(16, drain=60)  # chosen in cycle 15, at the pins in 17
@@ -239,7 +302,7 @@ def test_a_lost_last_frame_is_noticed():
 @pytest.mark.parametrize(("since", "retries"), [(0, 1), (70, 2)])
 def test_down_in_bounded_time(dead, since, retries):
     """A dead direction, from the beginning or later, takes both ends down if both have something to send."""
-    def cut(rng: random.Random, cycle: int, frame: int, before: int) -> int:
+    def cut(rng: random.Random, cycle: int, frame: int, before: Sequence[int]) -> int:
         return 0 if cycle >= since else frame
     link = Link(seed=3, busy=1, faults=tuple(cut if it else clean for it in dead), link__retries=retries)
     bound = link.config.link_down_cycles
@@ -250,6 +313,13 @@ def test_down_in_bounded_time(dead, since, retries):
     first = min(end.down_at for end in link.ends)
     assert since < first <= since + link.config.link_flight_cycles + bound
     assert max(end.down_at for end in link.ends) <= first + link.config.link_flight_cycles + bound
+
+
+def test_down_takes_nothing_more():
+    """Not even if the window has room."""
+    link = Link(seed=1, busy=0.05, faults=(lambda *_: 0, lambda *_: 0), link__retries=1).run(300)
+    for end, taken in zip(link.ends, link.taken, strict=True):
+        assert 0 < len(taken) < link.config.link_window and max(taken) < end.down_at < 200 and end.waited > 0
 
 
 def test_what_has_no_neighbour_is_never_down():
