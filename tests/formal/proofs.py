@@ -1,7 +1,20 @@
 """All proofs, in the order of the table."""
 
-from tests.formal import access_spec, credit_fifo_spec, engine_spec, receiver_spec, router_spec, sender_spec, slots_spec
+from tests.formal import (
+    access_spec,
+    buffer_spec,
+    credit_fifo_spec,
+    engine_spec,
+    link_spec,
+    loader_spec,
+    receiver_spec,
+    router_spec,
+    sender_spec,
+    sequencer_spec,
+    slots_spec,
+)
 from tests.formal.spec import Proof
 
-_SPECS = (engine_spec, slots_spec, credit_fifo_spec, router_spec, sender_spec, receiver_spec, access_spec)
+_SPECS = (engine_spec, slots_spec, credit_fifo_spec, router_spec, sender_spec, receiver_spec, buffer_spec, sequencer_spec,
+          loader_spec, access_spec, link_spec)
 PROOFS: dict[str, Proof] = {proof.name: proof for module in _SPECS for proof in module.PROOFS}

