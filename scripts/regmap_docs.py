@@ -18,7 +18,7 @@ and why (codes below), and IRQ_STATUS. Writes marked *idle* and every access to 
 
 A batch: write settings and tables of every tile, write 1 to CONTROL.START of any tile, wait for STATUS.DONE (or the
 interrupt) of every tile, read RESULTS. Counters and CYCLES begin with 0 at the start and count while the tile runs;
-those of links count on.
+those of links and COUNT_CORRECTED count on.
 
 A failure in one tile ends the batch in all of them: STATUS.FAILED, ERROR, and the interrupt cause ERROR. Write 1 to
 CONTROL.RESET of any tile and wait until STATUS.RESETTING of every tile is 0: STATUS, ERROR and the interrupt causes DONE and

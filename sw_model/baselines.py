@@ -177,7 +177,9 @@ def tokens_of(config: Config, tokens: int) -> int:
 
 
 def streaming_memory(config: Config, tokens: int) -> dict[str, int]:
-    """Bytes on a tile under expert streaming: slots; activations and int32 accumulators of its own tokens."""
+    """Bytes on a tile under expert streaming: slots; activations and int32 accumulators of its own tokens. Check bits
+    (``tile.protect``) are not counted, neither here nor for EP, which would need as many a byte.
+    """
     return {"weights": config.tile.slots * config.slice_bytes, "tokens": tokens_of(config, tokens) * _own(config)}
 
 

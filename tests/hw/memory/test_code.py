@@ -130,6 +130,9 @@ def test_large_chunks(protect, bits):
 def test_triple_errors_are_mostly_seen():
     """Beyond what the code promises: a syndrome that belongs to no single bit is an error."""
     code = ChunkCode("secded", 64)
+    columns = {*code.columns, *(1 << bit for bit in range(code.check_bits))}
+    triples = [a ^ b ^ c not in columns for a, b, c in combinations(columns, 3)]
+    assert round(100 * sum(triples) / len(triples), 1) == 43.7  # docs/memory.md
     rng = random.Random(3)
     cases = [(rng.getrandbits(64), sum(1 << bit for bit in rng.sample(range(72), 3))) for _ in range(500)]
     found = read_back(ChunkEncoder(code), ChunkDecoder(code), cases)
