@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tb.bench_array import PERIOD_NS, all_of, finish, program, reset, start
 from tb.host import TileHost
 from tb.host_ops import Op, failure, get, put, route_ops, select_ops, state_ops
 from tb.job import JOB, Job, Run
+from tb.program import TileImage
 from tb.scenario import DDR_FAULTS, SCENARIOS, Scenario, load
 
 #: a DDR channel that does not answer is watched for so many cycles of a reset
@@ -96,6 +98,18 @@ async def soft_reset(dut, scenario: Scenario, hosts: Sequence[TileHost]) -> int:
     return round((cocotb.simtime.get_sim_time("ns") - begun) / PERIOD_NS)
 
 
+async def meddle(host: TileHost, image: TileImage, count: int) -> None:
+    """Try to change a tile, or to look into it, while a batch runs. All of it is refused."""
+    rng, registers = random.Random(host.tile), host.map
+    values = image.settings | {"CONTROL": registers["CONTROL"].field("START").mask, "TABLE_SELECT": 0, "TABLE_INDEX": 0,
+                               "TABLE_DATA": 0}
+    for _ in range(count):
+        name = rng.choice(list(values))
+        response = (await host.read(registers[name].offset))[0] if name == "TABLE_DATA" and rng.random() < 0.5 else (
+            await host.write(registers[name].offset, values[name]))
+        assert response == Response.SLVERR.value, f"tile {host.tile}: {name} in a batch"
+
+
 async def play(dut, job: Job, scenario: Scenario, hosts: Sequence[TileHost]) -> dict:
     """The bad batch, the reset, the good batch."""
     registers, said = hosts[0].map, {"name": scenario.name}
@@ -126,6 +140,7 @@ async def play(dut, job: Job, scenario: Scenario, hosts: Sequence[TileHost]) -> 
         assert states == [[0, 0]] * len(hosts) and not dut.irq.value, f"after the reset: {states}"
         await all_of(host.do(restore_ops(registers, job, scenario, host.tile)) for host in hosts)
     await start(dut, Run(), hosts)
+    await all_of(meddle(host, job.images[host.tile], scenario.meddle) for host in hosts)
     return said | await finish(dut, job, hosts)
 
 

@@ -31,6 +31,8 @@ class Scenario:
     reset_after: int | None = None
     #: the interrupt of a tile that is done counts too: the batch need not fail
     may_finish: bool = False
+    #: accesses of each host in the good batch that need an idle tile
+    meddle: int = 0
     #: random stalls of DDR and links, if not 0
     seed: int = 0
 

@@ -28,6 +28,8 @@ CAUSES = {
 }
 RESETS = ("rst", "CONTROL.RESET")
 RANDOM_RINGS, RANDOM_RESETS = 6, 10
+#: accesses of each host that fit into a batch
+MEDDLES = 60
 
 
 def wrongs(ground: Playground) -> dict[str, dict]:
@@ -83,6 +85,7 @@ def played(ground) -> dict[str, dict]:
              for reset in RESETS for name, wrong in wrongs(ground).items()]
     cases += [Scenario(name=f"ring_{seed}", reset=RESETS[seed % 2], patience=patience, settings=ground.wrong_ring(seed),
                        may_finish=True) for seed in range(RANDOM_RINGS)]
+    cases.append(Scenario(name="meddle", patience=0, reset_after=5, meddle=MEDDLES))
     return ground.play([*cases, *random_resets(ground, RANDOM_RESETS, 1)], "verilator")
 
 
@@ -119,6 +122,11 @@ def test_wrong_ring(seed, ground, played):
 def test_reset_at_random_moment(number, played):
     """Both resets, whatever is under way."""
     assert f"reset_{number}" in played
+
+
+def test_accesses_in_a_batch(ground, played):
+    """What needs an idle tile is refused, and the batch is exact all the same."""
+    assert min(counters["CYCLES"] for counters in (part["counters"] for part in played["meddle"]["tiles"])) > 10 * MEDDLES
 
 
 def test_on_icarus(icarus, tmp_path):
