@@ -161,4 +161,6 @@ def campaign(config: Config, seeds: range, folder: Path, **options: object) -> d
         assert second.run is run and not second.failed
         check_whole(done, second)
     assert sum(counts["runs"] for counts in seen.values()) == len(seeds)
+    for kind, counts in seen.items():
+        print(f"{kind}: {counts['runs']} batches, {counts['hurt']} frames hurt, link down in {counts['failed']}")
     return seen

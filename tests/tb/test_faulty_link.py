@@ -9,6 +9,7 @@ from sw_model.config import ArrayConfig
 from tb import clocked, faults, faulty_link
 from tb.faults import NEVER, LinkFaults
 from tb.top import TOP
+from tests.tb.conftest import require_icarus
 
 WIDTH, LATENCY, CYCLES = 37, 3, 4000
 ARRAY = ArrayConfig(rows=1, cols=2, ddr_tiles=(0,))
@@ -47,6 +48,14 @@ BENCH = f"""module {TOP} (input wire clk);
     end
 endmodule
 """
+
+
+@pytest.fixture(params=[pytest.param("verilator", marks=pytest.mark.regress), "icarus"])
+def simulator(request) -> str:
+    """Each simulator; what Verilator does with this module is in every run of the campaign as well."""
+    if request.param == "icarus":
+        require_icarus()
+    return request.param
 
 
 @pytest.fixture
