@@ -1,6 +1,6 @@
 """The router: whole packets to the right port, nothing lost or duplicated, credits conserved, control messages delivered."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 
 from hw.d2d import router
@@ -26,23 +26,34 @@ class FreeFifo(router.CreditFifo):
         return m
 
 
+def router_params() -> Params:
+    """A tile of a 2x2 array."""
+    return tiny(array__rows=2, array__cols=2, array__ddr_tiles=(0,), tile__slots=2, tile__slices=1, layer__experts=2,
+                layer__top_k=1, credits=CREDITS, timing_only=True)
+
+
+def drive_table(spec: Spec, dut: Router, params: Params) -> tuple[Signal, Array]:
+    """Any tile number and any legal routing table: another tile is reached over a neighbour."""
+    tile_id = spec.constant(params.tile_bits, "tile_id")
+    route = Array(spec.constant(Port, f"route_{tile}") for tile in range(TILES))
+    for tile in range(TILES):
+        spec.assume((Value.cast(route[tile]) < Port.LOCAL.value) | (tile_id == tile))
+    spec.m.d.comb += [dut.tile_id.eq(tile_id), *(dut.route[tile].eq(route[tile]) for tile in range(TILES))]
+    return tile_id, route
+
+
 class RouterSpec(Spec):
     """The crossbar, with any streams of packets at its five inputs and any stalls at its five outputs."""
 
     def build(self) -> None:
         m = self.m
-        self.params = params = tiny(array__rows=2, array__cols=2, array__ddr_tiles=(0,), tile__slots=2, tile__slices=1,
-                                    layer__experts=2, layer__top_k=1, credits=CREDITS, timing_only=True)
+        self.params = params = router_params()
         fifos = {port: FreeFifo(params, port) for port in NEIGHBOURS}
         supply = iter(fifos.values())
         router.CreditFifo = lambda _: next(supply)  # in this process only: see convert.py
         m.submodules.dut = self.dut = dut = Router(params)
         pins = {port: getattr(dut, port.name.lower()) for port in NEIGHBOURS}
-        tile_id = self.constant(params.tile_bits, "tile_id")
-        route = Array(self.constant(Port, f"route_{tile}") for tile in range(TILES))
-        for tile in range(TILES):
-            self.assume((Value.cast(route[tile]) < Port.LOCAL.value) | (tile_id == tile))
-        m.d.comb += [dut.tile_id.eq(tile_id), *(dut.route[tile].eq(route[tile]) for tile in range(TILES))]
+        tile_id, route = drive_table(self, dut, params)
         m.d.comb += dut.local_out.ready.eq(self.free(1, "local_ready"))
         for port, pin in pins.items():
             m.d.comb += [pin.tx.flit.ready.eq(self.free(1, f"ready_{port.name}")),
@@ -159,13 +170,60 @@ class RouterSpec(Spec):
             self.claim("control", "unchanged", message.as_value() == content.as_value(), when=some)
 
 
+class WholeRouterSpec(Spec):
+    """The router with its real input FIFOs, from pin to pin: one input is followed, whose flits are marked."""
+
+    def build(self) -> None:
+        m = self.m
+        params = router_params()
+        m.submodules.dut = dut = Router(params)
+        pins = {port: getattr(dut, port.name.lower()) for port in NEIGHBOURS}
+        tile_id, route = drive_table(self, dut, params)
+        followed = Port.WEST
+        left, standing = [], []
+        for port, pin in pins.items():
+            name = port.name
+            valid, flit = self.free(1, f"valid_{name}"), self.free(params.flit_layout, f"flit_{name}")
+            ready, credit = self.free(1, f"ready_{name}"), self.free(1, f"credit_{name}")
+            m.d.comb += [pin.rx.flit_valid.eq(valid), pin.rx.flit.eq(flit), pin.tx.flit.ready.eq(ready),
+                         pin.rx.credit.eq(credit)]
+            header = data.View(params.header_layout, flit.payload[:params.header_layout.size])
+            # The mark is a bit that the router does not look at.
+            self.assume(header.index == (port is followed))
+            held = Signal(range(CREDITS + 1), init=CREDITS, name=f"held_{name}")
+            self.assume(~valid | (held != 0))
+            m.d.sync += held.eq(held - valid + pin.tx.credit)
+            inside, kept = Signal(name=f"inside_{name}"), Signal(Port, name=f"kept_{name}")
+            target = Mux(inside, kept, Mux(header.dst == tile_id, Port.LOCAL, route[header.dst]))
+            self.assume(~valid | (Mux(inside, ~flit.head, flit.head & ~flit.tail) & (target != port)))
+            with m.If(valid):
+                m.d.sync += [inside.eq(~flit.tail), kept.eq(target)]
+            outstanding = Signal(range(CREDITS + 1), name=f"outstanding_{name}")
+            out = data.View(params.header_layout, pin.tx.flit.payload.payload[:params.header_layout.size])
+            self.assume(~credit | (outstanding != 0))
+            m.d.sync += outstanding.eq(outstanding + (pin.tx.flit.valid & ready) - credit)
+            standing.append(pin.tx.flit.valid & out.index)
+            left.append(pin.tx.flit.valid & ready & out.index)
+        m.d.comb += dut.local_out.ready.eq(self.free(1, "local_ready"))
+        here = data.View(params.header_layout, dut.local_out.payload.payload[:params.header_layout.size])
+        left.append(dut.local_out.valid & dut.local_out.ready & here.index)
+        # A credit goes back when a flit has left its FIFO: by then it is gone, or stands at an output.
+        balance = Signal(signed(4))
+        m.d.sync += balance.eq(balance + pins[followed].tx.credit - sum(left))
+        self.claim("flow", "a flit that has left its FIFO has left the tile or stands at an output, once",
+                   balance + pins[followed].tx.credit == sum(standing))
+        self.reach(left[-1] & dut.local_out.payload.tail)
+        self.reach(left[0] & pins[Port.NORTH].tx.flit.payload.tail)
+
+
 _SIZE = f"{TILES} tiles, any routing table, {CREDITS} credits"
 _ASSUMES = "inputs carry packets and hold until taken (fifo-order, sender-packet, router-whole)"
 
 
 def _proof(group: str, says: str, *mutants: str, assumes: str = _ASSUMES, **others: object) -> Proof:
-    return Proof(name=f"router-{group}", block="Router", spec=RouterSpec, group=group, says=says, size=_SIZE,
-                 assumes=assumes, mutants=mutants, **others)
+    others = {"spec": RouterSpec} | others
+    return Proof(name=f"router-{group}", block="Router", group=group, says=says, size=_SIZE, assumes=assumes, mutants=mutants,
+                 **others)
 
 
 PROOFS = (
@@ -180,4 +238,7 @@ PROOFS = (
     _proof("control", "a request or grant goes to the port of its destination, once, unchanged, one cycle later",
            "router-grant-copied", "router-request-kept",
            assumes="at most one message for an output and cycle (the ring: tests/sw_model/test_topology.py)"),
+    _proof("flow", "pin to pin, with the real FIFOs: a flit whose credit has gone back has left the tile or stands at an "
+           "output, once", "router-credit-forged", spec=WholeRouterSpec,
+           assumes="packets that do not turn back, as many flits as credits; credits for what was sent (router-credits)"),
 )

@@ -148,6 +148,10 @@ _ALL = (
            description="a control message goes out in every cycle after the first",
            old="m.d.sync += out_valid.eq(0)",
            new="pass"),
+    Mutant(name="router-credit-forged", module="hw.d2d.router",
+           description="a credit goes back when a flit comes",
+           old="pins.tx.credit.eq(fifo.credit)",
+           new="pins.tx.credit.eq(pins.rx.flit_valid)"),
     # -- sender ---------------------------------------------------------------------------------------------------
     Mutant(name="sender-one-flit-short", module="hw.d2d.sender",
            description="the packet ends one flit early",
