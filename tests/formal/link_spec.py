@@ -194,15 +194,15 @@ def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
 
 PROOFS = (
     _proof("order", "flits come once and in order, none missing, over a channel that loses, spoils and repeats frames",
-           "link-crc-unchecked", "link-replay-from-next"),
+           "link-crc-unchecked", "link-order-unchecked", "link-replay-from-next", "link-window-unchecked"),
     _proof("credits", "credits are conserved through replay: as many come as were given",
            "link-credit-lost-in-replay", "link-replay-from-next"),
     _proof("control", "requests come once, unchanged, none missing (grants are the same code)",
-           "link-request-not-kept", assumes=_ASSUMES + _CONTROL),
+           "link-request-not-kept", "link-delivers-again", assumes=_ASSUMES + _CONTROL),
     _proof("arrives", f"after {CALM_CYCLES} cycles without errors everything has come, or the link is down",
            "link-nak-ignored-and-no-timeout", "link-replay-stops", cuts=(), bound=30,
            size=f"{_SIZE}, timeout of {TIMEOUT_CYCLES} cycles"),
     _proof("clean", "without errors no lane ever waits, nothing is sent again, every lane has the latency of the model",
-           "link-slow", prepare="scorr -F 2", spec=CleanLinkSpec, cuts=(),
+           "link-window-too-small", "link-slow", prepare="scorr -F 2", spec=CleanLinkSpec, cuts=(),
            size="as configured, latency 1", assumes="no errors", reach_bound=12),
 )
