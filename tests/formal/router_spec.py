@@ -239,6 +239,6 @@ PROOFS = (
            "router-grant-copied", "router-request-kept",
            assumes="at most one message for an output and cycle (the ring: tests/sw_model/test_topology.py)"),
     _proof("flow", "pin to pin, with the real FIFOs: a flit whose credit has gone back has left the tile or stands at an "
-           "output, once", "router-credit-forged", spec=WholeRouterSpec,
+           "output, once", "router-credit-forged", spec=WholeRouterSpec, bound=20, reach_bound=10,
            assumes="packets that do not turn back, as many flits as credits; credits for what was sent (router-credits)"),
 )
