@@ -98,7 +98,7 @@ PROOFS = (
           mutants=("access-b-not-held", "access-write-without-data", "access-response-forgotten"),
           quick=True, reach_bound=12),
     Proof(name="axi-lite-read", block="AccessPort", spec=AccessSpec, group="read", size="as built",
-          assumes=_ASSUMES + "; a late value comes only for a read that waits (host-axi)",
+          assumes=_ASSUMES + "; a late value comes only for a read that waits (host-answer)",
           says="each read is one access and one response; R holds until taken; a read that waits is alone",
           mutants=("access-r-not-held", "access-read-again", "access-write-while-waiting")),
 )

@@ -240,9 +240,9 @@ class RuleEngineSpec(Spec):
 
 
 _SIZE = f"{SLOTS} slots, {EXPERTS} experts"
-_ASSUMES = ("strobes name slots in the state that they end (loader-slots, receiver-packet, sender-packet, sequencer-slot); "
+_ASSUMES = ("strobes name slots in the state that they end (loader-slot, receiver-write, sender-packet, sequencer-slot); "
             "grants answer requests, one request at a time (engine-request, engine-grant); "
-            "the rule table is written before and not during a batch (host port, tests)")
+            "the rule table is written before and not during a batch (host-quiet)")
 
 
 def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:

@@ -154,7 +154,7 @@ PROOFS = (
     _proof("address", "ARVALID and its payload hold until ARREADY; no burst crosses a 4 KiB line; bursts "
            "of a slice are the slice", "loader-burst-too-long", "loader-address-moves", "loader-arvalid-drops"),
     _proof("list", "entries are taken in order, each once, no more than there are and no more at a time than planned",
-           "loader-entry-twice", "loader-one-too-many", "loader-no-flight-limit"),
+           "loader-entry-twice", "loader-one-too-many", "loader-no-flight-limit", reach_bound=50),
     _proof("slot", "slices come in order; each word once, whole, at its place in the slot of its slice; `loaded` "
            "once, with the last", "loader-slot-of-newest", "loader-loaded-early", "loader-words-turned",
            spec=NarrowLoaderSpec, size="3 words of 2 beats, 2 slices in flight", reach_bound=40),

@@ -18,6 +18,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from tests.formal import page
 from tests.formal.proofs import PROOFS
 from tests.formal.spec import Proof
 
@@ -128,13 +129,8 @@ def run(jobs: Iterable[Job], *, trace: bool = False, workers: int | None = None)
         return list(pool.map(lambda job: run_job(job, trace=trace), jobs))
 
 
-def method(proof: Proof) -> str:
-    """How it is proved, in words."""
-    return "induction" if proof.bound is None else f"{proof.bound} cycles"
-
-
 def main(arguments: list[str] | None = None) -> int:
-    """Run, print the table, say what went wrong."""
+    """Run, print the table, say what went wrong; if all is as it should be, write the tables of docs/rules.md."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("proofs", nargs="*", help="names of proofs, or beginnings of names (default: all)")
     parser.add_argument("--no-mutants", action="store_true", help="the design only")
@@ -150,7 +146,7 @@ def main(arguments: list[str] | None = None) -> int:
     for proof in chosen:
         own = [result for result in results if result.job.proof is proof]
         caught = [result.job.mutant for result in own if result.job.mutant and result.right]
-        table.add_row(proof.name, proof.block, method(proof), own[0].status, f"{len(caught)} of {len(proof.mutants)}",
+        table.add_row(proof.name, proof.block, page.method(proof), own[0].status, f"{len(caught)} of {len(proof.mutants)}",
                       f"{own[0].seconds:.1f}")
     console = Console()
     console.print(table)
@@ -159,6 +155,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{result.job.title}: {result.status}, expected {result.job.expected}; see {result.folder.relative_to(ROOT)}")
         if result.status == "ERROR":
             print(result.log[-2000:])
+    if not wrong and len(chosen) == len(PROOFS) and not options.no_mutants:
+        page.write()
     console.print(f"{len(results) - len(wrong)} of {len(results)} runs as expected, {time.monotonic() - start:.0f} s")
     return int(bool(wrong))
 

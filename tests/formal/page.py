@@ -1,0 +1,41 @@
+"""The tables of proofs in docs/rules.md, from the proofs themselves."""
+
+from itertools import groupby
+from pathlib import Path
+
+from scripts.regmap_docs import table_rows
+from tests.formal.proofs import PROOFS
+from tests.formal.spec import Proof
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
+#: the lines between which the tables stand
+BEGIN, END = "<!-- proofs: written by make formal -->", "<!-- end of proofs -->"
+
+
+def method(proof: Proof) -> str:
+    """How it is proved, in words."""
+    return "induction" if proof.bound is None else f"{proof.bound} cycles"
+
+
+def markdown() -> str:
+    """What holds, how it is proved, which mutants violate it; then what is assumed."""
+    proofs = list(PROOFS.values())
+    lines = table_rows(("proof", "block", "what holds", "proved", "mutants that violate it"), (
+        (proof.name, f"`{proof.block}`", proof.says, method(proof), ", ".join(proof.mutants)) for proof in proofs))
+    grouped = [(key, [proof.name for proof in group])
+               for key, group in groupby(proofs, lambda proof: (proof.size, proof.assumes))]
+    lines += table_rows(("proofs", "instance", "assumed of the environment (and what guarantees it)"), (
+        (", ".join(names), size, assumes or "nothing") for (size, assumes), names in grouped))
+    return "\n".join(lines)
+
+
+def on_page() -> str:
+    """The tables as docs/rules.md has them."""
+    text = PAGE.read_text(encoding="utf-8")
+    return text.partition(BEGIN + "\n")[2].partition(END)[0]
+
+
+def write() -> None:
+    """Put the tables on the page."""
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN + "\n")
+    PAGE.write_text(before + BEGIN + "\n" + markdown() + rest[rest.index(END):], encoding="utf-8")
