@@ -96,20 +96,22 @@ def batches(config: Config, bers: Sequence[float], *, tokens: int | None, seeds:
 
 
 def table(config: Config, rows: Sequence[dict[str, Any]]) -> Table:
-    """The rows for people."""
+    """The rows for people, in 80 columns."""
+    batch = "batch_cycles" in rows[0]
     shown = Table(title=f"{config.name}: frames of {Params(config).frame_bits} bits, CRC-{config.link.crc_bits}, "
-                        f"flight {config.link_flight_cycles} cycles", title_justify="left", box=None, padding=(0, 2, 0, 0))
-    columns = ["BER", "frames", "CRC errors", "replays", "goodput", "predicted", "undetected"]
-    for column in columns + ["batch, cycles"] * ("batch_cycles" in rows[0]):
+                        f"flight {config.link_flight_cycles} cycles", title_justify="left", box=None, padding=(0, 2, 0, 0),
+                  caption="spoilt: CRC errors; least, most: goodput as predicted; missed: errors that no CRC has found"
+                          + "; batch: its cycles" * batch, caption_justify="left")
+    for column in ["BER", "frames", "spoilt", "replays", "goodput", "least", "most", "missed"] + ["batch"] * batch:
         shown.add_column(column, justify="right", no_wrap=True)
     for row in rows:
         cells = [f"{row['ber']:g}", *(f"{row[name]:,}" for name in ("frames", "crc_errors", "replays")),
-                 f"{row['goodput']:.4f}", f"{row['goodput_least']:.4f}-{row['goodput_most']:.4f}", f"{row['undetected']:,}"]
+                 *(f"{row[name]:.4f}" for name in ("goodput", "goodput_least", "goodput_most")), f"{row['undetected']:,}"]
         if row["down"] or row["hung"]:
-            cells[4] += f" ({row['down']} down)" if row["down"] else f" ({row['hung']} hung)"
-        if "batch_cycles" in row:
-            cells.append(f"{row['batch_cycles']:,.0f}" + (f" ({row['batch_failed']} down)" if row["batch_failed"]
-                                                         else "" if row["batch_exact"] else " NOT EXACT"))
+            cells[4] = f"{row['down']} down" if row["down"] else f"{row['hung']} hung"
+        if batch:
+            cells.append(f"{row['batch_failed']} down" if row["batch_failed"] else
+                         f"{row['batch_cycles']:,.0f}" if row["batch_exact"] else "NOT EXACT")
         shown.add_row(*cells)
     return shown
 
