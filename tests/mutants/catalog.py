@@ -1,5 +1,6 @@
-"""All design mutants. Proofs name theirs (tests/formal); the others are for the tests."""
+"""All design mutants: those of the proofs (tests/formal), which name theirs, and those of the tests."""
 
+from tests.mutants.by_tests import BY_TESTS
 from tests.mutants.mutant import Mutant
 
 _ALL = (
@@ -349,5 +350,5 @@ _ALL = (
            old="m.d.sync += [reading.eq(self.table.read), arrived.eq(reading)]",
            new="m.d.sync += [reading.eq(self.table.read), arrived.eq(reading & batch.running)]"),
 )
-MUTANTS: dict[str, Mutant] = {mutant.name: mutant for mutant in _ALL}
-assert len(MUTANTS) == len(_ALL), "two mutants have one name"
+MUTANTS: dict[str, Mutant] = {mutant.name: mutant for mutant in (*_ALL, *BY_TESTS)}
+assert len(MUTANTS) == len(_ALL) + len(BY_TESTS), "two mutants have one name"

@@ -22,6 +22,8 @@ class Mutant:
     old: str
     #: what stands there instead
     new: str
+    #: tests of which one must fail on it, as pytest names them; empty where a proof must (tests/formal)
+    killed_by: tuple[str, ...] = ()
 
     @property
     def block(self) -> str:

@@ -15,8 +15,11 @@ def memory_byte(address: int) -> int:
     return (address * 167 + (address >> 8)) & 0xFF
 
 
-def drive(config, rows, stall, seed):
-    """Fetch ``rows`` as fast as the loader takes them; returns the cycles of loads, first addresses, ends and loadeds."""
+def drive(config, rows, stall, seed, late=False):
+    """Fetch ``rows`` as fast as the loader takes them, or ``late``: each in the cycle in which the one before is written.
+
+    Returns the cycles of loads, first addresses, ends and loadeds.
+    """
     loader, params = DdrLoader(Params(config)), Params(config)
     rng = random.Random(seed)
     size, latency = config.ddr.bytes_per_cycle, config.ddr.latency_cycles
@@ -44,6 +47,8 @@ def drive(config, rows, stall, seed):
                 ctx.set(loader.load, 0)
             await ctx.delay(0)
             fire = ctx.get(loader.valid) and not (stall and rng.random() < 0.5)
+            if late:
+                fire = fire and (len(log["load"]) == len(log["loaded"]) or ctx.get(loader.loaded))
             ctx.set(loader.load, fire)
             if fire:
                 slots.append(len(log["load"]) % config.tile.slots)
@@ -117,3 +122,9 @@ def test_stalls_lose_nothing(seed):
     """Random stalls of every channel."""
     print(f"seed {seed}")
     drive(small(ddr__bytes_per_cycle=4), [4, 3, 2, 6], stall=True, seed=seed)
+
+
+def test_a_load_in_the_cycle_in_which_one_ends():
+    """The slot of the new one goes to the right place of the queue."""
+    log = drive(small(), [4, 3, 2, 5], stall=False, seed=0, late=True)
+    assert log["load"][1:] == log["loaded"][:-1]

@@ -1,0 +1,147 @@
+"""Design mutants that a test must catch, and which: a mutant is caught if one of its tests fails on it."""
+
+from tests.mutants.mutant import Mutant
+
+UNIT = "tests/hw/compute/test_unit.py::test_slices_meet_tokens"
+SWIGLU = ("tests/hw/compute/test_swiglu.py",)
+SMOKE = ("tests/tb/test_array.py::test_smoke[icarus-balanced]",)
+GRID = ("tests/tb/test_array.py::test_grids[(1, 3)]",)  # a tile in the middle loads nothing
+ENTRIES = ("tests/hw/compute/test_entries.py",)
+LOADER = ("tests/hw/ddr/test_loader.py",)
+LOADER_ERRORS = ("tests/hw/ddr/test_loader_errors.py",)
+HOST_ERRORS = ("tests/hw/host/test_errors.py",)
+HOST_PORT = ("tests/hw/host/test_host_port.py",)
+REFUSALS = ("tests/hw/host/test_refusals.py",)
+LINK = ("tests/hw/d2d/test_link_layer.py",)
+CODES = ("tests/hw/memory/test_code.py",)
+
+BY_TESTS = (
+    # -- MAC array ------------------------------------------------------------------------------------------------
+    Mutant(name="pe-sums-for-ever", module="hw.compute.mac_pe", description="a sum begins where the last one ended",
+           old="Mux(self.first, 0, self.total) + dot", new="self.total + dot", killed_by=(UNIT,)),
+    Mutant(name="pe-unsigned", module="hw.compute.mac_pe", description="activations count as unsigned",
+           old="self.activations.word_select(i, 8).as_signed()", new="self.activations.word_select(i, 8)", killed_by=(UNIT,)),
+    Mutant(name="array-one-lane", module="hw.compute.mac_array", description="every lane gets the activations of lane 0",
+           old="activations.eq(self.activations[lane])", new="activations.eq(self.activations[0])", killed_by=(UNIT,)),
+    Mutant(name="array-outputs-swapped", module="hw.compute.mac_array", description="gate and up columns change places",
+           old="weights.word_select(output, 8 * tile.mac_k)", new="weights.word_select(output ^ 1, 8 * tile.mac_k)",
+           killed_by=(UNIT,)),
+    # -- SwiGLU ---------------------------------------------------------------------------------------------------
+    Mutant(name="swiglu-no-saturation", module="hw.compute.swiglu", description="what is too small is not clipped",
+           old="Mux(value < -limit, -limit, value)", new="value", killed_by=SWIGLU),
+    Mutant(name="swiglu-truncates", module="hw.compute.swiglu", description="requantisation drops bits and does not round",
+           old="clip((dropped + 1) >> 1, limit)", new="clip(dropped >> 1, limit)", killed_by=SWIGLU),
+    Mutant(name="swiglu-other-token", module="hw.compute.swiglu", description="both halves use the first token's multiplier",
+           old="Mux(half[6], self.token_mult[1], self.token_mult[0])", new="self.token_mult[0]", killed_by=SWIGLU),
+    Mutant(name="swiglu-shift", module="hw.compute.swiglu", description="shifts one bit too few",
+           old="product >> (shift - 1)[:6]", new="product >> (shift - 2)[:6]", killed_by=SWIGLU),
+    # -- hidden buffer, lane memory -------------------------------------------------------------------------------
+    Mutant(name="hidden-other-half", module="hw.compute.hidden_buffer", description="reads the pass that is being written",
+           old="Mux(self.half, read[1], read[0])", new="Mux(self.half, read[0], read[1])", killed_by=(UNIT,)),
+    Mutant(name="hidden-not-restarted", module="hw.compute.hidden_buffer",
+           description="a batch begins with the half where the last one ended",
+           old="m.d.sync += [column.eq(0), half.eq(0)]", new="pass", killed_by=(UNIT,)),
+    Mutant(name="lane-remembers", module="hw.compute.lane_memory", description="results of the last batch are added to",
+           old="m.d.sync += [bit.eq(0) for bit in met]", new="pass", killed_by=(UNIT,)),
+    Mutant(name="lane-overwrites", module="hw.compute.lane_memory", description="a sum is written and not added",
+           old="Mux(new[4], 0, old.word_select(i, 32)) + self", new="self", killed_by=(UNIT,)),
+    Mutant(name="lane-wrong-bank", module="hw.compute.lane_memory", description="a result is read from the other bank",
+           old="reads = valid[2] & (bank[2] == number)", new="reads = valid[2] & (bank[3] == number)", killed_by=(UNIT,)),
+    Mutant(name="lane-token-mixed", module="hw.compute.lane_memory", description="activations of the token before",
+           old="self.token * params.config.gate_up_chunks + self.chunk)),", new="self.chunk)),", killed_by=(UNIT,)),
+    Mutant(name="lane-shows-padding", module="hw.compute.lane_memory", description="entries that no group has are not zero",
+           old=" & ~self.host_pad", new="", killed_by=(UNIT,)),
+    # -- sequencer ------------------------------------------------------------------------------------------------
+    Mutant(name="sequencer-down-early", module="hw.compute.sequencer",
+           description="a down segment begins before its hidden values are there",
+           old="wait.eq(drain - 1)", new="wait.eq(drain - 2)", killed_by=(UNIT,)),
+    Mutant(name="sequencer-banks-collide", module="hw.compute.sequencer",
+           description="two down segments use one result bank at the same time",
+           old="swiglu_drain(config), result_conflicts(config)", new="swiglu_drain(config), ()", killed_by=(UNIT,)),
+    Mutant(name="sequencer-three-ahead", module="hw.compute.sequencer",
+           description="gate-up runs three passes ahead of down, over the hidden values of the first",
+           old="(ahead != 2)", new="(ahead != 3)", killed_by=(UNIT,)),
+    Mutant(name="sequencer-no-passes", module="hw.compute.sequencer", description="an expert without passes is no error",
+           old="(rule.passes == 0) | exceeds", new="exceeds", killed_by=ENTRIES),
+    Mutant(name="sequencer-any-token", module="hw.compute.sequencer", description="a token that does not exist is no error",
+           old=" | (begin_gate_up & wrong_token)", new="", killed_by=ENTRIES),
+    # -- DDR loader -----------------------------------------------------------------------------------------------
+    Mutant(name="loader-burst-long", module="hw.ddr.loader", description="the last burst of a slice is one beat too long",
+           old="Mux(last_burst, last_beats - 1, burst_beats - 1)", new="Mux(last_burst, last_beats, burst_beats - 1)",
+           killed_by=LOADER),
+    Mutant(name="loader-same-burst", module="hw.ddr.loader", description="every burst of a slice begins where the first did",
+           old="burst.eq(burst + 1), address.eq(address + 1)", new="burst.eq(burst + 1)", killed_by=LOADER),
+    Mutant(name="loader-row", module="hw.ddr.loader", description="rows are one burst apart, however long a slice is",
+           old="self.entry.row * bursts", new="self.entry.row", killed_by=LOADER),
+    Mutant(name="loader-slots-mixed", module="hw.ddr.loader",
+           description="the slot of a slice is forgotten if another one ends in the cycle in which it is asked for",
+           old="in_flight - self.loaded == i", new="in_flight == i", killed_by=LOADER),
+    Mutant(name="loader-errors-ignored", module="hw.ddr.loader", description="DDR's error responses are data",
+           old="ddr.rvalid & (ddr.rresp != Response.OKAY)", new="0", killed_by=LOADER_ERRORS),
+    Mutant(name="loader-entries-unchecked", module="hw.ddr.loader",
+           description="load list entries may name what is not there",
+           old="due & (wrong | ~self.has_ddr)", new="due & ~self.has_ddr", killed_by=LOADER_ERRORS),
+    # -- host port ------------------------------------------------------------------------------------------------
+    Mutant(name="batch-no-watchdog", module="hw.host.batch", description="a batch may take for ever",
+           old="(self.limit != 0) & (self.cycles == self.limit)", new="0", killed_by=HOST_ERRORS),
+    Mutant(name="batch-starts-failed", module="hw.host.batch", description="a tile that has failed takes part in a batch",
+           old="self.clear.eq(self.go & ~self.running & ~stop & ~self.failed",
+           new="self.clear.eq(self.go & ~self.running & ~stop",
+           killed_by=HOST_ERRORS),
+    Mutant(name="batch-fails-alone", module="hw.host.batch", description="the others are not told",
+           old="self.halt_out.eq(own & ~self.failed & ~self.reset)", new="self.halt_out.eq(0)", killed_by=HOST_ERRORS),
+    Mutant(name="batch-goes-on", module="hw.host.batch", description="an error does not end the batch by itself",
+           old="stop.eq(own | self.halt)", new="stop.eq(self.halt)", killed_by=HOST_ERRORS),
+    Mutant(name="batch-reset-short", module="hw.host.batch", description="a reset does not wait for DDR",
+           old=" | (self.reset & ~self.quiet)", new="", killed_by=HOST_ERRORS),
+    Mutant(name="batch-overrun-silent", module="hw.host.batch", description="START while a batch runs is not noticed",
+           old="m.d.sync += self.overrun.eq(1)", new="pass",
+           killed_by=(f"{HOST_PORT[0]}::test_start_while_running_is_refused_or_reported",)),
+    Mutant(name="port-writes-while-running", module="hw.host.port", description="settings change in the middle of a batch",
+           old="(~_legal(register, access.data), Refusal.VALUE), (needs_idle, Refusal.BUSY)]",
+           new="(~_legal(register, access.data), Refusal.VALUE)]", killed_by=HOST_PORT),
+    Mutant(name="port-partial-writes", module="hw.host.port", description="a byte that is left out is written",
+           old="return [(~access.whole, Refusal.PARTIAL), ", new="return [", killed_by=REFUSALS),
+    Mutant(name="port-entries-unchecked", module="hw.host.port", description="any table entry is written",
+           old="(ends & illegal, Refusal.ENTRY_VALUE)]", new="]", killed_by=REFUSALS),
+    Mutant(name="port-counts-always", module="hw.host.port", description="counters count outside batches",
+           old="getattr(self, name.lower()) & self.running", new="getattr(self, name.lower())", killed_by=HOST_PORT),
+    Mutant(name="port-index-stays", module="hw.host.port", description="the table index does not go on",
+           old="m.d.sync += index.eq(index + 1)", new="pass", killed_by=HOST_PORT),
+    # -- tile, array ----------------------------------------------------------------------------------------------
+    Mutant(name="tile-does-not-wait", module="hw.tile", description="done before all slices have arrived",
+           old=" & (arrivals == host.arrival_count)", new="", killed_by=GRID),
+    Mutant(name="tile-done-while-computing", module="hw.tile", description="done before the last result is written",
+           old=" & ~compute.busy", new="", killed_by=SMOKE),
+    Mutant(name="tile-request-to-previous", module="hw.tile", description="requests go to the ring-previous tile",
+           old="router.request.dst.eq(host.ring_next)", new="router.request.dst.eq(host.ring_prev)",
+           killed_by=GRID),
+    Mutant(name="array-halt-lost", module="hw.array", description="tiles do not hear that another one has failed",
+           old="halt.eq(Cat(tile.halt_out for tile in tiles).any())", new="halt.eq(0)",
+           killed_by=("tests/tb/test_errors.py::test_on_icarus",)),
+    # -- link layer -----------------------------------------------------------------------------------------------
+    Mutant(name="rx-any-number", module="hw.d2d.link_rx", description="frames are delivered in the order in which they come",
+           old="deliver.eq(self.heard & data & wanted)", new="deliver.eq(self.heard & data)", killed_by=LINK),
+    Mutant(name="rx-never-asks", module="hw.d2d.link_rx", description="a gap is not noticed: only the clock starts replays",
+           old="m.d.sync += self.gap.eq(1)", new="pass", killed_by=LINK),
+    Mutant(name="tx-never-down", module="hw.d2d.link_tx", description="replays go on for ever",
+           old=" & (failures != config.link.retries)", new="", killed_by=LINK),
+    Mutant(name="tx-hears-old-naks", module="hw.d2d.link_tx", description="every nak starts a replay, old news too",
+           old="(asked & (deaf == 0))", new="asked", killed_by=LINK),
+    Mutant(name="tx-believes-old-acks", module="hw.d2d.link_tx", description="what was never sent can be acknowledged",
+           old=" & (acknowledged <= outstanding)", new="", killed_by=LINK),
+    Mutant(name="tx-no-window", module="hw.d2d.link_tx", description="frames go although the replay buffer is full",
+           old=" & ((following ^ oldest) != window)", new="", killed_by=LINK),
+    Mutant(name="tx-no-timeout", module="hw.d2d.link_tx", description="only naks start replays",
+           old=" | (timer == config.link_timeout_cycles)", new="", killed_by=LINK),
+    # -- memory protection ----------------------------------------------------------------------------------------
+    Mutant(name="code-does-not-correct", module="hw.memory.chunk", description="a flipped bit is found and left as it is",
+           old="data ^ Cat(flipped[:code.data_bits])", new="data", killed_by=CODES),
+    Mutant(name="code-double-errors", module="hw.memory.chunk", description="what cannot be corrected is not reported",
+           old="self.error.eq(syndrome.any() & ~self.corrected)", new="self.error.eq(0)", killed_by=CODES),
+    Mutant(name="code-parity-unchecked", module="hw.memory.chunk", description="wrong parity is not reported",
+           old="self.error.eq(syndrome)]", new="self.error.eq(0)]", killed_by=CODES),
+    Mutant(name="word-looks-always", module="hw.memory.word", description="what the SRAM shows counts though nobody read it",
+           old="comes.eq(read)", new="comes.eq(1)", killed_by=("tests/hw/memory/test_expert_buffer.py",
+                                                                "tests/hw/compute/test_lane_memory.py")),
+)
