@@ -9,7 +9,7 @@ from hw.array import TileArray
 from hw.lib.emit import Emitter
 from hw.lib.sram import Sram1R1W, Sram1RW
 from hw.params import Params
-from scripts import frame_docs
+from scripts import driver, frame_docs
 from scripts.regmap_docs import c_header, markdown
 from sw_model.config import Config
 
@@ -59,6 +59,8 @@ def write(made: Design, folder: Path) -> list[Path]:
         "trajectile.h": c_header(params),
         "config.json": json.dumps(made.config.as_dict, indent=2) + "\n",
     }
+    if not made.timing_only:  # which has neither activations nor results
+        texts |= driver.files()
     if made.config.link.crc_bits:
         texts["frame.md"] = frame_docs.markdown(params)
     for name, text in texts.items():

@@ -15,11 +15,11 @@ SIMULATE_KEYS = {"config", "trace", "tokens", "order", "seed", "simulator", "res
 
 
 def test_generate(tmp_path, capsys):
-    """Tile, array, SRAM wrappers, register map, C header, frame; an override reaches the Verilog."""
+    """Tile, array, SRAM wrappers, register map, C header and driver, frame; an override reaches the Verilog."""
     assert cli.main(["generate", "smoke", "-o", str(tmp_path), "--set", "tile.slots=4", "--set", "link.crc_bits=16"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {
         "trajectile_tile.v", "trajectile_array.v", "trajectile_sram.v", "registers.md", "frame.md", "trajectile.h",
-        "config.json"}
+        "trajectile_driver.h", "trajectile_driver.c", "config.json"}
     assert json.loads((tmp_path / "config.json").read_text())["tile"]["slots"] == 4
     assert "modules" in capsys.readouterr().out
 

@@ -1,0 +1,60 @@
+"""The C driver on the RTL, over AXI4-Lite: results equal the golden model's bit for bit; refusals, failures, resets."""
+
+import json
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from hw.params import Params
+from scripts import driver, generate, regmap_docs, simulate
+from sw_model.config import load, presets
+from sw_model.scheduler import schedule
+from sw_model.timeline import simulate as model_timeline
+from tb import bench_driver, runner
+from tb.c_driver import FLAGS, compile_driver, program_of
+from tb.job import JOB
+from tb.top import bench_top
+from tests.configurations import random_config
+from tests.tb.conftest import synthetic
+
+#: with every optional part, and many tiles, wide entries, experts that need every bit of their number
+CONFIGURATIONS = [*map(load, presets()), load("smoke", ["link.crc_bits=16", "tile.protect=secded"]),
+                  *(random_config(seed) for seed in range(8))]
+
+
+def test_batches(tmp_path):
+    """Three exact batches: by interrupt, after refused accesses, after a failure and a reset."""
+    config, seed = load("smoke"), 11
+    batch = synthetic(config, 11, seed)
+    plan = schedule(config, batch.topk_ids, "balanced")
+    values = batch.given
+    made = generate.design(config)
+    generate.write(made, tmp_path)
+    simulate.make_job(plan, values, max_cycles=20 * model_timeline(plan).cycles).save(tmp_path / "job.json")
+    (tmp_path / "program.json").write_text(json.dumps({
+        "programs": [program_of(plan, tile, values.batch) for tile in range(config.array.tiles)],
+        "tokens": [[*map(int, place), values.batch.x[token].tolist()] for token, place in enumerate(plan.placement)]}))
+    runner.run(runner.build(made.files(), bench_top(config)), "tb.bench_driver", tmp_path / "run", environment={
+        JOB: str(tmp_path / "job.json"), bench_driver.PROGRAM: str(tmp_path / "program.json"),
+        bench_driver.LIBRARY: str(compile_driver(tmp_path))}, plusargs=simulate.write_files(config, values, tmp_path))
+    outputs = json.loads((tmp_path / "run" / "output.json").read_text())
+    assert len(outputs) == 3
+    for output in outputs:
+        np.testing.assert_array_equal(np.array(output, dtype=np.int32), values.results())
+
+
+@pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: config.name)
+def test_no_warning(config, tmp_path):
+    """For any configuration it is C99 without a warning."""
+    if shutil.which("gcc") is None:
+        pytest.skip("no gcc")
+    for name, text in (driver.files() | {"trajectile.h": regmap_docs.c_header(Params(config))}).items():
+        (tmp_path / name).write_text(text)
+    subprocess.run(["gcc", *FLAGS, "-fsyntax-only", tmp_path / "trajectile_driver.c"], check=True)
+
+
+def test_driver_names_no_number():
+    """Offsets and bits come from the generated header alone: the driver has no hexadecimal number of its own."""
+    assert not any("0x" in text for text in driver.files().values())
