@@ -6,6 +6,7 @@ from pathlib import Path
 from rich.console import Console
 
 from scripts import generate, picture, report, simulate, synthesize
+from scripts.area import tile_report
 from sw_model.config import Config
 
 
@@ -31,7 +32,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         report.write_json(path, content)
     console.print(report.simulation_table(values))
     console.print()
-    console.print(report.area_table(area))
+    tile_report.show(area, console)
     console.print(f"\nVerilog      {folder / 'verilog'}\npicture      {folder / picture.FILE}\n"
                   f"numbers      {folder / 'run.json'}, {folder / 'area.json'}", highlight=False)
     return 0 if simulate.exact(done) else 1

@@ -5,13 +5,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 from scripts import generate
+from scripts.area.flow import MAPPING, SCRIPT, map_tile
+from scripts.area.library_text import library_text
+from scripts.area.memories import choose
+from scripts.area.technology import Technology
 from scripts.cell_models import cell_models
 from scripts.errors import UserError
-from scripts.synthesize import MAPPING, SCRIPT, Libraries, map_tile
 from tb.runner import cached
 
 
-def gate_level(made: generate.Design, libraries: Libraries) -> dict[str, str]:
+def gate_level(made: generate.Design, technology: Technology) -> dict[str, str]:
     """The files of a design with the tile mapped to cells: netlist, cells, and SRAM and array as they are.
 
     The hierarchy stays, so every block is its own module of cells. Flip-flops have no initial value: they are x until a
@@ -24,14 +27,14 @@ def gate_level(made: generate.Design, libraries: Libraries) -> dict[str, str]:
     files = made.files()
 
     def synthesize(folder: Path, log: Path) -> None:
-        map_tile(made, folder, libraries, "write_verilog -noattr netlist.v\n")
+        map_tile(made, folder, technology, choose(made, technology, registers=0), more="write_verilog -noattr netlist.v\n")
 
     folder = cached("gates", [version("pyosys")], {
         "tile.v": files["trajectile_tile.v"], "sram.v": files["trajectile_sram.v"],
-        "map.abc": MAPPING, "script": SCRIPT,
-        **{f"cells_{number}.lib": text for number, text in enumerate(libraries.texts)}}, synthesize).folder
+        "map.abc": MAPPING, "script": SCRIPT, "cells.lib": library_text(technology.cells)}, synthesize).folder
     netlist = (folder / "netlist.v").read_text(encoding="utf-8")
     used = set(re.findall(r"^  (\w+) \S+ \($", netlist, re.M)) - made.modules.keys()
-    if unknown := used - libraries.cells.keys():
+    if unknown := used - technology.cells.keys():
         raise UserError(f"cell {min(unknown)} is not mapped: the Liberty files have no cell for it")
-    return files | {"trajectile_tile.v": netlist, "cells.v": cell_models(libraries.cells, used)}
+    groups = {name: cell.group for name, cell in technology.cells.items() if cell.group is not None}
+    return files | {"trajectile_tile.v": netlist, "cells.v": cell_models(groups, used)}

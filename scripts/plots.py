@@ -26,7 +26,8 @@ def _panels(configs: Sequence[str]) -> tuple[Figure, Sequence[Axes]]:
     return figure, list(axes.flat)
 
 
-def _save(figure: Figure, path: Path) -> None:
+def save(figure: Figure, path: Path) -> None:
+    """Write a figure; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=110)
     plt.close(figure)
@@ -63,7 +64,7 @@ def _lines(entries: Sequence[dict[str, Any]], key: str, label: str, path: Path, 
         _dress(axis, config, entries)
     axes[0].set_ylabel(label)
     axes[0].legend(fontsize=7)
-    _save(figure, path)
+    save(figure, path)
 
 
 #: resources and their colours
@@ -84,7 +85,7 @@ def _utilisation(entries: Sequence[dict[str, Any]], path: Path) -> None:
         _dress(axis, config, entries)
     axes[0].set_ylabel("share of the cycles")
     axes[0].legend(fontsize=7, handlelength=3)
-    _save(figure, path)
+    save(figure, path)
 
 
 def comparison(entries: Sequence[dict[str, Any]], folder: Path) -> list[str]:
@@ -129,7 +130,7 @@ def goodput(rows: Sequence[dict[str, Any]], curve: Callable[[float], tuple[float
         axis.set_xlabel("bit error rate")
         axis.grid(alpha=0.3)
     left.legend(fontsize=8)
-    _save(figure, path)
+    save(figure, path)
 
 
 def sweep(entries: Sequence[dict[str, Any]], fields: Sequence[str], path: Path, title: str) -> None:
@@ -159,4 +160,4 @@ def sweep(entries: Sequence[dict[str, Any]], fields: Sequence[str], path: Path, 
         axis.set_ylabel(fields[0])
         axis.set_xlabel(fields[1])
         figure.colorbar(shown, label="cycles")
-    _save(figure, path)
+    save(figure, path)

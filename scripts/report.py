@@ -50,25 +50,3 @@ def simulation_table(values: dict[str, Any]) -> Table:
     table.add_row("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in values["wall_seconds"].items()))
     table.add_row("files", values["files"])
     return table
-
-
-def area_table(values: dict[str, Any]) -> Table:
-    """Area of a tile by block, largest first."""
-    names = [Path(path).name for path in values["liberty"]]
-    libraries = names[0] if len(names) == 1 else f"{names[0]} and {len(names) - 1} more"
-    table = Table(title=f"one tile of {values['config']['name']}: area in um2 ({libraries})",
-                  title_justify="left", box=None, padding=(0, 2, 0, 0))
-    table.add_column("block")
-    for column in ("instances", "cells", "SRAM", "SRAM bits"):
-        table.add_column(column, justify="right")
-
-    def shown(area: float | None) -> str:
-        return "?" if area is None else f"{area:,.0f}"
-
-    blocks, totals = values["blocks"], values["totals"]
-    for name, block in sorted(blocks.items(), key=lambda item: -item[1]["cell_area_um2"] - (item[1]["sram_area_um2"] or 0)):
-        table.add_row(name, str(block["instances"]), shown(block["cell_area_um2"]), shown(block["sram_area_um2"]),
-                      f"{block['sram_bits']:,}")
-    table.add_section()
-    table.add_row("total", "", shown(totals["cell_area_um2"]), shown(totals["sram_area_um2"]), f"{totals['sram_bits']:,}")
-    return table

@@ -11,10 +11,10 @@ from rich.console import Console
 
 from hw.params import Params
 from scripts import generate, report, workload
+from scripts.area import technology
 from scripts.errors import ToolError, UserError
 from scripts.gates import gate_level
 from scripts.outcomes import Outcome, read_outcomes
-from scripts.synthesize import read_libraries
 from sw_model import image
 from sw_model.activity import ddr_cycles
 from sw_model.config import Config
@@ -222,11 +222,11 @@ def run(args: argparse.Namespace, config: Config) -> int:
     console = Console()
     files = generate.Design.files
     if args.gate_level:
-        libraries = read_libraries(args.liberty)
+        cells = technology.load(paths=args.liberty)
         args.simulator = args.simulator or ("icarus" if runner.have_icarus() else "verilator")
 
         def files(made: generate.Design) -> Mapping[str, str]:
-            return gate_level(made, libraries)
+            return gate_level(made, cells)
     elif args.liberty:
         raise UserError("--liberty is not legal without --gate-level")
     done, load = with_progress(args, config, console, waves=args.waves, files=files)

@@ -5,8 +5,8 @@ import gzip
 import pytest
 
 from scripts import liberty
+from scripts.area.technology import load
 from scripts.errors import UserError
-from scripts.synthesize import read_libraries
 
 
 def library(*cells):
@@ -71,13 +71,13 @@ def test_a_file_that_is_refused(content, tmp_path):
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"--liberty = .*cells\.lib is not legal; legal values: a Liberty file with cells"):
-        read_libraries([path])
+        load(paths=[path])
 
 
 def test_a_file_that_is_a_folder(tmp_path):
     """Not opened."""
     with pytest.raises(UserError, match="--liberty"):
-        read_libraries([tmp_path])
+        load(paths=[tmp_path])
 
 
 def test_a_packed_bomb(tmp_path, monkeypatch):
@@ -86,13 +86,13 @@ def test_a_packed_bomb(tmp_path, monkeypatch):
     path = tmp_path / "cells.lib.gz"
     path.write_bytes(gzip.compress(b" " * 100_000))
     with pytest.raises(UserError, match="longer than 1000 characters"):
-        read_libraries([path])
+        load(paths=[path])
 
 
 def test_several_files(tmp_path):
     """Plain and packed; the cells of all."""
-    (tmp_path / "a.lib").write_text(library("cell (A) { area : 1; }"))
+    (tmp_path / "a.lib").write_text(library('cell (A) { area : 1; pin (Y) { direction : output; function : "1"; } }'))
     (tmp_path / "b.lib.gz").write_bytes(gzip.compress(library("cell (RAM_8x4) { area : 2; }").encode()))
-    found = read_libraries([tmp_path / "a.lib", tmp_path / "b.lib.gz"])
-    assert found.areas == {"A": 1.0, "RAM_8x4": 2.0}
-    assert [(macro.depth, macro.width) for macro in found.macros] == [(8, 4)]
+    found = load(paths=[tmp_path / "a.lib", tmp_path / "b.lib.gz"])
+    assert {name: cell.area_um2 for name, cell in found.cells.items()} == {"A": 1.0}
+    assert [(macro.depth, macro.width, macro.area_um2) for macro in found.srams.macros] == [(8, 4, 2.0)]

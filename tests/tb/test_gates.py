@@ -5,8 +5,8 @@ import re
 import pytest
 
 from scripts import cli
+from scripts.area import technology
 from scripts.gates import gate_level
-from scripts.synthesize import read_libraries
 from tb import runner
 from tests.conftest import small
 from tests.tb.conftest import exact, synthetic
@@ -19,7 +19,7 @@ TINY = {"layer__d_model": 3, "layer__d_ff": 4, "layer__experts": 3, "layer__top_
 
 def gates(made):
     """The netlist of the shipped cells."""
-    files = gate_level(made, read_libraries([]))
+    files = gate_level(made, technology.load())
     netlist = files["trajectile_tile.v"]
     assert not re.search(r"\b(?:always|initial|case|reg)\b", netlist)  # cells and wires, nothing else
     assert netlist.count("sg13g2_dfrbpq_1 ") > 500

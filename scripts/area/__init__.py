@@ -1,0 +1,1 @@
+"""What a tile costs: technologies, SRAM macros, synthesis, speed, power."""

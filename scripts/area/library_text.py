@@ -1,0 +1,61 @@
+"""A Liberty file of just what Yosys and ABC need: the cells that may be used, their areas, and delays on request."""
+
+from collections.abc import Iterable, Mapping
+
+from scripts.area.cells import Cell
+from scripts.area.timing import LoadModel
+
+
+def _numbers(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:.6g}" for value in values)
+
+
+def _timing(cell: Cell, pin: str) -> Iterable[str]:
+    """Delay tables of an output."""
+    for arc in cell.arcs:
+        if arc.target == pin:
+            kind = "rising_edge" if arc.clocked else "combinational"
+            yield (f'      timing () {{ related_pin : "{arc.source}"; timing_sense : {arc.sense}; timing_type : {kind};')
+            names = ("cell_rise", "cell_fall", "rise_transition", "fall_transition")
+            for name, table in zip(names, (*arc.delay, *arc.slew), strict=True):
+                rows = ", ".join(f'"{_numbers(row)}"' for row in table.values)
+                yield (f'        {name} (tables) {{ index_1 ("{_numbers(table.slews)}"); '
+                       f'index_2 ("{_numbers(table.loads)}"); values ({rows}); }}')
+            yield "      }"
+
+
+def _cell(cell: Cell, loads: LoadModel | None) -> Iterable[str]:
+    yield f"  cell ({cell.name}) {{"
+    yield f"    area : {cell.area_um2!r};"
+    if cell.sequential:
+        yield f"    {cell.state_kind} ({', '.join(cell.state_names)}) {{"
+        yield from (f'      {name} : "{value}";' for name, value in cell.state.items())
+        yield "    }"
+    for pin, capacitance in cell.capacitance.items():
+        clock = " clock : true;" if pin == cell.clock else ""
+        load = f" capacitance : {capacitance + loads.wire_ff:.6g};" if loads else ""
+        yield f"    pin ({pin}) {{ direction : input;{clock}{load} }}"
+    for pin, function in cell.functions.items():
+        if loads is None:
+            yield f'    pin ({pin}) {{ direction : output; function : "{function}"; }}'
+            continue
+        most = max((arc.delay[0].loads[-1] for arc in cell.arcs if arc.target == pin), default=0.0)
+        yield f'    pin ({pin}) {{ direction : output; function : "{function}"; max_capacitance : {most:.6g};'
+        yield from _timing(cell, pin)
+        yield "    }"
+    yield "  }"
+
+
+def library_text(cells: Mapping[str, Cell], loads: LoadModel | None = None) -> str:
+    """A library of ``cells``; with ``loads`` also delays, and the wire to each input counted with its capacitance."""
+    lines = ["library (trajectile) {", "  delay_model : table_lookup;", '  time_unit : "1ps";',
+             "  capacitive_load_unit (1, ff);"]
+    if loads:
+        axes = "".join(f' index_{axis} ("{_numbers(range(7))}");' for axis in (1, 2))
+        lines += ['  voltage_unit : "1V";', '  current_unit : "1uA";', '  leakage_power_unit : "1nW";',
+                  '  pulling_resistance_unit : "1kohm";', "  lu_table_template (tables) { variable_1 : input_net_transition; "
+                  f"variable_2 : total_output_net_capacitance;{axes} }}"]
+    for cell in cells.values():
+        if loads is None or cell.arcs or not cell.capacitance:
+            lines += _cell(cell, loads)
+    return "\n".join([*lines, "}"]) + "\n"

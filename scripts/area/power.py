@@ -1,0 +1,195 @@
+"""The power estimate of a batch: how often each part of the tiles works, times what it takes when it does.
+
+How often comes from the timeline model (which the RTL equals cycle for cycle): weight words, DDR beats, flits, slices.
+Energies come from the Liberty file (:mod:`scripts.area.activity`), the table of SRAM macros, and published figures for what
+is outside. An estimate: no clock gating, no clock tree, no wires longer than the load model's, controllers as busy as data.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from scripts.area import netlist
+from scripts.area.activity import BlockEnergy, energy_of
+from scripts.area.blocks import ORDER, PREFIX, placed
+from scripts.area.flow import Mapped
+from scripts.area.memories import Choice
+from scripts.area.technology import Technology
+from scripts.errors import UserError
+from scripts.generate import Design
+from sw_model.config import Config
+from sw_model.scheduler import Schedule
+from sw_model.timeline import Timeline
+
+
+@dataclass(frozen=True)
+class Outside:
+    """Energies of what is no part of a tile, and where they are from."""
+
+    #: UCIe in a standard package, up to 16 GT/s (D. Das Sharma, Hot Interconnects 2025); 0.25 in an advanced one
+    d2d_pj_per_bit: float = 0.5
+    #: GDDR5 (O'Connor and others, Fine-Grained DRAM, MICRO 2017); HBM2 there: 3.9
+    ddr_pj_per_bit: float = 14.0
+    #: of a multiplier over what zero-delay simulation sees: glitches
+    glitch_factor: float = 1.5
+
+
+@dataclass(frozen=True)
+class Counters:
+    """What a batch did in all tiles together."""
+
+    cycles: int
+    tokens: int
+    words: int
+    gate_up_words: int
+    beats: int
+    flits: int
+    #: passes of a slice: segments of the MAC array
+    passes: int
+    slices_loaded: int
+    slices_sent: int
+    computes: int
+
+
+def count(plan: Schedule, line: Timeline) -> Counters:
+    """Counters of a batch, from the model's run with its events."""
+    config = plan.config
+    words = sum(line.mac_busy)
+    passes = words // config.slice_words
+    kinds = [event.kind for event in line.events]
+    return Counters(line.cycles, plan.tokens, words, passes * config.gate_up_words, sum(line.ddr_beats), sum(line.flits),
+                    passes, kinds.count("load"), kinds.count("send"), kinds.count("compute"))
+
+
+def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
+    """Cycles, in all tiles together, in which the modules of each kind work; those that are not here always do."""
+    pairs = counters.passes * config.gate_up_groups * config.tile.mac_n // 2
+    return {
+        "mac_pe": counters.words, "mac_array": counters.words, "compute_unit": counters.words,
+        "mac_sequencer": counters.words, "lane_memory": counters.words, "swiglu_lane": pairs, "hidden_buffer": pairs,
+        "expert_buffer": counters.words, "ddr_loader": counters.beats, "router": counters.flits,
+        "credit_fifo": counters.flits / 4, "slice_sender": counters.flits, "slice_receiver": counters.flits,
+    }
+
+
+def accesses(config: Config, counters: Counters) -> dict[tuple[str, int, int], tuple[float, float]]:
+    """Reads and writes of the memories, in all tiles together, by block, depth and width as they are without protection."""
+    tile = config.tile
+    received = counters.slices_sent * config.slice_words
+    loaded = counters.slices_loaded * config.slice_words
+    groups = counters.passes * config.down_groups
+    return {
+        ("expert buffer", 0, 0): (counters.words + received, loaded + received),
+        ("token buffer", 0, 0): (counters.gate_up_words * tile.mac_t, 0.0),
+        ("token buffer", 0, 1): (groups * tile.mac_t, groups * tile.mac_t),
+        ("rule tables", 0, 0): (counters.computes + counters.slices_sent + counters.passes, 0.0),
+        ("DDR loader", 0, 0): (counters.slices_loaded, 0.0),
+    }
+
+
+@dataclass
+class _Sum:
+    """Energy by part and kind, in pJ."""
+
+    values: dict[str, dict[str, float]] = field(default_factory=dict)
+
+    def add(self, part: str, kind: str, energy_pj: float) -> None:
+        row = self.values.setdefault(part, {})
+        row[kind] = row.get(kind, 0.0) + energy_pj
+
+
+def power_of(config: Config, made: Design, mapped: Mapped, folder: Path, technology: Technology,
+             choices: Mapping[str, Choice], counters: Counters, clock_mhz: float, outside: Outside) -> dict[str, Any]:
+    """The estimate, from the netlist that :func:`~scripts.area.flow.map_tile` left in ``folder``.
+
+    Raises:
+        UserError: if the libraries have no energies.
+    """
+    if technology.loads is None:
+        raise UserError("a power estimate needs energies; legal: --liberty with the full library of the technology")
+    modules = netlist.read(folder / "fast.blif")
+    tiles, seconds = config.array.tiles, counters.cycles / (clock_mhz * 1e6)
+    busy = busy_cycles(config, counters)
+    energies: dict[str, BlockEnergy] = {}
+    total, unknown = _Sum(), set[str]()
+    for name, group, times in placed(mapped.modules, made):
+        kind = name.removeprefix(PREFIX)
+        if name in choices and not choices[name].registers:
+            continue
+        if name not in energies:
+            energies[name] = energy_of(modules[name], technology.cells, technology.loads)
+        energy = energies[name]
+        works = busy.get(kind, 0.0 if kind.startswith("sram_") else counters.cycles * tiles)
+        glitches = outside.glitch_factor if kind in ("mac_pe", "swiglu_lane") else 1.0
+        total.add(group, "logic", times * works * energy.logic_fj * glitches / 1e3)
+        total.add(group, "clock", times * tiles * counters.cycles * energy.clock_fj / 1e3)
+        total.add(group, "leakage", times * tiles * energy.leakage_nw * seconds * 1e3)
+    _memories(config, made, mapped, choices, counters, seconds, total, unknown)
+    bits = {"D2D links": (8 * config.flit_bytes * counters.flits, outside.d2d_pj_per_bit),
+            "DDR": (8 * config.ddr.bytes_per_cycle * counters.beats, outside.ddr_pj_per_bit)}
+    for part, (moved, each) in bits.items():
+        total.add(part, "bits", moved * each)
+    energy_pj = sum(sum(row.values()) for row in total.values.values())
+    order = [*ORDER, *bits]
+    return {
+        "what": "ESTIMATE of all tiles, one batch",
+        "clock_mhz": clock_mhz, "cycles": counters.cycles, "tokens": counters.tokens,
+        "assumed": {"glitch_factor": outside.glitch_factor, "d2d_pj_per_bit": outside.d2d_pj_per_bit,
+                    "ddr_pj_per_bit": outside.ddr_pj_per_bit, "clock_gating": False},
+        "energy_uj": energy_pj / 1e6,
+        "uj_per_token": energy_pj / 1e6 / counters.tokens,
+        "watts": energy_pj / 1e12 / seconds,
+        "parts_uj": {part: {kind: value / 1e6 for kind, value in total.values[part].items()}
+                     for part in order if part in total.values},
+        "unknown": sorted(unknown),
+    }
+
+
+def _memories(config: Config, made: Design, mapped: Mapped, choices: Mapping[str, Choice], counters: Counters, seconds: float,
+              total: _Sum, unknown: set[str]) -> None:
+    """Add the accesses and the leakage of the memories; name those whose energy is not known."""
+    by_group: dict[str, list[tuple[str, int]]] = {}
+    for name, group, times in placed(mapped.modules, made):
+        if name in choices:
+            by_group.setdefault(group, []).append((name, times))
+    wanted = accesses(config, counters)
+    for group, memories in by_group.items():
+        rows = [value for key, value in wanted.items() if key[0] == group]
+        # the narrower memory of a token buffer holds activations, the wider results; elsewhere one kind counts
+        ordered = sorted(memories, key=lambda item: choices[item[0]].width)
+        for number, (name, times) in enumerate(ordered):
+            choice = choices[name]
+            if choice.registers or choice.macros is None:
+                continue
+            memory = choice.macros
+            reads, writes = rows[min(number, len(rows) - 1)] if rows else (0.0, 0.0)
+            share = 1.0 if group in ("token buffer", "expert buffer") else 1 / len(ordered)
+            if memory.read_pj is None or memory.write_pj is None:
+                unknown.add(f"{group}: {choice.depth}x{choice.width} ({memory.picked})")
+            else:
+                total.add(group, "SRAM", share * (reads * memory.read_pj + writes * memory.write_pj))
+            if memory.leakage_nw is not None:
+                total.add(group, "leakage", times * config.array.tiles * memory.leakage_nw * seconds * 1e3)
+
+
+def show(values: Mapping[str, Any], console: Console) -> None:
+    """Print the estimate."""
+    table = Table(title=f"energy of a batch of {values['tokens']} tokens, all tiles, in uJ (an ESTIMATE: docs/area.md says "
+                        "what it assumes)", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    kinds = ("logic", "clock", "SRAM", "leakage", "bits")
+    table.add_column("part")
+    for name in (*kinds, "all", "share"):
+        table.add_column(name, justify="right")
+    for part, row in values["parts_uj"].items():
+        whole = sum(row.values())
+        table.add_row(part, *(f"{row[kind]:,.2f}" if kind in row else "" for kind in kinds), f"{whole:,.2f}",
+                      f"{whole / values['energy_uj']:.1%}")
+    console.print(table, highlight=False)
+    console.print(f"{values['energy_uj']:,.1f} uJ, {values['uj_per_token']:,.2f} uJ a token, {values['watts']:,.2f} W at "
+                  f"{values['clock_mhz']:,.0f} MHz", highlight=False)
+    for name in values["unknown"]:
+        console.print(f"energy not known, not counted: {name}", highlight=False)
