@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sw_model.config import Config
 from sw_model.timeline import COMPUTE_SETUP, Event
 
@@ -28,6 +31,24 @@ def busy_spans(config: Config, events: Sequence[Event], tile: int) -> dict[str, 
             first = began.pop(("send", event.slot)) + 2
             spans["D2D"].append((first, event.cycle + 1 - first))
     return spans
+
+
+def busy_between(spans: Sequence[tuple[int, int]], edges: Sequence[int],
+                 amounts: Sequence[float] | None = None) -> NDArray[np.float64]:
+    """Busy cycles from each of the ascending ``edges`` to the next.
+
+    Args:
+        spans: ``(first cycle, cycles)``, none overlaps another.
+        edges: cycles.
+        amounts: what each span counts for, spread evenly over it; default: its cycles.
+    """
+    if not spans:
+        return np.zeros(len(edges) - 1)
+    counts = [length for _, length in spans] if amounts is None else amounts
+    ordered = sorted(zip(spans, counts, strict=True))
+    borders = [cycle for (first, length), _ in ordered for cycle in (first, first + length)]
+    sums = np.cumsum([part for _, count in ordered for part in (0, count)])
+    return np.diff(np.interp(edges, borders, sums))
 
 
 @dataclass(frozen=True)
