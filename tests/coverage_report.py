@@ -1,12 +1,14 @@
-"""Functional coverage of a regression, as a table, and what was never hit: ``python -m tests.coverage_report [FOLDER]``."""
+"""Functional coverage of a regression, as a table, and what was never hit: ``python -m tests.coverage_report [FOLDER]``.
+
+``--write`` puts the table on docs/verification.md.
+"""
 
 import argparse
 import os
 from pathlib import Path
 
-from rich.console import Console
-from rich.table import Table
-
+from scripts import pages
+from scripts.regmap_docs import table_rows
 from tb import coverage
 from tb.coverage_points import POINTS
 
@@ -14,25 +16,30 @@ from tb.coverage_points import POINTS
 DEFAULT = Path("build/coverage")
 
 
+def markdown(found: set[str]) -> str:
+    """Each group with its points; of those that were not hit the meaning."""
+    rows = []
+    for group in dict.fromkeys(point.group for point in POINTS):
+        own = [point for point in POINTS if point.group == group]
+        names = ", ".join(f"`{point.name.partition('.')[2]}`" for point in own)
+        rows.append((group, len(own), sum(point.name in found for point in own), names))
+    rows.append(("all", len(POINTS), sum(point.name in found for point in POINTS), ""))
+    never = [f"never hit: {point.name}: {point.meaning}" for point in POINTS if point.name not in found]
+    return "\n".join([*table_rows(("group", "points", "hit", "what"), rows), *never])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Print; the exit code says whether every point was hit."""
-    parser = argparse.ArgumentParser(prog="python -m tests.coverage_report", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m tests.coverage_report", description="Functional coverage.")
     parser.add_argument("folder", nargs="?", type=Path, default=Path(os.environ.get(coverage.FOLDER, DEFAULT)),
                         help=f"where the runs kept their hits (default {DEFAULT})")
-    found = coverage.merged(parser.parse_args(arguments).folder)
-    table = Table("group", "points", "hit")
-    for group in dict.fromkeys(point.group for point in POINTS):
-        own = {point.name for point in POINTS if point.group == group}
-        table.add_row(group, str(len(own)), str(len(own & found)))
-    table.add_section()
-    names = {point.name for point in POINTS}
-    table.add_row("all", str(len(names)), str(len(names & found)))
-    console = Console(highlight=False)
-    console.print(table)
-    for point in POINTS:
-        if point.name not in found:
-            console.print(f"never hit: {point.name}: {point.meaning}")
-    return 0 if names <= found else 1
+    parser.add_argument("--write", action="store_true", help="put the table on docs/verification.md")
+    args = parser.parse_args(arguments)
+    found = coverage.merged(args.folder)
+    print(markdown(found))
+    if args.write:
+        pages.write_part("verification.md", "functional coverage", markdown(found))
+    return 0 if {point.name for point in POINTS} <= found else 1
 
 
 if __name__ == "__main__":

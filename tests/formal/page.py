@@ -1,15 +1,14 @@
 """The tables of proofs in docs/rules.md, from the proofs themselves."""
 
 from itertools import groupby
-from pathlib import Path
 
+from scripts import pages
 from scripts.regmap_docs import table_rows
 from tests.formal.proofs import PROOFS
 from tests.formal.spec import Proof
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "rules.md"
-#: the lines between which the tables stand
-BEGIN, END = "<!-- proofs: written by make formal -->", "<!-- end of proofs -->"
+#: the page and the part of it that is ours
+PAGE, PART = "rules.md", "proofs"
 
 
 def method(proof: Proof) -> str:
@@ -31,11 +30,9 @@ def markdown() -> str:
 
 def on_page() -> str:
     """The tables as docs/rules.md has them."""
-    text = PAGE.read_text(encoding="utf-8")
-    return text.partition(BEGIN + "\n")[2].partition(END)[0]
+    return pages.read_part(PAGE, PART)
 
 
 def write() -> None:
     """Put the tables on the page."""
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN + "\n")
-    PAGE.write_text(before + BEGIN + "\n" + markdown() + rest[rest.index(END):], encoding="utf-8")
+    pages.write_part(PAGE, PART, markdown())

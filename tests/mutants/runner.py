@@ -16,9 +16,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from rich.console import Console
-from rich.table import Table
 
+from scripts import pages
+from scripts.regmap_docs import table_rows
 from tests.mutants.catalog import MUTANTS
 from tests.mutants.mutant import Mutant
 
@@ -71,11 +71,23 @@ def run(mutant: Mutant) -> Result:
     return Result(mutant, codes.get(done.returncode), failed[0] if failed else "", time.monotonic() - began, log)
 
 
+def markdown(results: Sequence[Result]) -> str:
+    """Every mutant with the first test that failed on it, and the count."""
+    rows = [(result.mutant.name, f"`{result.mutant.module}`", result.mutant.description,
+             f"`{result.test.rpartition('/')[2].partition('[')[0]}`" if result.caught else
+             "NOTHING" if result.caught is False else "ERROR") for result in results]
+    return "\n".join([*table_rows(("mutant", "module", "what is wrong", "caught by"), rows),
+                      f"{sum(bool(result.caught) for result in results)} of {len(results)} mutants caught by tests; "
+                      f"{sum(not mutant.killed_by for mutant in MUTANTS.values())} more are for the proofs."])
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run, print the table, say what went wrong."""
     parser = argparse.ArgumentParser(prog="python -m tests.mutants.runner", description="Design mutants against tests.")
     parser.add_argument("mutants", nargs="*", help="names, or beginnings of names (default: all that tests must catch)")
-    chosen = parser.parse_args(arguments).mutants
+    parser.add_argument("--write", action="store_true", help="put the table on docs/verification.md")
+    args = parser.parse_args(arguments)
+    chosen = args.mutants
     mutants = [mutant for mutant in MUTANTS.values()
                if mutant.killed_by and (not chosen or any(mutant.name.startswith(name) for name in chosen))]
     if not mutants:
@@ -86,17 +98,12 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"{result.mutant.name}: {result.test or result.caught}, {result.seconds:.0f} s", file=sys.stderr,
                   flush=True)
             results.append(result)
-    table = Table("mutant", "module", "what is wrong", "caught by")
-    for result in results:
-        table.add_row(result.mutant.name, result.mutant.module, result.mutant.description,
-                      result.test.rpartition("/")[2] if result.caught else "NOTHING" if result.caught is False else "ERROR")
-    console = Console(highlight=False, width=200)
-    console.print(table)
+    print(markdown(results))
+    if args.write:
+        pages.write_part("verification.md", "mutants", markdown(results))
     wrong = [result for result in results if not result.caught]
     for result in wrong:
         print(f"{result.mutant.name}:\n{result.log[-1500:]}")
-    print(f"{len(results) - len(wrong)} of {len(results)} mutants caught by tests; "
-          f"{sum(not mutant.killed_by for mutant in MUTANTS.values())} more are for the proofs (make formal)")
     return int(bool(wrong))
 
 
