@@ -25,7 +25,7 @@ def check(args: argparse.Namespace) -> None:
             raise UserError(f"--{name} = {value} is not legal; legal values: {legal}")
     for option, path, folder in (("--output", getattr(args, "output", None), True),
                                  ("--json", getattr(args, "json", None), False)):
-        if path is not None and (why := _wrong(path, folder)):
+        if path is not None and (folder or str(path) != "-") and (why := _wrong(path, folder)):
             raise UserError(f"{option} = {str(path)!r} is not legal ({why}); legal values: a "
                             f"{'folder' if folder else 'file'} that can be written")
 

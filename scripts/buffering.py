@@ -5,10 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
 from rich.table import Table
 
-from scripts import compare
+from scripts import compare, terminal
 from scripts.errors import UserError
 from sw_model.buffering import deferral
 from sw_model.config import Config
@@ -52,7 +51,7 @@ def measure(config: Config, batches: list[np.ndarray], slack: float, order: str)
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile buffer``."""
-    console = Console()
+    console = terminal.console(args)
     if args.tokens < 1:
         raise UserError(f"--tokens = {args.tokens} is not legal; legal values: 1 or more")
     trace = compare.gate_of(args, console).read(config)
@@ -64,7 +63,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         raise UserError(f"--tokens = {args.tokens} with slack {max(args.slack)} is not legal; legal values: together up to "
                         f"{config.token_capacity}")
     batches = [trace.window(layer, number * args.tokens, args.tokens).topk_ids for number in range(args.batches)]
-    with console.status("playing the batches"):
+    with terminal.status("playing the batches"):
         entries = [measure(config, batches, slack, args.order) for slack in args.slack]
     table = Table(box=None, padding=(0, 2, 0, 0))
     for name in ("slack", "cycles", "tokens per million cycles", "gain", "held", "mean wait (cycles)", "longest wait"):
@@ -76,4 +75,5 @@ def run(args: argparse.Namespace, config: Config) -> int:
                       f"{entry['mean_wait_cycles']:,.0f}", f"{entry['longest_wait_cycles']:,}")
     compare.write(entries, args.output or Path("build/buffer"), "buffer")
     console.print(table)
+    terminal.answer(args, entries)
     return 0

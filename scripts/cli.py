@@ -1,66 +1,132 @@
-"""The ``trajectile`` command."""
+"""The ``trajectile`` command.
+
+A command is a module of ``scripts`` with ``add_arguments(parser)`` and ``run(args, config) -> exit code``, and a line in
+``COMMANDS``. Everything else is done here: CONFIG, ``--set``, ``--json``, examples, errors. What a module may say:
+
+* ``CONFIGS = "+"``: several configurations; ``run`` gets a list;
+* ``DEFAULT_CONFIG = "demo"``: CONFIG may be left out;
+* ``OWN_CONFIG = True``: no argument CONFIG; ``run`` gets the arguments only;
+* ``OVERRIDES = False``: no ``--set`` either.
+
+Only the module of the command that is asked for is imported, so that ``trajectile --help`` is there at once.
+"""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
+from types import ModuleType
 
 from rich.console import Console
 
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
 
 from scripts import arguments as common
-from scripts import buffering, compare, demo, generate, importer, link, simulate, sweep, synthesize, timeline
-from scripts.errors import ToolError, UserError
+from scripts import completion, terminal
+from scripts.errors import Exit, ToolError, UserError
 from sw_model import config as configuration
 from sw_model.scheduler import ScheduleError
 from sw_model.workloads import TraceError
 
+
+@dataclass(frozen=True)
+class Command:
+    """What the parser needs to know before the module is imported."""
+
+    #: in ``scripts``
+    name: str
+    #: one line for ``trajectile --help``
+    text: str
+    #: command lines that run as they stand
+    examples: tuple[str, ...]
+
+    @property
+    def module(self) -> ModuleType:
+        """Its code."""
+        return import_module(f"scripts.{self.name}")
+
+
 COMMANDS = {
-    "generate": (generate, "write Verilog, register map and C header",
-                 "trajectile generate demo -o build/demo"),
-    "simulate": (simulate, "run a batch through the Verilog, checked by the golden model",
-                 "trajectile simulate demo --tokens 64 --order balanced --json run.json"),
-    "timeline": (timeline, "what slices did: events for the Perfetto viewer, a picture",
-                 "trajectile timeline demo --tokens 16 --rtl"),
-    "synthesize": (synthesize, "area by block with Yosys",
-                   "trajectile synthesize smoke --set tile.slots=4 --json area.json"),
-    "compare": (compare, "streaming, EP and Hydra over batch sizes: cycles, memory",
-                "trajectile compare qwen3-30b-a3b olmoe-1b-7b --tokens 1,16,256"),
-    "sweep": (sweep, "vary one or two hardware parameters",
-              "trajectile sweep qwen3-30b-a3b --vary tile.slots=3,6,12 --vary ddr.bytes_per_cycle=16,32"),
-    "buffer": (buffering, "defer the tokens of cold experts: throughput against waiting",
-               "trajectile buffer qwen3-30b-a3b --tokens 16 --batches 8"),
-    "import": (importer, "read one layer of a safetensors checkpoint",
-               "trajectile import path/to/checkpoint --layer 3 -o build/layer"),
-    "link": (link, "goodput of a link over its bit error rate, from the Verilog",
-             "trajectile link demo --set link.crc_bits=16 --ber 0,1e-6,1e-5,1e-4 --plot goodput.png"),
-    "demo": (demo, "simulate and synthesize the demo, draw its timeline",
-             "trajectile demo"),
+    "demo": Command("demo", "simulate and synthesize the demo, draw its timeline", (
+        "trajectile demo",
+        "trajectile demo --tokens 16 --order paired")),
+    "generate": Command("generate", "write Verilog, register map and C header", (
+        "trajectile generate smoke -o build/smoke",
+        "trajectile generate demo -o build/demo4 --set tile.slots=4 --set link.crc_bits=16")),
+    "simulate": Command("simulate", "run a batch through the Verilog, checked", (
+        "trajectile simulate demo --tokens 64 --order balanced --json run.json",
+        "trajectile simulate smoke --simulator icarus --waves",
+        "trajectile simulate qwen3-30b-a3b --timing-only --tokens 256")),
+    "timeline": Command("timeline", "what slices did: for the Perfetto viewer, a picture", (
+        "trajectile timeline smoke --tokens 8",
+        "trajectile timeline demo --tokens 16 --rtl")),
+    "synthesize": Command("synthesize", "area by block with Yosys", (
+        "trajectile synthesize smoke --set tile.slots=4 --json area.json",)),
+    "compare": Command("compare", "streaming, EP and Hydra over batch sizes: cycles, memory", (
+        "trajectile compare smoke --tokens 1,4 --windows 1",
+        "trajectile compare qwen3-30b-a3b olmoe-1b-7b --tokens 1,16,256")),
+    "sweep": Command("sweep", "vary one or two hardware parameters", (
+        "trajectile sweep smoke --vary tile.slots=3,4 --tokens 4 --windows 1",
+        "trajectile sweep qwen3-30b-a3b --vary tile.slots=3,6,12 --vary ddr.bytes_per_cycle=16,32")),
+    "buffer": Command("buffering", "defer tokens of cold experts: throughput, waiting", (
+        "trajectile buffer smoke --tokens 4 --batches 4",
+        "trajectile buffer qwen3-30b-a3b --tokens 16 --batches 8")),
+    "import": Command("importer", "read one layer of a safetensors checkpoint", (
+        "trajectile import checkpoint --layer 3 --config smoke -o build/layer",)),
+    "link": Command("link", "goodput of a link over its bit error rate", (
+        "trajectile link demo --set link.crc_bits=16 --ber 0,1e-6,1e-5,1e-4 --plot goodput.png",)),
+    "doctor": Command("doctor", "what is installed, and what a missing tool would enable", (
+        "trajectile doctor",
+        "trajectile doctor --json -")),
 }
+CODES = "exit codes: 0 exact, 1 not exact, 2 wrong input, 3 tool missing or failed"
+
+
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Examples stay on their lines; commands stand without a heading of their own."""
+
+    def __init__(self, prog: str):
+        super().__init__(prog, max_help_position=22)
+
+    def _format_action(self, action: argparse.Action) -> str:
+        if isinstance(action, argparse._SubParsersAction):
+            return "".join(super(_Help, self)._format_action(choice) for choice in action._get_subactions())
+        return super()._format_action(action)
 
 
 @cache
-def parser() -> argparse.ArgumentParser:
-    """The argument parser of all commands."""
+def parser(only: str | None = None) -> argparse.ArgumentParser:
+    """The argument parser: of all commands, or with the arguments of one only (its module alone is imported)."""
     top = argparse.ArgumentParser(
         prog="trajectile", description="Expert-streaming Mixture-of-Experts accelerators: Verilog, simulation, area.",
-        epilog="exit codes: 0 done and exact, 1 not exact or a tool failed, 2 wrong input")
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+        epilog=CODES, formatter_class=_Help)
+    completion.add_argument(top, parser)
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    for name, command in COMMANDS.items():
+        lines = "".join(f"  {line}\n" for line in command.examples)
+        made = commands.add_parser(name, help=command.text, description=command.text + ".",
+                                   epilog=f"examples:\n{lines}\n{CODES}", formatter_class=_Help)
+        if only in (None, name):
+            _add_arguments(made, command.module)
+    return top
+
+
+def _add_arguments(command: argparse.ArgumentParser, module: ModuleType) -> None:
     presets = ", ".join(configuration.presets())
-    for name, (module, text, example) in COMMANDS.items():
-        command = commands.add_parser(name, help=text, description=text + ".", epilog=f"example: {example}")
-        if name == "demo":
-            command.add_argument("config", metavar="CONFIG", nargs="?", default="demo",
-                                 help=f"TOML file or preset ({presets}); default demo")
-        elif not hasattr(module, "OWN_CONFIG"):
-            command.add_argument("config", metavar="CONFIG", nargs=getattr(module, "CONFIGS", None),
-                                 help=f"TOML file or preset ({presets})")
+    if not hasattr(module, "OWN_CONFIG"):
+        default = getattr(module, "DEFAULT_CONFIG", None)
+        command.add_argument("config", metavar="CONFIG", nargs="?" if default else getattr(module, "CONFIGS", None),
+                             default=default, help=f"TOML file or preset ({presets})"
+                             + (f"; default {default}" if default else ""))
+    if getattr(module, "OVERRIDES", True):
         command.add_argument("--set", metavar="SECTION.FIELD=VALUE", action="append", default=[], dest="overrides",
                              help="override a field of the configuration; may be repeated")
-        module.add_arguments(command)
-    return top
+    module.add_arguments(command)
+    if "--json" not in command._option_string_actions:
+        terminal.add_json(command)
 
 
 def _complain(command: str, message: str, *, log: bool = False) -> None:
@@ -73,24 +139,31 @@ def _complain(command: str, message: str, *, log: bool = False) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code."""
-    args = parser().parse_args(arguments)
+    """Run a command; returns the exit code, one of :class:`scripts.errors.Exit`."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    # no option before the command has a value, so the first argument that is no option is the command
+    name = next((part for part in given if not part.startswith("-")), "")
+    args = parser(name if name in COMMANDS else "").parse_args(given)
+    run = COMMANDS[args.command].module.run
     try:
         common.check(args)
         if not hasattr(args, "config"):
-            return COMMANDS[args.command][0].run(args)
+            return int(run(args))
         sources = args.config if isinstance(args.config, list) else [args.config]
         configs = [configuration.load(source, args.overrides) for source in sources]
-        return COMMANDS[args.command][0].run(args, configs if isinstance(args.config, list) else configs[0])
+        return int(run(args, configs if isinstance(args.config, list) else configs[0]))
     except (configuration.ConfigError, ScheduleError, TraceError, UserError) as error:
         _complain(args.command, str(error), log=isinstance(error, ToolError))
-        return 1 if isinstance(error, ToolError) else 2
+        return int(Exit.TOOL if isinstance(error, ToolError) else Exit.WRONG_INPUT)
+    except BrokenPipeError:  # the reader of stdout has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return int(Exit.DONE)
     except OSError as error:  # a full disk, a folder that is gone
         _complain(args.command, f"{error.filename or 'file'}: {error.strerror or error}")
-        return 1
+        return int(Exit.TOOL)
     except KeyboardInterrupt:
         print(f"trajectile {args.command}: stopped", file=sys.stderr)
-        return 130
+        return int(Exit.STOPPED)
 
 
 if __name__ == "__main__":

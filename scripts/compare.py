@@ -11,7 +11,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from scripts import experiments, plots, report
+from scripts import experiments, plots, report, terminal
 from scripts.errors import UserError
 from scripts.workload import DEFAULT_SKEW
 from sw_model import traces, workloads
@@ -157,16 +157,15 @@ def write(entries: Sequence[dict[str, Any]], folder: Path, stem: str) -> None:
 
 def run(args: argparse.Namespace, configs: Sequence[Config]) -> int:
     """``trajectile compare``."""
-    console = Console()
-    if not console.is_terminal:
-        console.width = max(console.width, 120)
+    console = terminal.console(args)
     gate = gate_of(args, console)
     tasks = tasks_of(configs, gate, args)
     folder = args.output or Path("build/compare")
-    entries = means(experiments.run_all(tasks, folder, console, kind=args.executor, address=args.scheduler))
+    entries = means(experiments.run_all(tasks, folder, kind=args.executor, address=args.scheduler))
     write(entries, folder, "compare")
     drawn = plots.comparison(entries, folder)
     for config in configs:
         console.print(shown(config.name, [entry for entry in entries if entry["config"] == config.name]))
     console.print(f"{len(tasks)} batches; {folder}/compare.csv, compare.json, {', '.join(drawn)}", highlight=False)
+    terminal.answer(args, entries)
     return 0

@@ -1,38 +1,50 @@
 """The whole path on one batch: Verilog, simulation against the golden model, area, a picture of the timeline."""
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
 
-from rich.console import Console
-
-from scripts import generate, picture, report, simulate, synthesize
+from scripts import generate, picture, report, simulate, synthesize, terminal
 from scripts.area import tile_report
+from scripts.errors import Exit
 from sw_model.config import Config
+
+#: the configuration without CONFIG
+DEFAULT_CONFIG = "demo"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``trajectile demo``: those of ``simulate``."""
-    simulate.add_arguments(parser)
+    """Arguments of ``trajectile demo``: those of ``simulate`` that choose a batch and a simulator."""
+    simulate.add_run_arguments(parser)
+    parser.add_argument("--waves", action="store_true", help="record waves into the output folder")
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
-    """``trajectile demo``."""
-    console = Console()
+    """``trajectile demo``. The Verilog is generated once, for the simulation; what is not built of it is generated after."""
+    console = terminal.console(args)
     folder = args.output = args.output or Path("build") / config.name
-    with console.status("generating Verilog"):
-        generate.write(generate.design(config), folder / "verilog")
-    done, load = simulate.with_progress(args, config, console, waves=args.waves)
+    generated: list[generate.Design] = []
+
+    def files(made: generate.Design) -> Mapping[str, str]:
+        generated.append(made)
+        return made.files()
+
+    done, load = simulate.with_progress(args, config, console, waves=args.waves, files=files)
     values = simulate.summary(done, load, args)
-    with console.status("synthesizing the tile"):
-        area = synthesize.synthesize(config, folder / "area")
+    with terminal.status("synthesizing the tile"):
+        made = generate.design(config) if args.timing_only else generated[0]
+        verilog = generate.write(made, folder / "verilog")
+        area = synthesize.synthesize(config, folder / "area", made=made)
     picture.timeline_picture(config, done.first.log, done.first.cycles, folder / picture.FILE,
                              f"{load.source}, order {args.order}: {done.first.cycles:,} cycles "
                              f"({done.first.cycles / max(done.roofline.cycles, 1):.3f} of the roofline)")
-    for path, content in ((args.json or folder / "run.json", values), (folder / "area.json", area)):
+    for path, content in ((folder / "run.json", values), (folder / "area.json", area)):
         report.write_json(path, content)
+    terminal.answer(args, values | {"area": area, "verilog": [str(path) for path in verilog],
+                                    "picture": str(folder / picture.FILE)})
     console.print(report.simulation_table(values))
     console.print()
     tile_report.show(area, console)
     console.print(f"\nVerilog      {folder / 'verilog'}\npicture      {folder / picture.FILE}\n"
                   f"numbers      {folder / 'run.json'}, {folder / 'area.json'}", highlight=False)
-    return 0 if simulate.exact(done) else 1
+    return Exit.DONE if simulate.exact(done) else Exit.NOT_EXACT

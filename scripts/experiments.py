@@ -11,9 +11,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from scripts import terminal
 from scripts.errors import UserError
 from sw_model import baselines, traces, workloads
 from sw_model.config import Config, from_dict
@@ -167,8 +167,8 @@ def known_rows(path: Path) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def run_all(tasks: Sequence[Task], folder: Path, console: Console, *, kind: str = "process",
-            address: str | None = None) -> list[dict[str, Any]]:
+def run_all(tasks: Sequence[Task], folder: Path, *, kind: str = "process", address: str | None = None,
+            ) -> list[dict[str, Any]]:
     """Rows of all tasks, in their order. What ``folder`` holds of an earlier run is not done again.
 
     Raises:
@@ -179,7 +179,7 @@ def run_all(tasks: Sequence[Task], folder: Path, console: Console, *, kind: str 
     rows = known_rows(path)
     missing = {task.key: task for task in tasks if task.key not in rows}
     progress = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                        console=console, transient=True)
+                        console=terminal.watched(), transient=True)
     if missing:
         with executor(kind, address) as submit, path.open("a", encoding="utf-8") as log, progress:
             bar = progress.add_task("batches", total=len(tasks), completed=len(tasks) - len(missing))

@@ -9,7 +9,7 @@ from hw.array import TileArray
 from hw.lib.emit import Emitter
 from hw.lib.sram import Sram1R1W, Sram1RW
 from hw.params import Params
-from scripts import driver, frame_docs
+from scripts import driver, frame_docs, terminal
 from scripts.regmap_docs import c_header, markdown
 from sw_model.config import Config
 
@@ -76,8 +76,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile generate``."""
-    made = design(config, timing_only=args.timing_only)
-    for path in write(made, args.output):
-        print(path)
-    print(f"{len(made.modules)} modules, {len(made.srams)} SRAM sizes")
+    with terminal.status("generating the Verilog"):
+        made = design(config, timing_only=args.timing_only)
+        paths = write(made, args.output)
+    terminal.answer(args, {"config": {"name": config.name, **config.as_dict}, "timing_only": args.timing_only,
+                           "files": [str(path) for path in paths], "modules": list(made.modules),
+                           "srams": {name: {"depth": depth, "width": width, "kind": kind}
+                                     for name, (depth, width, kind) in made.srams.items()}})
+    console = terminal.console(args)
+    for path in paths:
+        console.print(str(path), highlight=False, soft_wrap=True)
+    console.print(f"{len(made.modules)} modules, {len(made.srams)} SRAM sizes", highlight=False)
     return 0

@@ -1,18 +1,15 @@
 """One Mixture-of-Experts layer of a checkpoint, quantised, with its error, its DDR images and a configuration."""
 
 import argparse
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
-from scripts import report, workload
+from scripts import report, terminal, workload
 from scripts.errors import UserError
 from sw_model import config as configuration
 from sw_model import image, layer_file, numerics, toml_file, workloads
@@ -53,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", metavar="N", type=int, default=64, help="tokens to measure on (default 64)")
     parser.add_argument("--seed", type=int, default=1, help="of noise and of a gate without a router (default 1)")
     parser.add_argument("--hex", action="store_true", help="DDR images also for Verilog's $readmemh")
-    parser.add_argument("--json", metavar="OUT", type=Path, help=f"where to write the report (default DIR/{REPORT_FILE})")
+    terminal.add_json(parser, f"write the report there too (it is in DIR/{REPORT_FILE})")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the files")
 
 
@@ -84,7 +81,7 @@ def fitted(hardware: str, overrides: list[str], layer: MoeLayer, top_k: int | No
     return configuration.load(hardware, [*(f"{field}={value}" for field, value in shape.items()), *overrides])
 
 
-def measured(layer: MoeLayer, top_k: int, x: NDArray[np.float32], batch: str, seed: int, console: Console) -> Imported:
+def measured(layer: MoeLayer, top_k: int, x: NDArray[np.float32], batch: str, seed: int) -> Imported:
     """Quantise the layer expert by expert and compare its output on ``x`` with float32.
 
     Raises:
@@ -101,7 +98,7 @@ def measured(layer: MoeLayer, top_k: int, x: NDArray[np.float32], batch: str, se
     parts: list[numerics.QuantisedLayer] = []
     signal, noise = np.zeros(3), np.zeros(3)
     reference = np.zeros_like(x)
-    for expert, real in enumerate(_tracked(layer, console)):
+    for expert, real in enumerate(terminal.tracked(layer.read(), "experts", layer.experts)):
         parts.append(numerics.quantise_layer(real))
         for place, (a, b) in enumerate(zip(vars(real).values(), vars(parts[-1].real()).values(), strict=True)):
             signal[place] += float(np.square(a, dtype=np.float64).sum())
@@ -121,11 +118,6 @@ def measured(layer: MoeLayer, top_k: int, x: NDArray[np.float32], batch: str, se
     return Imported(saved, dict(zip(("gate", "up", "down"), map(float, ratios), strict=True)),
                     numerics.cosine(results, reference), numerics.sqnr_db(results, reference),
                     f"{batch}; {'the gate of the checkpoint' if router is not None else 'a synthetic gate'}")
-
-
-def _tracked(layer: MoeLayer, console: Console) -> Iterator[numerics.FloatLayer]:
-    return iter(track(layer.read(), "experts", total=layer.experts, console=console, transient=True,
-                      disable=not console.is_terminal))
 
 
 def write(folder: Path, config: Config, done: Imported, *, hexadecimal: bool) -> list[str]:
@@ -182,7 +174,7 @@ def shown(values: dict[str, Any], folder: Path) -> Table:
 
 def run(args: argparse.Namespace) -> int:
     """``trajectile import``."""
-    console = Console()
+    console = terminal.console(args)
     if args.tokens < 1 or args.tokens > workload.MAX_TOKENS:
         raise UserError(f"--tokens = {args.tokens} is not legal; legal values: 1 to {workload.MAX_TOKENS}")
     try:
@@ -196,8 +188,8 @@ def run(args: argparse.Namespace) -> int:
                 rng = np.random.default_rng(args.seed)
                 x = rng.standard_normal((args.tokens, layer.d_model)).astype(np.float32)
                 batch = f"{args.tokens} tokens of normal noise, seed {args.seed}"
-            done = measured(layer, config.layer.top_k, x, batch, args.seed, console)
-            with console.status("writing"):
+            done = measured(layer, config.layer.top_k, x, batch, args.seed)
+            with terminal.status("writing"):
                 files = write(args.output, config, done, hexadecimal=args.hex)
             values = summary(layer, config, done, files)
     except CheckpointError as error:
@@ -206,7 +198,8 @@ def run(args: argparse.Namespace) -> int:
         raise
     except ValueError as error:
         raise UserError(f"{args.checkpoint}: {error}") from error
-    report.write_json(args.json or args.output / REPORT_FILE, values)
+    report.write_json(args.output / REPORT_FILE, values)
+    terminal.answer(args, values)
     console.print(shown(values, args.output), highlight=False)
     console.print(f"\ntrajectile simulate {args.output / CONFIG_FILE} --weights {args.output / LAYER_FILE}", highlight=False,
                   soft_wrap=True)

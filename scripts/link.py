@@ -6,13 +6,11 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from hw.params import Params
-from scripts import plots, report, simulate, workload
-from scripts.errors import ToolError, UserError
+from scripts import plots, simulate, terminal, workload
+from scripts.errors import Exit, ToolError, UserError
 from sw_model import link as model
 from sw_model.config import Config, ConfigError
 from tb import link_bench, runner
@@ -45,22 +43,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of the first run (default 1)")
     parser.add_argument("--batch", action="store_true", help="run a batch at each rate too, checked against the golden model")
     parser.add_argument("--tokens", metavar="N", type=int, help="tokens of that batch (default: 64, or what fits)")
-    parser.add_argument("--json", metavar="OUT", type=Path, help="write the table as JSON")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw goodput over bit error rate")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="folder for logs (default build/link/CONFIG)")
 
 
 def measure(config: Config, bers: Sequence[float], *, cycles: int, seeds: Sequence[int], folder: Path,
-            console: Console) -> list[dict[str, Any]]:
+            ) -> list[dict[str, Any]]:
     """A row for each rate: what two link layers carried, with the prediction beside it.
 
     Raises:
         SimulationError: if Verilator is missing or fails.
     """
-    with console.status("generating and building the link bench"):
+    with terminal.status("generating and building the link bench"):
         built = link_bench.build(config)
     bits, rows = Params(config).frame_bits, []
-    for ber in track(bers, "running", console=console, transient=True):
+    for ber in terminal.tracked(bers, "running"):
         runs = [link_bench.measure(built, folder, LinkFaults(ber=ber), cycles=cycles, seed=seed) for seed in seeds]
         least, most = model.goodput(config, ber, bits)
         rows.append({
@@ -76,7 +73,7 @@ def measure(config: Config, bers: Sequence[float], *, cycles: int, seeds: Sequen
 
 
 def batches(config: Config, bers: Sequence[float], *, tokens: int | None, seeds: Sequence[int], folder: Path,
-            console: Console) -> list[dict[str, Any]]:
+            ) -> list[dict[str, Any]]:
     """For each rate what becomes of a batch: its cycles (mean of the seeds) and whether all results were exact.
 
     Raises:
@@ -84,7 +81,7 @@ def batches(config: Config, bers: Sequence[float], *, tokens: int | None, seeds:
         UserError: if the batch does not fit.
     """
     runs = [Run(seed, faults=(LinkFaults(ber=ber),)) for ber in bers for seed in seeds]
-    with console.status(f"building the array and running {len(runs)} batches"):
+    with terminal.status(f"building the array and running {len(runs)} batches"):
         done = simulate.simulate(config, workload.load(config, tokens=tokens), folder=folder, runs=runs)
     rows = []
     for number in range(len(bers)):
@@ -123,25 +120,24 @@ def run(args: argparse.Namespace, config: Config) -> int:
     bers = rates(args.ber)
     if args.plot and not any(bers):
         raise UserError(f"--ber = {args.ber!r} is not legal with --plot; legal values: at least one rate above 0")
-    console = Console()
+    console = terminal.console(args)
     folder, seeds = args.output or Path("build/link") / config.name, range(args.seed, args.seed + args.seeds)
     try:
-        rows = measure(config, bers, cycles=args.cycles, seeds=seeds, folder=folder, console=console)
+        rows = measure(config, bers, cycles=args.cycles, seeds=seeds, folder=folder)
         if args.batch:
-            more = batches(config, bers, tokens=args.tokens, seeds=seeds, folder=folder / "batch", console=console)
+            more = batches(config, bers, tokens=args.tokens, seeds=seeds, folder=folder / "batch")
             rows = [row | other for row, other in zip(rows, more, strict=True)]
     except runner.SimulationError as error:
         raise ToolError(str(error)) from error
     console.print(table(config, rows))
-    if args.json:
-        report.write_json(args.json, {
-            "config": {"name": config.name, **config.as_dict}, "frame_bits": Params(config).frame_bits,
-            "flight_cycles": config.link_flight_cycles, "replay_cycles": model.replay_cycles(config),
-            "cycles": args.cycles, "seeds": list(seeds), "rates": rows})
+    terminal.answer(args, {
+        "config": {"name": config.name, **config.as_dict}, "frame_bits": Params(config).frame_bits,
+        "flight_cycles": config.link_flight_cycles, "replay_cycles": model.replay_cycles(config),
+        "cycles": args.cycles, "seeds": list(seeds), "rates": rows})
     if args.plot:
         bits = Params(config).frame_bits
         plots.goodput(rows, lambda ber: model.goodput(config, ber, bits), args.plot,
                       f"{config.name}: frames of {bits} bits, flight of {config.link_flight_cycles} cycles")
         console.print(str(args.plot), highlight=False)
     wrong = any(row["undetected"] or row["hung"] or not row.get("batch_exact", True) for row in rows)
-    return 1 if wrong else 0
+    return Exit.NOT_EXACT if wrong else Exit.DONE

@@ -17,10 +17,15 @@ def _standard(values: Any) -> Any:
     return None if isinstance(values, float) and not isfinite(values) else values
 
 
+def json_text(values: Any) -> str:
+    """Values as JSON, with null for infinity and NaN."""
+    return json.dumps(_standard(values), indent=2, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, values: Any) -> None:
     """Write values; folders are made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(_standard(values), indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    path.write_text(json_text(values), encoding="utf-8")
 
 
 def _verdict(value: bool | None, message: str) -> str:

@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 
 from hw.params import Params
-from scripts import generate, report, workload
+from scripts import generate, report, terminal, workload
 from scripts.area import technology
-from scripts.errors import ToolError, UserError
+from scripts.errors import Exit, ToolError, UserError
 from scripts.gates import gate_level
 from scripts.outcomes import Outcome, read_outcomes
 from sw_model import image
@@ -185,7 +185,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile simulate``."""
     add_run_arguments(parser)
     parser.add_argument("--waves", action="store_true", help="record waves into the output folder")
-    parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as JSON")
     parser.add_argument("--gate-level", action="store_true", help="the synthesized netlist in place of the tile's Verilog: "
                         "for small configurations; on Icarus where it is installed, with x until reset")
     parser.add_argument("--liberty", metavar="FILE", type=Path, action="append", default=[],
@@ -201,14 +200,15 @@ def with_progress(args: argparse.Namespace, config: Config, console: Console, *,
         UserError: if the batch is wrong.
         ToolError: if the simulator is missing or fails.
     """
-    load = workload.from_arguments(args, config, gate_only=args.timing_only)
+    with terminal.status("making the batch"):
+        load = workload.from_arguments(args, config, gate_only=args.timing_only)
     args.simulator = args.simulator or ("native" if args.timing_only else "verilator")
     if waves and args.simulator == "native":
         raise UserError("--waves is not legal with --simulator native; legal: verilator, icarus")
     folder = args.output or Path("build/run") / config.name
     console.print(f"[bold]{config.name}[/]: {load.source}, order {args.order}, {args.simulator}, seed {args.seed}",
                   highlight=False)
-    with console.status("generating, building and running the Verilog"):
+    with terminal.status("generating, building and running the Verilog"):
         try:
             done = simulate(config, load, folder=folder, order=args.order, simulator=args.simulator, waves=waves,
                             timing_only=args.timing_only, files=files)
@@ -219,7 +219,7 @@ def with_progress(args: argparse.Namespace, config: Config, console: Console, *,
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile simulate``."""
-    console = Console()
+    console = terminal.console(args)
     files = generate.Design.files
     if args.gate_level:
         cells = technology.load(paths=args.liberty)
@@ -231,7 +231,6 @@ def run(args: argparse.Namespace, config: Config) -> int:
         raise UserError("--liberty is not legal without --gate-level")
     done, load = with_progress(args, config, console, waves=args.waves, files=files)
     values = summary(done, load, args)
-    if args.json:
-        report.write_json(args.json, values)
+    terminal.answer(args, values)
     console.print(report.simulation_table(values))
-    return 0 if exact(done) else 1
+    return Exit.DONE if exact(done) else Exit.NOT_EXACT

@@ -8,10 +8,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
 
-from scripts import compare, experiments, plots
+from scripts import compare, experiments, plots, terminal
 from scripts.errors import UserError
 from sw_model import config as configuration
 from sw_model.config import Config, ConfigError
@@ -69,7 +68,7 @@ def variants(base: Config, vary: Sequence[tuple[str, Sequence[Any]]]) -> list[tu
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile sweep``."""
-    console = Console()
+    console = terminal.console(args)
     gate = compare.gate_of(args, console)
     if args.tokens < 1:
         raise UserError(f"--tokens = {args.tokens} is not legal; legal values: 1 or more")
@@ -87,7 +86,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         raise UserError("--vary leaves no configuration that can be built: " + "; ".join(
             why or [f"none holds --tokens = {args.tokens}"]) + "; legal: at least one that can")
     folder = args.output or Path("build/sweep")
-    rows = experiments.run_all(tasks, folder, console, kind=args.executor, address=args.scheduler)
+    rows = experiments.run_all(tasks, folder, kind=args.executor, address=args.scheduler)
     fields = [field for field, _ in args.vary]
     reasons: list[str] = []
     entries, table = [], Table(box=None, padding=(0, 2, 0, 0))
@@ -113,4 +112,5 @@ def run(args: argparse.Namespace, config: Config) -> int:
     for reason in dict.fromkeys(reasons):
         console.print(f"- {reason}", highlight=False)
     console.print(f"\n{folder}/sweep.csv, sweep.json, sweep.png", highlight=False)
+    terminal.answer(args, entries)
     return 0

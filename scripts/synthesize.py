@@ -4,10 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from hw.lib.yosys import YosysError
-from scripts import generate, report
+from scripts import generate, terminal
 from scripts.area import power, speed, tile_report
 from scripts.area import technology as technologies
 from scripts.area.power import Counters, Outside
@@ -17,8 +15,8 @@ from sw_model.config import Config
 
 
 def synthesize(config: Config, folder: Path, technology: Technology | None = None, *, registers: int | None = None,
-               clock_mhz: float | None = None, counters: Counters | None = None, outside: Outside | None = None
-               ) -> dict[str, Any]:
+               clock_mhz: float | None = None, counters: Counters | None = None, outside: Outside | None = None,
+               made: generate.Design | None = None) -> dict[str, Any]:
     """What one tile of a configuration takes: :func:`scripts.area.tile_report.area_of`, and on request speed and power.
 
     Args:
@@ -29,6 +27,7 @@ def synthesize(config: Config, folder: Path, technology: Technology | None = Non
         clock_mhz: map once more for this clock, and estimate the speed.
         counters: what a batch did; with ``clock_mhz`` also estimate its energy.
         outside: energies outside of the tiles.
+        made: the generated design, where somebody has it.
 
     Raises:
         UserError: if Yosys cannot use the libraries of the user, or they have no delays or energies.
@@ -38,7 +37,7 @@ def synthesize(config: Config, folder: Path, technology: Technology | None = Non
     if clock_mhz and technology.loads is None:
         raise UserError("a speed or power estimate needs delays and energies; legal: --technology sg13g2 or asap7, with "
                         "--liberty for the full libraries of its cells")
-    made, period = generate.design(config), clock_mhz and 1e6 / clock_mhz
+    made, period = made or generate.design(config), clock_mhz and 1e6 / clock_mhz
     try:
         values, mapped, choices = tile_report.area_of(config, made, folder, technology, registers=registers, period_ps=period)
     except YosysError as error:
@@ -87,14 +86,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="clock that --speed and --power aim at (default: "
                              + ", ".join(f"{name} {known.clock_mhz:.0f}" for name, known in TECHNOLOGIES.items()
                                          if known.loads) + ")")
-    parser.add_argument("--json", metavar="OUT", type=Path, help="write the result as JSON")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path,
                         help="folder for scripts and logs (default build/area/CONFIG-TECHNOLOGY)")
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile synthesize``."""
-    console = Console()
+    console = terminal.console(args)
     if not console.is_terminal:
         console.width = max(console.width, 160)
     technology = chosen(args)
@@ -102,10 +100,9 @@ def run(args: argparse.Namespace, config: Config) -> int:
     if args.clock is not None and not 1 <= args.clock <= 100_000:
         raise UserError(f"--clock = {args.clock} is not legal; legal values: 1 to 100000 (MHz)")
     clock = (args.clock or TECHNOLOGIES[args.technology].clock_mhz) if args.speed else None
-    with console.status("synthesizing the tile"):
+    with terminal.status("synthesizing the tile"):
         values = synthesize(config, folder, technology, registers=args.registers, clock_mhz=clock)
-    if args.json:
-        report.write_json(args.json, values)
+    terminal.answer(args, values)
     tile_report.show(values, console)
     if "speed" in values:
         console.print()

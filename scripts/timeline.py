@@ -4,10 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-from rich.console import Console
-
-from scripts import picture, simulate, workload
-from scripts.errors import UserError
+from scripts import picture, simulate, terminal, workload
+from scripts.errors import Exit, UserError
 from sw_model import timeline
 from sw_model.config import Config
 from sw_model.scheduler import schedule
@@ -23,7 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile timeline``."""
-    console = Console()
+    console = terminal.console(args)
     folder = args.output or Path("build/run") / config.name
     if args.rtl:
         done, load = simulate.with_progress(args, config, console)
@@ -41,4 +39,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     picture.timeline_picture(config, events, cycles, image, f"{load.source}, order {args.order}, {source}: {cycles:,} cycles")
     console.print(f"{cycles:,} cycles, {len(events):,} events of the {source}\n"
                   f"trace        {trace} (open it at ui.perfetto.dev)\npicture      {image}", highlight=False)
-    return 0 if exact else 1
+    terminal.answer(args, {"config": {"name": config.name, **config.as_dict}, "trace": load.source, "order": args.order,
+                           "source": source, "exact": exact if args.rtl else None, "cycles": cycles, "events": len(events),
+                           "files": {"trace": str(trace), "picture": str(image)}})
+    return Exit.DONE if exact else Exit.NOT_EXACT

@@ -1,9 +1,11 @@
 """The way from Verilog to mapped cells: which files Yosys gets, and what it is told."""
 
+import hashlib
 import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 
 from hw.lib import yosys
@@ -67,8 +69,8 @@ def _abc_delays(log: str) -> dict[str, float]:
 
 
 def write_inputs(made: Design, folder: Path, technology: Technology, choices: Mapping[str, Choice], period_ps: float | None
-                 ) -> None:
-    """Write what Yosys reads into ``folder``; with a period also what the run for speed reads."""
+                 ) -> dict[str, str]:
+    """Write what Yosys reads into ``folder``, with a period also what the run for speed reads; text by file name."""
     folder.mkdir(parents=True, exist_ok=True)
     files = made.files()
     texts = {
@@ -85,13 +87,27 @@ def write_inputs(made: Design, folder: Path, technology: Technology, choices: Ma
             "loads.txt": f"set_driving_cell {loads.buffer}\nset_load {technology.port_load_ff:.3f}\n",
         }
         script += SPEED.format(period=f"{period_ps:.0f}")
-    for name, text in {**texts, "synth.ys": script}.items():
+    texts["synth.ys"] = script
+    for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
+    return texts
+
+
+def _run_once(texts: Mapping[str, str], more: str, folder: Path) -> str:
+    """Run ``synth.ys`` and more script, unless the folder has the outcome of the very same texts; the log."""
+    parts = [version("pyosys"), more, *(part for item in sorted(texts.items()) for part in item)]
+    digest, mark = hashlib.sha256(chr(0).join(parts).encode()).hexdigest(), folder / "done"
+    if mark.is_file() and mark.read_text(encoding="utf-8") == digest:
+        return (folder / "synth.log").read_text(encoding="utf-8")
+    mark.unlink(missing_ok=True)
+    log = yosys.run(texts["synth.ys"] + more, folder, "synth")
+    mark.write_text(digest, encoding="utf-8")
+    return log
 
 
 def map_tile(made: Design, folder: Path, technology: Technology, choices: Mapping[str, Choice],
              period_ps: float | None = None, more: str = "") -> Mapped:
-    """Synthesize the tile of a design.
+    """Synthesize the tile of a design. A folder keeps its outcome: with the same inputs nothing is run again.
 
     Args:
         made: the design.
@@ -104,6 +120,5 @@ def map_tile(made: Design, folder: Path, technology: Technology, choices: Mappin
     Raises:
         YosysError: if Yosys fails.
     """
-    write_inputs(made, folder, technology, choices, period_ps)
-    log = yosys.run((folder / "synth.ys").read_text(encoding="utf-8") + more, folder, "synth")
+    log = _run_once(write_inputs(made, folder, technology, choices, period_ps), more, folder)
     return Mapped(_counts(folder / "stat.json"), _abc_delays(log) if period_ps else {})

@@ -38,11 +38,11 @@ def test_places_that_cannot_be_written(option, path, paths, capsys):
 
 
 def test_a_folder_that_goes_away(paths, capsys, monkeypatch):
-    """What only the work itself finds is no wrong input: exit code 1, the file's name."""
+    """What only the work itself finds is no wrong input: exit code 3, the file's name."""
     def run(*_):
         raise OSError(28, "No space left on device", "full/trajectile_tile.v")
     monkeypatch.setattr(generate, "run", run)
-    assert cli.main(["generate", "smoke", "-o", "folder"]) == 1
+    assert cli.main(["generate", "smoke", "-o", "folder"]) == 3
     assert "full/trajectile_tile.v: No space left on device" in capsys.readouterr().err
 
 

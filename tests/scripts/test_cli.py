@@ -80,9 +80,9 @@ def test_wrong_input(arguments, named, capsys, tmp_path, monkeypatch):
 
 
 def test_a_missing_simulator(tmp_path, capsys, monkeypatch):
-    """Not wrong input: exit code 1, and what to install."""
+    """Not wrong input: exit code 3, and what to install."""
     monkeypatch.setattr(runner, "have_icarus", lambda: False)
-    assert cli.main(["simulate", "smoke", "--simulator", "icarus", "-o", str(tmp_path)]) == 1
+    assert cli.main(["simulate", "smoke", "--simulator", "icarus", "-o", str(tmp_path)]) == 3
     assert "apt install iverilog" in capsys.readouterr().err
 
 
@@ -91,14 +91,3 @@ def test_a_trace_of_another_shape(tmp_path, capsys):
     np.savez(tmp_path / "trace.npz", **arrays())
     assert cli.main(["simulate", "smoke", "--trace", str(tmp_path / "trace.npz"), "--tokens", "4"]) == 2
     assert "--set layer.experts=8 --set layer.top_k=3" in capsys.readouterr().err
-
-
-def test_help_fits_a_screen(capsys):
-    """And every command has an example."""
-    with pytest.raises(SystemExit) as stop:
-        cli.main(["--help"])
-    assert stop.value.code == 0 and len(capsys.readouterr().out.splitlines()) <= 24
-    for command in cli.COMMANDS:
-        with pytest.raises(SystemExit):
-            cli.main([command, "--help"])
-        assert "example: trajectile" in capsys.readouterr().out

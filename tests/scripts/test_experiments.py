@@ -5,7 +5,6 @@ import json
 
 import numpy as np
 import pytest
-from rich.console import Console
 
 from scripts import buffering, cli, experiments, sweep
 from scripts.errors import UserError
@@ -44,24 +43,24 @@ def test_compare_writes_everything(tmp_path, capsys):
 
 def test_a_stopped_run_is_continued(tmp_path, monkeypatch):
     """What is there is not done again, a line that was cut off is; the rows are those of a run in one go."""
-    console, work = Console(), tasks()
-    rows = experiments.run_all(work, tmp_path / "whole", console)
+    work = tasks()
+    rows = experiments.run_all(work, tmp_path / "whole")
     path = tmp_path / "part" / "rows.jsonl"
     path.parent.mkdir()
     lines = (tmp_path / "whole" / "rows.jsonl").read_text().splitlines()
     path.write_text("\n".join(lines[:20]) + "\n" + lines[20][:30] + "\n")
-    assert experiments.run_all(work, tmp_path / "part", console) == rows
+    assert experiments.run_all(work, tmp_path / "part") == rows
     assert len(path.read_text().splitlines()) == 21 + len(work) - 20
     monkeypatch.setattr(experiments, "executor", None)  # nothing is left to do
-    assert experiments.run_all(work, tmp_path / "part", console) == rows
+    assert experiments.run_all(work, tmp_path / "part") == rows
 
 
 def test_dask(tmp_path):
     """A local cluster gives the same rows."""
     distributed = pytest.importorskip("distributed")
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
-        rows = experiments.run_all(tasks(2), tmp_path / "dask", Console(), kind="dask", address=cluster.scheduler_address)
-    assert rows == experiments.run_all(tasks(2), tmp_path / "process", Console())
+        rows = experiments.run_all(tasks(2), tmp_path / "dask", kind="dask", address=cluster.scheduler_address)
+    assert rows == experiments.run_all(tasks(2), tmp_path / "process")
 
 
 def test_sweep(tmp_path, capsys):

@@ -1,0 +1,61 @@
+"""What a command writes where: its answer to stdout, progress to stderr and only if a person watches, JSON where told.
+
+Colours and moving lines are for terminals only; ``NO_COLOR`` turns colours off there too.
+"""
+
+import argparse
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.progress import track
+
+from scripts import report
+
+#: columns of tables where nobody watches: a pipe, a file
+WIDTH = 120
+#: as the value of ``--json``: stdout
+STDOUT = Path("-")
+
+Item = TypeVar("Item")
+
+
+def add_json(parser: argparse.ArgumentParser, text: str = "write the answer as JSON") -> None:
+    """The option ``--json``, which every command has."""
+    parser.add_argument("--json", metavar="OUT", type=Path, help=f"{text}; - is stdout, and the tables go to stderr")
+
+
+def console(args: argparse.Namespace) -> Console:
+    """Where tables go: stdout, or stderr if stdout is for JSON."""
+    made = Console(stderr=getattr(args, "json", None) == STDOUT)
+    if not made.is_terminal:
+        made.width = max(made.width, WIDTH)
+    return made
+
+
+def watched() -> Console:
+    """Where progress goes: stderr. Nothing that moves is shown there unless it is a terminal."""
+    return Console(stderr=True)
+
+
+def status(text: str) -> AbstractContextManager[object]:
+    """A line that says what is being done, as long as it is done."""
+    return watched().status(text)
+
+
+def tracked(items: Iterable[Item], text: str, total: int | None = None) -> Iterator[Item]:
+    """The items, with a bar that shows how many are done."""
+    on = watched()
+    return iter(track(items, text, total=total, console=on, transient=True, disable=not on.is_terminal))
+
+
+def answer(args: argparse.Namespace, values: Any) -> None:
+    """Write ``values`` as JSON where ``--json`` says, if it does."""
+    path = getattr(args, "json", None)
+    if path == STDOUT:
+        sys.stdout.write(report.json_text(values))
+    elif path is not None:
+        report.write_json(path, values)
