@@ -24,6 +24,7 @@ def check(args: argparse.Namespace) -> None:
             legal = f"{low} to {high:.0f}" if high < inf else f"{low} or more"
             raise UserError(f"--{name} = {value} is not legal; legal values: {legal}")
     for option, path, folder in (("--output", getattr(args, "output", None), True),
+                                 ("--output", getattr(args, "page", None), False),
                                  ("--json", getattr(args, "json", None), False)):
         if path is not None and (folder or str(path) != "-") and (why := _wrong(path, folder)):
             raise UserError(f"{option} = {str(path)!r} is not legal ({why}); legal values: a "

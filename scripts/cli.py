@@ -50,7 +50,7 @@ class Command:
 
 
 COMMANDS = {
-    "demo": Command("demo", "simulate and synthesize the demo, draw its timeline", (
+    "demo": Command("demo", "simulate and synthesize the demo, report on it", (
         "trajectile demo",
         "trajectile demo --tokens 16 --order paired")),
     "generate": Command("generate", "write Verilog, register map and C header", (
@@ -63,6 +63,9 @@ COMMANDS = {
     "timeline": Command("timeline", "what slices did: for the Perfetto viewer, a picture", (
         "trajectile timeline smoke --tokens 8",
         "trajectile timeline demo --tokens 16 --rtl")),
+    "report": Command("run_report", "one HTML page on a run: rooflines, stalls, trajectories", (
+        "trajectile report smoke --tokens 8 -o report.html",
+        "trajectile report qwen3-30b-a3b --timing-only --tokens 16 -o report.html")),
     "synthesize": Command("synthesize", "area by block with Yosys", (
         "trajectile synthesize smoke --set tile.slots=4 --json area.json",)),
     "compare": Command("compare", "streaming, EP and Hydra over batch sizes: cycles, memory", (

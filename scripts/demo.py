@@ -1,10 +1,10 @@
-"""The whole path on one batch: Verilog, simulation against the golden model, area, a picture of the timeline."""
+"""The whole path on one batch: Verilog, simulation against the golden model, area, a report."""
 
 import argparse
 from collections.abc import Mapping
 from pathlib import Path
 
-from scripts import generate, picture, report, simulate, synthesize, terminal
+from scripts import generate, picture, report, run_report, simulate, synthesize, terminal
 from scripts.area import tile_report
 from scripts.errors import Exit
 from sw_model.config import Config
@@ -40,11 +40,12 @@ def run(args: argparse.Namespace, config: Config) -> int:
                              f"({done.first.cycles / max(done.roofline.cycles, 1):.3f} of the roofline)")
     for path, content in ((folder / "run.json", values), (folder / "area.json", area)):
         report.write_json(path, content)
+    page = run_report.write(folder / run_report.FILE, done, values, area, run_report.command_line(args, "demo"))
     terminal.answer(args, values | {"area": area, "verilog": [str(path) for path in verilog],
-                                    "picture": str(folder / picture.FILE)})
+                                    "picture": str(folder / picture.FILE), "report": str(page)})
     console.print(report.simulation_table(values))
     console.print()
     tile_report.show(area, console)
-    console.print(f"\nVerilog      {folder / 'verilog'}\npicture      {folder / picture.FILE}\n"
+    console.print(f"\nVerilog      {folder / 'verilog'}\nreport       {page}\npicture      {folder / picture.FILE}\n"
                   f"numbers      {folder / 'run.json'}, {folder / 'area.json'}", highlight=False)
     return Exit.DONE if simulate.exact(done) else Exit.NOT_EXACT

@@ -170,13 +170,18 @@ def exact(done: Simulation) -> bool:
     return all(outcome.results and outcome.events for outcome in done.outcomes)
 
 
-def add_run_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of every command that runs a batch."""
+def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say which batch runs, and on what."""
     workload.add_arguments(parser)
     parser.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
     parser.add_argument("--simulator", choices=SIMULATORS, help="verilator and icarus run under cocotb; native is "
                         "Verilator's model without Python in the loop (default verilator; native with --timing-only)")
     parser.add_argument("--timing-only", action="store_true", help="controllers only: events, no results")
+
+
+def add_run_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of every command that runs a batch and keeps a folder of it."""
+    add_batch_arguments(parser)
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="folder for logs and waves "
                         "(default build/run/CONFIG)")
 

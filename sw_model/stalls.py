@@ -20,7 +20,7 @@ from sw_model.visits import Visit, journeys, visits
 MAC_REASONS = {
     "compute": "a slice is in the MAC array",
     "start": "its first weight word is on the way from the slot",
-    "port": "it stands in a slot that is being read by the sender or by another tile's MAC array",
+    "port": "its slot has one port, in use: it is sent on from here, or computed at the tile before",
     "ddr": "its DDR channel is at work on it or on slices before it",
     "link": "it travels, or waits for a link's sender, request or grant",
     "slot": "the tile that it must enter has no slot for it",

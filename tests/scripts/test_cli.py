@@ -50,7 +50,7 @@ def test_demo_writes_everything(tmp_path, capsys):
     """The whole path on the smoke configuration; a batch whose results differ would end with code 1."""
     require_icarus()
     assert cli.main(["demo", "smoke", "--simulator", "icarus", "-o", str(tmp_path)]) == 0
-    for name in ("verilog/trajectile_tile.v", "timeline.png", "run.json", "area.json"):
+    for name in ("verilog/trajectile_tile.v", "report.html", "timeline.png", "run.json", "area.json"):
         assert (tmp_path / name).stat().st_size > 0
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
     shown = capsys.readouterr().out
