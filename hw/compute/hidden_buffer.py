@@ -45,7 +45,7 @@ class HiddenBuffer(Block):
 
         read = []
         for number in range(2):
-            registers = [Signal(8, name=f"half_{number}_{i}") for i in range(self.columns)]
+            registers = [Signal(8, name=f"half_{number}_{i}", reset_less=True) for i in range(self.columns)]
             for i, register in enumerate(registers):
                 with m.If(self.write & (half == number) & (column == i)):
                     m.d.sync += register.eq(self.value)

@@ -24,7 +24,7 @@ class LaneMemory(Block):
 
     Latency: activations one cycle after ``read``; ``totals`` four cycles after ``add``, in the SRAM two later; a host's read
     one cycle; ``corrected`` and ``error`` two cycles after the SRAM's read. Throughput: one activation word and one result
-    word a cycle. Storage: SRAM, one bit a token, one result word.
+    word a cycle. Storage: SRAM, one bit a token, one result word (with check bits two).
     """
 
     def __init__(self, params: Params):
@@ -87,7 +87,7 @@ class LaneMemory(Block):
         valid = [self.add, *(Signal(name=f"add_{stage}") for stage in range(1, 6))]
         bank = [self.group[0], *(Signal(name=f"bank_{stage}") for stage in range(1, 6))]
         row = [self.token * (params.result_stride // 2) + (self.group >> 1),
-               *(Signal(range(max(depth, 2)), name=f"row_{stage}") for stage in range(1, 6))]
+               *(Signal(range(max(depth, 2)), name=f"row_{stage}", reset_less=True) for stage in range(1, 6))]
         new = [fresh, *(Signal(name=f"new_{stage}") for stage in range(1, 5))]
         for chain in (valid, bank, row, new):
             m.d.sync += [after.eq(before) for before, after in pairwise(chain)]
@@ -96,13 +96,20 @@ class LaneMemory(Block):
         known = met[self.host_token] & ~self.host_pad
         with m.If(self.host_read):
             m.d.sync += [host_bank.eq(self.host_index[0]), host_known.eq(known)]
-        result = decoded(m, platform, protect, Mux(Mux(valid[3], bank[3], host_bank), rdata[1], rdata[0]),
+        # A bank shows a word until its next read, which is two cycles later in a row of groups, and the sequencer lets no
+        # segment follow sooner unless each is a single group of one word. So the adder, a cycle after the word has come,
+        # takes it from the SRAM. Check bits are looked at as it comes; then it waits in a register.
+        waits = protect != "none" or config.down_words == 1
+        shows = 3 if waits else 4
+        result = decoded(m, platform, protect, Mux(Mux(valid[shows], bank[shows], host_bank), rdata[1], rdata[0]),
                          params.result_bits, "result_decoder", read=(valid[2] & ~new[2]) | (self.host_read & known))
         m.d.comb += self.results.eq(Mux(host_known, result.data, 0))
-        old = Signal(params.result_bits)
-        written = Signal(params.result_bits)
-        with m.If(valid[3]):
-            m.d.sync += old.eq(result.data)
+        old = result.data
+        if waits:
+            old = Signal(params.result_bits, reset_less=True)
+            with m.If(valid[3]):
+                m.d.sync += old.eq(result.data)
+        written = Signal(params.result_bits, reset_less=True)
         with m.If(valid[4]):
             sums = [Mux(new[4], 0, old.word_select(i, 32)) + self.totals.word_select(i, 32)
                     for i in range(config.tile.mac_n)]

@@ -33,13 +33,13 @@ class MacArray(Block):
         """Operand registers, control bits that go along, processing elements."""
         m = Module()
         tile = self.params.config.tile
-        weights = Signal.like(self.weights)
+        weights = Signal.like(self.weights, reset_less=True)
         multiply, add, first, first_sum = Signal(), Signal(), Signal(), Signal()
         m.d.sync += [multiply.eq(self.enable), add.eq(multiply), first.eq(self.first), first_sum.eq(first)]
         with m.If(self.enable):
             m.d.sync += weights.eq(self.weights)
         for lane in range(tile.mac_t):
-            activations = Signal(self.params.activation_bits, name=f"activations_{lane}")
+            activations = Signal(self.params.activation_bits, name=f"activations_{lane}", reset_less=True)
             with m.If(self.enable):
                 m.d.sync += activations.eq(self.activations[lane])
             for output in range(tile.mac_n):
@@ -48,7 +48,7 @@ class MacArray(Block):
                 m.d.comb += [
                     element.weights.eq(weights.word_select(output, 8 * tile.mac_k)),
                     element.activations.eq(activations),
-                    element.multiply.eq(multiply), element.add.eq(add), element.first.eq(first_sum),
+                    element.add.eq(add), element.first.eq(first_sum),
                     self.totals[lane].word_select(output, 32).eq(element.total),
                 ]
         return m

@@ -6,6 +6,10 @@ from amaranth.utils import ceil_log2
 
 from hw.lib.emit import Block
 from hw.params import Params
+from sw_model.config import ceil_div
+
+#: products that are added up in the cycle in which they are made; more make several sums, added in the next cycle
+TREE_PRODUCTS = 8
 
 
 def adder_tree(terms: list[Value]) -> Value:
@@ -18,8 +22,11 @@ def adder_tree(terms: list[Value]) -> Value:
 class MacPe(Block):
     """Multiply, add up, accumulate.
 
-    Latency: operands in cycle c (with ``multiply``), added in c+1 (with ``add``), in ``total`` from c+2 on.
-    Throughput: one dot product a cycle. Storage: one dot product, one int32 accumulator.
+    The dot product is registered in parts of at most ``TREE_PRODUCTS`` products, which keeps the first stage as short with 16
+    inputs as with 8. The parts have no enable: operands stay when no new ones come.
+
+    Latency: operands in cycle c, added in c+1 (with ``add``), in ``total`` from c+2 on. Throughput: one dot product a cycle.
+    Storage: one dot product in parts, one int32 accumulator.
     """
 
     latency_cycles = 2
@@ -29,8 +36,7 @@ class MacPe(Block):
         super().__init__({
             "weights": In(8 * self.inputs),  #: int8, input 0 lowest
             "activations": In(8 * self.inputs),  #: int8, input 0 lowest
-            "multiply": In(1),  #: operands are valid
-            "add": In(1),  #: take the dot product of the cycle before
+            "add": In(1),  #: take the dot product of the operands of the cycle before
             "first": In(1),  #: with ``add``: it is the first of a sum
             "total": Out(signed(32)),  #: the sum so far
         })
@@ -40,9 +46,14 @@ class MacPe(Block):
         m = Module()
         products = [self.weights.word_select(i, 8).as_signed() * self.activations.word_select(i, 8).as_signed()
                     for i in range(self.inputs)]
-        dot = Signal(signed(16 + ceil_log2(self.inputs)))
-        with m.If(self.multiply):
-            m.d.sync += dot.eq(adder_tree(products))
+        size = ceil_div(self.inputs, ceil_div(self.inputs, TREE_PRODUCTS))
+        parts: list[Value] = []
+        for number, low in enumerate(range(0, self.inputs, size)):
+            part = Signal(signed(16 + ceil_log2(size)), name=f"part_{number}", reset_less=True)
+            m.d.sync += part.eq(adder_tree(products[low:low + size]))
+            parts.append(part)
+        total = Signal.like(self.total, reset_less=True)
         with m.If(self.add):
-            m.d.sync += self.total.eq(Mux(self.first, 0, self.total) + dot)
+            m.d.sync += total.eq(Mux(self.first, 0, total) + adder_tree(parts))
+        m.d.comb += self.total.eq(total)
         return m

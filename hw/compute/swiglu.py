@@ -20,6 +20,9 @@ def clip(value: Value, limit: int) -> Value:
 class SwigluLane(Block):
     """Takes the sums of a gate-up group at once and works off its gate-up pairs one a cycle.
 
+    Multipliers and shifts of gate and up are registered here: they must be there with ``load`` and stay until the group's
+    last pair is requantised. Nothing but ``valid`` has an enable: what comes between two groups is never looked at.
+
     Latency: ``load`` in cycle c, pair j leaves at c + 9 + j. Throughput: one pair a cycle; the next ``load`` may come
     ``mac_n / 2`` cycles later. Storage: the sums of one group, eight pipeline stages, the SiLU table (ROM, 512 x 10 bits).
     """
@@ -46,24 +49,30 @@ class SwigluLane(Block):
         pairs = self.params.config.tile.mac_n // 2
         stages = self.latency_cycles
         valid = [Signal(name=f"valid_{stage}") for stage in range(1, stages + 1)]
-        half = [Signal(name=f"half_{stage}") for stage in range(1, 8)]
+        half = [Signal(name=f"half_{stage}", reset_less=True) for stage in range(1, 8)]
 
         # 1: the pairs wait in a shift register.
-        waiting = Signal(self.params.result_bits)
+        waiting = Signal(self.params.result_bits, reset_less=True)
         count = Signal(range(pairs + 1))
         m.d.comb += valid[0].eq(count != 0)
         with m.If(self.load):
             m.d.sync += [waiting.eq(self.totals), count.eq(pairs), half[0].eq(self.half)]
-        with m.Elif(count != 0):
-            m.d.sync += [waiting.eq(waiting >> 64), count.eq(count - 1)]
+        with m.Else():
+            m.d.sync += waiting.eq(waiting >> 64)
+            with m.If(count != 0):
+                m.d.sync += count.eq(count - 1)
+        # The scales of a slice come out of an SRAM and go to every lane; here they are near.
+        scales = (self.gate_mult, self.gate_shift, self.up_mult, self.up_shift)
+        near = [Signal.like(scale, name_suffix="_1", reset_less=True) for scale in scales]
+        m.d.sync += [register.eq(scale) for register, scale in zip(near, scales, strict=True)]
+        gate_mult, gate_shift, up_mult, up_shift = near
         for chain in (valid, half):
             m.d.sync += [after.eq(before) for before, after in pairwise(chain)]
 
         def stage(number: int, name: str, value: Value, shape: object = None) -> Signal:
             """Register ``value`` at the end of a stage; it shows in the next one."""
-            register = Signal(value.shape() if shape is None else shape, name=f"{name}_{number + 1}")
-            with m.If(valid[number - 1]):
-                m.d.sync += register.eq(value)
+            register = Signal(value.shape() if shape is None else shape, name=f"{name}_{number + 1}", reset_less=True)
+            m.d.sync += register.eq(value)
             return register
 
         def rounded(number: int, name: str, value: Value, mult: Value, shift: Value, limit: int) -> Value:
@@ -73,16 +82,16 @@ class SwigluLane(Block):
             return clip((dropped + 1) >> 1, limit)
 
         # 1-3: requantise gate and up.
-        gate = stage(3, "gate", rounded(1, "gate", waiting[:32].as_signed(), self.gate_mult, self.gate_shift, GATE_LIMIT),
+        gate = stage(3, "gate", rounded(1, "gate", waiting[:32].as_signed(), gate_mult, gate_shift, GATE_LIMIT),
                      signed(GATE_LIMIT.bit_length() + 1))
-        up_4 = stage(3, "up", rounded(1, "up", waiting[32:64].as_signed(), self.up_mult, self.up_shift, UP_LIMIT),
+        up_4 = stage(3, "up", rounded(1, "up", waiting[32:64].as_signed(), up_mult, up_shift, UP_LIMIT),
                      signed(UP_LIMIT.bit_length() + 1))
         # 4: the table says what |g| loses in SiLU.
         m.submodules.silu_table = table = memory.Memory(
             shape=10, depth=GATE_LIMIT + 1, init=[int(entry) for entry in silu_table()])
         port = table.read_port()
         magnitude = Signal(range(GATE_LIMIT + 1))
-        m.d.comb += [magnitude.eq(abs(gate)), port.addr.eq(magnitude), port.en.eq(valid[3])]
+        m.d.comb += [magnitude.eq(abs(gate)), port.addr.eq(magnitude), port.en.eq(1)]
         kept = stage(4, "kept", Mux(gate >= 0, Cat(Const(0, SILU_BITS - GATE_BITS), magnitude), 0))
         up_5 = stage(4, "up", up_4)
         # 5: SiLU; 6: times up.

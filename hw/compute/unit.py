@@ -130,4 +130,6 @@ class ComputeUnit(Block):
         show_flags(m, self, params.protect, memories)
         # The host's answer comes two cycles after its read.
         lane_1 = delayed(self.table.lane, 1, "lane")
-        m.d.sync += self.table.read_data.eq(Array(memory.results for memory in memories)[lane_1])
+        answer = Signal.like(self.table.read_data, reset_less=True)
+        m.d.sync += answer.eq(Array(memory.results for memory in memories)[lane_1])
+        m.d.comb += self.table.read_data.eq(answer)

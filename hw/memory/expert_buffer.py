@@ -77,8 +77,9 @@ class ExpertBuffer(Block):
             words.append(decoded(m, platform, protect, stored[name], params.word_bits, f"{name}_decoder", read=port.en))
             m.d.comb += port.data.eq(words[-1].data)
         show_flags(m, self, protect, words)
-        for number in range(params.config.tile.slots):
-            sram = Sram1RW(depth=params.config.slice_words, width=stored_bits(protect, params.word_bits))
+        srams = [Sram1RW(depth=params.config.slice_words, width=stored_bits(protect, params.word_bits))
+                 for _ in range(params.config.tile.slots)]
+        for number, sram in enumerate(srams):
             place(m, platform, **{f"slot_{number}": sram})
             written = {name: Signal(name=f"{name}_writes_{number}") for name in ("load", "receive")}
             m.d.comb += [
@@ -96,7 +97,10 @@ class ExpertBuffer(Block):
                 m.d.comb += sram.addr.eq(self.load.addr)
             with m.Elif(self.send.en & (self.send.slot == number)):
                 m.d.comb += sram.addr.eq(self.send.addr)
-            for name, word in stored.items():
-                with m.If(shown[name] == number):
-                    m.d.comb += word.eq(sram.rdata)
+        for name, word in stored.items():
+            # one case of many: a chain of conditions would become a chain of multiplexers
+            with m.Switch(shown[name]):
+                for number, sram in enumerate(srams):
+                    with m.Case(number):
+                        m.d.comb += word.eq(sram.rdata)
         return m

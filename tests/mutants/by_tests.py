@@ -18,7 +18,7 @@ CODES = ("tests/hw/memory/test_code.py",)
 BY_TESTS = (
     # -- MAC array ------------------------------------------------------------------------------------------------
     Mutant(name="pe-sums-for-ever", module="hw.compute.mac_pe", description="a sum begins where the last one ended",
-           old="Mux(self.first, 0, self.total) + dot", new="self.total + dot", killed_by=(UNIT,)),
+           old="Mux(self.first, 0, total) + adder_tree(parts)", new="total + adder_tree(parts)", killed_by=(UNIT,)),
     Mutant(name="pe-unsigned", module="hw.compute.mac_pe", description="activations count as unsigned",
            old="self.activations.word_select(i, 8).as_signed()", new="self.activations.word_select(i, 8)", killed_by=(UNIT,)),
     Mutant(name="array-one-lane", module="hw.compute.mac_array", description="every lane gets the activations of lane 0",

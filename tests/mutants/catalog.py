@@ -235,8 +235,8 @@ _ALL = (
            new="self.receive.en & (self.load.slot == number)"),
     Mutant(name="buffer-shows-present", module="hw.memory.expert_buffer",
            description="a reader sees the slot that it names now, not the one it has read",
-           old="with m.If(shown[name] == number):",
-           new="with m.If(readers[name].slot == number):"),
+           old="with m.Switch(shown[name]):",
+           new="with m.Switch(readers[name].slot):"),
     # -- MAC sequencer --------------------------------------------------------------------------------------------
     Mutant(name="sequencer-slot-early", module="hw.compute.sequencer",
            description="a new slice's slot counts at once, while the words of the one before are read",
