@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help run test regress check formal bench clean
+.PHONY: help run test regress check formal bench area clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ formal: $(READY)  ## proofs of the RTL, and design mutants that violate them
 
 bench: $(READY)  ## how fast the timeline model and the control RTL are, at full size
 	$(BIN)/python -m scripts.bench
+
+area: $(READY)  ## areas of the presets against the baseline; over 2 % growth fails, or needs REASON='why'
+	$(BIN)/python -m scripts.area_check $(if $(REASON),--reason '$(REASON)')
 
 clean:  ## remove everything generated, not the virtual environment
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis

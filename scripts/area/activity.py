@@ -1,7 +1,8 @@
 """How much the nets of a block move when it works: its gates in zero-delay simulation on random data.
 
 Each input of a block and each flip-flop takes a random bit in every cycle. That is what weights and activations look like to
-multipliers and to the SRAM; it is too much for controllers, which are small. Glitches are not seen, and counted by a factor.
+multipliers and to the SRAM; it is too much for controllers, which are small. Glitches are not
+seen.
 """
 
 import random
@@ -10,8 +11,8 @@ from dataclasses import dataclass
 from types import CodeType
 
 from scripts.area.cells import Cell, Cells
-from scripts.area.netlist import CONSTANTS, Module
-from scripts.area.timing import LoadModel
+from scripts.area.graph import LoadModel
+from scripts.area.netlist import Module
 from scripts.cell_models import verilog_of
 
 #: random cycles
@@ -113,7 +114,3 @@ def energy_of(module: Module, cells: Cells, loads: LoadModel, *, seed: int = 1) 
         toggles = ((value ^ (value >> 1)) & (mask >> 1)).bit_count() / (CYCLES - 1)
         logic += toggles * (cell.toggle_fj + load.get(out, 0.0) * square / 2)
     return BlockEnergy(logic, clock, leakage)
-
-
-#: names of the nets that come first in a module, for readers of this file
-CONSTANT_NAMES = CONSTANTS

@@ -104,8 +104,12 @@ class Reader:
         self.volts = float(library.value("nom_voltage", "1"))
         self.templates = {group.name: group for kind in ("lu_table_template", "power_lut_template")
                           for group in library.of(kind)}
-        #: slews and loads at which energies are read: the middle of the tables
+        #: slew and load at which setups and energies are read: the middle of the first delay table
         self.slew_ps = self.load_ff = 0.0
+        first = next((self.table(group, self.ps).resampled() for cell in library.of("cell") for pin in cell.of("pin")
+                      for timing in pin.of("timing") for group in timing.of("cell_rise")), None)
+        if first is not None:
+            self.slew_ps, self.load_ff = float(first.slews[2]), float(first.loads[2])
 
     def table(self, group: Group, unit: float) -> Table:
         """A table in ``unit``; what lacks an axis does not depend on it."""
@@ -179,9 +183,6 @@ class Reader:
                               for old, new in zip(known, tables, strict=True)]
         for (source, sense, clocked), (rise, fall, slow_rise, slow_fall) in found.items():
             cell.arcs.append(Arc(source, pin.name, sense, clocked, (rise, fall), (slow_rise, slow_fall)))
-        if found and not self.slew_ps:
-            first = next(iter(found.values()))[0]
-            self.slew_ps, self.load_ff = float(first.slews[2]), float(first.loads[2])
 
     def _energies(self, pin: Group) -> list[float]:
         """Internal energy of one toggle of a pin, for each condition: mean of rise and fall, sum over the supplies."""

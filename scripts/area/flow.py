@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from hw.lib import yosys
@@ -31,11 +30,12 @@ tee -q -o stat.json stat -json -liberty cells.lib
 MAPPING = "strash\ndc2\ndch\namap -m\n"
 #: once more, for speed: cells with delays, sized for a clock
 SPEED = """design -load synthesized
+rename -wire
 dfflibmap -liberty timed.lib
 abc -script fast.abc -constr loads.txt -D {period} -liberty timed.lib
 opt_clean -purge
 tee -q -o fast.json stat -json -liberty timed.lib
-write_blif -gates -conn -impltf fast.blif
+write_blif -gates -conn -cname -impltf fast.blif
 """
 FAST_MAPPING = "strash\ndch\nmap -B 0.9 {D}\ntopo\nbuffer -c\ntopo\nupsize {D}\ndnsize {D}\nstime -p\n"
 
@@ -95,7 +95,7 @@ def write_inputs(made: Design, folder: Path, technology: Technology, choices: Ma
 
 def _run_once(texts: Mapping[str, str], more: str, folder: Path) -> str:
     """Run ``synth.ys`` and more script, unless the folder has the outcome of the very same texts; the log."""
-    parts = [version("pyosys"), more, *(part for item in sorted(texts.items()) for part in item)]
+    parts = [yosys.wheel(), more, *(part for item in sorted(texts.items()) for part in item)]
     digest, mark = hashlib.sha256(chr(0).join(parts).encode()).hexdigest(), folder / "done"
     if mark.is_file() and mark.read_text(encoding="utf-8") == digest:
         return (folder / "synth.log").read_text(encoding="utf-8")

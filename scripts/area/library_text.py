@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from scripts.area.cells import Cell
-from scripts.area.timing import LoadModel
+from scripts.area.graph import LoadModel
 
 
 def _numbers(values: Iterable[float]) -> str:

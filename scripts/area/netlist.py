@@ -19,6 +19,8 @@ class Module:
     outputs: list[int] = field(default_factory=list)
     #: kind, then pairs of pin and net
     cells: list[tuple[str, list[tuple[str, int]]]] = field(default_factory=list)
+    #: name of a cell by its place in ``cells``, where it was given one
+    labels: dict[int, str] = field(default_factory=dict)
     #: (driver, driven): two names of one net
     aliases: list[tuple[int, int]] = field(default_factory=list)
 
@@ -37,7 +39,7 @@ def _statements(path: Path) -> Iterator[list[str]]:
 
 
 def read(path: Path) -> dict[str, Module]:
-    """Modules of a file that ``write_blif -gates -conn -impltf`` has written, by name."""
+    """Modules of a file that ``write_blif -gates -conn -cname -impltf`` has written, by name."""
     modules: dict[str, Module] = {}
     module, known = Module(""), dict[str, int]()
 
@@ -59,6 +61,9 @@ def read(path: Path) -> dict[str, Module]:
             case ".gate" | ".subckt":
                 pins = [word.split("=", 1) for word in words[2:]]
                 module.cells.append((words[1], [(pin, number(net)) for pin, net in pins]))
+            case ".cname":
+                if not words[1].startswith("$"):  # ``name$kind``: Yosys's rename -wire adds the kind
+                    module.labels[len(module.cells) - 1] = words[1].split("$")[0]
             case ".conn":
                 module.aliases.append((number(words[1]), number(words[2])))
             case ".end":

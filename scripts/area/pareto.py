@@ -18,7 +18,6 @@ def mark(entries: Sequence[dict[str, Any]]) -> None:
         entry["pareto"] = best
 
 
-def whole(values: Mapping[str, Any]) -> float | None:
-    """Cells and SRAM of a report; None if the SRAM is not known."""
-    totals = values["totals"]
-    return None if totals["sram_area"] is None else totals["cell_area"] + totals["sram_area"]
+def whole(totals: Mapping[str, Any]) -> float | None:
+    """Cells and SRAM of the totals of a report; None if the SRAM is not known."""
+    return None if totals["sram_area"] is None else round(totals["cell_area"] + totals["sram_area"], 4)

@@ -1,8 +1,9 @@
 """The power estimate of a batch: how often each part of the tiles works, times what it takes when it does.
 
 How often comes from the timeline model (which the RTL equals cycle for cycle): weight words, DDR beats, flits, slices.
-Energies come from the Liberty file (:mod:`scripts.area.activity`), the table of SRAM macros, and published figures for what
-is outside. An estimate: no clock gating, no clock tree, no wires longer than the load model's, controllers as busy as data.
+Energies come from the Liberty file (:mod:`scripts.area.activity`), the table of SRAM macros, and published figures for
+links. An estimate: no glitches, no clock gating, no clock tree, no wires longer than the load model's, controllers as busy
+as data.
 """
 
 from collections.abc import Mapping
@@ -30,12 +31,10 @@ from sw_model.timeline import Timeline
 class Outside:
     """Energies of what is no part of a tile, and where they are from."""
 
-    #: UCIe in a standard package, up to 16 GT/s (D. Das Sharma, Hot Interconnects 2025); 0.25 in an advanced one
+    #: UCIe in a standard package up to 16 GT/s; 0.25 in an advanced one (D. Das Sharma, IEEE Hot Interconnects 2025)
     d2d_pj_per_bit: float = 0.5
-    #: GDDR5 (O'Connor and others, Fine-Grained DRAM, MICRO 2017); HBM2 there: 3.9
-    ddr_pj_per_bit: float = 14.0
-    #: of a multiplier over what zero-delay simulation sees: glitches
-    glitch_factor: float = 1.5
+    #: of DRAM; 0: not counted
+    ddr_pj_per_bit: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,18 +75,21 @@ def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
     }
 
 
-def accesses(config: Config, counters: Counters) -> dict[tuple[str, int, int], tuple[float, float]]:
-    """Reads and writes of the memories, in all tiles together, by block, depth and width as they are without protection."""
-    tile = config.tile
+def accesses(config: Config, counters: Counters) -> dict[str, list[tuple[float, float]]]:
+    """Reads and writes of the memories of each part, in all tiles together.
+
+    The token buffer has two kinds, in order of their number: activations (one a lane) and results (two banks a lane).
+    """
+    lanes = config.tile.mac_t
     received = counters.slices_sent * config.slice_words
     loaded = counters.slices_loaded * config.slice_words
     groups = counters.passes * config.down_groups
     return {
-        ("expert buffer", 0, 0): (counters.words + received, loaded + received),
-        ("token buffer", 0, 0): (counters.gate_up_words * tile.mac_t, 0.0),
-        ("token buffer", 0, 1): (groups * tile.mac_t, groups * tile.mac_t),
-        ("rule tables", 0, 0): (counters.computes + counters.slices_sent + counters.passes, 0.0),
-        ("DDR loader", 0, 0): (counters.slices_loaded, 0.0),
+        "expert buffer": [(counters.words + received, loaded + received)],
+        "token buffer": [(counters.gate_up_words * lanes, 0.0), (groups * lanes, groups * lanes)],
+        "rule tables": [(counters.computes + counters.slices_sent + counters.passes, 0.0)],
+        "router": [(counters.flits, counters.flits)],
+        "DDR loader": [(counters.slices_loaded, 0.0)],
     }
 
 
@@ -124,27 +126,29 @@ def power_of(config: Config, made: Design, mapped: Mapped, folder: Path, technol
             energies[name] = energy_of(modules[name], technology.cells, technology.loads)
         energy = energies[name]
         works = busy.get(kind, 0.0 if kind.startswith("sram_") else counters.cycles * tiles)
-        glitches = outside.glitch_factor if kind in ("mac_pe", "swiglu_lane") else 1.0
-        total.add(group, "logic", times * works * energy.logic_fj * glitches / 1e3)
+        total.add(group, "logic", times * works * energy.logic_fj / 1e3)
         total.add(group, "clock", times * tiles * counters.cycles * energy.clock_fj / 1e3)
         total.add(group, "leakage", times * tiles * energy.leakage_nw * seconds * 1e3)
     _memories(config, made, mapped, choices, counters, seconds, total, unknown)
     bits = {"D2D links": (8 * config.flit_bytes * counters.flits, outside.d2d_pj_per_bit),
             "DDR": (8 * config.ddr.bytes_per_cycle * counters.beats, outside.ddr_pj_per_bit)}
     for part, (moved, each) in bits.items():
-        total.add(part, "bits", moved * each)
+        if each:
+            total.add(part, "bits", moved * each)
     energy_pj = sum(sum(row.values()) for row in total.values.values())
     order = [*ORDER, *bits]
     return {
         "what": "ESTIMATE of all tiles, one batch",
         "clock_mhz": clock_mhz, "cycles": counters.cycles, "tokens": counters.tokens,
-        "assumed": {"glitch_factor": outside.glitch_factor, "d2d_pj_per_bit": outside.d2d_pj_per_bit,
+        "assumed": {"d2d_pj_per_bit": outside.d2d_pj_per_bit,
                     "ddr_pj_per_bit": outside.ddr_pj_per_bit, "clock_gating": False},
         "energy_uj": energy_pj / 1e6,
         "uj_per_token": energy_pj / 1e6 / counters.tokens,
         "watts": energy_pj / 1e12 / seconds,
         "parts_uj": {part: {kind: value / 1e6 for kind, value in total.values[part].items()}
                      for part in order if part in total.values},
+        "ddr_bytes": config.ddr.bytes_per_cycle * counters.beats,
+        "sram_energies": technology.srams.source,
         "unknown": sorted(unknown),
     }
 
@@ -158,20 +162,19 @@ def _memories(config: Config, made: Design, mapped: Mapped, choices: Mapping[str
             by_group.setdefault(group, []).append((name, times))
     wanted = accesses(config, counters)
     for group, memories in by_group.items():
-        rows = [value for key, value in wanted.items() if key[0] == group]
-        # the narrower memory of a token buffer holds activations, the wider results; elsewhere one kind counts
-        ordered = sorted(memories, key=lambda item: choices[item[0]].width)
-        for number, (name, times) in enumerate(ordered):
+        rows = wanted.get(group, [])
+        kinds = sorted(memories, key=lambda item: item[1])
+        if len(rows) != len(kinds):  # kinds that look the same are one; kinds of one use share its accesses
+            rows = [(sum(row[0] for row in rows) / len(kinds), sum(row[1] for row in rows) / len(kinds))] * len(kinds)
+        for (name, times), (reads, writes) in zip(kinds, rows, strict=True):
             choice = choices[name]
             if choice.registers or choice.macros is None:
                 continue
             memory = choice.macros
-            reads, writes = rows[min(number, len(rows) - 1)] if rows else (0.0, 0.0)
-            share = 1.0 if group in ("token buffer", "expert buffer") else 1 / len(ordered)
             if memory.read_pj is None or memory.write_pj is None:
                 unknown.add(f"{group}: {choice.depth}x{choice.width} ({memory.picked})")
             else:
-                total.add(group, "SRAM", share * (reads * memory.read_pj + writes * memory.write_pj))
+                total.add(group, "SRAM", reads * memory.read_pj + writes * memory.write_pj)
             if memory.leakage_nw is not None:
                 total.add(group, "leakage", times * config.array.tiles * memory.leakage_nw * seconds * 1e3)
 
@@ -191,5 +194,7 @@ def show(values: Mapping[str, Any], console: Console) -> None:
     console.print(table, highlight=False)
     console.print(f"{values['energy_uj']:,.1f} uJ, {values['uj_per_token']:,.2f} uJ a token, {values['watts']:,.2f} W at "
                   f"{values['clock_mhz']:,.0f} MHz", highlight=False)
+    if not values["assumed"]["ddr_pj_per_bit"]:
+        console.print(f"DRAM is not counted: {values['ddr_bytes']:,} bytes were read (--ddr-pj)", highlight=False)
     for name in values["unknown"]:
         console.print(f"energy not known, not counted: {name}", highlight=False)

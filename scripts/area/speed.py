@@ -7,7 +7,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from scripts.area import netlist, timing
+from scripts.area import graph, netlist, timing
 from scripts.area.blocks import PREFIX
 from scripts.area.flow import Mapped
 from scripts.area.memories import Choice
@@ -17,7 +17,7 @@ from scripts.errors import UserError
 from scripts.generate import Design
 
 
-def macro_timing(memory: Memory, technology: Technology) -> timing.MacroTiming:
+def macro_timing(memory: Memory, technology: Technology) -> graph.MacroTiming:
     """Access and setup of a memory of macros, with the multiplexers between its rows.
 
     Raises:
@@ -28,7 +28,10 @@ def macro_timing(memory: Memory, technology: Technology) -> timing.MacroTiming:
                         "that has them")
     buffer = technology.cells[technology.loads.buffer].arcs[0]
     stage = max(table.at(technology.loads.slew_ps, technology.port_load_ff) for table in buffer.delay)
-    return timing.MacroTiming(memory.access_ps + memory.mux_levels * stage, memory.setup_ps)
+    wire = technology.loads.wire_ff
+    data, address = ((technology.loads.macro_pin_ff + wire) * pins - wire  # the graph adds one wire itself
+                     for pins in (memory.rows, sum(count for _, count in memory.macros)))
+    return graph.MacroTiming(memory.access_ps + memory.mux_levels * stage, memory.setup_ps, data, address)
 
 
 def _path(path: timing.Path) -> dict[str, Any]:

@@ -87,7 +87,8 @@ class Memory:
     macro_area_um2: float
     #: multiplexers between rows of macros
     mux_area_um2: float
-    #: that a bit passes
+    #: macros, one above the other, that hold a bit; multiplexers that it passes
+    rows: int
     mux_levels: int
     access_ps: float | None
     setup_ps: float | None
@@ -121,7 +122,7 @@ def _cover(length: int, pieces: Sequence[tuple[int, float, T]]) -> tuple[float, 
     return cost[-1], chosen
 
 
-def _tile(macros: Sequence[Macro], depth: int, width: int, mux_um2: float) -> tuple[bool, list[list[Macro]]]:
+def tile(macros: Sequence[Macro], depth: int, width: int, mux_um2: float) -> tuple[bool, list[list[Macro]]]:
     """Rows of macros of one depth, or columns of one width: whether it is rows, and the macros of each."""
     # fewer macros, if that costs next to nothing: their halos are not in the table
     extra = min(macro.area_um2 for macro in macros) / 10
@@ -157,14 +158,14 @@ def compile_memory(table: SramTable, depth: int, width: int, *, two_port: bool, 
     macros += [compiler.macro(depth, width) for compiler in table.compilers if compiler.two_port == wanted]
     if not macros:
         return None
-    by_rows, parts = _tile(macros, depth, width, mux_um2)
+    by_rows, parts = tile(macros, depth, width, mux_um2)
     used = [macro for part in parts for macro in part]
     # each macro with the share of the addresses that it answers
     height = sum(part[0].depth for part in parts)
     shares = [(macro, macro.depth / (height if by_rows else sum(other.depth for other in part)))
               for part in parts for macro in part]
     muxes = width * (len(parts) - 1) if by_rows else sum(part[0].width * (len(part) - 1) for part in parts)
-    levels = ((len(parts) if by_rows else max(map(len, parts))) - 1).bit_length()
+    rows = len(parts) if by_rows else max(map(len, parts))
     copies = 2 if doubled else 1
 
     def known(measure: str) -> list[float] | None:
@@ -178,7 +179,8 @@ def compile_memory(table: SramTable, depth: int, width: int, *, two_port: bool, 
     leaks = known("leakage_nw")
     names = sorted({macro.name for macro in used})
     return Memory(depth, width, two_port, tuple((name, copies * sum(macro.name == name for macro in used)) for name in names),
-                  doubled, copies * sum(macro.area_um2 for macro in used), copies * muxes * mux_um2, levels, **worst,
+                  doubled, copies * sum(macro.area_um2 for macro in used), copies * muxes * mux_um2, rows,
+                  (rows - 1).bit_length(), **worst,
                   read_pj=mean("read_pj"), write_pj=mean("write_pj"), leakage_nw=leaks and copies * sum(leaks))
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from scripts import liberty
 from scripts.area.cells import Cell, Cells
+from scripts.area.graph import LoadModel
 from scripts.area.sram_compiler import Macro, SramTable, read_table
-from scripts.area.timing import LoadModel
 from scripts.errors import UserError
 
 DATA = Path(__file__).parents[1] / "data"
@@ -31,9 +31,11 @@ class Known:
 
 #: wires of ASAP7: 1.5 um of 0.2 fF/um a pin; of SG13G2: the wire load "0_1k" of its Liberty, 0.1 fF/um and some 7 um a pin
 TECHNOLOGIES = {
-    "sg13g2": Known("IHP SG13G2, 130 nm", "um2", LoadModel(wire_ff=0.75, slew_ps=100.0, buffer="sg13g2_buf_2"),
+    "sg13g2": Known("IHP SG13G2, 130 nm", "um2",
+                    LoadModel(wire_ff=0.75, slew_ps=100.0, buffer="sg13g2_buf_2", macro_pin_ff=3.2),
                     r"sg13g2_(dly|ebuf|einv|sdf|slg|lgc|dl|sighold|fill|decap|antenna|dfrbp_)"),
-    "asap7": Known("ASAP7, 7 nm predictive", "um2", LoadModel(wire_ff=0.3, slew_ps=20.0, buffer="BUFx4_ASAP7_75t_R"),
+    "asap7": Known("ASAP7, 7 nm predictive", "um2",
+                   LoadModel(wire_ff=0.3, slew_ps=20.0, buffer="BUFx4_ASAP7_75t_R", macro_pin_ff=5.0),
                    r"HB\d|CKINV|ICG|SDF|D[HL]L|DFFHQx4|DFFL|DFFASR|FAx|HAx", clock_mhz=800.0),
     "generic": Known("generic gates, NAND2 equivalents", "NAND2", None),
 }
@@ -137,6 +139,7 @@ def load(name: str = "sg13g2", paths: Sequence[Path] = (), sram: Path | None = N
         table = read_table(sram)
     for cell in [cell for cell in cells.values() if not _usable(cell, known.unused)]:
         del cells[cell.name]
+    _enough(cells, files)
     loads = known.loads if cells.timed and known.loads and known.loads.buffer in cells else None
     return Technology(name, known.title if _same_process(cells, name) else "cells of the user", known.unit,
                       tuple(path.name for path in files), cells, table, loads, not paths)
@@ -146,3 +149,17 @@ def _same_process(cells: Cells, name: str) -> bool:
     """The cells are those of a technology of the project: its flip-flop is among them."""
     own = Cells(liberty.read(DATA / f"{name}_area.lib", liberty.text_of(DATA / f"{name}_area.lib"))[1])
     return any(cell in cells for cell in own)
+
+
+def _enough(cells: Cells, files: Sequence[Path]) -> None:
+    """Refuse cells that nothing can be built of, before Yosys spends minutes on the attempt."""
+    if not any(cell.state_kind == "ff" for cell in cells.values()):
+        missing = "a flip-flop"
+    elif not any(len(cell.capacitance) == 1 and not cell.sequential for cell in cells.values()):
+        missing = "an inverter"
+    elif not any(len(cell.capacitance) > 1 and not cell.sequential for cell in cells.values()):
+        missing = "a gate of two inputs"
+    else:
+        return
+    raise UserError(f"--liberty = {', '.join(map(str, files))} is not legal: no {missing.split(' ', 1)[1]} among its usable "
+                    f"cells; legal values: Liberty files with cells that a design can be mapped to, at least {missing}")
