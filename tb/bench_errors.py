@@ -11,12 +11,14 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
 from hw.host.axi import Response
+from hw.host.codes import Refusal
 from hw.host.regmap import RegisterMap
 from hw.params import Table
 from tb.bench_array import PERIOD_NS, all_of, finish, program, reset, start
 from tb.host import TileHost
 from tb.host_ops import Op, failure, get, put, route_ops, select_ops, state_ops
 from tb.job import JOB, Job, Run
+from tb.probes import probe, refused, start_again
 from tb.program import TileImage
 from tb.scenario import DDR_FAULTS, SCENARIOS, Scenario, load
 
@@ -85,6 +87,8 @@ async def soft_reset(dut, scenario: Scenario, hosts: Sequence[TileHost]) -> int:
     host = hosts[(scenario.reset_after or 0) % len(hosts)]
     await host.do([put(registers, "CONTROL", registers["CONTROL"].field("RESET").mask)])
     begun = cocotb.simtime.get_sim_time("ns")
+    if scenario.probe:
+        await refused(host, put(registers, "WATCHDOG", 0), Refusal.RESETTING)
 
     async def states() -> set[int]:
         return {status & resetting for (status,) in await all_of(host.do([get(registers, "STATUS")]) for host in hosts)}
@@ -121,6 +125,8 @@ async def play(dut, job: Job, scenario: Scenario, hosts: Sequence[TileHost]) -> 
         channel, kind, at = scenario.ddr_fault
         dut.ddr_fault_at.value, dut.ddr_fault.value = at, DDR_FAULTS[kind] << 3 * channel
     await start(dut, run, hosts)
+    if scenario.again:
+        said["again"] = await start_again(dut, hosts)
     if scenario.reset_after is not None:
         await ClockCycles(dut.clk, scenario.reset_after)
     else:
@@ -139,6 +145,8 @@ async def play(dut, job: Job, scenario: Scenario, hosts: Sequence[TileHost]) -> 
         states = await all_of(host.do(state_ops(registers)) for host in hosts)
         assert states == [[0, 0]] * len(hosts) and not dut.irq.value, f"after the reset: {states}"
         await all_of(host.do(restore_ops(registers, job, scenario, host.tile)) for host in hosts)
+    if scenario.probe:
+        await all_of(probe(host) for host in hosts)
     await start(dut, Run(), hosts)
     await all_of(meddle(host, job.images[host.tile], scenario.meddle) for host in hosts)
     return said | await finish(dut, job, hosts)

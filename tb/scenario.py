@@ -33,6 +33,10 @@ class Scenario:
     may_finish: bool = False
     #: accesses of each host in the good batch that need an idle tile
     meddle: int = 0
+    #: try what an idle tile refuses, before the good batch; and what one refuses that is being reset
+    probe: bool = False
+    #: START again in the first tile that is done
+    again: bool = False
     #: random stalls of DDR and links, if not 0
     seed: int = 0
 

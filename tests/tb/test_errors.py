@@ -13,7 +13,7 @@ from tests.conftest import small
 from tests.tb.errors_bench import Playground
 
 #: bits of STATUS
-DONE, FAILED = 2, 8
+DONE, OVERRUN, FAILED = 2, 4, 8
 #: from the first tile's interrupt to the last one's
 SPREAD_CYCLES = 1
 #: what can be wrong: name, and the cause that some tile must give. Every other tile gives the same or STOPPED.
@@ -86,6 +86,7 @@ def played(ground) -> dict[str, dict]:
     cases += [Scenario(name=f"ring_{seed}", reset=RESETS[seed % 2], patience=patience, settings=ground.wrong_ring(seed),
                        may_finish=True) for seed in range(RANDOM_RINGS)]
     cases.append(Scenario(name="meddle", patience=0, reset_after=5, meddle=MEDDLES))
+    cases.append(Scenario(name="probe", patience=0, reset="CONTROL.RESET", reset_after=5, probe=True))
     return ground.play([*cases, *random_resets(ground, RANDOM_RESETS, 1)], "verilator")
 
 
@@ -127,6 +128,19 @@ def test_reset_at_random_moment(number, played):
 def test_accesses_in_a_batch(ground, played):
     """What needs an idle tile is refused, and the batch is exact all the same."""
     assert min(counters["CYCLES"] for counters in (part["counters"] for part in played["meddle"]["tiles"])) > 10 * MEDDLES
+
+
+def test_every_refusal_of_an_idle_tile(played):
+    """Each names its access (tb/probes.py), and the batch after them is exact."""
+    assert played["probe"]["reset_cycles"] > 0
+
+
+def test_start_while_another_tile_runs(ground):
+    """The tile that runs ignores it and says so. The one that began anew had nothing to do, so its log has a batch more."""
+    limit = {"WATCHDOG": ground.limit}
+    output, = ground.run([Scenario(name="again", patience=2 * ground.limit, again=True, may_finish=True, settings={
+        0: limit, 1: limit | {"LOAD_COUNT": 0, "ARRIVAL_COUNT": 0}})], "verilator")
+    assert output["again"] == 1 and [status & OVERRUN for status, _ in output["states"]] == [OVERRUN, 0]
 
 
 def test_on_icarus(icarus, tmp_path):
