@@ -15,7 +15,7 @@ from tb.coverage_points import POINTS, Point
 
 FOLDER = "TRAJECTILE_COVERAGE"
 PREFIX = "trajectile_"
-_WORD = re.compile(r"\b(?<!')[A-Za-z_]\w*")
+_WORD = re.compile(r"\b(?<!['.])[A-Za-z_]\w*")
 _HIT = re.compile(r"^COVERED (\S+)\r?$", re.M)
 
 

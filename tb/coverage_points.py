@@ -4,6 +4,7 @@ A condition is Verilog on the signals of one module, looked at in every clock cy
 (:mod:`tb.coverage`). It reads registers before the edge and what follows from them, as the design does.
 """
 
+import re
 from typing import NamedTuple
 
 from hw.host.codes import ERRORS, REFUSALS, Refusal
@@ -36,8 +37,14 @@ def _several(mask: str) -> str:
     return f"({mask} & ({mask} - 1)) != 0"
 
 
+#: ports of the slot table, as the rule engine's conditions below call them
+_SLOT_TABLE = re.compile(
+    r"\b(?:allocate_here|computing|filled|forward|from_link|(?:one|two)_free|oldest_\w+|sending|todo|used)\b")
+
+
 def _rules(*points: tuple[str, str, str]) -> tuple[Point, ...]:
-    return tuple(Point(name, "rule_engine", when, meaning) for name, when, meaning in points)
+    return tuple(Point(name, "rule_engine", _SLOT_TABLE.sub(r"slots__\g<0>", when), meaning)
+                 for name, when, meaning in points)
 
 
 RULES = _rules(

@@ -6,7 +6,7 @@ from pathlib import Path
 #: the module that does it, whatever the frame is
 CORE = Path(__file__).parent / "rtl" / "faulty_link.v"
 
-_PORT = re.compile(r"^  (input|output) (?:\[(\d+):0\] )?(near__\w+|far__\w+);$", re.M)
+_PORT = re.compile(r"^  (input|output) (?:wire|reg) (?:\[(\d+):0\] )?(near__\w+|far__\w+)\b", re.M)
 
 
 def faulty_link(text: str, latency_cycles: int) -> str:

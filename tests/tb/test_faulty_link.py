@@ -13,10 +13,11 @@ from tests.tb.conftest import require_icarus
 
 WIDTH, LATENCY, CYCLES = 37, 3, 4000
 ARRAY = ArrayConfig(rows=1, cols=2, ddr_tiles=(0,))
-EMITTED = f"""module trajectile_d2d_link(hold);
-  input hold;
-  input [{WIDTH - 1}:0] near__frame;
-  output [{WIDTH - 1}:0] far__frame;
+EMITTED = f"""module trajectile_d2d_link (
+  input wire hold,
+  input wire [{WIDTH - 1}:0] near__frame,
+  output wire [{WIDTH - 1}:0] far__frame
+);
 """
 #: both links of a 1x2 array, fed with random frames; prints what goes in and comes out from the first cycle of a run on
 BENCH = f"""module {TOP} (input wire clk);

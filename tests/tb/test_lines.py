@@ -7,7 +7,7 @@ from tb.lines import Block
 
 VERILOG = """module trajectile_part (a, b);
   always @* begin
-    if (_auto_verilog_backend__cc_2505_dump_module_1 ) begin end
+    if (_at_time_0 ) begin end
     if (a) b = 1;
   end
 endmodule

