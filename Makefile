@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: help run test regress check formal bench area clean
+.PHONY: help run test regress check formal bench area docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,14 @@ bench: $(READY)  ## how fast the timeline model and the control RTL are, at full
 
 area: $(READY)  ## areas of the presets against the baseline; over 2 % growth fails, or needs REASON='why'
 	$(BIN)/python -m scripts.area_check $(if $(REASON),--reason '$(REASON)')
+
+$(VENV)/.docs: $(READY)
+	$(BIN)/python -m pip install --quiet --editable '.[docs]'
+	@touch $@
+
+docs: $(VENV)/.docs  ## this documentation as a site: build/site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo build/site/index.html
 
 clean:  ## remove everything generated, not the virtual environment
 	rm -rf build .pytest_cache .ruff_cache .mypy_cache .hypothesis
