@@ -1,8 +1,9 @@
 """Hooks of mkdocs: what the site has beside ``docs/*.md``, and what its build must refuse.
 
-README, CHANGELOG and CONTRIBUTING become pages. Files of the repository that a page names, as a link (``../hw/tile.py``) or as
-``hw/tile.py`` in code type, get a page with their text, and the name leads there; on a repository host the same links lead to
-the files themselves. Every package gets a page made of its docstrings. Nothing of the site may be loaded from the network.
+README, CHANGELOG and CONTRIBUTING become pages. Files of the repository that a page names, as a link (``../hw/tile.py``) or
+as ``hw/tile.py`` in code type, get a page with their text, and the name leads there; on a repository host the same links
+lead to the files themselves. Every package gets a page made of its docstrings. Nothing of the site may be loaded from the
+network.
 """
 
 import logging
