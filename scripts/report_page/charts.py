@@ -57,11 +57,12 @@ def stack(edges: Sequence[int], shares: Mapping[str, Sequence[float]], reasons: 
                    "sums.", (0, 0, edges[-1], HEIGHT), 'preserveAspectRatio="none" class="time tall"')
 
 
-def _centre(config: Config, tile: int, pitch: float) -> tuple[float, float]:
+def centre(config: Config, tile: int, pitch: float) -> tuple[float, float]:
+    """Where a tile is drawn: its centre."""
     return (tile % config.array.cols * pitch, tile // config.array.cols * pitch)
 
 
-def _arrow(points: Sequence[tuple[float, float]], width: float, kind: str, tip: str, head: float) -> str:
+def arrow(points: Sequence[tuple[float, float]], width: float, kind: str, tip: str, head: float) -> str:
     """A line with a head at its end, through all points."""
     (x0, y0), (x1, y1) = points[-2:]
     length = max(abs(x1 - x0) + abs(y1 - y0), 1e-9)
@@ -75,7 +76,7 @@ def _arrow(points: Sequence[tuple[float, float]], width: float, kind: str, tip: 
             f'<polygon class="f-{kind}" points="{triangle}"/></g>')
 
 
-def _lane(points: Sequence[tuple[float, float]], aside: float, start: float) -> list[tuple[float, float]]:
+def lane(points: Sequence[tuple[float, float]], aside: float, start: float) -> list[tuple[float, float]]:
     """Points of a way along tile centres, moved to its right-hand side, from edge to edge of the first and last tile."""
     moved: list[tuple[float, float]] = []
     for number, ((x0, y0), (x1, y1)) in enumerate(pairwise(points)):
@@ -92,19 +93,19 @@ def array(config: Config, tiles: Sequence[Mapping[str, Any]]) -> Markup:
     most = max([tile["sent"] for tile in tiles] + [1])
     body, half = "", TILE / 2
     for number, tile in enumerate(tiles):
-        x, y = _centre(config, number, PITCH)
+        x, y = centre(config, number, PITCH)
         if number in config.array.ddr_tiles:
             up = -1 if number // config.array.cols * 2 < config.array.rows else 1
             top = y + up * (half + 46)
-            arrow = [(x, top - up * 12), (x, y + up * half)]
-            body += _arrow(arrow, 2 + 8 * tile["loaded"] / max(most, tile["loaded"], 1), "ddr",
+            way = [(x, top - up * 12), (x, y + up * half)]
+            body += arrow(way, 2 + 8 * tile["loaded"] / max(most, tile["loaded"], 1), "ddr",
                            f"DDR channel of tile {number}: {tile['loaded']:,} slices loaded", 12)
             body += (f'<rect class="chip" x="{_number(x - half)}" y="{_number(top - 15)}" width="{TILE}" height="24" rx="5"/>'
                      f'<text x="{_number(x)}" y="{_number(top + 2)}">DDR {tile["loaded"]:,}</text>')
     for number, tile in enumerate(tiles):
-        way = [_centre(config, one, PITCH) for one in tile["path"]]
-        points = _lane(way, 20, half)
-        body += _arrow(points, 2 + 8 * tile["sent"] / most, "link",
+        way = [centre(config, one, PITCH) for one in tile["path"]]
+        points = lane(way, 20, half)
+        body += arrow(points, 2 + 8 * tile["sent"] / most, "link",
                        f"tile {number} to tile {tile['next']}: {tile['sent']:,} slices sent, {tile['escapes']:,} of them "
                        "past the ring-next tile's tokens (rule 4)", 14)
         (x0, y0), (x1, y1) = points[:2]
@@ -113,7 +114,7 @@ def array(config: Config, tiles: Sequence[Mapping[str, Any]]) -> Markup:
                  f'y="{_number((y0 + y1) / 2 + (18 if x1 < x0 else -9) if across else (y0 + y1) / 2 + 4)}" '
                  f'style="text-anchor:{"middle" if across else "start" if y1 < y0 else "end"}">{tile["sent"]:,}</text>')
     for number, tile in enumerate(tiles):
-        x, y = _centre(config, number, PITCH)
+        x, y = centre(config, number, PITCH)
         body += f'<rect class="tile" x="{_number(x - half)}" y="{_number(y - half)}" width="{TILE}" height="{TILE}" rx="10"/>'
         for line, (text, kind) in enumerate(((f"tile {number}", "name"), (f"{tile['tokens']:,} tokens", "small"),
                                              (f"{tile['computed']:,} slices met", "small"),
@@ -130,14 +131,14 @@ def trajectory(config: Config, way: Mapping[str, Any], paths: Mapping[int, Seque
     """One kind of trajectory on a small picture of the array: full dots are stops, the ring is where it comes from DDR."""
     body = ""
     for number in range(config.array.tiles):
-        x, y = _centre(config, number, STEP)
+        x, y = centre(config, number, STEP)
         kind = "stop" if number in way["stops"] else "idle"
         body += f'<circle class="{kind}" cx="{_number(x)}" cy="{_number(y)}" r="{_number(DOT / 2)}"/>'
-    first = _centre(config, way["tiles"][0], STEP)
+    first = centre(config, way["tiles"][0], STEP)
     body += f'<circle class="source" cx="{_number(first[0])}" cy="{_number(first[1])}" r="{_number(DOT * 0.8)}"/>'
     for here in way["tiles"][:-1]:
-        points = [_centre(config, one, STEP) for one in paths[here]]
-        body += _arrow(_lane(points, 0 if len(points) == 2 else 6, DOT * 0.9), 2.5, "link", "", 7)
+        points = [centre(config, one, STEP) for one in paths[here]]
+        body += arrow(lane(points, 0 if len(points) == 2 else 6, DOT * 0.9), 2.5, "link", "", 7)
     box = (-DOT - 4, -DOT - 4, (config.array.cols - 1) * STEP + 2 * DOT + 8, (config.array.rows - 1) * STEP + 2 * DOT + 8)
     return _figure(body, f"{way['slices']:,} slices: loaded at tile {way['tiles'][0]}",
                    f"visit tiles {', '.join(map(str, way['tiles']))}; stops {', '.join(map(str, way['stops'])) or 'none'}",

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from scripts import cli, workload
+from scripts import cli, tour, workload
 from scripts.errors import UserError
 from scripts.report_page.facts import area_facts, facts
 from scripts.report_page.page import look_up, render, shown
@@ -66,9 +66,9 @@ def written(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         area = folder / "area.json"
-        area.write_text(json.dumps(AREA | {"config": load("smoke").as_dict}))
-        assert cli.main(["report", "smoke", "--set", "tile.slots=3", "--simulator", "icarus", "--tokens", "9", "--order",
-                         "paired", "-o", "here/page.html", "--json", "run.json", "--area", "area.json"]) == 0
+        area.write_text(json.dumps(AREA | {"config": load("tour").as_dict}))
+        assert cli.main(["report", "tour", "--set", "tile.slots=3", "--simulator", "icarus", "--tokens", "8",
+                         "-o", "here/page.html", "--json", "run.json", "--area", "area.json"]) == 0
     return (folder / "here" / "page.html").read_text(encoding="utf-8"), json.loads((folder / "run.json").read_text())
 
 
@@ -103,8 +103,14 @@ def test_figures_are_those_of_the_run(written):
     for section in run["roofline"]:
         assert f"{run['roofline'][section]:,.0f}" in page
     command = html.unescape(re.search(r"<pre>(.*?)</pre>", page)[1])
-    assert command == ("trajectile report smoke --set tile.slots=3 --tokens 9 --order paired --simulator icarus "
-                       "--area area.json")
+    assert command == "trajectile report tour --set tile.slots=3 --tokens 8 --simulator icarus --area area.json"
+
+
+def test_the_tour_is_this_run(written):
+    """docs/tour.md tells of the same batch: the Verilog takes as many cycles, with equal events and results."""
+    line = tour.batch()[1]
+    assert written[1]["cycles_rtl"] == line.cycles and written[1]["tokens"] == 8
+    assert written[1]["events_exact"] is written[1]["results_exact"] is True
 
 
 def test_sums(written, demo):

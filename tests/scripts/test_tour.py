@@ -1,0 +1,43 @@
+"""The tour: page and pictures are what the simulator says today, and what they name exists."""
+
+import re
+from xml.etree import ElementTree
+
+import pytest
+
+from scripts import tour
+from sw_model.config import load
+from sw_model.scheduler import schedule
+from sw_model.timeline import simulate
+from tests.sw_model.test_scheduler import draw
+
+
+def test_the_page_is_current():
+    """Text and pictures; after a change of the timing they are written again."""
+    for name, text in tour.files().items():
+        assert (tour.DOCS / name).read_text(encoding="utf-8") == text, f"{name} is old: python -m scripts.tour"
+
+
+def test_what_it_names_exists():
+    """Files behind the links, anchors in them, pictures that are XML with a name for those who do not see them."""
+    page = (tour.DOCS / "tour.md").read_text(encoding="utf-8")
+    links = re.findall(r"\]\(([^)]+)\)", page)
+    assert len(links) > 30
+    for link in links:
+        path, _, anchor = link.partition("#")
+        if not link.startswith("http"):
+            text = (tour.DOCS / path).read_text(encoding="utf-8")
+            assert not anchor or f"## {anchor}" in text.lower()
+            if path.endswith(".svg"):
+                root = ElementTree.fromstring(text)
+                assert root[0].tag.endswith("title") and root[1].tag.endswith("desc") and root[1].text
+    for rule in range(1, 6):
+        assert f"**Rule {rule}, " in page
+
+
+def test_a_batch_without_the_story():
+    """Where no slice shows all rules the page cannot be written, and says so."""
+    config = load(tour.PRESET, ["layer.top_k=1", "layer.experts=1"])
+    plan = schedule(config, draw(config, 1, 1))
+    with pytest.raises(ValueError, match="no slice shows all five rules"):
+        tour.story(plan, simulate(plan))
