@@ -1,8 +1,8 @@
 """A batch as trace events, the JSON that ui.perfetto.dev and chrome://tracing open. One cycle is shown as one microsecond.
 
 The same for the events of the RTL and of the model. A tile is a process; its threads are its DDR channel, its MAC array,
-its ring link and its slots. A flow follows one slice along its trajectory. Counters show the free slots, and how many slices
-wait for what. (Format: "Trace Event Format", Google, 2016.)
+its ring link, what the MAC array waits for (:mod:`sw_model.stalls`) and its slots. A flow follows one slice along its
+trajectory. Counters show the free slots, and how many slices wait for what. (Format: "Trace Event Format", Google, 2016.)
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,11 +11,14 @@ from typing import Any
 
 from sw_model.activity import RESOURCES, busy_spans
 from sw_model.config import Config
+from sw_model.stalls import mac_account
 from sw_model.timeline import Event
 from sw_model.visits import Visit, journeys, visits
 
 #: thread number of a tile's slot 0; below are its resources
-FIRST_SLOT = len(RESOURCES)
+FIRST_SLOT = len(RESOURCES) + 1
+#: of what the MAC array waits for
+STALLS = len(RESOURCES)
 #: counters of waiting slices: for words to come, for the MAC array, for the ring-next tile or the sender
 REASONS = ("fill", "mac", "link")
 
@@ -24,7 +27,7 @@ def _metadata(config: Config) -> Iterator[dict[str, Any]]:
     for tile in range(config.array.tiles):
         yield {"ph": "M", "name": "process_name", "pid": tile, "args": {"name": f"tile {tile}"}}
         yield {"ph": "M", "name": "process_sort_index", "pid": tile, "args": {"sort_index": tile}}
-        for thread, name in enumerate([*RESOURCES, *(f"slot {slot}" for slot in range(config.tile.slots))]):
+        for thread, name in enumerate([*RESOURCES, "MAC waits for", *(f"slot {slot}" for slot in range(config.tile.slots))]):
             if name == "DDR" and tile not in config.array.ddr_tiles:
                 continue
             yield {"ph": "M", "name": "thread_name", "pid": tile, "tid": thread, "args": {"name": name}}
@@ -40,6 +43,13 @@ def _resources(config: Config, events: Sequence[Event]) -> Iterator[dict[str, An
         for thread, (name, spans) in enumerate(busy_spans(config, events, tile).items()):
             for first, length in spans:
                 yield _span(tile, thread, name, first, first + length)
+
+
+def _stalls(config: Config, events: Sequence[Event], cycles: int) -> Iterator[dict[str, Any]]:
+    for tile, spans in enumerate(mac_account(config, events, cycles)):
+        for reason, first, end in spans:
+            if reason != "compute":
+                yield _span(tile, STALLS, reason, first, end)
 
 
 def _slots(stays: Sequence[Visit], cycles: int) -> Iterator[dict[str, Any]]:
@@ -105,6 +115,7 @@ def trace_events(config: Config, events: Sequence[Event], cycles: int) -> dict[s
     return {
         "displayTimeUnit": "ns",
         "otherData": {"configuration": config.name, "cycles": cycles, "unit": "1 us is one clock cycle"},
-        "traceEvents": [*_metadata(config), *_resources(config, events), *_slots(stays, cycles), *_flows(stays),
-                        *_counters(config, stays, cycles)],
+        "traceEvents": [*_metadata(config), *_resources(config, events),
+                        *_stalls(config, events, cycles), *_slots(stays, cycles),
+                        *_flows(stays), *_counters(config, stays, cycles)],
     }

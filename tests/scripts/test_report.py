@@ -33,7 +33,8 @@ AREA = {"config": None, "technology": {"title": "some nm", "unit": "um2"},
                    "expert buffer": {"cell_area": 100.0, "sram_area": 2000.0, "sram_bits": 512}},
         "totals": {"cell_area": 1334.4, "sram_area": 2000.0, "sram_bits": 512}}
 POWER = {"cycles": 0, "energy_uj": 12.5, "uj_per_token": 1.25, "watts": 0.5, "clock_mhz": 400, "unknown": [],
-         "assumed": {"clock_gating": False}, "parts_uj": {"MAC array": {"logic": 10.0, "clock": 2.0}, "DDR": {"bits": 0.5}}}
+         "assumed": {"ddr_pj_per_bit": 0.0, "clock_gating": False},
+         "parts_uj": {"MAC array": {"logic": 10.0, "clock": 2.0}, "DDR": {"bits": 0.5}}}
 
 
 class Figures(HTMLParser):
@@ -138,7 +139,8 @@ def test_energy(demo):
     """Shown as an estimate, and only for the batch that it is of."""
     config, line, found = demo
     page = render(config, found)
-    assert "An estimate." in page and "12.5" in page and "demo &lt;b&gt;" in page and "demo <b>" not in page
+    assert "An estimate." in page and "DRAM is not counted" in page and "12.5" in page
+    assert "demo &lt;b&gt;" in page and "demo <b>" not in page
     other = AREA | {"config": config.as_dict, "power": POWER | {"cycles": line.cycles + 1}}
     assert area_facts(config, other, line.cycles)["energy"] is None
     assert "Not estimated" in render(config, found | {"energy": None, "area": None})

@@ -2,13 +2,14 @@
 
 import json
 from collections import defaultdict
+from itertools import pairwise
 
 import pytest
 
 from sw_model.config import load
 from sw_model.scheduler import schedule
 from sw_model.timeline import simulate
-from sw_model.trace_events import FIRST_SLOT, REASONS, trace_events
+from sw_model.trace_events import FIRST_SLOT, REASONS, STALLS, trace_events
 from tests.sw_model.test_scheduler import draw
 
 
@@ -18,6 +19,57 @@ def trace(request):
     config = load(request.param)
     line = simulate(schedule(config, draw(config, 12, 4)))
     return line, json.loads(json.dumps(trace_events(config, line.events, line.cycles)))["traceEvents"]
+
+
+#: of each kind of event what it must have, beside its kind (Trace Event Format)
+FIELDS = {"M": {"name": str, "pid": int, "args": dict}, "C": {"name": str, "pid": int, "ts": int, "args": dict},
+          "X": {"name": str, "pid": int, "tid": int, "ts": int, "dur": int, "args": dict},
+          "s": {"name": str, "cat": str, "id": int, "pid": int, "tid": int, "ts": int},
+          "f": {"name": str, "cat": str, "id": int, "bp": str, "pid": int, "tid": int, "ts": int}}
+METADATA = {"process_name": "name", "process_sort_index": "sort_index", "thread_name": "name",
+            "thread_sort_index": "sort_index"}
+
+
+def fault(trace):
+    """What is wrong with a trace by the rules of the format, or None."""
+    if trace["displayTimeUnit"] not in ("ms", "ns") or not isinstance(trace["traceEvents"], list):
+        return "head"
+    for event in trace["traceEvents"]:
+        fields = FIELDS.get(event.get("ph"), {"ph": None})
+        if event["ph"] == "M" and event["name"].startswith("thread"):
+            fields = fields | {"tid": int}
+        if event.keys() != fields.keys() | {"ph"} or not all(type(event[name]) is kind for name, kind in fields.items()):
+            return event
+        if min(event.get("ts", 0), event["pid"], event.get("tid", 0)) < 0 or event.get("dur", 1) <= 0:
+            return event
+        if event["ph"] == "M" and event["args"].keys() != {METADATA.get(event["name"])}:
+            return event
+        if event["ph"] == "C" and not all(type(value) in (int, float) for value in event["args"].values()):
+            return event
+        if event["ph"] == "f" and event["bp"] != "e":
+            return event
+    return None
+
+
+def test_format(trace):
+    """Every event has what its kind must have and no more, of the right type; a spoilt one is found."""
+    line, events = trace
+    whole = trace_events(line.config, line.events, line.cycles)
+    assert fault(json.loads(json.dumps(whole))) is None and {event["ph"] for event in events} == set(FIELDS)
+    for kind, change in (("X", {"dur": 0}), ("X", {"ts": -1}), ("C", {"args": {"slots": "3"}}), ("M", {"args": {}}),
+                         ("f", {"bp": "s"}), ("s", {"id": "1"}), ("X", {"ph": "Y"})):
+        first = next(number for number, event in enumerate(events) if event["ph"] == kind)
+        assert fault(whole | {"traceEvents": [*events[:first], events[first] | change]}) is not None, change
+
+
+def test_what_the_mac_array_waits_for(trace):
+    """Its track and that of the MAC array have every cycle of a batch, each once."""
+    line, events = trace
+    for tile in range(line.config.array.tiles):
+        spans = sorted((e["ts"], e["ts"] + e["dur"]) for e in events if e["ph"] == "X" and e["pid"] == tile
+                       and e["tid"] in (STALLS, 1))
+        assert spans[0][0] == 0 and spans[-1][1] == line.cycles
+        assert all(a[1] == b[0] for a, b in pairwise(spans))
 
 
 def test_spans_nest(trace):
