@@ -9,7 +9,7 @@ from scripts.errors import UserError
 
 #: numbers that several commands have, and their legal range
 RANGES: dict[str, tuple[float, float]] = {"seed": (0, 2**63 - 1), "windows": (1, inf), "batches": (1, inf), "skew": (0, 1e6),
-                                         "seeds": (1, 1000), "cycles": (1, 10**9)}
+                                         "seeds": (1, 1000), "cycles": (1, 10**9), "mhz": (1, 1e5)}
 
 
 def check(args: argparse.Namespace) -> None:

@@ -1,17 +1,22 @@
-"""Verilog, register map and C header of a configuration."""
+"""Verilog of a configuration, and everything that goes with it: register map, driver, constraints, templates."""
 
 import argparse
-import json
-from dataclasses import dataclass
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from amaranth.lib.wiring import Component
 
 from hw.array import TileArray
 from hw.lib.emit import Emitter
 from hw.lib.sram import Sram1R1W, Sram1RW
-from hw.params import Params
-from scripts import driver, frame_docs, terminal
-from scripts.regmap_docs import c_header, markdown
+from scripts import terminal
+from scripts.soc import bundle
 from sw_model.config import Config
+
+#: clock of the constraints, if none is given: the paper's
+DEFAULT_MHZ = 800.0
 
 
 @dataclass(frozen=True)
@@ -28,17 +33,21 @@ class Design:
     top: str
     tile: str
 
-    def files(self) -> dict[str, str]:
-        """File name to text: the SRAM wrappers, the tile with its blocks, and the array with its links."""
+    #: block by module name, for what is said about it and its ports
+    components: Mapping[str, Component] = field(default_factory=dict)
+
+    def file_modules(self) -> dict[str, list[str]]:
+        """File name to the modules in it: the SRAM wrappers, the tile with its blocks, and the array with its links."""
         outside = {self.top, "trajectile_d2d_link"}
-        inside = [name for name in self.modules if name not in outside and name not in self.srams]
-        head = (f"// Trajectile, configuration '{self.config.name}'{', timing only' if self.timing_only else ''}.\n"
-                "// Generated; do not edit. docs/architecture.md says what each block promises.\n\n")
         return {
-            "trajectile_sram.v": head + "\n".join(self.modules[name] for name in self.srams),
-            "trajectile_tile.v": head + "\n".join(self.modules[name] for name in inside),
-            "trajectile_array.v": head + "\n".join(self.modules[name] for name in self.modules if name in outside),
+            "trajectile_sram.v": list(self.srams),
+            "trajectile_tile.v": [name for name in self.modules if name not in outside and name not in self.srams],
+            "trajectile_array.v": [name for name in self.modules if name in outside],
         }
+
+    def files(self) -> dict[str, str]:
+        """File name to text, without the comments of what is written for people: what simulators and Yosys get."""
+        return {file: "\n".join(self.modules[name] for name in names) for file, names in self.file_modules().items()}
 
 
 def design(config: Config, *, timing_only: bool = False) -> Design:
@@ -47,38 +56,42 @@ def design(config: Config, *, timing_only: bool = False) -> Design:
     top = emitter.emit(TileArray(config, timing_only=timing_only))
     srams = {name: (block.depth, block.width, "1rw" if isinstance(block, Sram1RW) else "1r1w")
              for name, block in emitter.components.items() if isinstance(block, Sram1RW | Sram1R1W)}
-    return Design(config, timing_only, emitter.verilog(), srams, top, "trajectile_tile")
+    return Design(config, timing_only, emitter.verilog(), srams, top, "trajectile_tile", emitter.components)
 
 
-def write(made: Design, folder: Path) -> list[Path]:
-    """Write Verilog, register map, C header, configuration and a link layer's frame into ``folder``; returns the files."""
+def write(made: Design, folder: Path, *, command: str | None = None, mhz: float = DEFAULT_MHZ) -> list[Path]:
+    """Write everything that goes with a design into ``folder`` (:mod:`scripts.soc.bundle`); returns the files.
+
+    ``command`` is named in their heads; ``mhz`` is the clock of the constraints.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    params = Params(made.config, timing_only=made.timing_only)
-    texts = made.files() | {
-        "registers.md": markdown(params),
-        "trajectile.h": c_header(params),
-        "config.json": json.dumps(made.config.as_dict, indent=2) + "\n",
-    }
-    if not made.timing_only:  # which has neither activations nor results
-        texts |= driver.files()
-    if made.config.link.crc_bits:
-        texts["frame.md"] = frame_docs.markdown(params)
+    texts = bundle.texts(made, command or f"trajectile generate {made.config.name} -o DIR", mhz)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]
+
+
+def command_of(args: argparse.Namespace) -> str:
+    """The command line that writes the same files again, without folders."""
+    words = ["trajectile", "generate", Path(args.config).name,
+             *(word for override in args.overrides for word in ("--set", override))]
+    words += ["--timing-only"] * args.timing_only + ["--mhz", f"{args.mhz:g}"] * (args.mhz != DEFAULT_MHZ)
+    return " ".join(shlex.quote(" ".join(word.split())) for word in [*words, "-o", "DIR"])
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile generate``."""
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the files")
     parser.add_argument("--timing-only", action="store_true", help="controllers only: no payload, no arithmetic")
+    parser.add_argument("--mhz", metavar="F", type=float, default=DEFAULT_MHZ,
+                        help=f"clock of the SDC constraints (default {DEFAULT_MHZ:g}, the paper's)")
 
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile generate``."""
     with terminal.status("generating the Verilog"):
         made = design(config, timing_only=args.timing_only)
-        paths = write(made, args.output)
+        paths = write(made, args.output, command=command_of(args), mhz=args.mhz)
     terminal.answer(args, {"config": {"name": config.name, **config.as_dict}, "timing_only": args.timing_only,
                            "files": [str(path) for path in paths], "modules": list(made.modules),
                            "srams": {name: {"depth": depth, "width": width, "kind": kind}

@@ -15,6 +15,8 @@ from scripts.area import technology
 from scripts.errors import Exit, ToolError, UserError
 from scripts.gates import gate_level
 from scripts.outcomes import Outcome, read_outcomes
+from scripts.soc.ports import ports_of
+from scripts.soc.waves import gtkwave
 from sw_model import image
 from sw_model.activity import ddr_cycles
 from sw_model.config import Config
@@ -62,7 +64,7 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
         order: load order.
         simulator: ``verilator`` or ``icarus``, both with cocotb; or ``native``, Verilator's model under a C++ main: for
             millions of cycles, one run, no waves.
-        waves: record waves.
+        waves: record waves, and write a save file for GTKWave beside them.
         timing_only: the build without payload and arithmetic; results are not compared then.
         runs: how often, with which random stalls and faults of links; events are compared for runs without.
         optimise: option of the C++ compiler (Verilator).
@@ -109,6 +111,9 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
         bench = "tb.bench_axi" if axi_models else "tb.bench_link_faults" if link_faults else "tb.bench_array"
         runner.run(built, bench, folder,
                    environment={JOB: str((folder / "job.json").resolve())}, plusargs=plusargs, seed=runs[0].seed)
+    if waves:
+        ports = ports_of(made.components[made.top])
+        (folder / "waves.gtkw").write_text(gtkwave(config, ports), encoding="utf-8")
     outcomes = read_outcomes(job, plan, model, values and values.results(), folder)
     ended = time.monotonic()
     return Simulation(config, plan, model, roofline(plan), outcomes, {
@@ -189,7 +194,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile simulate``."""
     add_run_arguments(parser)
-    parser.add_argument("--waves", action="store_true", help="record waves into the output folder")
+    parser.add_argument("--waves", action="store_true", help="record waves into the output folder, "
+                        "with a save file for GTKWave")
     parser.add_argument("--gate-level", action="store_true", help="the synthesized netlist in place of the tile's Verilog: "
                         "for small configurations; on Icarus where it is installed, with x until reset")
     parser.add_argument("--liberty", metavar="FILE", type=Path, action="append", default=[],

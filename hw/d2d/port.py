@@ -16,9 +16,9 @@ class D2DTransmit(wiring.Signature):
     def __init__(self, params: Params):
         super().__init__({
             "flit": Out(stream.Signature(params.flit_layout)),  #: data lane
-            "request_valid": Out(1),
+            "request_valid": Out(1),  #: a request for a slot goes
             "request": Out(params.request_layout),  #: control lane, with the slices
-            "grant_valid": Out(1),
+            "grant_valid": Out(1),  #: a grant goes
             "grant": Out(params.grant_layout),  #: control lane, against the slices
             "credit": Out(1),  #: one flit has left the input FIFO of this port
         })
@@ -29,13 +29,13 @@ class D2DReceive(wiring.Signature):
 
     def __init__(self, params: Params):
         super().__init__({
-            "flit_valid": In(1),
-            "flit": In(params.flit_layout),
-            "request_valid": In(1),
-            "request": In(params.request_layout),
-            "grant_valid": In(1),
-            "grant": In(params.grant_layout),
-            "credit": In(1),
+            "flit_valid": In(1),  #: a flit comes
+            "flit": In(params.flit_layout),  #: data lane
+            "request_valid": In(1),  #: a request for a slot comes
+            "request": In(params.request_layout),  #: control lane, with the slices
+            "grant_valid": In(1),  #: a grant comes
+            "grant": In(params.grant_layout),  #: control lane, against the slices
+            "credit": In(1),  #: one flit has left the input FIFO at the far end
         })
 
 
@@ -51,8 +51,8 @@ class FramePort(wiring.Signature):
 
     def __init__(self, params: Params):
         super().__init__({
-            "tx": Out(wiring.Signature({"frame": Out(params.frame_layout)})),
-            "rx": Out(wiring.Signature({"frame": In(params.frame_layout)})),
+            "tx": Out(wiring.Signature({"frame": Out(params.frame_layout)})),  #: frame to the far end, one in every cycle
+            "rx": Out(wiring.Signature({"frame": In(params.frame_layout)})),  #: frame from the far end; all zeros is none
         })
 
 

@@ -21,17 +21,22 @@ class AxiLite(wiring.Signature):
     def __init__(self, address_bits: int = HOST_ADDRESS_BITS):
         super().__init__({
             "awaddr": Out(address_bits),  #: byte address to write to
-            "awvalid": Out(1), "awready": In(1),
+            "awvalid": Out(1),  #: a write address is offered
+            "awready": In(1),  #: and taken
             "wdata": Out(HOST_DATA_BITS),  #: what to write
             "wstrb": Out(HOST_DATA_BITS // 8),  #: which bytes of it
-            "wvalid": Out(1), "wready": In(1),
+            "wvalid": Out(1),  #: data to write are offered
+            "wready": In(1),  #: and taken
             "bresp": In(2),  #: response to the write
-            "bvalid": In(1), "bready": Out(1),
+            "bvalid": In(1),  #: the response is offered
+            "bready": Out(1),  #: and taken
             "araddr": Out(address_bits),  #: byte address to read
-            "arvalid": Out(1), "arready": In(1),
+            "arvalid": Out(1),  #: a read address is offered
+            "arready": In(1),  #: and taken
             "rdata": In(HOST_DATA_BITS),  #: what was read
             "rresp": In(2),  #: response to the read
-            "rvalid": In(1), "rready": Out(1),
+            "rvalid": In(1),  #: data are offered
+            "rready": Out(1),  #: and taken
         })
 
 
@@ -44,9 +49,11 @@ class Axi4Read(wiring.Signature):
             "arlen": Out(8),  #: beats less one
             "arsize": Out(3),  #: log2 of the bytes a beat
             "arburst": Out(2),  #: INCR
-            "arvalid": Out(1), "arready": In(1),
+            "arvalid": Out(1),  #: a read address is offered
+            "arready": In(1),  #: and taken
             "rdata": In(data_bits),  #: one beat
             "rresp": In(2),  #: response to the beat
             "rlast": In(1),  #: last beat of its burst
-            "rvalid": In(1), "rready": Out(1),
+            "rvalid": In(1),  #: data are offered
+            "rready": Out(1),  #: and taken
         })

@@ -7,6 +7,7 @@ import pytest
 
 from scripts import cli
 from tb import runner
+from tests.scripts.test_soc import check_save_file
 from tests.sw_model.test_workloads import arrays
 from tests.tb.conftest import require_icarus
 
@@ -15,13 +16,20 @@ SIMULATE_KEYS = {"config", "trace", "tokens", "order", "seed", "simulator", "res
 
 
 def test_generate(tmp_path, capsys):
-    """Tile, array, SRAM wrappers, register map, C header and driver, frame; an override reaches the Verilog."""
-    assert cli.main(["generate", "smoke", "-o", str(tmp_path), "--set", "tile.slots=4", "--set", "link.crc_bits=16"]) == 0
+    """All files; an override reaches the Verilog; the heads name the command, without folders."""
+    assert cli.main(["generate", "smoke", "-o", str(tmp_path), "--set", "tile.slots=4", "--set", "link.crc_bits=16",
+                     "--mhz", "500"]) == 0
     assert {path.name for path in tmp_path.iterdir()} == {
-        "trajectile_tile.v", "trajectile_array.v", "trajectile_sram.v", "registers.md", "frame.md", "trajectile.h",
-        "trajectile_driver.h", "trajectile_driver.c", "config.json"}
+        "trajectile_tile.v", "trajectile_array.v", "trajectile_sram.v", "trajectile_tile_instance.vh",
+        "trajectile_array_instance.vh", "trajectile_tile.sdc", "trajectile_array.sdc", "trajectile.core", "registers.md",
+        "registers.rdl", "frame.md", "trajectile.h", "trajectile_driver.h", "trajectile_driver.c", "waves.gtkw",
+        "config.json"}
     assert json.loads((tmp_path / "config.json").read_text())["tile"]["slots"] == 4
     assert "modules" in capsys.readouterr().out
+    command = "trajectile generate smoke --set tile.slots=4 --set link.crc_bits=16 --mhz 500 -o DIR"
+    for name in ("trajectile_tile.v", "trajectile_sram.v", "trajectile_array.sdc", "trajectile_tile_instance.vh"):
+        assert command in (tmp_path / name).read_text() and str(tmp_path) not in (tmp_path / name).read_text()
+    assert "trajectile_period_ns 2.000" in (tmp_path / "trajectile_tile.sdc").read_text()
 
 
 def test_simulate_on_a_trace(tmp_path, capsys, monkeypatch):
@@ -42,7 +50,7 @@ def test_simulate_on_a_trace(tmp_path, capsys, monkeypatch):
     assert values["utilisation"].keys() == {"ddr", "mac", "d2d"} and all(0 < v < 1 for v in values["utilisation"].values())
     assert values["wall_seconds"].keys() == {"generate", "build", "run"}
     assert values["config"]["layer"]["experts"] == 8
-    assert (tmp_path / "run" / "dump.fst").stat().st_size > 1000
+    check_save_file(tmp_path / "run" / "dump.fst")
     assert "exact (60 results equal)" in capsys.readouterr().out
 
 
@@ -69,6 +77,7 @@ def test_demo_writes_everything(tmp_path, capsys):
     (["simulate", "smoke", "--skew", "-1"], "skew = -1.0"),
     (["synthesize", "smoke", "--liberty", "nothing.lib"], "--liberty = nothing.lib"),
     (["generate", "smoke", "-o", "x", "--set", "slots"], "--set = 'slots'"),
+    (["generate", "smoke", "-o", "x", "--mhz", "0"], "--mhz = 0"),
 ])
 def test_wrong_input(arguments, named, capsys, tmp_path, monkeypatch):
     """One line that names the field, exit code 2, nothing written."""

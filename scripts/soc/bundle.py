@@ -1,0 +1,71 @@
+"""All files of a generated design, as texts."""
+
+import json
+from importlib import metadata
+
+from hw.params import Params
+from scripts import driver, frame_docs
+from scripts.regmap_docs import c_header, markdown
+from scripts.soc import fusesoc, instances, verilog, waves
+from scripts.soc.constraints import sdc
+from scripts.soc.ports import ports_of, summary_of
+from scripts.soc.systemrdl import systemrdl
+
+#: what the Verilog files hold
+_WHAT = {
+    "trajectile_sram.v": "the SRAM of a tile, one wrapper for each size; a chip replaces their insides by macros",
+    "trajectile_tile.v": "one tile and its blocks; needs trajectile_sram.v",
+    "trajectile_array.v": "the array: tiles, and a model of the PHY on each link; needs the other two files",
+}
+
+
+def version() -> str:
+    """Version of this generator."""
+    try:
+        return metadata.version("trajectile")
+    except metadata.PackageNotFoundError:
+        return "0"
+
+
+def _verilog(made, origin: str) -> dict[str, str]:
+    """The Verilog files with their comments."""
+    ports = {name: ports_of(component) for name, component in made.components.items()}
+    summaries = {name: summary_of(component) for name, component in made.components.items()}
+    files = {}
+    for file, names in made.file_modules().items():
+        modules = [verilog.annotated(made.modules[name], name, summaries[name], ports[name]) for name in names]
+        listed = {name: summaries[name] for name in names}
+        files[file] = "\n".join([verilog.head(file, _WHAT[file], origin, listed), *modules])
+    return files
+
+
+def texts(made, command: str, mhz: float) -> dict[str, str]:
+    """File name to text of everything that ``trajectile generate`` writes.
+
+    Args:
+        made: the :class:`scripts.generate.Design`.
+        command: how it is written again; the same command gives the same bytes.
+        mhz: clock of the constraints.
+    """
+    config, timing_only = made.config, made.timing_only
+    params = Params(config, timing_only=timing_only)
+    note = " (timing only)" if timing_only else ""
+    origin = (f"Trajectile {version()}, configuration '{config.name}'{note}. Written by\n    {command}\n"
+              "Generated; do not edit. docs/integration.md says how to use it.")
+    ports = {name: ports_of(made.components[f"trajectile_{name}"]) for name in ("tile", "array")}
+    files = _verilog(made, origin)
+    for name, own in ports.items():
+        module = f"trajectile_{name}"
+        files[f"{module}_instance.vh"] = instances.template(module, name, own, origin)
+        files[f"{module}.sdc"] = sdc(module, own, origin, mhz)
+    files |= {
+        "trajectile.core": fusesoc.core(config.name, version(), f"Trajectile, configuration {config.name}{note}"),
+        "registers.md": markdown(params), "registers.rdl": systemrdl(params), "trajectile.h": c_header(params),
+        "config.json": json.dumps(config.as_dict, indent=2) + "\n",
+        "waves.gtkw": waves.gtkwave(config, ports["array"]),
+    }
+    if not timing_only:  # which has neither activations nor results
+        files |= driver.files()
+    if config.link.crc_bits:
+        files["frame.md"] = frame_docs.markdown(params)
+    return files

@@ -1,0 +1,57 @@
+"""The register map in SystemRDL 2.0, from its one description in ``hw.host.regmap``."""
+
+from hw.host.codes import REFUSALS, Refusal
+from hw.host.regmap import Access, Field, Register, RegisterMap
+from hw.params import Params
+
+#: what software does to a field, and hardware
+_ACCESS = {
+    Access.CONST: "sw = r; hw = na;",
+    Access.RO: "sw = r; hw = w;",
+    Access.RW: "sw = rw; hw = r;",
+    Access.W1C: "sw = rw; onwrite = woclr; hw = w;",
+    Access.W0C: "sw = rw; onwrite = wclr; hw = w;",  # the one value that is taken is 0
+    Access.WO: "sw = w; singlepulse; hw = r;",
+    Access.WINDOW: "sw = rw; onread = ruser; onwrite = wuser; hw = rw;",
+}
+#: bytes from tile to tile in the address map of the array
+TILE_STRIDE = 0x1000
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', "'") + '"'
+
+
+def _field(register: Register, field: Field) -> str:
+    access = _ACCESS[register.access]
+    legal = f" Legal: {field.minimum} to {field.largest}." if register.writable else ""
+    encode = " encode = refusal;" if (register.name, field.name) == ("REFUSED", "CODE") else ""
+    # a constant is what it resets to; of a window there is nothing to reset
+    reset = "" if register.access is Access.WINDOW else f" = {field.reset}"
+    return (f"        field {{ desc = {_quoted(field.meaning + '.' + legal)}; {access}{encode} }} "
+            f"{field.name}[{field.low + field.width - 1}:{field.low}]{reset};\n")
+
+
+def _register(register: Register) -> str:
+    note = " Writes need an idle tile." if register.idle_only else ""
+    kind = "external reg" if register.access is Access.WINDOW else "reg"
+    return (f"    {kind} {{\n        desc = {_quoted(register.meaning + '.' + note)}; regwidth = 32;\n"
+            + "".join(_field(register, field) for field in register.fields)
+            + f"    }} {register.name} @ 0x{register.offset:03X};\n")
+
+
+def systemrdl(params: Params) -> str:
+    """``trajectile_tile``, the map of one tile, and ``trajectile``, that of an array whose tiles lie 4 KiB apart."""
+    regmap = RegisterMap(params)
+    codes = "".join(f"    {code.name} = {Refusal.as_shape().width}'d{code.value} {{ desc = {_quoted(meaning)}; }};\n"
+                    for code, meaning in REFUSALS.items())
+    note = ", timing only" if params.timing_only else ""
+    return (f"// Trajectile, configuration '{params.config.name}'{note}: registers of a tile and of the array.\n"
+            "// Generated from hw/host/regmap.py; do not edit. registers.md says what each means, and what is behind "
+            "TABLE_DATA.\n\n"
+            f"enum refusal {{\n{codes}}};\n\n"
+            "addrmap trajectile_tile {\n    desc = \"One tile, behind its AXI4-Lite port.\";\n    default regwidth = 32;\n"
+            "    addressing = compact;\n\n"
+            + "\n".join(map(_register, regmap.registers)) + "};\n\n"
+            f"addrmap trajectile {{\n    desc = \"An array: its tiles {TILE_STRIDE // 1024} KiB apart.\";\n"
+            f"    trajectile_tile tile[{params.config.array.tiles}] @ 0x0 += 0x{TILE_STRIDE:X};\n}};\n")
