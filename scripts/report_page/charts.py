@@ -14,7 +14,7 @@ from sw_model.config import Config
 #: height of a chart over time, in its own units; its width is the batch
 HEIGHT = 100.0
 #: size of a tile and distance to the next, in a picture of the array
-TILE, PITCH = 104, 178
+TILE, PITCH = 122, 198
 #: the same in the small pictures of trajectories
 DOT, STEP = 15, 38
 
@@ -108,11 +108,16 @@ def array(config: Config, tiles: Sequence[Mapping[str, Any]]) -> Markup:
         body += arrow(points, 2 + 8 * tile["sent"] / most, "link",
                        f"tile {number} to tile {tile['next']}: {tile['sent']:,} slices sent, {tile['escapes']:,} of them "
                        "past the ring-next tile's tokens (rule 4)", 14)
+        # the number stands at the first link of the edge, which may pass over tiles
         (x0, y0), (x1, y1) = points[:2]
-        across = abs(x1 - x0) > abs(y1 - y0)
-        body += (f'<text class="edge" x="{_number((x0 + x1) / 2 if across else (x0 + x1) / 2 + (12 if y1 < y0 else -12))}" '
-                 f'y="{_number((y0 + y1) / 2 + (18 if x1 < x0 else -9) if across else (y0 + y1) / 2 + 4)}" '
-                 f'style="text-anchor:{"middle" if across else "start" if y1 < y0 else "end"}">{tile["sent"]:,}</text>')
+        gap = (PITCH - TILE) / 2
+        if abs(x1 - x0) > abs(y1 - y0):
+            place, anchor = (x0 + (gap if x1 > x0 else -gap), y0 - 9), "middle"
+        else:
+            place = (x0 + (12 if y1 < y0 else -12), y0 + (gap if y1 > y0 else -gap) + 4)
+            anchor = "start" if y1 < y0 else "end"
+        body += (f'<text class="edge" x="{_number(place[0])}" y="{_number(place[1])}" style="text-anchor:{anchor}">'
+                 f'{tile["sent"]:,}</text>')
     for number, tile in enumerate(tiles):
         x, y = centre(config, number, PITCH)
         body += f'<rect class="tile" x="{_number(x - half)}" y="{_number(y - half)}" width="{TILE}" height="{TILE}" rx="10"/>'
