@@ -19,6 +19,7 @@ from sw_model.sections import AXI_BOUNDARY_BYTES as AXI_BOUNDARY_BYTES
 from sw_model.sections import AXI_MAX_BURST_BEATS as AXI_MAX_BURST_BEATS
 from sw_model.sections import INT8_MAX as INT8_MAX
 from sw_model.sections import INT32_MAX as INT32_MAX
+from sw_model.sections import MULTIPLIERS as MULTIPLIERS
 from sw_model.sections import PROTECTIONS as PROTECTIONS
 from sw_model.sections import ArrayConfig as ArrayConfig
 from sw_model.sections import DdrConfig as DdrConfig

@@ -12,6 +12,8 @@ INT8_MAX = 127
 INT32_MAX = 2**31 - 1
 #: Protection of the buffers' SRAM: none, one parity bit a chunk, or single errors corrected and double ones detected.
 PROTECTIONS = ("none", "parity", "secded")
+#: How the MAC array multiplies: as ``*`` in the Verilog, or with activations recoded in radix 4.
+MULTIPLIERS = ("plain", "booth")
 
 
 def ceil_div(a: int, b: int) -> int:
@@ -78,8 +80,8 @@ class ArrayConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TileConfig:
-    """MAC array (``mac_k`` inputs x ``mac_n`` outputs x ``mac_t`` token lanes), expert buffer and token buffer, and how the
-    SRAM of both buffers is protected.
+    """MAC array (``mac_k`` inputs x ``mac_n`` outputs x ``mac_t`` token lanes), expert buffer and token buffer, how the SRAM
+    of both is protected, and how the MAC array multiplies (docs/area.md; no cycle or result depends on it).
     """
 
     mac_k: int
@@ -89,6 +91,7 @@ class TileConfig:
     slots: int
     tokens: int
     protect: str = "none"
+    multiplier: str = "plain"
 
     def __post_init__(self) -> None:
         check_int("tile.mac_k", self.mac_k, 1, 64)
@@ -99,6 +102,8 @@ class TileConfig:
         check_int("tile.tokens", self.tokens, 1, 4096)
         if self.protect not in PROTECTIONS:
             raise ConfigError("tile.protect", self.protect, f"one of {', '.join(PROTECTIONS)}")
+        if self.multiplier not in MULTIPLIERS:
+            raise ConfigError("tile.multiplier", self.multiplier, f"one of {', '.join(MULTIPLIERS)}")
 
     @property
     def macs(self) -> int:

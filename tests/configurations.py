@@ -35,6 +35,7 @@ def random_config(seed: int) -> Config:
         # Drawn when all else is legal, so that what was drawn before stays as it was.
         values["tile"]["protect"] = str(rng.choice(["none", "none", "parity", "secded"]))  # as often with as without
         values["link"]["crc_bits"] = pick(0, 16, 32)
+        values["tile"]["multiplier"] = str(rng.choice(["plain", "plain", "booth"]))
         return from_dict(values, name=f"random-{seed}")
     raise AssertionError(f"no legal configuration found with seed {seed}")
 

@@ -4,13 +4,15 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
+from hw.compute.booth import recoded_word
 from hw.compute.mac_pe import MacPe
 from hw.lib.emit import Block, place
 from hw.params import Params
 
 
 class MacArray(Block):
-    """A weight word is broadcast to all lanes, a lane's activations to all its outputs.
+    """A weight word is broadcast to all lanes, a lane's activations to all its outputs. With ``tile.multiplier`` "booth" they
+    are recoded where they are registered, once for all outputs.
 
     Latency: operands in cycle c, in ``totals`` from c+3 on. Throughput: one weight word a cycle.
     Storage: one weight word, ``mac_k`` activations a lane, the processing elements.
@@ -39,9 +41,12 @@ class MacArray(Block):
         with m.If(self.enable):
             m.d.sync += weights.eq(self.weights)
         for lane in range(tile.mac_t):
-            activations = Signal(self.params.activation_bits, name=f"activations_{lane}", reset_less=True)
+            operands = self.activations[lane]
+            if tile.multiplier == "booth":
+                operands = recoded_word(operands)
+            activations = Signal(len(operands), name=f"activations_{lane}", reset_less=True)
             with m.If(self.enable):
-                m.d.sync += activations.eq(self.activations[lane])
+                m.d.sync += activations.eq(operands)
             for output in range(tile.mac_n):
                 element = MacPe(self.params)
                 place(m, platform, **{f"pe_{lane}_{output}": element})

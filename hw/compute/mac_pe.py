@@ -1,9 +1,10 @@
 """One processing element: a dot product of ``mac_k`` int8 pairs a cycle, and the accumulator of one output."""
 
-from amaranth.hdl import Module, Mux, Signal, Value, signed
+from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
+from hw.compute.booth import RECODED_BITS, product_rows
 from hw.lib.emit import Block
 from hw.params import Params
 from sw_model.config import ceil_div
@@ -20,7 +21,7 @@ def adder_tree(terms: list[Value]) -> Value:
 
 
 class MacPe(Block):
-    """Multiply, add up, accumulate.
+    """Multiply, add up, accumulate. With ``tile.multiplier`` "booth" activations come recoded (:mod:`hw.compute.booth`).
 
     The dot product is registered in parts of at most ``TREE_PRODUCTS`` products, which keeps the first stage as short with 16
     inputs as with 8. The parts have no enable: operands stay when no new ones come.
@@ -33,9 +34,10 @@ class MacPe(Block):
 
     def __init__(self, params: Params):
         self.inputs = params.config.tile.mac_k
+        self.booth = params.config.tile.multiplier == "booth"
         super().__init__({
             "weights": In(8 * self.inputs),  #: int8, input 0 lowest
-            "activations": In(8 * self.inputs),  #: int8, input 0 lowest
+            "activations": In((RECODED_BITS if self.booth else 8) * self.inputs),  #: int8 or recoded, input 0 lowest
             "add": In(1),  #: take the dot product of the operands of the cycle before
             "first": In(1),  #: with ``add``: it is the first of a sum
             "total": Out(signed(32)),  #: the sum so far
@@ -44,16 +46,27 @@ class MacPe(Block):
     def elaborate(self, platform: object) -> Module:
         """Two register stages."""
         m = Module()
-        products = [self.weights.word_select(i, 8).as_signed() * self.activations.word_select(i, 8).as_signed()
-                    for i in range(self.inputs)]
         size = ceil_div(self.inputs, ceil_div(self.inputs, TREE_PRODUCTS))
         parts: list[Value] = []
         for number, low in enumerate(range(0, self.inputs, size)):
             part = Signal(signed(16 + ceil_log2(size)), name=f"part_{number}", reset_less=True)
-            m.d.sync += part.eq(adder_tree(products[low:low + size]))
+            m.d.sync += part.eq(self._dot_product(range(low, min(low + size, self.inputs)), len(part)))
             parts.append(part)
         total = Signal.like(self.total, reset_less=True)
         with m.If(self.add):
             m.d.sync += total.eq(Mux(self.first, 0, total) + adder_tree(parts))
         m.d.comb += self.total.eq(total)
         return m
+
+    def _dot_product(self, inputs: range, bits: int) -> Value:
+        """Of some of the inputs; right in its low ``bits``."""
+        if not self.booth:
+            return adder_tree([self.weights.word_select(i, 8).as_signed() * self.activations.word_select(i, 8).as_signed()
+                               for i in inputs])
+        rows: list[Value] = []
+        number = 0
+        for i in inputs:
+            more, constant = product_rows(self.activations.word_select(i, RECODED_BITS), self.weights.word_select(i, 8))
+            rows += more
+            number += constant
+        return adder_tree(rows) + Const(number % 2**bits, bits)

@@ -3,6 +3,7 @@
 from tests.mutants.mutant import Mutant
 
 UNIT = "tests/hw/compute/test_unit.py::test_slices_meet_tokens"
+MAC_ARRAY = ("tests/hw/compute/test_mac_array.py",)
 SWIGLU = ("tests/hw/compute/test_swiglu.py",)
 SMOKE = ("tests/tb/test_array.py::test_smoke[icarus-balanced]",)
 GRID = ("tests/tb/test_array.py::test_grids[(1, 3)]",)  # a tile in the middle loads nothing
@@ -21,8 +22,14 @@ BY_TESTS = (
            old="Mux(self.first, 0, total) + adder_tree(parts)", new="total + adder_tree(parts)", killed_by=(UNIT,)),
     Mutant(name="pe-unsigned", module="hw.compute.mac_pe", description="activations count as unsigned",
            old="self.activations.word_select(i, 8).as_signed()", new="self.activations.word_select(i, 8)", killed_by=(UNIT,)),
+    Mutant(name="pe-half-a-product", module="hw.compute.mac_pe", description="the first part of a dot product counts alone",
+           old="total) + adder_tree(parts))", new="total) + parts[0])", killed_by=MAC_ARRAY),
+    Mutant(name="booth-ones-complement", module="hw.compute.booth", description="a negative digit's row is one too small",
+           old="before = negative", new="pass", killed_by=MAC_ARRAY),
+    Mutant(name="booth-two-is-none", module="hw.compute.booth", description="a digit of 2 or -2 counts as none",
+           old="~one & (high ^ middle)", new="~one & 0", killed_by=MAC_ARRAY),
     Mutant(name="array-one-lane", module="hw.compute.mac_array", description="every lane gets the activations of lane 0",
-           old="activations.eq(self.activations[lane])", new="activations.eq(self.activations[0])", killed_by=(UNIT,)),
+           old="operands = self.activations[lane]", new="operands = self.activations[0]", killed_by=(UNIT,)),
     Mutant(name="array-outputs-swapped", module="hw.compute.mac_array", description="gate and up columns change places",
            old="weights.word_select(output, 8 * tile.mac_k)", new="weights.word_select(output ^ 1, 8 * tile.mac_k)",
            killed_by=(UNIT,)),

@@ -16,7 +16,7 @@ from tests.hw.memory.memory_bench import open_srams
 #: changes of the smoke configuration; they cover one word a segment, odd and single groups, more values than inputs
 SHAPES = [
     {},
-    {"tile__mac_t": 1, "tile__mac_n": 2},
+    {"tile__mac_t": 1, "tile__mac_n": 2, "tile__multiplier": "booth"},
     {"layer__d_model": 4, "layer__d_ff": 3, "tile__mac_n": 2, "tile__protect": "parity"},  # one word a segment
     {"layer__d_model": 3, "layer__d_ff": 3, "tile__mac_k": 2, "tile__mac_n": 2, "ddr__bytes_per_cycle": 1,
      "link__beat_bytes": 4},
