@@ -18,7 +18,7 @@ $(READY): pyproject.toml
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	@touch $@
 
-run: $(READY)  ## demo: real gate decisions through the Verilog, checked; area by block; an HTML report
+run: $(READY)  ## demo: real gate decisions through the Verilog, checked; area; an HTML report
 	$(BIN)/trajectile demo
 
 test: $(READY) check  ## all tests

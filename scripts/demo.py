@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts import generate, picture, report, run_report, simulate, synthesize, terminal
-from scripts.area import tile_report
 from scripts.errors import Exit
 from sw_model.config import Config
 
@@ -44,8 +43,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
     terminal.answer(args, values | {"area": area, "verilog": [str(path) for path in verilog],
                                     "picture": str(folder / picture.FILE), "report": str(page)})
     console.print(report.simulation_table(values))
-    console.print()
-    tile_report.show(area, console)
+    totals = area["totals"]
+    console.print(f"area of a tile    {totals['cell_area'] / 1e6:.2f} mm2 of cells, {totals['sram_area'] / 1e6:.2f} mm2 of SRAM macros, "
+                  f"{area['technology']['title']}\n                  (by block: trajectile synthesize {args.config})",
+                  highlight=False, soft_wrap=True)
     console.print(f"\nVerilog      {folder / 'verilog'}\nreport       {page}\npicture      {folder / picture.FILE}\n"
                   f"numbers      {folder / 'run.json'}, {folder / 'area.json'}", highlight=False)
     return Exit.DONE if simulate.exact(done) else Exit.NOT_EXACT

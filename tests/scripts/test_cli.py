@@ -62,7 +62,7 @@ def test_demo_writes_everything(tmp_path, capsys):
         assert (tmp_path / name).stat().st_size > 0
     assert (tmp_path / "timeline.png").read_bytes().startswith(b"\x89PNG")
     shown = capsys.readouterr().out
-    assert "area in um2" in shown and "results" in shown
+    assert "mm2 of cells" in shown and "results" in shown
 
 
 @pytest.mark.parametrize(("arguments", "named"), [
