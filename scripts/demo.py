@@ -43,10 +43,9 @@ def run(args: argparse.Namespace, config: Config) -> int:
     terminal.answer(args, values | {"area": area, "verilog": [str(path) for path in verilog],
                                     "picture": str(folder / picture.FILE), "report": str(page)})
     console.print(report.simulation_table(values))
-    totals = area["totals"]
-    console.print(f"area of a tile    {totals['cell_area'] / 1e6:.2f} mm2 of cells, {totals['sram_area'] / 1e6:.2f} mm2 of SRAM macros, "
-                  f"{area['technology']['title']}\n                  (by block: trajectile synthesize {args.config})",
-                  highlight=False, soft_wrap=True)
+    cells, srams = (f"{area['totals'][key] / 1e6:.2f} mm2" for key in ("cell_area", "sram_area"))
+    console.print(f"area of a tile    {cells} of cells, {srams} of SRAM macros, {area['technology']['title']}\n"
+                  f"                  (by block: trajectile synthesize {args.config})", highlight=False, soft_wrap=True)
     console.print(f"\nVerilog      {folder / 'verilog'}\nreport       {page}\npicture      {folder / picture.FILE}\n"
                   f"numbers      {folder / 'run.json'}, {folder / 'area.json'}", highlight=False)
     return Exit.DONE if simulate.exact(done) else Exit.NOT_EXACT
