@@ -98,5 +98,5 @@ def run(args: argparse.Namespace, config: Config) -> int:
     write(page, done, values, area, command_line(args))
     terminal.answer(args, values | {"report": str(page)})
     console.print(report.simulation_table(values))
-    console.print(f"report       {page}", highlight=False, soft_wrap=True)
+    console.print(f"report            {page}", highlight=False, soft_wrap=True)
     return Exit.DONE if simulate.exact(done) else Exit.NOT_EXACT

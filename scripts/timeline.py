@@ -29,14 +29,17 @@ def run(args: argparse.Namespace, config: Config) -> int:
     else:
         if args.simulator:
             raise UserError(f"--simulator = {args.simulator} is not legal without --rtl: the model needs none")
-        load = workload.from_arguments(args, config, gate_only=True)
-        line = timeline.simulate(schedule(config, load.topk_ids, args.order))
+        with terminal.status("playing the batch"):
+            load = workload.from_arguments(args, config, gate_only=True)
+            line = timeline.simulate(schedule(config, load.topk_ids, args.order))
         events, cycles, exact = line.events, line.cycles, True
     source = "RTL" if args.rtl else "model"
     trace, image = folder / "trace.json", folder / picture.FILE
     folder.mkdir(parents=True, exist_ok=True)
-    trace.write_text(json.dumps(trace_events(config, events, cycles)), encoding="utf-8")
-    picture.timeline_picture(config, events, cycles, image, f"{load.source}, order {args.order}, {source}: {cycles:,} cycles")
+    with terminal.status("writing events, drawing the picture"):
+        trace.write_text(json.dumps(trace_events(config, events, cycles)), encoding="utf-8")
+        picture.timeline_picture(config, events, cycles, image,
+                                 f"{load.source}, order {args.order}, {source}: {cycles:,} cycles")
     console.print(f"{cycles:,} cycles, {len(events):,} events of the {source}\n"
                   f"trace        {trace} (open it at ui.perfetto.dev)\npicture      {image}", highlight=False)
     terminal.answer(args, {"config": {"name": config.name, **config.as_dict}, "trace": load.source, "order": args.order,
