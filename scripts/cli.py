@@ -53,7 +53,7 @@ COMMANDS = {
     "demo": Command("demo", "simulate and synthesize the demo, report on it", (
         "trajectile demo",
         "trajectile demo --tokens 16 --order paired")),
-    "generate": Command("generate", "write Verilog, register map and C header", (
+    "generate": Command("generate", "write Verilog, registers, C driver, constraints", (
         "trajectile generate smoke -o build/smoke",
         "trajectile generate demo -o build/demo4 --set tile.slots=4 --set link.crc_bits=16")),
     "simulate": Command("simulate", "run a batch through the Verilog, checked", (

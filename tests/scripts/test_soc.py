@@ -11,6 +11,7 @@ import pywellen
 from systemrdl import RDLCompiler, RDLListener, RDLWalker
 
 from hw.host.regmap import Access, RegisterMap
+from hw.lib import yosys
 from hw.params import Params
 from scripts import generate
 from scripts.soc import bundle, fusesoc, verilog
@@ -19,7 +20,7 @@ from scripts.soc.systemrdl import TILE_STRIDE, systemrdl
 from sw_model.config import load
 from tb.runner import verilator_environment
 from tests.hw.lib.test_emit import WAIVED, lint
-from tests.tb.conftest import exact, synthetic
+from tests.tb.conftest import exact, require_icarus, synthetic
 
 CONFIG = load("smoke", ["link.crc_bits=16"])
 COMMAND = "trajectile generate smoke --set link.crc_bits=16 -o DIR"
@@ -188,6 +189,36 @@ def test_systemrdl(source, changes, timing_only, tmp_path):
             field.name: (field.low, field.width, None if window else field.reset, register.access is not Access.WO,
                          register.writable, onwrite.get(register.access)) for field in register.fields}, window)
     assert listener.found == expected
+
+
+def test_sign_of_life(tmp_path):
+    """The module in docs/integration.md reads ID, with the array of the smoke configuration."""
+    require_icarus()
+    page = (Path(__file__).resolve().parents[2] / "docs" / "integration.md").read_text()
+    generate.write(generate.design(load("smoke"), timing_only=True), tmp_path)  # the same array's ports
+    (tmp_path / "chip.v").write_text(re.search(r"```verilog\n(`timescale.*?)```", page, re.S).group(1))
+    files = ["chip.v", "trajectile_sram.v", "trajectile_tile.v", "trajectile_array.v"]
+    subprocess.run(["iverilog", "-g2005", "-s", "chip", "-o", "chip.vvp", *files], cwd=tmp_path, check=True)
+    done = subprocess.run(["vvp", "chip.vvp"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert "ID = TRAJ" in done.stdout.splitlines()
+
+
+@pytest.mark.regress
+@pytest.mark.parametrize("changes", [[], ["link.crc_bits=16", "tile.protect=secded"]], ids=["plain", "all"])
+def test_paths_through_the_tile(changes, tmp_path):
+    """From inputs to outputs without a register: those that docs/integration.md names, and no other."""
+    made = generate.design(load("smoke", changes))
+    generate.write(made, tmp_path)
+    inputs = [name for name, (way, _) in declared(tmp_path, "tile").items() if way == "input" and name != "clk"]
+    states = ",".join(f"${kind}" for kind in ("dff", "dffe", "sdff", "sdffe", "sdffce", "mem_v2", "memrd_v2", "memwr_v2"))
+    cones = "".join(f"tee -q -o {name}.txt select -list i:{name} %co*:-{states} o:* %i\n" for name in inputs)
+    yosys.run("read_verilog trajectile_sram.v trajectile_tile.v\nhierarchy -top trajectile_tile\nproc\nflatten\nopt_expr\n"
+              f"opt_clean\n{cones}", tmp_path)
+    paths = {name: {line.rpartition("/")[2] for line in (tmp_path / f"{name}.txt").read_text().split()} for name in inputs}
+    reached = {output for outputs in paths.values() for output in outputs if not output.startswith("events__")}
+    assert reached == {"go_out", "halt_out", "reset_out"}
+    assert {name for name, outputs in paths.items() if outputs & reached} == {
+        "ddr__rvalid", "ddr__rresp", "go", "halt", "reset", "has_ddr"}
 
 
 @pytest.mark.regress
