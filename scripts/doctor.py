@@ -128,6 +128,7 @@ TOOLS = (
     Tool("ccache", "OBJCACHE=ccache: models that were compiled before are there at once", "apt install ccache",
          program("ccache")),
     Tool("GTKWave or Surfer", "looking at waves of --waves", "apt install gtkwave", program("gtkwave", "surfer")),
+    Tool("FuseSoC", "building on with the core file that generate writes", "pip install fusesoc", lambda: package("fusesoc")),
     Tool("Chromium", "tests that open pages in a browser", "apt install chromium", program("chromium", "google-chrome")),
     Tool("mkdocs-material", "make docs", "pip install -e '.[docs]'", lambda: package("mkdocs-material")),
     Tool("pytest, ruff, mypy", "make test", "pip install -e '.[dev]'",
