@@ -42,7 +42,9 @@ class TileArray(Block):
         m = Module()
         array = self.config.array
         tiles = [Tile(self.config, timing_only=self.timing_only) for _ in range(array.tiles)]
-        go, halt, reset = Signal(), Signal(), Signal()
+        go = Signal()
+        halt = Signal()
+        reset = Signal()
         for number, tile in enumerate(tiles):
             place(m, platform, **{f"tile_{number}": tile})
             connect(m, flipped(self.host[number]), tile.host)

@@ -36,7 +36,8 @@ class HiddenBuffer(Block):
         m = Module()
         config = self.params.config
         inputs, chunks = config.tile.mac_k, config.down_chunks
-        column, half = Signal(range(max(self.columns, 2))), Signal()
+        column = Signal(range(max(self.columns, 2)))
+        half = Signal()
         last = column == self.columns - 1
         with m.If(self.write):
             m.d.sync += [column.eq(Mux(last, 0, column + 1)), half.eq(half ^ last)]

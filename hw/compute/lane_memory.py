@@ -92,7 +92,8 @@ class LaneMemory(Block):
         for chain in (valid, bank, row, new):
             m.d.sync += [after.eq(before) for before, after in pairwise(chain)]
         rdata = [Signal(stored_bits(protect, params.result_bits), name=f"bank_{number}_rdata") for number in range(2)]
-        host_bank, host_known = Signal(), Signal()
+        host_bank = Signal()
+        host_known = Signal()
         known = met[self.host_token] & ~self.host_pad
         with m.If(self.host_read):
             m.d.sync += [host_bank.eq(self.host_index[0]), host_known.eq(known)]

@@ -36,7 +36,10 @@ class MacArray(Block):
         m = Module()
         tile = self.params.config.tile
         weights = Signal.like(self.weights, reset_less=True)
-        multiply, add, first, first_sum = Signal(), Signal(), Signal(), Signal()
+        multiply = Signal()
+        add = Signal()
+        first = Signal()
+        first_sum = Signal()
         m.d.sync += [multiply.eq(self.enable), add.eq(multiply), first.eq(self.first), first_sum.eq(first)]
         with m.If(self.enable):
             m.d.sync += weights.eq(self.weights)

@@ -66,7 +66,8 @@ class MacSequencer(Block):
         m.d.comb += self.scales.eq(rule)
 
         # Setup, while the slice before may still issue its last words: rule table, token list, registers.
-        look_up, begin = Signal(), Signal()
+        look_up = Signal()
+        begin = Signal(name="begin_slice")  # not a word of Verilog
         next_slot = Signal(params.slot_bits)
         entry = Signal(params.list_bits)  # the token list entry to read next
         begin_gate_up = Signal()
@@ -117,7 +118,8 @@ class MacSequencer(Block):
             self.done.eq(ends & final),
             self.ready.eq(~look_up & ~begin & (~active | (final & self.issue & (self.word >= config.slice_words - 3)))),
         ]
-        gate_up_half, down_half = Signal(), Signal()  # of the next segment of each kind
+        gate_up_half = Signal()  # of the next segment of each kind
+        down_half = Signal()
         with m.If(self.done):
             m.d.sync += active.eq(0)
         with m.If(begin_gate_up):

@@ -34,7 +34,8 @@ class CreditFifo(Block):
         sram = Sram1R1W(depth=self.depth, width=self.params.flit_layout.size)
         place(m, platform, sram=sram)
         head, depth = self.head, self.depth
-        write_at, read_at = Signal(range(depth)), Signal(range(depth))
+        write_at = Signal(range(depth))
+        read_at = Signal(range(depth))
         waiting = Signal(range(depth + 1))  # flits in the SRAM that were not read
         fetched = Signal()  # a flit stands at the SRAM's output
         room = ~head.valid | head.ready  # the output register takes a flit in this cycle

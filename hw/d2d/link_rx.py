@@ -42,7 +42,8 @@ class LinkRx(Block):
         layout = self.params.frame_layout
         crc_bits = layout["crc"].width
         of_zeros = ALGORITHMS[crc_bits](layout.size - crc_bits).compute([0])
-        frame, syndrome = Signal(layout), Signal(crc_bits, init=of_zeros)
+        frame = Signal(layout)
+        syndrome = Signal(crc_bits, init=of_zeros)
         m.d.sync += [frame.eq(self.frame), syndrome.eq(crc(self.frame.as_value()[crc_bits:], crc_bits) ^ self.frame.crc)]
 
         idle, data = frame.kind == FrameKind.IDLE, frame.kind == FrameKind.DATA

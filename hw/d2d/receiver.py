@@ -37,7 +37,8 @@ class SliceReceiver(Block):
         params, config = self.params, self.params.config
         flits = self.flits
         header = data.View(params.header_layout, flits.payload.payload[:params.header_layout.size])
-        slot, cutting = Signal(params.slot_bits), Signal()
+        slot = Signal(params.slot_bits)
+        cutting = Signal()
         payload = flits.valid & ~flits.payload.head
         m.d.comb += [
             self.header.eq(flits.valid & flits.payload.head),
@@ -50,8 +51,11 @@ class SliceReceiver(Block):
             m.d.sync += [slot.eq(header.slot), cutting.eq(self.cut)]
 
         taken = payload & flits.ready
-        piece, word = Signal(bits_for(config.word_flits - 1)), Signal(params.word_addr_bits)
-        written, last, address = Signal(), Signal(), Signal(params.word_addr_bits)
+        piece = Signal(bits_for(config.word_flits - 1))
+        word = Signal(params.word_addr_bits)
+        written = Signal()
+        last = Signal()
+        address = Signal(params.word_addr_bits)
         last_piece = piece == config.word_flits - 1
         m.d.sync += written.eq(taken & last_piece)
         with m.If(taken):

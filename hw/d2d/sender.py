@@ -39,13 +39,17 @@ class SliceSender(Block):
         m = Module()
         params, config = self.params, self.params.config
         flits = self.flits
-        busy, cutting = Signal(), Signal()
-        header, header_due, header_ready = Signal(params.header_layout), Signal(), Signal()
+        busy = Signal()
+        cutting = Signal()
+        header = Signal(params.header_layout)
+        header_due = Signal()
+        header_ready = Signal()
         m.d.comb += [self.idle.eq(~busy), self.sent.eq(flits.valid & flits.ready & flits.payload.tail)]
 
         # The flit lane: header first, then payload out of `current`.
         pieces = config.word_flits
-        current_valid, piece = Signal(), Signal(bits_for(pieces - 1))
+        current_valid = Signal()
+        piece = Signal(bits_for(pieces - 1))
         left = Signal(range(config.slice_flits + 1))  # payload flits to go
         sends = flits.valid & flits.ready & ~header_due
         last_piece = cutting | (piece == pieces - 1)
@@ -90,7 +94,8 @@ class SliceSender(Block):
             m.d.comb += flits.payload.payload.eq(header)
             return m
         flit_bits = 8 * config.flit_bytes
-        current, copied = Signal(flit_bits * pieces), Signal(params.payload_bits)
+        current = Signal(flit_bits * pieces)
+        copied = Signal(params.payload_bits)
         address = Signal(params.word_addr_bits)
         m.d.comb += [
             self.read.en.eq(reads), self.read.slot.eq(self.sent_slot), self.read.addr.eq(address),

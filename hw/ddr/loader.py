@@ -123,9 +123,11 @@ class DdrLoader(Block):
             m.d.sync += [asking.eq(~last_burst), burst.eq(burst + 1), address.eq(address + 1)]
 
         # Data channel: beats are shifted into a word; it is written in the cycle after its last beat.
-        beat, word = Signal(bits_for(config.word_beats - 1)), Signal(params.word_addr_bits)
+        beat = Signal(bits_for(config.word_beats - 1))
+        word = Signal(params.word_addr_bits)
         last_beat = beat == config.word_beats - 1
-        written, address_written = Signal(), Signal(params.word_addr_bits)
+        written = Signal()
+        address_written = Signal(params.word_addr_bits)
         m.d.comb += [
             ddr.rready.eq(1),
             self.beat.eq(ddr.rvalid),

@@ -51,8 +51,12 @@ class AccessPort(Block):
         host, access = self.host, self.access
         response = Mux(access.okay, Response.OKAY, Response.SLVERR)
         # Write: address and data come in any order and wait for each other.
-        have_write_address, have_data, have_read_address, waiting = Signal(), Signal(), Signal(), Signal()
-        write_address, read_address = Signal.like(access.address), Signal.like(access.address)
+        have_write_address = Signal()
+        have_data = Signal()
+        have_read_address = Signal()
+        waiting = Signal()
+        write_address = Signal.like(access.address)
+        read_address = Signal.like(access.address)
         strobes = Signal.like(host.wstrb, name="strobes")
         m.d.comb += [
             host.awready.eq(~have_write_address & ~host.bvalid),

@@ -96,7 +96,8 @@ class BatchControl(Block):
                 m.d.sync += self.overrun.eq(1)
 
         # RESET: counted anew when the broadcast comes back, so that all tiles count alike.
-        hold, was_reset = Signal(range(self.hold_cycles + 1)), Signal()
+        hold = Signal(range(self.hold_cycles + 1))
+        was_reset = Signal()
         m.d.sync += was_reset.eq(self.reset)
         with m.If(self.ask_reset | (self.reset & ~was_reset)):
             m.d.sync += hold.eq(self.hold_cycles)

@@ -191,7 +191,10 @@ class HostPort(Block):
         tables = self.map.tables.values()
         lane, index = fields["TABLE_SELECT", "LANE"], fields["TABLE_INDEX", "VALUE"]
         word = Signal(range(max(table.words for table in tables)))
-        last, exists, read_only, write_only = Signal.like(word), Signal(), Signal(), Signal()
+        last = Signal.like(word)
+        exists = Signal()
+        read_only = Signal()
+        write_only = Signal()
         illegal = Signal()  # the entry, if this is its last word
         with m.Switch(fields["TABLE_SELECT", "TABLE"]):
             for table in tables:
@@ -206,7 +209,9 @@ class HostPort(Block):
         # The last word of an entry goes straight to the memory; those before it wait here.
         early = Array(Signal(HOST_DATA_BITS, name=f"table_word_{number}")
                       for number in range(max(table.words for table in tables if not table.read_only) - 1))
-        write, reading, arrived = Signal(), Signal(), Signal()
+        write = Signal()
+        reading = Signal()
+        arrived = Signal()
         ends = word == last
         m.d.comb += [
             write.eq(written["TABLE_DATA"]),
