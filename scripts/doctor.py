@@ -165,7 +165,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """``trajectile doctor``: exit code 3 if something is missing that everybody needs."""
-    with terminal.status("looking"):
+    with terminal.status("asking each tool"):
         rows = examine()
     console = terminal.console(args)
     console.print(table(rows), highlight=False)

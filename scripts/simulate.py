@@ -54,7 +54,7 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
              runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False,
              files: Callable[[generate.Design], Mapping[str, str]] = generate.Design.files,
-             plusargs: Sequence[str] = (), may_fail: bool = False) -> Simulation:
+             plusargs: Sequence[str] = (), may_fail: bool = False, say: Callable[[str], object] = str) -> Simulation:
     """Run a batch through the RTL and compare it with the golden model.
 
     Args:
@@ -73,6 +73,7 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
         files: what is built of the design: its Verilog, or something in its place (:mod:`scripts.gates`).
         plusargs: more of them for the simulator, for such Verilog.
         may_fail: a batch that tiles report as failed is an outcome, with verdicts that say so (not native).
+        say: told what is being done.
 
     Raises:
         ScheduleError: if the batch does not fit.
@@ -83,12 +84,14 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
     began = time.monotonic()
     plan = schedule(config, load.topk_ids, order)
     model = model_timeline(plan)
+    say("generating the Verilog")
     made = generate.design(config, timing_only=timing_only)
     link_faults = any(run.faults for run in runs)
     if link_faults:
         phy = "trajectile_d2d_link"
         made = replace(made, modules=made.modules | {phy: faulty_link(made.modules[phy], config.link.latency_cycles)})
     generated = time.monotonic()
+    say(f"building it for {simulator}, once for this design")
     top = bench_top(config, timing_only=timing_only, ddr_model=not axi_models, held_inputs=simulator == "native",
                     link_faults=link_faults)
     if simulator == "native":
@@ -96,6 +99,7 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
     else:
         built = runner.build(files(made), top, simulator, waves=waves, optimise=optimise)
     start_run = time.monotonic()
+    say(f"running {model.cycles:,} cycles")
     folder.mkdir(parents=True, exist_ok=True)
     values = None if timing_only else load.given
     # stalls stretch a batch; ten times the model's cycles and then some is a hang
@@ -219,10 +223,10 @@ def with_progress(args: argparse.Namespace, config: Config, console: Console, *,
     folder = args.output or Path("build/run") / config.name
     console.print(f"[bold]{config.name}[/]: {load.source}, order {args.order}, {args.simulator}, seed {args.seed}",
                   highlight=False)
-    with terminal.status("generating, building and running the Verilog"):
+    with terminal.status("scheduling") as line:
         try:
             done = simulate(config, load, folder=folder, order=args.order, simulator=args.simulator, waves=waves,
-                            timing_only=args.timing_only, files=files)
+                            timing_only=args.timing_only, files=files, say=line.update)
         except runner.SimulationError as error:
             raise ToolError(str(error)) from error
     return done, load

@@ -6,12 +6,11 @@ Colours and moving lines are for terminals only; ``NO_COLOR`` turns colours off 
 import argparse
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 from rich.console import Console
-from rich.progress import track
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, track
 
 from scripts import report
 
@@ -41,9 +40,25 @@ def watched() -> Console:
     return Console(stderr=True)
 
 
-def status(text: str) -> AbstractContextManager[object]:
-    """A line that says what is being done, as long as it is done."""
-    return watched().status(text)
+class status:
+    """A line that says what is being done and for how long, as long as it is done: ``with status("building") as line``."""
+
+    def __init__(self, text: str):
+        on = watched()
+        self._progress = Progress(SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn(), console=on,
+                                  transient=True, disable=not on.is_terminal)
+        self._task = self._progress.add_task(text, total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def update(self, text: str) -> None:
+        """Say what comes next; the time starts again."""
+        self._progress.reset(self._task, description=text)
 
 
 def tracked(items: Iterable[Item], text: str, total: int | None = None) -> Iterator[Item]:

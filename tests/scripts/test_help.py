@@ -107,8 +107,11 @@ def test_colours(capsys):
 
 
 def test_progress_is_for_people(capsys):
-    """Nothing in a pipe."""
-    with terminal.status("working"):
+    """Nothing in a pipe; a line on a terminal, which is gone in the end."""
+    code, shown = on_a_terminal(["doctor"])
+    assert code in (Exit.DONE, Exit.TOOL) and "\x1b[2K" in shown[shown.rindex("asking each tool"):]
+    with terminal.status("working") as line:
+        line.update("working on")
         assert list(terminal.tracked(range(3), "items")) == [0, 1, 2]
     shown = capsys.readouterr()
     assert not shown.out and not shown.err
