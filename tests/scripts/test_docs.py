@@ -2,6 +2,8 @@
 
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -68,3 +70,19 @@ def test_commands(page):
         if re.match(r"trajectile [a-z]", line):
             words = shlex.split(re.split(r"[|>]", line)[0], comments=True)[1:]
             assert cli.parser(words[0]).parse_args(words).command == words[0], line
+
+
+@pytest.mark.regress
+def test_site(tmp_path):
+    """The site is built without a warning; a page that is nowhere in the navigation, or loads from the network, is one."""
+    pytest.importorskip("mkdocs", reason="the site needs the extra docs")
+    build = [sys.executable, "-m", "mkdocs", "build", "--strict", "-d", str(tmp_path / "site")]
+    done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    page = ROOT / "docs" / "zz_of_a_test.md"
+    page.write_text("# Extra\n\n<img src=https://example.com/x.png>\n", encoding="utf-8")
+    try:
+        done = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=False)
+    finally:
+        page.unlink()
+    assert done.returncode == 1 and "loads from the network" in done.stderr and "not included in the \"nav\"" in done.stderr
