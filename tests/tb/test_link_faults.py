@@ -39,7 +39,7 @@ def test_campaign(number, tmp_path):
 def test_without_link_layer(icarus, tmp_path):
     """The checks can fail: a bit of the weights that is stuck on a link gives wrong results, and the scoreboard says so."""
     config = load("smoke")
-    top = Params(config).lanes_layout.size - 1
+    top = Params(config).flit_layout.size - 1  # the flit comes first in the lanes
     done = command.simulate(config, synthetic(config, 12, 4), folder=tmp_path, simulator=icarus, runs=[
         Run(1, faults=(LinkFaults(stuck=(top, top), stuck_at=1, stuck_cycles=(0, NEVER)),))])
     assert not done.first.failed and not done.first.results and "results differ" in done.first.results.message
