@@ -35,8 +35,8 @@ class HostPort(Block):
     ``reset`` (:class:`~hw.host.batch.BatchControl`). A reset leaves settings and tables as they are.
 
     Latency: response valid 2 cycles after the request (address and data) is accepted, 4 for a read of TABLE_DATA; up to 3
-    more if the other channel is served first. Storage: the registers, one access each way, and all but the last word of
-    the table entry being written.
+    more if the other channel is served first; a counter shows a strobe two cycles later. Storage: the registers, one access
+    each way, and all but the last word of the table entry being written.
     """
 
     def __init__(self, config: Config, *, timing_only: bool = False):
@@ -160,6 +160,11 @@ class HostPort(Block):
         strobes |= {name: getattr(self, name.lower()) for name, _ in optional_counters(self.params)}
         for name, strobe in strobes.items():
             count = fields[name, "VALUE"]
+            if name != "CYCLES":  # the watchdog looks at that one
+                # Strobes come late in a cycle: they are counted in the next.
+                counted = Signal(name=f"counted_{name.lower()}")
+                m.d.sync += counted.eq(strobe & ~self.clear)
+                strobe = counted
             with m.If(self.clear):
                 m.d.sync += count.eq(0)
             with m.Elif(strobe):
