@@ -18,6 +18,7 @@ from hw.memory.expert_buffer import ExpertBuffer
 from hw.params import NEIGHBOURS, Params
 from hw.rules.engine import RuleEngine
 from sw_model.config import Config
+from sw_model.topology import passing_edges, ring_next
 
 
 class Tile(Block):
@@ -77,8 +78,7 @@ class Tile(Block):
                 getattr(host, f"link_{name}_replays").eq(layer.replays), getattr(host, f"link_{name}_errors").eq(layer.bad),
             ]
         connect(m, sender.flits, router.local_in)
-        connect(m, router.local_out, receiver.flits)
-        connect(m, receiver.copy, sender.copy)
+        self._ports(m, host, router)
         if not self.timing_only:
             buffer = ExpertBuffer(params)
             place(m, platform, reset=self.reset, expert_buffer=buffer)
@@ -128,7 +128,6 @@ class Tile(Block):
             compute.token_shift.eq(host.token_shift), engine.compute_ready.eq(compute.ready),
             engine.computed.eq(compute.done), engine.computed_slot.eq(compute.done_slot),
             # rules 3 and 4: control lanes
-            router.tile_id.eq(self.tile_id), router.route.eq(host.route),
             router.request_in.eq(engine.request), router.request.dst.eq(host.ring_next),
             router.request.slice.eq(engine.request_slice),
             engine.request_in.eq(router.request_out), engine.request_in_slice.eq(router.request_here.slice),
@@ -136,6 +135,8 @@ class Tile(Block):
             router.grant.slot.eq(engine.load_slot),
             engine.grant_in.eq(router.grant_out), engine.grant_in_slot.eq(router.grant_here.slot),
             # rules 3 and 4: slices
+            receiver.valid.eq(router.arrival), receiver.flit.eq(router.flit),
+            sender.copy.eq(receiver.copy), sender.last.eq(receiver.last), sender.arrived.eq(receiver.arrived),
             sender.start.eq(engine.send), sender.slot.eq(engine.send_slot), sender.slice.eq(engine.send_slice),
             sender.to_tile.eq(host.ring_next), sender.to_slot.eq(engine.send_to), sender.cut.eq(engine.send_cut),
             engine.sender_idle.eq(sender.idle), engine.sent.eq(sender.sent), engine.sent_slot.eq(sender.sent_slot),
@@ -150,6 +151,18 @@ class Tile(Block):
         ]
         self._events(m, host, engine)
         return m
+
+    def _ports(self, m: Module, host: HostPort, router: Router) -> None:
+        """Which ports the ring takes here: those on the way to the tiles before and after, by the routing table."""
+        array = self.config.array
+        m.d.comb += [router.previous.eq(host.route[host.ring_prev]), router.next.eq(host.route[host.ring_next])]
+        if router.passing:
+            with m.Switch(self.tile_id):
+                for tile in range(array.tiles):
+                    for start in passing_edges(array, tile):
+                        with m.Case(tile):
+                            m.d.comb += [router.passes.eq(1), router.pass_from.eq(host.route[start]),
+                                         router.pass_to.eq(host.route[ring_next(array, start)])]
 
     def _events(self, m: Module, host: HostPort, engine: RuleEngine) -> None:
         """Show what the rules do."""

@@ -26,7 +26,7 @@ MEANINGS = {
     "lanes.grant_valid": "the grant lane carries something",
     "lanes.grant.dst": "tile that gets a slot",
     "lanes.grant.slot": "slot that it gets",
-    "lanes.credit": "a flit has left the sender's input FIFO of this port",
+    "lanes.credit": "a flit that came by this port was taken or has gone on",
 }
 
 

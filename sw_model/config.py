@@ -179,7 +179,10 @@ class Config:
 
     @cached_property
     def link_credits(self) -> int:
-        """Depth of a port's input FIFO: the flits of one round trip, so that a link never waits for credits."""
+        """Flits that may be under way to a port: those of one round trip, so that a link never waits for credits.
+
+        It is also the depth of the FIFO for flits that pass over a tile.
+        """
         return 2 * self.link_flight_cycles + 5
 
     @cached_property

@@ -111,6 +111,16 @@ def edge_hops(array: ArrayConfig, tile: int) -> int:
     return len(edge_path(array, tile)) - 1
 
 
+def passing_edges(array: ArrayConfig, tile: int) -> tuple[int, ...]:
+    """The tiles whose ring edge runs over ``tile`` without ending there."""
+    return tuple(start for start in range(array.tiles) if tile in edge_path(array, start)[1:-1])
+
+
+def most_passing(array: ArrayConfig) -> int:
+    """Most ring edges that run over any one tile."""
+    return max(len(passing_edges(array, tile)) for tile in range(array.tiles))
+
+
 @lru_cache
 def route(array: ArrayConfig, tile: int) -> tuple[int, ...]:
     """Routing table of a tile: output port by destination tile.

@@ -1,4 +1,4 @@
-"""The input FIFO of a router port."""
+"""The FIFO for flits that pass over a tile."""
 
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream

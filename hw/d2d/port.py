@@ -20,7 +20,7 @@ class D2DTransmit(wiring.Signature):
             "request": Out(params.request_layout),  #: control lane, with the slices
             "grant_valid": Out(1),  #: a grant goes
             "grant": Out(params.grant_layout),  #: control lane, against the slices
-            "credit": Out(1),  #: one flit has left the input FIFO of this port
+            "credit": Out(1),  #: one flit that came by this port was taken or has gone on
         })
 
 
@@ -35,7 +35,7 @@ class D2DReceive(wiring.Signature):
             "request": In(params.request_layout),  #: control lane, with the slices
             "grant_valid": In(1),  #: a grant comes
             "grant": In(params.grant_layout),  #: control lane, against the slices
-            "credit": In(1),  #: one flit has left the input FIFO at the far end
+            "credit": In(1),  #: one flit was taken or has gone on at the far end
         })
 
 

@@ -1,7 +1,7 @@
 """The receiver: puts an arriving slice into the slot that was reserved for it."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data, stream
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
@@ -11,21 +11,27 @@ from hw.params import Params
 
 
 class SliceReceiver(Block):
-    """Assembles weight words of flits and writes them; on cut-through it also hands every flit to the sender.
+    """Assembles weight words of flits and writes them; on cut-through the sender gets every flit too.
 
-    In the cycle in which a header flit stands at ``flits`` the rule engine answers with ``cut``; the header is taken in that
-    cycle. Latency: a word is written in the cycle after its last flit; ``arrived`` goes with the last word.
-    Throughput: one flit a cycle. Storage: one weight word.
+    It takes what comes: the slice has its slot. In the cycle in which a header flit stands at ``flit`` the rule engine
+    answers with ``cut``.
+
+    Latency: a word is written in the cycle after its last flit; ``arrived`` goes with the last word.
+    Throughput: one flit a cycle. Storage: one weight word, or two flits if that is more.
     """
 
     def __init__(self, params: Params):
         self.params = params
+        #: the flits that it keeps
+        self.depth = max(2, params.config.word_flits)
         super().__init__({
-            "flits": In(stream.Signature(params.flit_layout)),  #: from the router
-            "header": Out(1),  #: a header flit is taken in this cycle
+            "valid": In(1),  #: a flit comes
+            "flit": In(params.flit_layout),  #: from the router
+            "header": Out(1),  #: it is a header flit
             "header_slot": Out(params.slot_bits),  #: the slot that was reserved for its slice
             "cut": In(1),  #: send the slice on as it arrives
-            "copy": Out(stream.Signature(params.payload_bits)),  #: its payload flits, to the sender
+            "copy": Out(1),  #: a payload flit of such a slice comes; in the next cycle it is ``last[0]``
+            "last": Out(data.ArrayLayout(params.payload_bits, 2)),  #: the payload flits that came last, newest first
             "arrived": Out(1),  #: the last word is written in this cycle
             "arrived_slot": Out(params.slot_bits),
             **({} if params.timing_only else {"write": Out(SlotWrite(params))}),  #: to the expert buffer
@@ -35,41 +41,38 @@ class SliceReceiver(Block):
         """Header, then payload."""
         m = Module()
         params, config = self.params, self.params.config
-        flits = self.flits
-        header = data.View(params.header_layout, flits.payload.payload[:params.header_layout.size])
+        header = data.View(params.header_layout, self.flit.payload[:params.header_layout.size])
         slot = Signal(params.slot_bits)
         cutting = Signal()
-        payload = flits.valid & ~flits.payload.head
+        payload = Signal()
         m.d.comb += [
-            self.header.eq(flits.valid & flits.payload.head),
+            self.header.eq(self.valid & self.flit.head), payload.eq(self.valid & ~self.flit.head),
             self.header_slot.eq(header.slot),
-            self.copy.valid.eq(payload & cutting),
-            self.copy.payload.eq(flits.payload.payload),
-            flits.ready.eq(flits.payload.head | ~cutting | self.copy.ready),
+            self.copy.eq(payload & cutting),
         ]
         with m.If(self.header):
             m.d.sync += [slot.eq(header.slot), cutting.eq(self.cut)]
 
-        taken = payload & flits.ready
         piece = Signal(bits_for(config.word_flits - 1))
         word = Signal(params.word_addr_bits)
         written = Signal()
-        last = Signal()
+        last = Signal(name="last_flit")
         address = Signal(params.word_addr_bits)
         last_piece = piece == config.word_flits - 1
-        m.d.sync += written.eq(taken & last_piece)
-        with m.If(taken):
-            m.d.sync += [piece.eq(Mux(last_piece, 0, piece + 1)), last.eq(flits.payload.tail)]
+        m.d.sync += written.eq(payload & last_piece)
+        with m.If(payload):
+            m.d.sync += [piece.eq(Mux(last_piece, 0, piece + 1)), last.eq(self.flit.tail)]
             with m.If(last_piece):
-                m.d.sync += [address.eq(word), word.eq(Mux(flits.payload.tail, 0, word + 1))]
+                m.d.sync += [address.eq(word), word.eq(Mux(self.flit.tail, 0, word + 1))]
         m.d.comb += [self.arrived.eq(written & last), self.arrived_slot.eq(slot)]
         if not params.timing_only:
-            flit_bits = 8 * config.flit_bytes
-            shift = Signal(flit_bits * config.word_flits)
-            with m.If(taken):
-                m.d.sync += shift.eq(Cat(shift, flits.payload.payload[:flit_bits])[flit_bits:])
+            # Contents need no reset: `written` and the sender know when there are any.
+            kept = [Signal(params.payload_bits, name=f"kept_{number}", reset_less=True) for number in range(self.depth)]
+            with m.If(payload):
+                m.d.sync += [flit.eq(before) for flit, before in zip(kept, [self.flit.payload, *kept], strict=False)]
             m.d.comb += [
-                self.write.en.eq(written), self.write.slot.eq(slot),
-                self.write.addr.eq(address), self.write.data.eq(shift),
+                *(self.last[number].eq(kept[number]) for number in range(2)),
+                self.write.en.eq(written), self.write.slot.eq(slot), self.write.addr.eq(address),
+                self.write.data.eq(Cat(flit[:8 * config.flit_bytes] for flit in reversed(kept[:config.word_flits]))),
             ]
         return m

@@ -1,36 +1,56 @@
-"""The D2D router: four neighbours and the tile itself."""
+"""The D2D router: four neighbours and the tile itself, as much of a crossbar as the ring needs."""
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import data, stream
-from amaranth.lib.wiring import In, Out
+from collections.abc import Mapping, Sequence
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import stream
+from amaranth.lib.wiring import In, Out, PureInterface
 
 from hw.d2d.credit_fifo import CreditFifo
 from hw.d2d.port import LanePort
 from hw.lib.emit import Block, place
 from hw.params import NEIGHBOURS, Params, Port
+from sw_model.topology import most_passing
+
+#: for each port whether it is the one that is meant
+Which = Mapping[Port, Value]
 
 
 class Router(Block):
-    """Moves slice packets flit by flit (wormhole), and requests and grants one a cycle, by the routing table.
+    """Moves slice packets, requests and grants along the ring.
 
-    A header flit takes an output that no packet holds; the output is its packet's until the tail has passed. Where two
-    inputs want an output, traffic from neighbours goes before the tile's own, lower port numbers first. Routes follow the
-    ring (``sw_model/topology.py``), on which no two packets ever want the same output at once, so nothing starves.
+    A directed link carries one ring edge at most (``sw_model/topology.py``). So a port's whole traffic has one source and one
+    end in a tile, and nothing is ever arbitrated: slices and requests come from the ring-previous tile by ``previous`` and
+    end here, this tile's own leave by ``next``; grants go the other way. Where some ring edge runs over tiles between, a
+    tile may also be one of those: what comes by ``pass_from`` then leaves by ``pass_to``. In arrays without such an edge
+    that part is left out.
 
-    Latency: a flit at an input FIFO's head, or at ``local_in``, in cycle c is on the link in c+1; to ``local_out`` it goes
-    in the same cycle. Throughput: one flit a cycle and output. Storage: four input FIFOs, one flit an output.
+    Slices that end here have a slot, so they are taken as they come, and there is no FIFO for them; one that passes waits
+    in a :class:`~hw.d2d.credit_fifo.CreditFifo` for the next link. A credit goes back for each flit.
+
+    Latency: a flit at the pins in cycle c is at ``arrival`` in c+1; one at ``local_in`` in cycle c is on the link in c+1; one
+    that passes is on the next link two cycles after it came. Throughput: one flit a cycle and way. Storage: a flit each way
+    in flip-flops; for what passes one more, and the FIFO.
     """
 
     def __init__(self, params: Params):
         self.params = params
-        flits = stream.Signature(params.flit_layout)
-        tiles = params.config.array.tiles
+        #: ring edges that run over a tile, 0 or 1
+        self.passing = most_passing(params.config.array)
         super().__init__({
             **{port.name.lower(): Out(LanePort(params)) for port in NEIGHBOURS},
-            "tile_id": In(params.tile_bits),  #: number of this tile
-            "route": In(data.ArrayLayout(Port, tiles)),  #: output port by destination tile
-            "local_in": In(flits),  #: from the sender
-            "local_out": Out(flits),  #: to the receiver
+            "previous": In(Port),  #: the port towards the ring-previous tile
+            "next": In(Port),  #: the port towards the ring-next tile
+            **({
+                "passes": In(1),  #: a ring edge between two others runs over this tile
+                "pass_from": In(Port),  #: from the tile behind this port
+                "pass_to": In(Port),  #: to the tile behind this one
+            } if self.passing else {}),
+            "local_in": In(stream.Signature(params.flit_layout)),  #: from the sender
+            "arrival": Out(1),  #: a flit for this tile stands at ``flit``
+            "flit": Out(params.flit_layout),  #: to the receiver
             "request_in": In(1),  #: from the rule engine: send a request
             "request": In(params.request_layout),
             "grant_in": In(1),  #: from the rule engine: send a grant
@@ -45,88 +65,104 @@ class Router(Block):
     def elaborate(self, platform: object) -> Module:
         """Data lane first, then the control lanes."""
         m = Module()
-        params = self.params
-        ports = {port: getattr(self, port.name.lower()) for port in NEIGHBOURS}
-        inputs = {}
-        for port, pins in ports.items():
-            fifo = CreditFifo(params)
-            place(m, platform, **{f"fifo_{port.name.lower()}": fifo})
-            m.d.comb += [fifo.write.eq(pins.rx.flit_valid), fifo.flit.eq(pins.rx.flit), pins.tx.credit.eq(fifo.credit)]
-            inputs[port] = fifo.head
-        inputs[Port.LOCAL] = self.local_in
-        self._data(m, inputs, ports)
-        for lane in ("request", "grant"):
-            self._control(m, lane, ports)
+        self.ports = {port: getattr(self, port.name.lower()) for port in NEIGHBOURS}
+        previous, next_ = self._which(self.previous), self._which(self.next)
+        pass_from = pass_to = None
+        if self.passing:
+            pass_from, pass_to = self._which(self.pass_from, self.passes), self._which(self.pass_to, self.passes)
+        self._arrive(m, previous)
+        own, passing = self._way(m, "own", self.local_in, next_), None
         m.d.comb += self.flit_out.eq(self.local_in.valid & self.local_in.ready)
+        if self.passing:
+            passing = self._way(m, "pass", self._queue(m, platform, pass_from), pass_to)
+        self._drive(m, "flit", next_, own, pass_to, passing)
+        self._control(m, "request", previous, next_, pass_from, pass_to)
+        self._control(m, "grant", next_, previous, pass_to, pass_from)
         return m
 
-    def _data(self, m: Module, inputs: dict, ports: dict) -> None:
-        """Route of each input, owner of each output, crossbar."""
-        params, flit_layout = self.params, self.params.flit_layout
-        wants = {}
-        for source, flits in inputs.items():
-            # A packet's route is read from its header and kept until its tail has gone.
-            inside, kept = Signal(name=f"inside_{source.name}"), Signal(Port, name=f"kept_{source.name}")
-            header = data.View(params.header_layout, flits.payload.payload[:params.header_layout.size])
-            wants[source] = port = Signal(Port, name=f"wants_{source.name}")
-            with m.If(inside):
-                m.d.comb += port.eq(kept)
-            with m.Elif(header.dst == self.tile_id):
-                m.d.comb += port.eq(Port.LOCAL)
-            with m.Else():
-                m.d.comb += port.eq(self.route[header.dst])
-            with m.If(flits.valid & flits.ready):
-                m.d.sync += [inside.eq(~flits.payload.tail), kept.eq(port)]
+    @staticmethod
+    def _which(number: Value, any_: Value | int = 1) -> Which:
+        """Port number decoded; none with ``any_`` low."""
+        return {port: (number == port) & any_ for port in NEIGHBOURS}
 
-        for target in Port:
-            sources = [source for source in inputs if source is not target]
-            owned, owner = Signal(name=f"owned_{target.name}"), Signal(Port, name=f"owner_{target.name}")
-            chosen, flit = Signal(name=f"chosen_{target.name}"), Signal(flit_layout, name=f"flit_{target.name}")
-            room = Signal(name=f"room_{target.name}")
-            taken = None
-            for source in sources:
-                flits = inputs[source]
-                asks = flits.valid & (wants[source] == target) & (~owned | (owner == source))
-                mine = Signal(name=f"{source.name}_to_{target.name}")
-                m.d.comb += mine.eq(asks if taken is None else asks & ~taken)
-                taken = mine if taken is None else taken | mine
-                with m.If(mine):
-                    m.d.comb += [chosen.eq(1), flit.eq(flits.payload), flits.ready.eq(room)]
-                    with m.If(room):
-                        m.d.sync += [owned.eq(~flits.payload.tail), owner.eq(source)]
-            if target is Port.LOCAL:
-                m.d.comb += [self.local_out.valid.eq(chosen), self.local_out.payload.eq(flit),
-                             room.eq(self.local_out.ready)]
-                continue
-            tx, rx = ports[target].tx, ports[target].rx
-            credits = Signal(range(params.config.link_credits + 1), init=params.config.link_credits,
-                             name=f"credits_{target.name}")
-            free = ~tx.flit.valid | tx.flit.ready
-            m.d.comb += room.eq(free & (credits != 0))
-            m.d.sync += credits.eq(credits - (chosen & room) + rx.credit)
-            with m.If(free):
-                m.d.sync += [tx.flit.valid.eq(chosen & room), tx.flit.payload.eq(flit)]
+    def _arrive(self, m: Module, previous: Which) -> None:
+        """What ends here: a register, and the receiver takes whatever stands there."""
+        # Contents need no reset: ``arrival`` says whether there are any.
+        taken = Signal(self.params.flit_layout, reset_less=True)
+        credit = Signal()
+        m.d.sync += [
+            self.arrival.eq(_of(previous, {port: pins.rx.flit_valid for port, pins in self.ports.items()})),
+            taken.eq(_of(previous, {port: pins.rx.flit for port, pins in self.ports.items()})),
+            credit.eq(self.arrival),
+        ]
+        m.d.comb += self.flit.eq(taken)
+        for port, pins in self.ports.items():
+            with m.If(previous[port]):
+                m.d.comb += pins.tx.credit.eq(credit)
 
-    def _control(self, m: Module, lane: str, ports: dict) -> None:
-        """One of the control lanes: a message a cycle and output, a register at each. The ring keeps messages apart."""
+    def _queue(self, m: Module, platform: object, pass_from: Which) -> stream.Interface:
+        """What passes waits in a FIFO; returns its head."""
+        fifo = CreditFifo(self.params)
+        place(m, platform, pass_fifo=fifo)
+        m.d.comb += [
+            fifo.write.eq(_of(pass_from, {port: pins.rx.flit_valid for port, pins in self.ports.items()})),
+            fifo.flit.eq(_of(pass_from, {port: pins.rx.flit for port, pins in self.ports.items()})),
+        ]
+        for port, pins in self.ports.items():
+            with m.If(pass_from[port]):
+                m.d.comb += pins.tx.credit.eq(fifo.credit)
+        return fifo.head
+
+    def _way(self, m: Module, name: str, source: PureInterface, which: Which) -> tuple[Signal, Signal]:
+        """A way out: a flit in a register, and the credits of the far end. Returns whether there is a flit, and the flit."""
+        depth = self.params.config.link_credits
+        valid = Signal(name=f"{name}_valid")
+        flit = Signal(self.params.flit_layout, name=f"{name}_flit", reset_less=True)
+        credits = Signal(range(depth + 1), init=depth, name=f"{name}_credits")
+        free, room = Signal(name=f"{name}_free"), Signal(name=f"{name}_room")
+        m.d.comb += [
+            free.eq(~valid | _of(which, {port: pins.tx.flit.ready for port, pins in self.ports.items()})),
+            room.eq(free & (credits != 0)), source.ready.eq(room),
+        ]
+        m.d.sync += credits.eq(credits - (source.valid & room)
+                               + _of(which, {port: pins.rx.credit for port, pins in self.ports.items()}))
+        with m.If(free):
+            m.d.sync += valid.eq(source.valid & room)
+        with m.If(source.valid & room):  # only what is a flit: a frame of a link layer has the contents in any case
+            m.d.sync += flit.eq(source.payload)
+        return valid, flit
+
+    def _control(self, m: Module, lane: str, came_by: Which, goes_by: Which, pass_from: Which | None, pass_to: Which | None
+                 ) -> None:
+        """One of the control lanes: a register at the way out, two for this tile's own message."""
         layout = getattr(self.params, f"{lane}_layout")
-        sent, own = Signal(name=f"{lane}_own_valid"), Signal(layout, name=f"{lane}_own")
-        m.d.sync += [sent.eq(getattr(self, f"{lane}_in")), own.eq(getattr(self, lane))]
-        sources = {Port.LOCAL: (sent, own)}
-        for port, pins in ports.items():
-            sources[port] = getattr(pins.rx, f"{lane}_valid"), getattr(pins.rx, lane)
-        here, message = getattr(self, f"{lane}_out"), getattr(self, f"{lane}_here")
-        for source, (valid, content) in sources.items():
-            local = content.dst == self.tile_id
-            if source is not Port.LOCAL:
-                with m.If(valid & local):
-                    m.d.comb += [here.eq(1), message.eq(content)]
-        for target, pins in ports.items():
-            out_valid, out = getattr(pins.tx, f"{lane}_valid"), getattr(pins.tx, lane)
-            m.d.sync += out_valid.eq(0)
-            for source, (valid, content) in sources.items():
-                if source is target:
-                    continue
-                own_route = source is Port.LOCAL
-                with m.If(valid & (own_route | (content.dst != self.tile_id)) & (self.route[content.dst] == target)):
-                    m.d.sync += [out_valid.eq(1), out.eq(content)]
+        came = {port: getattr(pins.rx, f"{lane}_valid") for port, pins in self.ports.items()}
+        messages = {port: getattr(pins.rx, lane) for port, pins in self.ports.items()}
+        m.d.comb += [getattr(self, f"{lane}_out").eq(_of(came_by, came)),
+                     Value.cast(getattr(self, f"{lane}_here")).eq(_of(came_by, messages))]
+
+        def registered(valid: Value, message: Value, name: str) -> tuple[Signal, Signal]:
+            later, content = Signal(name=f"{lane}_{name}_valid"), Signal(layout, name=f"{lane}_{name}", reset_less=True)
+            m.d.sync += [later.eq(valid), Value.cast(content).eq(message)]
+            return later, content
+
+        own = registered(*registered(getattr(self, f"{lane}_in"), Value.cast(getattr(self, lane)), "sent"), "own")
+        passing = registered(_of(pass_from, came), _of(pass_from, messages), "pass") if self.passing else None
+        self._drive(m, lane, goes_by, own, pass_to, passing)
+
+    def _drive(self, m: Module, lane: str, own_by: Which, own: tuple[Signal, Signal], pass_by: Which | None,
+               passing: tuple[Signal, Signal] | None) -> None:
+        """A lane's pins. Without traffic of its own a port shows this tile's, and says that it is not valid."""
+        for port, pins in self.ports.items():
+            valid, out = ((pins.tx.flit.valid, pins.tx.flit.payload) if lane == "flit" else
+                          (getattr(pins.tx, f"{lane}_valid"), getattr(pins.tx, lane)))
+            m.d.comb += [valid.eq(own[0] & own_by[port]), out.eq(own[1])]
+            if passing:
+                with m.If(pass_by[port]):
+                    m.d.comb += [valid.eq(passing[0]), out.eq(passing[1])]
+
+
+def _of(which: Which, values: Mapping[Port, Value]) -> Value:
+    """The value of the port that is meant, zero if none is: an AND-OR."""
+    parts: Sequence[Value] = [Mux(which[port], Value.cast(values[port]), 0) for port in values]
+    return reduce(or_, parts)

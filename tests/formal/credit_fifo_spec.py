@@ -1,4 +1,4 @@
-"""The router's input FIFO: order, contents, credits."""
+"""The router's FIFO: order, contents, credits."""
 
 from amaranth.hdl import Signal
 from amaranth.lib import data

@@ -1,6 +1,6 @@
-"""The router: whole packets to the right port, nothing lost or duplicated, credits conserved, control messages delivered."""
+"""The router: every way is one stream, nothing lost or duplicated, credits conserved, control messages delivered."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Mux, Signal, Value, signed
 from amaranth.lib import data
 
 from hw.d2d import router
@@ -8,237 +8,223 @@ from hw.d2d.router import NEIGHBOURS, Router
 from hw.params import Params, Port
 from tests.formal.spec import Proof, Spec, tiny
 
-TILES = 4
 CREDITS = 3
 
 
 class FreeFifo(router.CreditFifo):
-    """Stands for an input FIFO: any flits at any time. What the real one does is proved in credit_fifo_spec."""
+    """Stands for the FIFO of what passes: any flits at any time. What the real one does is proved in credit_fifo_spec."""
 
-    def __init__(self, params: Params, port: Port):
+    def __init__(self, params: Params):
         super().__init__(params)
-        self.valid = Signal(name=f"valid_{port.name}")
-        self.flit_at_head = Signal(params.flit_layout, name=f"flit_{port.name}")
+        self.valid, self.flit_at_head = Signal(), Signal(params.flit_layout)
+        self.credit_back = Signal()
 
-    def elaborate(self, platform: object) -> Module:
-        m = Module()
-        m.d.comb += [self.head.valid.eq(self.valid), self.head.payload.eq(self.flit_at_head)]
+    def elaborate(self, platform: object) -> router.Module:
+        m = router.Module()
+        m.d.comb += [self.head.valid.eq(self.valid), self.head.payload.eq(self.flit_at_head),
+                     self.credit.eq(self.credit_back)]
         return m
 
 
 def router_params() -> Params:
-    """A tile of a 2x2 array."""
-    return tiny(array__rows=2, array__cols=2, array__ddr_tiles=(0,), tile__slots=2, tile__slices=1, layer__experts=2,
+    """A tile of a row of three: a ring edge may pass."""
+    return tiny(array__rows=1, array__cols=3, array__ddr_tiles=(0,), tile__slots=2, tile__slices=1, layer__experts=2,
                 layer__top_k=1, credits=CREDITS, timing_only=True)
 
 
-def drive_table(spec: Spec, dut: Router, params: Params) -> tuple[Signal, Array]:
-    """Any tile number and any legal routing table: another tile is reached over a neighbour."""
-    tile_id = spec.constant(params.tile_bits, "tile_id")
-    route = Array(spec.constant(Port, f"route_{tile}") for tile in range(TILES))
-    for tile in range(TILES):
-        spec.assume((Value.cast(route[tile]) < Port.LOCAL.value) | (tile_id == tile))
-    spec.m.d.comb += [dut.tile_id.eq(tile_id), *(dut.route[tile].eq(route[tile]) for tile in range(TILES))]
-    return tile_id, route
+class Ways:
+    """Any ports for the ways through a tile, as the topology gives them: no two ways come or go by the same port."""
+
+    def __init__(self, spec: Spec, dut: Router):
+        self.previous, self.next = (spec.constant(Port, name) for name in ("previous", "next"))
+        self.pass_from, self.pass_to = (spec.constant(Port, name) for name in ("pass_from", "pass_to"))
+        self.passes = spec.constant(1, "passes")
+        for name in ("previous", "next", "pass_from", "pass_to", "passes"):
+            spec.m.d.comb += getattr(dut, name).eq(getattr(self, name))
+        for port in (self.previous, self.next, self.pass_from, self.pass_to):
+            spec.assume(Value.cast(port) < Port.LOCAL.value)
+        spec.assume(~self.passes | ((self.previous != self.pass_from) & (self.next != self.pass_to)))
+        spec.assume(~self.passes | (self.pass_from != self.pass_to))
+
+    def at(self, port: Port, chosen: Signal) -> Value:
+        """The way takes this port."""
+        return (chosen == port) & (self.passes if chosen is self.pass_from or chosen is self.pass_to else 1)
+
+    def pick(self, chosen: Signal, values: dict) -> Value:
+        """The value of the way's port; zero without a way."""
+        result = 0
+        for port, value in values.items():
+            result = Mux(self.at(port, chosen), Value.cast(value), result)
+        return result
 
 
 class RouterSpec(Spec):
-    """The crossbar, with any streams of packets at its five inputs and any stalls at its five outputs."""
+    """Any flits and messages at its pins and inside, any stalls."""
 
     def build(self) -> None:
         m = self.m
         self.params = params = router_params()
-        fifos = {port: FreeFifo(params, port) for port in NEIGHBOURS}
-        supply = iter(fifos.values())
-        router.CreditFifo = lambda _: next(supply)  # in this process only: see convert.py
+        fifo = FreeFifo(params)
+        router.CreditFifo = lambda _: fifo  # in this process only: see convert.py
         m.submodules.dut = self.dut = dut = Router(params)
-        pins = {port: getattr(dut, port.name.lower()) for port in NEIGHBOURS}
-        tile_id, route = drive_table(self, dut, params)
-        m.d.comb += dut.local_out.ready.eq(self.free(1, "local_ready"))
+        self.pins = pins = {port: getattr(dut, port.name.lower()) for port in NEIGHBOURS}
+        self.ways = ways = Ways(self, dut)
         for port, pin in pins.items():
-            m.d.comb += [pin.tx.flit.ready.eq(self.free(1, f"ready_{port.name}")),
-                         pin.rx.credit.eq(self.free(1, f"credit_{port.name}"))]
-        self._data(tile_id, route, fifos, pins)
-        for lane in ("request", "grant"):
-            self._control(lane, tile_id, route, pins)
-
-    def _data(self, tile_id: Value, route: Array, fifos: dict, pins: dict) -> None:
-        """What is taken from an input goes to one output."""
-        m, dut, params = self.m, self.dut, self.params
-        heads, offers = {}, {}
-        for source in Port:
-            valid, flit = self.free(1, f"valid_{source.name}"), self.free(params.flit_layout, f"flit_{source.name}")
-            if source is Port.LOCAL:
-                heads[source] = dut.local_in
-                m.d.comb += [dut.local_in.valid.eq(valid), dut.local_in.payload.eq(flit)]
+            name = port.name
+            m.d.comb += [
+                pin.tx.flit.ready.eq(self.free(1, f"ready_{name}")), pin.rx.credit.eq(self.free(1, f"credit_{name}")),
+                pin.rx.flit_valid.eq(self.free(1, f"comes_{name}")),
+                pin.rx.flit.eq(self.free(params.flit_layout, f"flit_{name}")),
+            ]
+        # In: what ends here, and what passes.
+        comes = self.wire(ways.pick(ways.previous, {port: pin.rx.flit_valid for port, pin in pins.items()}), "comes")
+        flit = self.wire(ways.pick(ways.previous, {port: pin.rx.flit for port, pin in pins.items()}), "comes_flit")
+        came = self.past(comes, "came")
+        self.claim("once", "what comes from the ring-previous tile is there in the next cycle, and nothing else",
+                   dut.arrival == came)
+        self.claim("once", "unchanged", dut.flit.as_value() == self.past(flit, "came_flit"), when=came)
+        passing = self.wire(ways.pick(ways.pass_from, {port: pin.rx.flit_valid for port, pin in pins.items()}), "passing")
+        self.claim("once", "what passes goes into the FIFO, and nothing else",
+                   (fifo.write == passing) & (~passing | (fifo.flit.as_value() == ways.pick(
+                       ways.pass_from, {port: pin.rx.flit for port, pin in pins.items()}))))
+        back = self.free(1, "fifo_credit")
+        m.d.comb += fifo.credit_back.eq(back)
+        arrived = self.past(came, "arrived")
+        for port, pin in pins.items():
+            self.claim("credits", "a credit for each flit, where it came from", pin.tx.credit == (
+                (ways.at(port, ways.previous) & arrived) | (ways.at(port, ways.pass_from) & back)))
+        # Out: this tile's own flits, and what has passed.
+        sources = {"own": (dut.local_in, ways.next), "pass": (fifo.head, ways.pass_to)}
+        for name, (head, chosen) in sources.items():
+            valid, offered = self.free(1, f"{name}_valid"), self.free(params.flit_layout, f"{name}_flit")
+            if name == "own":
+                m.d.comb += [head.valid.eq(valid), head.payload.eq(offered)]
             else:
-                heads[source] = fifos[source].head
-                m.d.comb += [fifos[source].valid.eq(valid), fifos[source].flit_at_head.eq(flit)]
-            offers[source] = valid, flit
-        taken, port = {}, {}
-        for source, (valid, flit) in offers.items():
-            # A packet: a header flit, payload flits, the last one with tail. What is offered stays until it is taken.
-            name = source.name
-            taken[source] = self.wire(valid & heads[source].ready, f"taken_{name}")
-            inside, kept = Signal(name=f"inside_{name}"), Signal(Port, name=f"kept_{name}")
-            header = data.View(params.header_layout, flit.payload[:params.header_layout.size])
-            port[source] = Signal(Port, name=f"port_{name}")
-            m.d.comb += port[source].eq(Mux(inside, kept, Mux(header.dst == tile_id, Port.LOCAL, route[header.dst])))
-            with m.If(taken[source]):
-                m.d.sync += [inside.eq(~flit.tail), kept.eq(port[source])]
-            self.assume(~valid | Mux(inside, ~flit.head, flit.head & ~flit.tail))
-            self.assume(~self.past(valid & ~heads[source].ready, f"waited_{name}")
-                        | (valid & (flit.as_value() == self.past(flit.as_value(), f"before_{name}"))))
-            if source in (Port.NORTH, Port.LOCAL):
-                self.reach(taken[source] & flit.tail)
+                m.d.comb += [fifo.valid.eq(valid), fifo.flit_at_head.eq(offered)]
+                self.assume(~valid | ways.passes)  # what never comes is never at its head
+            self._leaves(name, self.wire(valid & head.ready, f"{name}_goes"), valid, offered, chosen)
+        for port, pin in pins.items():
+            used = ways.at(port, ways.next) | ways.at(port, ways.pass_to)
+            self.claim("once", "nothing leaves by another port", used, when=pin.tx.flit.valid)
+        self.claim("once", "the counter counts this tile's own flits",
+                   dut.flit_out == (dut.local_in.valid & dut.local_in.ready))
+        for lane in ("request", "grant"):
+            self._control(lane)
 
-        for target in Port:
-            name = target.name
-            goes = {source: self.wire(taken[source] & (port[source] == target), f"{source.name}_to_{name}")
-                    for source in Port}
-            wants = {source: offers[source][0] & (port[source] == target) & (source is not target) for source in Port}
-            any_goes = self.wire(Cat(goes.values()).any(), f"goes_{name}")
-            self.claim("once", "one at a time", sum(goes.values()) <= 1)
-            # Which input's packet this output is in the middle of.
-            owned, owner = Signal(name=f"spec_owned_{name}"), Signal(Port, name=f"spec_owner_{name}")
-            moved = Signal(params.flit_layout, name=f"moved_{name}")
-            for source, goes_here in goes.items():
-                flit = offers[source][1]
-                with m.If(goes_here):
-                    m.d.comb += moved.eq(flit)
-                    m.d.sync += [owned.eq(~flit.tail), owner.eq(source)]
-                self.claim("whole", "a packet begins when the one before has ended, and nothing comes in between",
-                           Mux(owned, ~flit.head & (owner == source), flit.head), when=goes_here)
-            may = Cat(wants[source] & (~owned | (owner == source)) for source in Port).any()
-            if target is Port.LOCAL:
-                out = dut.local_out
-                self.claim("once", "what is taken goes out, and nothing else", (out.valid & out.ready) == any_goes)
-                self.claim("once", "unchanged", out.payload.as_value() == moved.as_value(), when=any_goes)
-                self.claim("credits", "nothing waits without a reason", any_goes, when=may & out.ready)
-                continue
-            out = pins[target].tx.flit
-            waits = self.past(out.valid & ~out.ready, f"waits_{name}")
-            went = self.past(any_goes, f"went_{name}")
-            self.claim("once", "what was taken stands there in the next cycle, and nothing else", out.valid == (waits | went))
-            self.claim("once", "unchanged", out.payload.as_value() == self.past(moved.as_value(), f"moved_before_{name}"),
-                       when=went)
-            before = self.past(out.payload.as_value(), f"out_before_{name}")
-            self.claim("once", "the output holds until it is taken", (out.payload.as_value() == before) & ~went, when=waits)
-            credit = pins[target].rx.credit
-            outstanding = Signal(range(CREDITS + 2), name=f"outstanding_{name}")
-            self.assume(~credit | (outstanding != 0))
-            m.d.sync += outstanding.eq(outstanding + any_goes - credit)
-            self.claim("credits", "no flit without a credit", outstanding <= CREDITS)
-            self.claim("credits", "no credit is lost: with one left and the link free, a flit goes", any_goes,
-                       when=may & (~out.valid | out.ready) & (outstanding != CREDITS))
-            if target is Port.EAST:
-                self.reach(outstanding == CREDITS)
+    def _leaves(self, name: str, goes: Signal, valid: Value, offered: Value, chosen: Signal) -> None:
+        """One way out."""
+        m, pins, ways = self.m, self.pins, self.ways
+        out_valid = self.wire(ways.pick(chosen, {port: pin.tx.flit.valid for port, pin in pins.items()}),
+                              f"{name}_out_valid")
+        out = self.wire(ways.pick(chosen, {port: pin.tx.flit.payload for port, pin in pins.items()}), f"{name}_out")
+        ready = self.wire(ways.pick(chosen, {port: pin.tx.flit.ready for port, pin in pins.items()}), f"{name}_ready")
+        credit = self.wire(ways.pick(chosen, {port: pin.rx.credit for port, pin in pins.items()}), f"{name}_credit")
+        waits, went = self.past(out_valid & ~ready, f"{name}_waits"), self.past(goes, f"{name}_went")
+        self.claim("once", "what was taken stands there in the next cycle, and nothing else", out_valid == (waits | went))
+        self.claim("once", "unchanged", out == self.past(offered.as_value(), f"{name}_offered"), when=went)
+        self.claim("once", "the output holds until it is taken", (out == self.past(out, f"{name}_before")) & ~went,
+                   when=waits)
+        outstanding = Signal(range(CREDITS + 2), name=f"{name}_outstanding")
+        self.assume(~credit | (outstanding != 0))
+        m.d.sync += outstanding.eq(outstanding + goes - credit)
+        self.claim("credits", "no flit without a credit", outstanding <= CREDITS)
+        self.claim("credits", "no credit is lost: with one left and the link free, a flit goes", goes,
+                   when=valid & (~out_valid | ready) & (outstanding != CREDITS))
+        self.reach(goes & offered.tail)
+        self.reach(outstanding == CREDITS)
 
-    def _control(self, lane: str, tile_id: Value, route: Array, pins: dict) -> None:
-        """Requests and grants: at most one for an output and cycle, which the topology guarantees."""
-        m, dut = self.m, self.dut
+    def _control(self, lane: str) -> None:
+        """Requests go as slices do, grants against them."""
+        m, dut, ways, pins = self.m, self.dut, self.ways, self.pins
         layout = getattr(self.params, f"{lane}_layout")
         own_valid, own = self.free(1, f"{lane}_own"), self.free(layout, f"{lane}_own_message")
-        self.assume(~own_valid | (own.dst != tile_id))
         m.d.comb += [getattr(dut, f"{lane}_in").eq(own_valid), getattr(dut, lane).eq(own)]
-        sources = {Port.LOCAL: (self.past(own_valid, f"{lane}_own_before"),
-                                data.View(layout, self.past(own.as_value(), f"{lane}_own_message_before")))}
+        came_by, goes_by, pass_from, pass_to = (ways.previous, ways.next, ways.pass_from, ways.pass_to)
+        if lane == "grant":
+            came_by, goes_by, pass_from, pass_to = goes_by, came_by, pass_to, pass_from
+        valid, message = {}, {}
         for port, pin in pins.items():
-            valid, message = self.free(1, f"{lane}_{port.name}"), self.free(layout, f"{lane}_{port.name}_message")
-            m.d.comb += [getattr(pin.rx, f"{lane}_valid").eq(valid), getattr(pin.rx, lane).eq(message)]
-            sources[port] = valid, message
-        for target in Port:
-            goes = {source: valid & (Mux(message.dst == tile_id, Port.LOCAL, route[message.dst]) == target)
-                    for source, (valid, message) in sources.items()}
-            self.assume(sum(goes.values()) <= 1)
-            self.assume(~goes[target])
-            some = self.wire(Cat(goes.values()).any(), f"{lane}_for_{target.name}")
-            content = Signal(layout, name=f"{lane}_content_{target.name}")
-            for source, goes_here in goes.items():
-                with m.If(goes_here):
-                    m.d.comb += content.eq(sources[source][1])
-            if target is Port.LOCAL:
-                self.reach(some)
-            if target is Port.LOCAL:
-                valid, message = getattr(dut, f"{lane}_out"), getattr(dut, f"{lane}_here")
-            else:
-                tx = pins[target].tx
-                valid, message = getattr(tx, f"{lane}_valid"), getattr(tx, lane)
-                some = self.past(some, f"{lane}_went_{target.name}")
-                content = data.View(layout, self.past(content.as_value(), f"{lane}_content_before_{target.name}"))
-            self.claim("control", f"a {lane} goes to its port, and nothing else does", valid == some)
-            self.claim("control", "unchanged", message.as_value() == content.as_value(), when=some)
+            valid[port] = self.free(1, f"{lane}_{port.name}")
+            message[port] = self.free(layout, f"{lane}_{port.name}_message")
+            m.d.comb += [getattr(pin.rx, f"{lane}_valid").eq(valid[port]), getattr(pin.rx, lane).eq(message[port])]
+        comes = self.wire(ways.pick(came_by, valid), f"{lane}_comes")
+        self.claim("control", f"a {lane} from the right port is here at once, and nothing else is",
+                   getattr(dut, f"{lane}_out") == comes)
+        self.claim("control", "unchanged", getattr(dut, f"{lane}_here").as_value() == ways.pick(came_by, message), when=comes)
+        sent, twice = self.past(own_valid, f"{lane}_before"), self.past(own.as_value(), f"{lane}_message_before")
+        sent, twice = self.past(sent, f"{lane}_before_that"), self.past(twice, f"{lane}_message_before_that")
+        passed = self.past(ways.pick(pass_from, valid), f"{lane}_passed")
+        content = self.past(ways.pick(pass_from, message), f"{lane}_passed_message")
+        for port, pin in pins.items():
+            out_valid, out = getattr(pin.tx, f"{lane}_valid"), getattr(pin.tx, lane).as_value()
+            goes, passes = ways.at(port, goes_by) & sent, ways.at(port, pass_to) & passed
+            self.claim("control", f"a {lane} of this tile leaves two cycles later, one that passes after one",
+                       out_valid == (goes | passes))
+            self.claim("control", "unchanged", out == Mux(passes, content, twice), when=goes | passes)
+        self.reach(comes)
+        self.reach(passed)
 
 
 class WholeRouterSpec(Spec):
-    """The router with its real input FIFOs, from pin to pin: one input is followed, whose flits are marked."""
+    """The router with its real FIFO, from pin to pin: what passes is followed, its flits are marked."""
 
     def build(self) -> None:
         m = self.m
         params = router_params()
         m.submodules.dut = dut = Router(params)
         pins = {port: getattr(dut, port.name.lower()) for port in NEIGHBOURS}
-        tile_id, route = drive_table(self, dut, params)
-        followed = Port.WEST
-        left, standing = [], []
+        ways = Ways(self, dut)
+        self.assume(ways.passes)
+        standing, left, back = [], [], []
         for port, pin in pins.items():
             name = port.name
             valid, flit = self.free(1, f"valid_{name}"), self.free(params.flit_layout, f"flit_{name}")
             ready, credit = self.free(1, f"ready_{name}"), self.free(1, f"credit_{name}")
             m.d.comb += [pin.rx.flit_valid.eq(valid), pin.rx.flit.eq(flit), pin.tx.flit.ready.eq(ready),
                          pin.rx.credit.eq(credit)]
-            header = data.View(params.header_layout, flit.payload[:params.header_layout.size])
+            follows = self.wire(ways.at(port, ways.pass_from), f"follows_{name}")
             # The mark is a bit that the router does not look at.
-            self.assume(header.index == (port is followed))
+            self.assume(data.View(params.header_layout, flit.payload[:params.header_layout.size]).index == follows)
             held = Signal(range(CREDITS + 1), init=CREDITS, name=f"held_{name}")
             self.assume(~valid | (held != 0))
             m.d.sync += held.eq(held - valid + pin.tx.credit)
-            inside, kept = Signal(name=f"inside_{name}"), Signal(Port, name=f"kept_{name}")
-            target = Mux(inside, kept, Mux(header.dst == tile_id, Port.LOCAL, route[header.dst]))
-            self.assume(~valid | (Mux(inside, ~flit.head, flit.head & ~flit.tail) & (target != port)))
-            with m.If(valid):
-                m.d.sync += [inside.eq(~flit.tail), kept.eq(target)]
             outstanding = Signal(range(CREDITS + 1), name=f"outstanding_{name}")
             out = data.View(params.header_layout, pin.tx.flit.payload.payload[:params.header_layout.size])
             self.assume(~credit | (outstanding != 0))
             m.d.sync += outstanding.eq(outstanding + (pin.tx.flit.valid & ready) - credit)
             standing.append(pin.tx.flit.valid & out.index)
             left.append(pin.tx.flit.valid & ready & out.index)
-        m.d.comb += dut.local_out.ready.eq(self.free(1, "local_ready"))
-        here = data.View(params.header_layout, dut.local_out.payload.payload[:params.header_layout.size])
-        left.append(dut.local_out.valid & dut.local_out.ready & here.index)
+            back.append(pin.tx.credit & follows)
+        m.d.comb += dut.local_in.valid.eq(0)
         # A credit goes back when a flit has left its FIFO: by then it is gone, or stands at an output.
         balance = Signal(signed(4))
-        m.d.sync += balance.eq(balance + pins[followed].tx.credit - sum(left))
+        m.d.sync += balance.eq(balance + sum(back) - sum(left))
         self.claim("flow", "a flit that has left its FIFO has left the tile or stands at an output, once",
-                   balance + pins[followed].tx.credit == sum(standing))
-        self.reach(left[-1] & dut.local_out.payload.tail)
-        self.reach(left[0] & pins[Port.NORTH].tx.flit.payload.tail)
+                   balance + sum(back) == sum(standing))
+        self.reach(Cat(left).any() & pins[Port.NORTH].tx.flit.payload.tail & ways.at(Port.NORTH, ways.pass_to))
 
 
-_SIZE = f"{TILES} tiles, any routing table, {CREDITS} credits"
-_ASSUMES = "inputs carry packets and hold until taken (fifo-order, sender-packet, router-whole)"
+_SIZE = f"any ports, one edge that passes or none, {CREDITS} credits"
+_ASSUMES = "no two ways come or go by the same port (tests/sw_model/test_topology.py)"
 
 
-def _proof(group: str, says: str, *mutants: str, assumes: str = _ASSUMES, **others: object) -> Proof:
+def _proof(group: str, says: str, *mutants: str, assumes: str = "", **others: object) -> Proof:
     others = {"spec": RouterSpec} | others
-    return Proof(name=f"router-{group}", block="Router", group=group, says=says, size=_SIZE, assumes=assumes, mutants=mutants,
-                 **others)
+    return Proof(name=f"router-{group}", block="Router", group=group, says=says, size=_SIZE,
+                 assumes="; ".join(filter(None, (_ASSUMES, assumes))), mutants=mutants, **others)
 
 
 PROOFS = (
-    _proof("once", "each flit that is taken comes out once, unchanged, at the port that the table gives for its packet's "
-           "destination; outputs hold until taken",
-           "router-first-entry", "router-body-rerouted", "router-drops-held", reach_bound=14),
-    _proof("whole", "packets are whole: between header and tail an output carries flits of one packet only",
-           "router-tail-ignored", "router-interleaves"),
-    _proof("credits", "no flit without a credit; no credit is lost; a flit that may go goes",
-           "router-credit-not-spent", "router-credit-lost", "router-credit-unchecked",
-           assumes=_ASSUMES + "; a credit comes back for a flit that was sent (fifo-credits)", quick=True),
-    _proof("control", "a request or grant goes to the port of its destination, once, unchanged, one cycle later",
-           "router-grant-copied", "router-request-kept",
-           assumes="at most one message for an output and cycle (the ring: tests/sw_model/test_topology.py)"),
-    _proof("flow", "pin to pin, with the real FIFOs: a flit whose credit has gone back has left the tile or stands at an "
-           "output, once", "router-credit-forged", spec=WholeRouterSpec, bound=20, reach_bound=10,
-           assumes="packets that do not turn back, as many flits as credits; credits for what was sent (router-credits)"),
+    _proof("once", "every way is one stream: each flit that is taken comes out once, unchanged and in order, at the way's "
+           "other end; outputs hold until taken",
+           "router-everywhere", "router-drops-held", "router-takes-any", "router-passes-any", reach_bound=14),
+    _proof("credits", "no flit without a credit; no credit is lost; a flit that may go goes; a credit goes back for each "
+           "flit",
+           "router-credit-not-spent", "router-credit-lost", "router-credit-unchecked", "router-credit-everywhere",
+           assumes="a credit comes back for a flit that was sent (fifo-credits, router-credits)", quick=True),
+    _proof("control", "a request or grant takes its way, once, unchanged, one cycle a tile",
+           "router-grant-as-request", "router-request-kept"),
+    _proof("flow", "pin to pin, with the real FIFO: a flit that passes, whose credit has gone back, has left the tile or "
+           "stands at an output, once", "router-credit-forged", spec=WholeRouterSpec, bound=20, reach_bound=10,
+           assumes="as many flits as credits; credits for what was sent (router-credits)"),
 )

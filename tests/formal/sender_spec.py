@@ -21,12 +21,13 @@ class SenderSpec(Spec):
         start, cut, slot = self.free(1, "start"), self.free(1, "cut"), self.free(params.slot_bits, "slot")
         slice_, to_tile = self.free(params.slice_layout, "slice"), self.free(params.tile_bits, "to_tile")
         to_slot, ready = self.free(params.slot_bits, "to_slot"), self.free(1, "ready")
-        copy_valid, copy = self.free(1, "copy_valid"), self.free(params.payload_bits, "copy")
+        copy, last_flits = self.free(1, "copy"), [self.free(params.payload_bits, f"last_{number}") for number in range(2)]
+        arrived = self.free(1, "arrived")
         read_data = self.free(params.word_bits, "read_data")
         m.d.comb += [
             dut.start.eq(start), dut.cut.eq(cut), dut.slot.eq(slot), dut.slice.eq(slice_), dut.to_tile.eq(to_tile),
-            dut.to_slot.eq(to_slot), dut.flits.ready.eq(ready), dut.copy.valid.eq(copy_valid), dut.copy.payload.eq(copy),
-            dut.read.data.eq(read_data),
+            dut.to_slot.eq(to_slot), dut.flits.ready.eq(ready), dut.copy.eq(copy), dut.arrived.eq(arrived),
+            *(dut.last[number].eq(flit) for number, flit in enumerate(last_flits)), dut.read.data.eq(read_data),
         ]
         # The job, and how many flits of it have gone.
         busy, job_cut, job_slot = Signal(), Signal(), Signal(params.slot_bits)
@@ -42,6 +43,25 @@ class SenderSpec(Spec):
         with m.Elif(goes):
             m.d.sync += [number.eq(number + 1), busy.eq(~last)]
         self.assume(~start | ~busy)
+        # The SRAM shows a word until the next read, the receiver its last two flits until another comes.
+        newest, before, data_before = (self.past(value, f"{name}_was") for name, value in (
+            ("newest", last_flits[0]), ("before", last_flits[1]), ("read_data", read_data)))
+        self.assume(self.past(dut.read.en, "read") | (read_data == data_before))
+        self.assume(Mux(self.past(copy, "came"), last_flits[1] == newest,
+                        (last_flits[0] == newest) & (last_flits[1] == before)))
+        # Cut-through: how many of its payload flits have come; whether two were still to go when another came.
+        copied, here = Signal(range(flits + 1)), Signal()
+        gone = Mux(number == 0, 0, number - 1)
+        overtaken, over_before = Signal(), Signal()
+        over = self.wire(busy & job_cut & (overtaken | (copied >= gone + 3)), "over")
+        with m.If(start):
+            m.d.sync += [copied.eq(0), overtaken.eq(0), here.eq(0), over_before.eq(0)]
+        with m.Else():
+            m.d.sync += [copied.eq(copied + (copy & busy & job_cut)), overtaken.eq(over), over_before.eq(over)]
+            with m.If(arrived):
+                m.d.sync += here.eq(1)
+        self.assume(~copy | (busy & job_cut & (copied != flits)))
+        self.assume(~busy | ~job_cut | (arrived == self.past(copy & (copied == flits - 1), "ended")))
 
         self.claim("packet", "idle tells whether a slice can be started", dut.idle == ~busy)
         self.claim("packet", "nothing goes out without a slice", busy, when=out.valid)
@@ -50,45 +70,40 @@ class SenderSpec(Spec):
         self.claim("packet", "then the payload, and no more than the slice has", ~out.payload.head & (number <= flits),
                    when=out.valid & (number != 0))
         self.claim("packet", "tail on the last flit only", out.payload.tail == (number == flits), when=out.valid)
-        self.claim("packet", "what is offered stays until it is taken",
+        self.claim("packet", "what is offered stays until it is taken, or overtaken",
                    out.valid & (out.payload.as_value() == self.past(out.payload.as_value(), "out_before")),
-                   when=self.past(out.valid & ~ready, "waited"))
+                   when=self.past(out.valid & ~ready, "waited") & ((number == 0) | ~over | over_before))
         self.claim("packet", "sent, and which", (dut.sent == last) & ((dut.sent_slot == job_slot) | ~dut.sent))
         since = Signal(2)
         m.d.sync += since.eq(Mux(start, 1, Mux(since == 3, 3, since + 1)))
         self.claim("packet", "header two cycles after start, and out of a slot no gap before the tail", out.valid,
                    when=busy & (since >= 2) & (~job_cut | (number == 0)))
-        self.reach(last & job_cut)
+        self.reach(last & job_cut & ~over)
+        self.reach(last & over)
         self.reach(last & ~job_cut)
 
-        # Out of the slot: one word is followed. The SRAM shows a word from the cycle after its read to the next read.
+        # One word is followed.
         word, contents = self.constant(range(words), "word"), self.constant(8 * config.tile.word_bytes, "contents")
         shown = Signal()
         with m.If(dut.read.en):
             m.d.sync += shown.eq(dut.read.addr == word)
         self.assume(~shown | (read_data == contents))
         for piece in range(pieces):
+            place = word * pieces + piece
+            for age, flit in enumerate(last_flits):
+                self.assume((copied != place + 1 + age) | (flit == contents.word_select(piece, 8)))
             self.claim("order", "each piece of it at its place", out.payload.payload == contents.word_select(piece, 8),
-                       when=out.valid & ~job_cut & (number == word * pieces + piece + 1))
-        self.claim("slot", "only the slice's own slot is read, while it is being sent out of it",
-                   busy & ~job_cut & (dut.read.slot == job_slot) & (dut.read.addr < words), when=dut.read.en)
-
-        # Cut-through: one flit of those that come from the receiver is followed.
-        copied, marked, mark = Signal(range(flits + 1)), self.constant(range(flits), "marked"), self.constant(8, "mark")
-        self.assume(~copy_valid | (busy & job_cut & (copied != flits)))
-        self.assume(~self.past(copy_valid & ~dut.copy.ready, "copy_waited")
-                    | (copy_valid & (copy == self.past(copy, "copy_before"))))
-        self.assume(~copy_valid | (copied != marked) | (copy == mark))
-        with m.If(start):
-            m.d.sync += copied.eq(0)
-        with m.Elif(copy_valid & dut.copy.ready):
-            m.d.sync += copied.eq(copied + 1)
-        self.claim("order", "copied flits keep their order", out.payload.payload == mark,
-                   when=out.valid & job_cut & (number == marked + 1))
-        self.claim("order", "no copied flit goes out before it has come", number <= copied + 1, when=job_cut & busy)
-        behind = self.past(busy & job_cut & (number != 0) & (copied >= number) & ~out.valid, "behind")
-        self.claim("order", "a copied flit goes out two cycles later if it may", out.valid, when=busy & behind & self.past(
-            busy & job_cut & (number != 0) & (copied >= number), "has"))
+                       when=out.valid & (number == place + 1))
+        self.claim("order", "no flit goes out before it has come", copied >= number, when=out.valid & job_cut & (number != 0))
+        has = self.wire(busy & job_cut & ~over & (number != 0) & (copied >= number), "has")
+        self.claim("order", "one that has come goes out two cycles later if it may", out.valid,
+                   when=has & self.past(has & ~out.valid, "behind"))
+        since_here = Signal(2)
+        m.d.sync += since_here.eq(Mux(here & busy, Mux(since_here == 3, 3, since_here + 1), 0))
+        self.claim("order", "when all of an overtaken slice is there, the rest goes without a gap", out.valid,
+                   when=over & (since_here >= 2))
+        self.claim("slot", "only the slice's own slot is read, when all of it is there",
+                   busy & (~job_cut | here) & (dut.read.slot == job_slot) & (dut.read.addr < words), when=dut.read.en)
 
 
 _SIZE = "3 words, 6 flits of 8 bits"
@@ -103,7 +118,8 @@ def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
 PROOFS = (
     _proof("packet", "a header, exactly the slice's flits, tail on the last and only there; held until taken",
            "sender-one-flit-short", "sender-tail-early", "sender-header-changes", reach_bound=40),
-    _proof("order", "payload is the slot's words, or the receiver's flits, in order",
-           "sender-skips-a-word", "sender-drops-copy", "sender-pieces-turned"),
-    _proof("slot", "reads only the slot of the slice that it sends, and none on cut-through", "sender-reads-on-cut"),
+    _proof("order", "payload is the slot's words, in order, out of the slot or as they arrive, also when the link stalls",
+           "sender-skips-a-word", "sender-overtaken-unnoticed", "sender-resumes-from-start", "sender-pieces-turned"),
+    _proof("slot", "reads only the slot of the slice that it sends, and only when all of it is there",
+           "sender-reads-on-cut", "sender-resumes-early"),
 )

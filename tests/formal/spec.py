@@ -116,7 +116,7 @@ class Proof:
 
 
 def tiny(*, credits: int | None = None, timing_only: bool = False, **changes: object) -> Params:
-    """Parameters of a very small configuration; ``credits`` sets the depth of the router's input FIFOs."""
+    """Parameters of a very small configuration; ``credits`` sets the credits of a link."""
     config: Config = small(**changes)
     if credits is not None:
         config.__dict__["link_credits"] = credits  # a cached property: no legal configuration has so few

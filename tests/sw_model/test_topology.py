@@ -5,7 +5,19 @@ from itertools import pairwise
 import pytest
 
 from sw_model.config import ArrayConfig
-from sw_model.topology import edge_hops, edge_path, links, neighbour, ring, ring_distance, ring_next, ring_prev, route
+from sw_model.topology import (
+    edge_hops,
+    edge_path,
+    links,
+    most_passing,
+    neighbour,
+    passing_edges,
+    ring,
+    ring_distance,
+    ring_next,
+    ring_prev,
+    route,
+)
 
 GRIDS = [ArrayConfig(rows=rows, cols=cols, ddr_tiles=(0,))
          for rows in range(1, 5) for cols in range(1, 5) if rows * cols > 1]
@@ -39,6 +51,19 @@ def test_ring_edges_are_single_links_where_a_cycle_exists(array):
         assert longest == array.tiles - 1
     else:
         assert longest == (2 if array.rows == array.cols == 3 else 1)
+
+
+@pytest.mark.parametrize("array", GRIDS, ids=lambda a: f"{a.rows}x{a.cols}")
+def test_ports_of_a_tile(array):
+    """What the router relies on: a port carries one edge each way, and at most one edge runs over a tile."""
+    assert most_passing(array) <= 1
+    for tile in range(array.tiles):
+        ports = route(array, tile)
+        comes, goes = [ports[ring_prev(array, tile)]], [ports[ring_next(array, tile)]]
+        for edge in passing_edges(array, tile):
+            comes.append(ports[edge])
+            goes.append(ports[ring_next(array, edge)])
+        assert len(set(comes)) == len(comes) and len(set(goes)) == len(goes)
 
 
 def test_distance():

@@ -17,7 +17,7 @@ from tests.conftest import run_block, small
 
 
 class Row(Block):
-    """A sender at tile 0, a receiver at the last tile of a row, the routers and links between them."""
+    """A sender at tile 0, a receiver at the last tile of a row; between them routers that its slices pass, and links."""
 
     def __init__(self, config):
         self.params = params = Params(config)
@@ -31,9 +31,10 @@ class Row(Block):
         place(m, platform, sender=self.sender, receiver=self.receiver,
               **{f"router_{i}": router for i, router in enumerate(self.routers)})
         for i, router in enumerate(self.routers):
-            m.d.comb += router.tile_id.eq(i)
-            for dst in range(self.tiles):
-                m.d.comb += router.route[dst].eq(Port.EAST if dst > i else Port.WEST if dst < i else Port.LOCAL)
+            m.d.comb += [router.previous.eq(Port.WEST if i + 1 == self.tiles else Port.LOCAL),
+                         router.next.eq(Port.EAST if i == 0 else Port.LOCAL)]
+            if 0 < i < self.tiles - 1:
+                m.d.comb += [router.passes.eq(1), router.pass_from.eq(Port.WEST), router.pass_to.eq(Port.EAST)]
             if i + 1 < self.tiles:
                 east, west = D2DLink(self.params), D2DLink(self.params)
                 place(m, platform, **{f"east_{i}": east, f"west_{i}": west})
@@ -43,10 +44,9 @@ class Row(Block):
                 connect(m, self.routers[i + 1].west.tx, west.near)
                 connect(m, west.far, router.east.rx)
         connect(m, self.sender.flits, self.routers[0].local_in)
-        connect(m, self.routers[-1].local_out, self.receiver.flits)
+        m.d.comb += [self.receiver.valid.eq(self.routers[-1].arrival), self.receiver.flit.eq(self.routers[-1].flit)]
         connect(m, self.sender.read, flipped(self.read))
         connect(m, self.receiver.write, flipped(self.write))
-        m.d.comb += self.receiver.copy.ready.eq(1)
         return m
 
 
