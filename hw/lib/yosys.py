@@ -35,9 +35,9 @@ def run(script: str, folder: Path, name: str = "script") -> str:
     path = folder / f"{name}.ys"
     path.write_text(script, encoding="utf-8")
     command = [sys.executable, "-c", _NATIVE if native() else _WEBASSEMBLY, path.name]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    log = done.stdout + done.stderr
-    (folder / f"{name}.log").write_text(log, encoding="utf-8")
+    with (folder / f"{name}.log").open("w", encoding="utf-8") as out:
+        done = subprocess.run(command, cwd=folder, stdout=out, stderr=subprocess.STDOUT, check=False)
+    log = (folder / f"{name}.log").read_text(encoding="utf-8", errors="replace")
     if done.returncode:
         raise YosysError(f"Yosys failed on {path}:\n" + "\n".join(log.splitlines()[-15:]))
     return log
