@@ -70,7 +70,8 @@ def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
     return {
         "mac_pe": counters.words, "mac_array": counters.words, "compute_unit": counters.words,
         "mac_sequencer": counters.words, "lane_memory": counters.words, "swiglu_lane": pairs, "hidden_buffer": pairs,
-        "expert_buffer": counters.words + counters.slices_sent * config.slice_words, "ddr_loader": counters.beats, "router": counters.flits,
+        "expert_buffer": counters.words + counters.slices_sent * config.slice_words,
+        "ddr_loader": counters.beats, "router": counters.flits,
         "credit_fifo": counters.flits / 4, "slice_sender": counters.flits, "slice_receiver": counters.flits,
     }
 

@@ -7,7 +7,7 @@ import json
 import pytest
 from rich.console import Console
 
-from scripts import area_check
+from scripts import area_check, cli, synthesize
 from scripts.area import changes, pareto
 
 PART = {"cells": 10, "cell_area": 100.0, "sram_area": 50.0}
@@ -72,3 +72,16 @@ def test_the_front():
     assert [entry["pareto"] for entry in entries] == [True, False, False, False]
     assert pareto.whole({"cell_area": 1.0, "sram_area": None}) is None
     assert pareto.whole({"cell_area": 1.0, "sram_area": 2.0}) == 3
+
+
+def test_sweep_with_areas(tmp_path, monkeypatch, capsys):
+    """``trajectile sweep --area``: areas beside the cycles, the front marked and drawn; what cannot be built has none."""
+    monkeypatch.setattr(synthesize, "synthesize", lambda config, *_, **__: {
+        "totals": {"cell_area": 100.0 * config.tile.slots, "sram_area": 10.0}})
+    assert cli.main(["sweep", "smoke", "--vary", "tile.slots=1,3,4", "--tokens", "4", "--windows", "1", "--area", "-o",
+                     str(tmp_path)]) == 0
+    entries = json.loads((tmp_path / "sweep.json").read_text())
+    assert [entry["area"] for entry in entries] == [None, 310.0, 410.0]
+    assert entries[1]["pareto"] and not entries[0]["pareto"]
+    assert entries[2]["pareto"] == (entries[2]["cycles"] < entries[1]["cycles"])
+    assert (tmp_path / "pareto.png").stat().st_size > 5000 and "Pareto" in capsys.readouterr().out
