@@ -94,7 +94,7 @@ def memories(reports: Mapping[tuple[str, str], Values]) -> Iterator[str]:
         yield f"`paper`, {values['technology']['srams']}:\n"
         yield from table_rows(("block", "memory", "instances", "made of", "um2", "access ps", "read pJ"), (
             (m["block"], f"{m['depth']} x {m['width']} {m['ports']}", m["instances"],
-             m["macros"] if m["made_of"] == "macros" else "flip-flops", _number(m["area"]), _number(m["access_ps"]),
+             m["macros"] if m["made_of"] == "macros" else "flip-flops", _number(m["area"]), _number(m["access_ps"] or 0.0),
              "" if m["read_pj"] is None else f"{m['read_pj']:,.1f}") for m in values["memories"]))
     yield "In flip-flops:\n"
     yield from table_rows(("preset", "technology", "block", "memory", "instances", "um2 of cells", "um2 in macros"), (

@@ -34,13 +34,13 @@ def bars(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
                          label=name if not labels else None)
                 bottom += share
             unit = values["technology"]["unit"]
-            shown = f"{total / 1e6:.3g} mm2" if unit == "um2" else f"{total:,.0f} {unit}"
+            shown = f"{total / 1e6:.3g}\nmm2" if unit == "um2" else f"{total:,.0f}\n{unit}"
             axis.text(place, 1.01, shown, ha="center", fontsize=7)
             labels.append(f"{values['config']['name']}\n{values['technology']['name']}\n{what}")
             place += 1
     axis.set_xticks(range(len(labels)), labels, fontsize=7)
     axis.set_ylabel("share of the tile's area")
-    axis.set_ylim(0, 1.08)
+    axis.set_ylim(0, 1.1)
     handles = [plt.Rectangle((0, 0), 1, 1, facecolor=colour, hatch=hatch, edgecolor="white")
                for colour, hatch in _LOOKS.values()]
     axis.legend(handles, _LOOKS, fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -4,8 +4,10 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 
 from hw.lib import yosys
 from scripts.area.library_text import library_text
@@ -28,8 +30,10 @@ tee -q -o stat.json stat -json -liberty cells.lib
 #: What ABC does with each block for the least area. Its default script spends minutes in sequential cleaning on our
 #: multipliers, for a larger area.
 MAPPING = "strash\ndc2\ndch\namap -m\n"
-#: once more, for speed: cells with delays, sized for a clock
-SPEED = """design -load synthesized
+#: what the run for area leaves for the run for speed; the empty file says that it is whole
+SAVE = "write_rtlil synthesized.il\ntee -q -o synthesized log whole\n"
+#: once more, for speed, side by side with the mapping for area: cells with delays, sized for a clock
+SPEED = """read_rtlil synthesized.il
 rename -wire
 dfflibmap -liberty timed.lib
 abc -script fast.abc -constr loads.txt -D {period} -liberty timed.lib
@@ -79,30 +83,37 @@ def write_inputs(made: Design, folder: Path, technology: Technology, choices: Ma
     }
     macros = [name for name in made.srams if not choices[name].registers]
     script = SCRIPT.format(top=made.tile, macros=" ".join(macros) or "none",
-                           save="design -save synthesized\n" if period_ps else "")
+                           save=SAVE if period_ps else "")
     if period_ps:
         loads = technology.loads
         texts |= {
             "timed.lib": library_text(technology.cells, loads), "fast.abc": FAST_MAPPING,
             "loads.txt": f"set_driving_cell {loads.buffer}\nset_load {technology.port_load_ff:.3f}\n",
         }
-        script += SPEED.format(period=f"{period_ps:.0f}")
+        texts["fast.ys"] = SPEED.format(period=f"{period_ps:.0f}")
     texts["synth.ys"] = script
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return texts
 
 
-def _run_once(texts: Mapping[str, str], more: str, folder: Path) -> str:
-    """Run ``synth.ys`` and more script, unless the folder has the outcome of the very same texts; the log."""
+def _run_once(texts: Mapping[str, str], more: str, folder: Path) -> None:
+    """Run ``synth.ys`` and more script, and ``fast.ys``; unless the folder has the outcome of the very same texts."""
     parts = [yosys.wheel(), more, *(part for item in sorted(texts.items()) for part in item)]
     digest, mark = hashlib.sha256(chr(0).join(parts).encode()).hexdigest(), folder / "done"
     if mark.is_file() and mark.read_text(encoding="utf-8") == digest:
-        return (folder / "synth.log").read_text(encoding="utf-8")
-    mark.unlink(missing_ok=True)
-    log = yosys.run(texts["synth.ys"] + more, folder, "synth")
+        return
+    saved = folder / "synthesized"
+    for path in (mark, saved):
+        path.unlink(missing_ok=True)
+    with ThreadPoolExecutor(1) as pool:
+        area = pool.submit(yosys.run, texts["synth.ys"] + more, folder, "synth")
+        while "fast.ys" in texts and not saved.exists() and not area.done():
+            sleep(0.1)
+        if saved.exists():
+            yosys.run(texts["fast.ys"], folder, "fast")
+        area.result()
     mark.write_text(digest, encoding="utf-8")
-    return log
 
 
 def map_tile(made: Design, folder: Path, technology: Technology, choices: Mapping[str, Choice],
@@ -120,5 +131,6 @@ def map_tile(made: Design, folder: Path, technology: Technology, choices: Mappin
     Raises:
         YosysError: if Yosys fails.
     """
-    log = _run_once(write_inputs(made, folder, technology, choices, period_ps), more, folder)
-    return Mapped(_counts(folder / "stat.json"), _abc_delays(log) if period_ps else {})
+    _run_once(write_inputs(made, folder, technology, choices, period_ps), more, folder)
+    delays = _abc_delays((folder / "fast.log").read_text(encoding="utf-8")) if period_ps else {}
+    return Mapped(_counts(folder / "stat.json"), delays)

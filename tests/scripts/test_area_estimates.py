@@ -116,7 +116,7 @@ def test_the_command(timed, tmp_path, capsys):
     assert energy["uj_per_token"] * energy["tokens"] == pytest.approx(energy["energy_uj"]) and "DDR" not in parts
     assert energy["energy_uj"] / (energy["cycles"] / 500) == pytest.approx(energy["watts"])
     # one product of 1 input: both yardsticks are the same
-    assert values["bare_macs"]["over_macs"] == values["bare_macs"]["over_dots"] > 1
+    assert values["bare_macs"]["over_macs"] == values["bare_macs"]["over_dots"] > 0.5
     assert "ESTIMATE" in text and "DRAM is not counted" in text and image.stat().st_size > 10_000
     area_plots.bars([values, values], image)
 
