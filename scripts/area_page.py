@@ -66,21 +66,24 @@ def blocks(reports: Mapping[tuple[str, str], Values]) -> Iterator[str]:
     """A table a technology: each part of the tile in every preset."""
     for name in FULL:
         mine = [values["groups"] for (_, other), values in reports.items() if other == name]
+        presets = [preset for preset, other in reports if other == name]
         yield f"{technology.TECHNOLOGIES[name].title}, um2:\n"
         yield from table_rows(
-            ("block", *(f"{preset} {what}" for preset in PRESETS for what in ("cells", "SRAM"))),
+            ("block", *(f"{preset} {what}" for preset in presets for what in ("cells", "SRAM"))),
             ((part, *(_number(groups.get(part, {}).get(key, 0.0)) for groups in mine for key in ("cell_area", "sram_area")))
              for part in ORDER if any(part in groups for groups in mine)))
 
 
 def largest(reports: Mapping[tuple[str, str], Values]) -> Iterator[str]:
-    """The modules of the paper's tile that take a hundredth of its cells or more."""
-    found = {name: {kind: block for group in reports["paper", name]["groups"].values()
+    """The modules of the largest preset's tile that take a hundredth of its cells or more."""
+    preset = list(reports)[-1][0]
+    found = {name: {kind: block for group in reports[preset, name]["groups"].values()
                     for kind, block in group["blocks"].items()} for name in FULL}
-    whole = {name: reports["paper", name]["totals"]["cell_area"] for name in FULL}
+    whole = {name: reports[preset, name]["totals"]["cell_area"] for name in FULL}
     kinds = sorted((kind for kind in found["sg13g2"] if any(
         kind in found[name] and found[name][kind]["cell_area"] >= whole[name] / 100 for name in FULL)),
         key=lambda kind: -found["sg13g2"][kind]["cell_area"])
+    yield f"`{preset}`:\n"
     yield from table_rows(("module", "instances", *(text for name in FULL for text in (f"{name} cells", "share"))), (
         (f"`{kind}`", found["sg13g2"][kind]["instances"],
          *(text for name in FULL for area in [found[name].get(kind, {}).get("cell_area", 0.0)]
@@ -88,10 +91,11 @@ def largest(reports: Mapping[tuple[str, str], Values]) -> Iterator[str]:
 
 
 def memories(reports: Mapping[tuple[str, str], Values]) -> Iterator[str]:
-    """What each memory of the paper's tile is made of, and the memories of all presets that are flip-flops."""
+    """What each memory of the largest preset's tile is made of, and the memories of all presets that are flip-flops."""
+    preset = list(reports)[-1][0]
     for name in FULL:
-        values = reports["paper", name]
-        yield f"`paper`, {values['technology']['srams']}:\n"
+        values = reports[preset, name]
+        yield f"`{preset}`, {values['technology']['srams']}:\n"
         yield from table_rows(("block", "memory", "instances", "made of", "um2", "access ps", "read pJ"), (
             (m["block"], f"{m['depth']} x {m['width']} {m['ports']}", m["instances"],
              m["macros"] if m["made_of"] == "macros" else "flip-flops", _number(m["area"]), _number(m["access_ps"] or 0.0),
@@ -121,9 +125,13 @@ def macs(complete: Mapping[tuple[str, str], Values]) -> Iterator[str]:
         for (preset, name), values in complete.items() for bare in [values["bare_macs"]]))
 
 
+def _estimated(complete: Mapping[tuple[str, str], Values]) -> list[tuple[str, str]]:
+    return [key for key in ESTIMATES if key in complete]
+
+
 def speeds(complete: Mapping[tuple[str, str], Values]) -> Iterator[str]:
     """The longest path into each block."""
-    for preset, name in ESTIMATES:
+    for preset, name in _estimated(complete):
         speed = complete[preset, name]["speed"]
         reached = "reached" if speed["reached_mhz"] >= speed["target_mhz"] else "not reached"
         loads = speed["loads"]
@@ -138,7 +146,7 @@ def speeds(complete: Mapping[tuple[str, str], Values]) -> Iterator[str]:
 
 def energies(complete: Mapping[tuple[str, str], Values]) -> Iterator[str]:
     """The energy of a batch by part."""
-    for preset, name in ESTIMATES:
+    for preset, name in _estimated(complete):
         values = complete[preset, name]["power"]
         synthetic = " (synthetic)" if complete[preset, name]["technology"]["srams_synthetic"] else ""
         yield (f"`{preset}` in {technology.TECHNOLOGIES[name].title}, {values['tokens']} tokens, {values['cycles']:,} cycles "
@@ -178,14 +186,14 @@ def links() -> Iterator[str]:
                            "of these replay buffers"), rows())
 
 
-def write(pdk: Path | None, more: Sequence[Callable[[], Iterator[str]]] = ()) -> list[str]:
+def write(presets: Sequence[str], pdk: Path | None, more: Sequence[Callable[[], Iterator[str]]] = ()) -> list[str]:
     """Put the tables on their pages; returns the names of the parts written."""
-    reports = {(preset, name): area(preset, name) for preset in PRESETS for name in FULL}
+    reports = {(preset, name): area(preset, name) for preset in presets for name in FULL}
     parts = {"totals": totals(reports), "blocks": blocks(reports), "largest": largest(reports), "memories": memories(reports)}
     area_plots.bars(list(reports.values()), pages.DOCS / "area_blocks.png")
     if pdk:
         complete = {(preset, name): full(preset, name, pdk, estimates=(preset, name) in ESTIMATES)
-                    for preset, name in (*ESTIMATES, ("paper", "sg13g2"))}
+                    for preset, name in (*ESTIMATES, ("paper", "sg13g2")) if preset in presets}
         parts |= {"agreement": agreement(reports, complete), "macs": macs(complete), "speed": speeds(complete),
                   "energy": energies(complete)}
     for name, lines in parts.items():
@@ -199,10 +207,11 @@ def write(pdk: Path | None, more: Sequence[Callable[[], Iterator[str]]] = ()) ->
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; returns the exit code."""
     parser = argparse.ArgumentParser(prog="area_page", description=__doc__)
+    parser.add_argument("--preset", action="append", choices=PRESETS, help=f"default: {', '.join(PRESETS)}")
     parser.add_argument("--pdk", metavar="FOLDER", type=Path, help="full libraries, for agreement, speed and energy")
     parser.add_argument("--options", action="store_true", help="also what memory protection and link layers cost")
     args = parser.parse_args(arguments)
-    print("written:", ", ".join(write(args.pdk, (protection, links) if args.options else ())))
+    print("written:", ", ".join(write(args.preset or PRESETS, args.pdk, (protection, links) if args.options else ())))
     return 0
 
 

@@ -97,12 +97,17 @@ def write_inputs(made: Design, folder: Path, technology: Technology, choices: Ma
     return texts
 
 
-def _run_once(texts: Mapping[str, str], more: str, folder: Path) -> None:
-    """Run ``synth.ys`` and more script, and ``fast.ys``; unless the folder has the outcome of the very same texts."""
+def _run_once(texts: Mapping[str, str], more: str, folder: Path) -> str:
+    """Run ``synth.ys`` and more script, and ``fast.ys``; unless the folder has the outcome of the very same texts.
+
+    Returns:
+        the log of the last of the two.
+    """
+    log = folder / ("fast.log" if "fast.ys" in texts else "synth.log")
     parts = [yosys.wheel(), more, *(part for item in sorted(texts.items()) for part in item)]
     digest, mark = hashlib.sha256(chr(0).join(parts).encode()).hexdigest(), folder / "done"
     if mark.is_file() and mark.read_text(encoding="utf-8") == digest:
-        return
+        return log.read_text(encoding="utf-8")
     saved = folder / "synthesized"
     for path in (mark, saved):
         path.unlink(missing_ok=True)
@@ -114,6 +119,7 @@ def _run_once(texts: Mapping[str, str], more: str, folder: Path) -> None:
             yosys.run(texts["fast.ys"], folder, "fast")
         area.result()
     mark.write_text(digest, encoding="utf-8")
+    return log.read_text(encoding="utf-8")
 
 
 def map_tile(made: Design, folder: Path, technology: Technology, choices: Mapping[str, Choice],
@@ -131,6 +137,5 @@ def map_tile(made: Design, folder: Path, technology: Technology, choices: Mappin
     Raises:
         YosysError: if Yosys fails.
     """
-    _run_once(write_inputs(made, folder, technology, choices, period_ps), more, folder)
-    delays = _abc_delays((folder / "fast.log").read_text(encoding="utf-8")) if period_ps else {}
-    return Mapped(_counts(folder / "stat.json"), delays)
+    log = _run_once(write_inputs(made, folder, technology, choices, period_ps), more, folder)
+    return Mapped(_counts(folder / "stat.json"), _abc_delays(log) if period_ps else {})

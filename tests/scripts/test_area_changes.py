@@ -64,6 +64,14 @@ def test_the_check(growth, okay, tmp_path, monkeypatch):
     assert not area_check.check(["demo"], ["sg13g2"], tmp_path, console, path=path)  # not in the baseline
 
 
+def test_the_baseline():
+    """Presets in both technologies; each change has a reason."""
+    kept = json.loads(area_check.BASELINE.read_text())
+    known = {f"{preset} {name}" for preset in area_check.PRESETS for name in area_check.TECHNOLOGIES}
+    assert {"smoke sg13g2", "smoke asap7", "demo sg13g2", "demo asap7"} <= kept["areas"].keys() <= known
+    assert kept["reasons"] and all(reason["why"] for reason in kept["reasons"])
+
+
 def test_the_front():
     """What no other beats in both; equals stay; what is not known is never on it."""
     assert pareto.front([(1, 9), (2, 5), (3, 5), (2, 5), (9, 1)]) == [True, True, False, True, True]

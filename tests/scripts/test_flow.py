@@ -40,3 +40,24 @@ def test_failures_are_not_kept(runs, tmp_path):
             flow._run_once(TEXTS, "error\n", tmp_path)
     flow._run_once(TEXTS, "", tmp_path)
     assert len(runs) == 4
+
+
+def test_side_by_side(monkeypatch, tmp_path):
+    """The run for speed begins when that for area has saved the design; if area fails before, it never does."""
+    order = []
+
+    def run(script, folder, name):
+        order.append(name)
+        if name == "synth":
+            if "error" in script:
+                raise yosys.YosysError("no")
+            (folder / "synthesized").write_text("whole")
+        (folder / f"{name}.log").write_text(f"log of {name}")
+        return ""
+    monkeypatch.setattr(yosys, "run", run)
+    both = TEXTS | {"fast.ys": "read_rtlil synthesized.il\n"}
+    assert flow._run_once(both, "", tmp_path) == flow._run_once(both, "", tmp_path) == "log of fast"
+    assert order == ["synth", "fast"]
+    with pytest.raises(yosys.YosysError):
+        flow._run_once(both, "error\n", tmp_path)
+    assert order == ["synth", "fast", "synth"]
