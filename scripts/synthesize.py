@@ -40,6 +40,7 @@ def synthesize(config: Config, folder: Path, technology: Technology | None = Non
         ToolError: if Yosys fails with the project's own.
     """
     technology = technology or technologies.load()
+    technologies.check(technology)
     if clock_mhz and technology.loads is None:
         raise UserError("a speed or power estimate needs delays and energies; legal: --technology sg13g2 or asap7, with "
                         "--liberty for the full libraries of its cells")

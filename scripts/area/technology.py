@@ -139,7 +139,6 @@ def load(name: str = "sg13g2", paths: Sequence[Path] = (), sram: Path | None = N
         table = read_table(sram)
     for cell in [cell for cell in cells.values() if not _usable(cell, known.unused)]:
         del cells[cell.name]
-    _enough(cells, files)
     loads = known.loads if cells.timed and known.loads and known.loads.buffer in cells else None
     return Technology(name, known.title if _same_process(cells, name) else "cells of the user", known.unit,
                       tuple(path.name for path in files), cells, table, loads, not paths)
@@ -151,15 +150,20 @@ def _same_process(cells: Cells, name: str) -> bool:
     return any(cell in cells for cell in own)
 
 
-def _enough(cells: Cells, files: Sequence[Path]) -> None:
-    """Refuse cells that nothing can be built of, before Yosys spends minutes on the attempt."""
-    if not any(cell.state_kind == "ff" for cell in cells.values()):
-        missing = "a flip-flop"
-    elif not any(len(cell.capacitance) == 1 and not cell.sequential for cell in cells.values()):
-        missing = "an inverter"
-    elif not any(len(cell.capacitance) > 1 and not cell.sequential for cell in cells.values()):
-        missing = "a gate of two inputs"
+def check(technology: Technology) -> None:
+    """Refuse cells that nothing can be built of, before Yosys spends minutes on the attempt.
+
+    Raises:
+        UserError: with what is missing.
+    """
+    cells = technology.cells.values()
+    if not any(cell.state_kind == "ff" for cell in cells):
+        missing = "flip-flop"
+    elif not any(len(cell.capacitance) == 1 and not cell.sequential for cell in cells):
+        missing = "inverter"
+    elif not any(len(cell.capacitance) > 1 and not cell.sequential for cell in cells):
+        missing = "gate of two inputs"
     else:
         return
-    raise UserError(f"--liberty = {', '.join(map(str, files))} is not legal: no {missing.split(' ', 1)[1]} among its usable "
-                    f"cells; legal values: Liberty files with cells that a design can be mapped to, at least {missing}")
+    raise UserError(f"--liberty = {', '.join(technology.sources)} is not legal: no {missing} among its usable cells; legal "
+                    f"values: Liberty files with cells that a design can be mapped to")
