@@ -24,7 +24,7 @@ run: $(READY)  ## demo: real gate decisions through the Verilog, checked; area; 
 test: $(READY) check  ## all tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
-regress: $(READY)  ## what make test leaves out: long tests, coverage, mutants
+regress: $(VENV)/.docs  ## what make test leaves out: long tests, coverage, mutants
 	$(BIN)/python -m tests.regression
 
 check: $(READY)  ## style, types

@@ -19,10 +19,11 @@ class LoaderSpec(Spec):
     """Rule 1 fires as it likes when there is an entry; the DDR controller answers what it was asked, at any pace."""
 
     changes: dict = WIDE
+    timing_only = True
 
     def build(self) -> None:
         m = self.m
-        self.params = params = tiny(timing_only=self.changes is WIDE, **self.changes)
+        self.params = params = tiny(timing_only=self.timing_only, **self.changes)
         self.config = config = params.config
         m.submodules.dut = self.dut = dut = DdrLoader(params)
         for path, member, value in dut.signature.flatten(dut):
@@ -139,6 +140,13 @@ class NarrowLoaderSpec(LoaderSpec):
     """The same with words: three of two one-byte beats."""
 
     changes = SIZE | {"ddr__latency_cycles": 4}
+    timing_only = False
+
+
+class LongListSpec(LoaderSpec):
+    """A list with more entries than slices may be in flight."""
+
+    changes = SIZE | {"layer__experts": 8, "ddr__latency_cycles": 1}
 
 
 _ASSUMES = ("the DDR controller sends the beats that it was asked for, in order (AXI4); DDR_BASE is a multiple of 4096, the "
@@ -154,7 +162,8 @@ PROOFS = (
     _proof("address", "ARVALID and its payload hold until ARREADY; no burst crosses a 4 KiB line; bursts "
            "of a slice are the slice", "loader-burst-too-long", "loader-address-moves", "loader-arvalid-drops"),
     _proof("list", "entries are taken in order, each once, no more than there are and no more at a time than planned",
-           "loader-entry-twice", "loader-one-too-many", "loader-no-flight-limit", reach_bound=50),
+           "loader-entry-twice", "loader-one-too-many", "loader-no-flight-limit", spec=LongListSpec,
+           size="slices of 6 beats of a byte, 2 in flight, a list of 4", reach_bound=50),
     _proof("slot", "slices come in order; each word once, whole, at its place in the slot of its slice; `loaded` "
            "once, with the last", "loader-slot-of-newest", "loader-loaded-early", "loader-words-turned",
            spec=NarrowLoaderSpec, size="3 words of 2 beats, 2 slices in flight", reach_bound=40),
