@@ -136,7 +136,8 @@ class Tile(Block):
             engine.grant_in.eq(router.grant_out), engine.grant_in_slot.eq(router.grant_here.slot),
             # rules 3 and 4: slices
             receiver.valid.eq(router.arrival), receiver.flit.eq(router.flit),
-            sender.copy.eq(receiver.copy), sender.last.eq(receiver.last), sender.arrived.eq(receiver.arrived),
+            sender.copy.eq(receiver.copy), sender.other.eq(receiver.other),
+            sender.last.eq(receiver.last), sender.arrived.eq(receiver.arrived),
             sender.start.eq(engine.send), sender.slot.eq(engine.send_slot), sender.slice.eq(engine.send_slice),
             sender.to_tile.eq(host.ring_next), sender.to_slot.eq(engine.send_to), sender.cut.eq(engine.send_cut),
             engine.sender_idle.eq(sender.idle), engine.sent.eq(sender.sent), engine.sent_slot.eq(sender.sent_slot),

@@ -31,6 +31,7 @@ class SliceReceiver(Block):
             "header_slot": Out(params.slot_bits),  #: the slot that was reserved for its slice
             "cut": In(1),  #: send the slice on as it arrives
             "copy": Out(1),  #: a payload flit of such a slice comes; in the next cycle it is ``last[0]``
+            "other": Out(1),  #: one of another slice comes, and pushes the same on
             "last": Out(data.ArrayLayout(params.payload_bits, 2)),  #: the payload flits that came last, newest first
             "arrived": Out(1),  #: the last word is written in this cycle
             "arrived_slot": Out(params.slot_bits),
@@ -49,6 +50,7 @@ class SliceReceiver(Block):
             self.header.eq(self.valid & self.flit.head), payload.eq(self.valid & ~self.flit.head),
             self.header_slot.eq(header.slot),
             self.copy.eq(payload & cutting),
+            self.other.eq(payload & ~cutting),
         ]
         with m.If(self.header):
             m.d.sync += [slot.eq(header.slot), cutting.eq(self.cut)]

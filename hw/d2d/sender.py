@@ -14,7 +14,8 @@ class SliceSender(Block):
     """Sends a header flit and the slice's payload flits, out of its slot or, on cut-through, as the receiver gets them.
 
     On cut-through a flit goes out two cycles after it came. If the link holds it up, so that it is overtaken by the second
-    after it, the rest of the slice is sent out of its slot, once all of it is there: nothing that arrives ever waits.
+    after it or by the next slice, the rest of the slice is sent out of its slot, once all of it is there: nothing that
+    arrives ever waits.
 
     Latency: ``start`` in cycle c, header flit in c+2, payload flit j in c+3+j, ``idle`` again the cycle after the tail.
     Throughput: one flit a cycle. Storage: none for payload: it stands at the SRAM's output, or with the receiver.
@@ -31,6 +32,7 @@ class SliceSender(Block):
             "to_slot": In(params.slot_bits),  #: the slot reserved there
             "cut": In(1),  #: it is just arriving: take its flits from the receiver
             "copy": In(1),  #: a payload flit comes; in the next cycle it is ``last[0]``
+            "other": In(1),  #: one of another slice comes instead
             "last": In(data.ArrayLayout(params.payload_bits, 2)),  #: the payload flits that came last, newest first
             "arrived": In(1),  #: the last word of a slice is written into its slot in this cycle
             "flits": Out(stream.Signature(params.flit_layout)),  #: to the router; a flit may give way to none (overtaken)
@@ -94,7 +96,7 @@ class SliceSender(Block):
             m.d.sync += [cutting.eq(self.cut), address.eq(0), lost.eq(0), here.eq(0)]
         with m.Elif(cutting):
             m.d.sync += address.eq(address + word_ends)
-            with m.If(overtaken | lost):
+            with m.If(overtaken | lost | self.other):
                 m.d.sync += [current.eq(0), following.eq(0), lost.eq(1)]
             with m.Elif(moves):
                 m.d.sync += [current.eq(following), following.eq(self.copy)]

@@ -160,7 +160,8 @@ def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
 
 PROOFS = (
     _proof("address", "ARVALID and its payload hold until ARREADY; no burst crosses a 4 KiB line; bursts "
-           "of a slice are the slice", "loader-burst-too-long", "loader-address-moves", "loader-arvalid-drops"),
+           "of a slice are the slice", "loader-burst-too-long", "loader-address-moves", "loader-arvalid-drops",
+           reach_bound=40),
     _proof("list", "entries are taken in order, each once, no more than there are and no more at a time than planned",
            "loader-entry-twice", "loader-one-too-many", "loader-no-flight-limit", spec=LongListSpec,
            size="slices of 6 beats of a byte, 2 in flight, a list of 4", reach_bound=50),

@@ -51,6 +51,7 @@ class ReceiverSpec(Spec):
 
         cuts = self.wire(valid & (number != 0) & cutting, "cuts")
         self.claim("copy", "every payload flit is announced to the sender, if it is cut-through", dut.copy == cuts)
+        self.claim("copy", "if it is not, it is announced as another's", dut.other == (payload & ~cuts))
         before = Signal(params.payload_bits)
         with m.If(payload):
             m.d.sync += before.eq(flit.payload)

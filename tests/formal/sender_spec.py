@@ -22,11 +22,12 @@ class SenderSpec(Spec):
         slice_, to_tile = self.free(params.slice_layout, "slice"), self.free(params.tile_bits, "to_tile")
         to_slot, ready = self.free(params.slot_bits, "to_slot"), self.free(1, "ready")
         copy, last_flits = self.free(1, "copy"), [self.free(params.payload_bits, f"last_{number}") for number in range(2)]
-        arrived = self.free(1, "arrived")
+        arrived, other = self.free(1, "arrived"), self.free(1, "other")
         read_data = self.free(params.word_bits, "read_data")
         m.d.comb += [
             dut.start.eq(start), dut.cut.eq(cut), dut.slot.eq(slot), dut.slice.eq(slice_), dut.to_tile.eq(to_tile),
             dut.to_slot.eq(to_slot), dut.flits.ready.eq(ready), dut.copy.eq(copy), dut.arrived.eq(arrived),
+            dut.other.eq(other),
             *(dut.last[number].eq(flit) for number, flit in enumerate(last_flits)), dut.read.data.eq(read_data),
         ]
         # The job, and how many flits of it have gone.
@@ -47,19 +48,22 @@ class SenderSpec(Spec):
         newest, before, data_before = (self.past(value, f"{name}_was") for name, value in (
             ("newest", last_flits[0]), ("before", last_flits[1]), ("read_data", read_data)))
         self.assume(self.past(dut.read.en, "read") | (read_data == data_before))
-        self.assume(Mux(self.past(copy, "came"), last_flits[1] == newest,
+        self.assume(Mux(self.past(copy | other, "came"), last_flits[1] == newest,
                         (last_flits[0] == newest) & (last_flits[1] == before)))
         # Cut-through: how many of its payload flits have come; whether two were still to go when another came.
         copied, here = Signal(range(flits + 1)), Signal()
         gone = Mux(number == 0, 0, number - 1)
-        overtaken, over_before = Signal(), Signal()
-        over = self.wire(busy & job_cut & (overtaken | (copied >= gone + 3)), "over")
+        overtaken, over_before, pushed = Signal(), Signal(), Signal()
+        over = self.wire(busy & job_cut & (overtaken | pushed | (copied >= gone + 3)), "over")
         with m.If(start):
-            m.d.sync += [copied.eq(0), overtaken.eq(0), here.eq(0), over_before.eq(0)]
+            m.d.sync += [copied.eq(0), overtaken.eq(0), here.eq(0), over_before.eq(0), pushed.eq(0)]
         with m.Else():
             m.d.sync += [copied.eq(copied + (copy & busy & job_cut)), overtaken.eq(over), over_before.eq(over)]
             with m.If(arrived):
                 m.d.sync += here.eq(1)
+            with m.If(other):
+                m.d.sync += pushed.eq(1)
+        self.assume(~other | ~busy | ~job_cut | here)
         self.assume(~copy | (busy & job_cut & (copied != flits)))
         self.assume(~busy | ~job_cut | (arrived == self.past(copy & (copied == flits - 1), "ended")))
 
@@ -91,7 +95,7 @@ class SenderSpec(Spec):
         for piece in range(pieces):
             place = word * pieces + piece
             for age, flit in enumerate(last_flits):
-                self.assume((copied != place + 1 + age) | (flit == contents.word_select(piece, 8)))
+                self.assume(pushed | (copied != place + 1 + age) | (flit == contents.word_select(piece, 8)))
             self.claim("order", "each piece of it at its place", out.payload.payload == contents.word_select(piece, 8),
                        when=out.valid & (number == place + 1))
         self.claim("order", "no flit goes out before it has come", copied >= number, when=out.valid & job_cut & (number != 0))
@@ -99,7 +103,7 @@ class SenderSpec(Spec):
         self.claim("order", "one that has come goes out two cycles later if it may", out.valid,
                    when=has & self.past(has & ~out.valid, "behind"))
         since_here = Signal(2)
-        m.d.sync += since_here.eq(Mux(here & busy, Mux(since_here == 3, 3, since_here + 1), 0))
+        m.d.sync += since_here.eq(Mux(here & over, Mux(since_here == 3, 3, since_here + 1), 0))
         self.claim("order", "when all of an overtaken slice is there, the rest goes without a gap", out.valid,
                    when=over & (since_here >= 2))
         self.claim("slot", "only the slice's own slot is read, when all of it is there",
@@ -119,7 +123,8 @@ PROOFS = (
     _proof("packet", "a header, exactly the slice's flits, tail on the last and only there; held until taken",
            "sender-one-flit-short", "sender-tail-early", "sender-header-changes", reach_bound=40),
     _proof("order", "payload is the slot's words, in order, out of the slot or as they arrive, also when the link stalls",
-           "sender-skips-a-word", "sender-overtaken-unnoticed", "sender-resumes-from-start", "sender-pieces-turned"),
+           "sender-skips-a-word", "sender-overtaken-unnoticed", "sender-next-unnoticed",
+           "sender-resumes-from-start", "sender-pieces-turned"),
     _proof("slot", "reads only the slot of the slice that it sends, and only when all of it is there",
            "sender-reads-on-cut", "sender-resumes-early"),
 )
