@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from scripts import report
+from scripts import report, terminal
 from scripts.area import changes, technology
 from scripts.synthesize import synthesize
 from sw_model.config import load
@@ -32,7 +32,7 @@ def check(presets: Sequence[str], names: Sequence[str], folder: Path, console: C
     for preset in presets:
         for name in names:
             key = f"{preset} {name}"
-            with console.status(f"synthesizing {key}"):
+            with terminal.status(f"synthesizing {key}"):
                 now = changes.digest(synthesize(load(preset), folder / f"{preset}-{name}", technology.load(name)))
             base = baseline["areas"].get(key)
             if base is None:

@@ -13,13 +13,13 @@ from typing import Any
 from scripts import area_plots, pages, synthesize, terminal, workload
 from scripts.area import bare_macs, power, technology
 from scripts.area.blocks import ORDER
+from scripts.area_check import PRESETS
 from scripts.regmap_docs import table_rows
 from sw_model.config import load
 from sw_model.scheduler import schedule
 from sw_model.timeline import simulate
 
 FOLDER = Path("build/area")
-PRESETS = ("smoke", "demo", "paper")
 #: with an area-only library in the repository and a full one beside it
 FULL = {"sg13g2": "sg13g2_stdcell_typ_*.lib*", "asap7": "asap7sc7p5t_*_RVT_TT_nldm_*.lib*"}
 #: configurations whose speed and energy are shown

@@ -25,6 +25,7 @@ from scripts.generate import Design
 from sw_model.config import Config
 from sw_model.scheduler import Schedule
 from sw_model.timeline import Timeline
+from sw_model.topology import edge_hops
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,10 @@ class Counters:
     words: int
     gate_up_words: int
     beats: int
+    #: given to the ring edge out of a tile
     flits: int
+    #: of these, over a tile between: each such tile counts
+    flits_passed: int
     #: passes of a slice: segments of the MAC array
     passes: int
     slices_loaded: int
@@ -60,8 +64,9 @@ def count(plan: Schedule, line: Timeline) -> Counters:
     words = sum(line.mac_busy)
     passes = words // config.slice_words
     kinds = [event.kind for event in line.events]
+    passed = sum(flits * (edge_hops(config.array, tile) - 1) for tile, flits in enumerate(line.flits))
     return Counters(line.cycles, plan.tokens, words, passes * config.gate_up_words, sum(line.ddr_beats), sum(line.flits),
-                    passes, kinds.count("load"), kinds.count("send"), kinds.count("compute"))
+                    passed, passes, kinds.count("load"), kinds.count("send"), kinds.count("compute"))
 
 
 def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
@@ -71,8 +76,8 @@ def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
         "mac_pe": counters.words, "mac_array": counters.words, "compute_unit": counters.words,
         "mac_sequencer": counters.words, "lane_memory": counters.words, "swiglu_lane": pairs, "hidden_buffer": pairs,
         "expert_buffer": counters.words + counters.slices_sent * config.slice_words,
-        "ddr_loader": counters.beats, "router": counters.flits,
-        "credit_fifo": counters.flits / 4, "slice_sender": counters.flits, "slice_receiver": counters.flits,
+        "ddr_loader": counters.beats, "router": counters.flits + counters.flits_passed,
+        "credit_fifo": counters.flits_passed, "slice_sender": counters.flits, "slice_receiver": counters.flits,
     }
 
 
@@ -89,7 +94,7 @@ def accesses(config: Config, counters: Counters) -> dict[str, list[tuple[float, 
         "expert buffer": [(counters.words + received, loaded + received)],
         "token buffer": [(counters.gate_up_words * lanes, 0.0), (groups * lanes, groups * lanes)],
         "rule tables": [(counters.computes + counters.slices_sent + counters.passes, 0.0)],
-        "router": [(counters.flits, counters.flits)],
+        "router": [(counters.flits_passed, counters.flits_passed)],
         "DDR loader": [(counters.slices_loaded, 0.0)],
     }
 
@@ -131,7 +136,7 @@ def power_of(config: Config, made: Design, mapped: Mapped, folder: Path, technol
         total.add(group, "clock", times * tiles * counters.cycles * energy.clock_fj / 1e3)
         total.add(group, "leakage", times * tiles * energy.leakage_nw * seconds * 1e3)
     _memories(config, made, mapped, choices, counters, seconds, total, unknown)
-    bits = {"D2D links": (8 * config.flit_bytes * counters.flits, outside.d2d_pj_per_bit),
+    bits = {"D2D links": (8 * config.flit_bytes * (counters.flits + counters.flits_passed), outside.d2d_pj_per_bit),
             "DDR": (8 * config.ddr.bytes_per_cycle * counters.beats, outside.ddr_pj_per_bit)}
     for part, (moved, each) in bits.items():
         if each:

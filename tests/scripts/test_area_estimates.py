@@ -64,15 +64,18 @@ def test_a_flip_flop_by_hand():
     assert only.logic_fj == pytest.approx(0.5 * (20 - 8 / 2))
 
 
-def test_counters_of_a_batch():
-    """Against sums over the timeline and the schedule."""
-    config = load("smoke")
+@pytest.mark.parametrize("cols", [2, 3])
+def test_counters_of_a_batch(cols):
+    """Against sums over the timeline and the schedule; in a line of three the way back passes the tile between."""
+    config = load("smoke", [f"array.cols={cols}"])
     plan = schedule(config, workload.load(config, gate_only=True).topk_ids, "balanced")
     line = simulate(plan)
     counters = power.count(plan, line)
     assert counters.words == sum(line.mac_busy) == counters.passes * config.slice_words
     assert counters.slices_loaded * config.slice_beats == counters.beats
-    assert counters.slices_sent * config.slice_flits <= counters.flits
+    assert counters.slices_sent * (1 + config.slice_flits) == counters.flits
+    assert counters.flits_passed == (line.flits[2] if cols == 3 else 0)
+    assert cols == 2 or counters.flits_passed > 0
     reads, writes = power.accesses(config, counters)["expert buffer"][0]
     assert reads == counters.words + counters.slices_sent * config.slice_words
     assert writes == (counters.slices_loaded + counters.slices_sent) * config.slice_words
