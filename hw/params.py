@@ -59,6 +59,8 @@ class Params:
         #: stops left: at most one a tile
         self.left_bits = bits_for(config.array.tiles)
         self.word_bits = 8 * tile.word_bytes
+        #: a weight word is written in whole lanes
+        self.lane_width = 8 * config.lane_bytes
         self.word_addr_bits = bits_for(config.slice_words - 1)
         self.row_bits = bits_for(config.channel_slices - 1)
         self.token_bits = bits_for(tile.lane_tokens - 1)
@@ -79,12 +81,11 @@ class Params:
             "left": unsigned(self.left_bits),
         })
         #: request for a slot at the ring-next tile (control lane)
-        self.request_layout = data.StructLayout({"dst": unsigned(self.tile_bits), "slice": self.slice_layout})
+        self.request_layout = data.StructLayout({"slice": self.slice_layout})
         #: the grant that answers it (control lane, back)
-        self.grant_layout = data.StructLayout({"dst": unsigned(self.tile_bits), "slot": unsigned(self.slot_bits)})
-        #: header flit of a slice packet: where it goes, and the slot reserved there
+        self.grant_layout = data.StructLayout({"slot": unsigned(self.slot_bits)})
+        #: header flit of a slice packet: the slot reserved for it at the ring-next tile, and which slice it is
         self.header_layout = data.StructLayout({
-            "dst": unsigned(self.tile_bits),
             "slot": unsigned(self.slot_bits),
             "expert": unsigned(self.expert_bits),
             "index": unsigned(self.index_bits),

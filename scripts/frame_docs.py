@@ -19,12 +19,10 @@ MEANINGS = {
     "lanes.flit.tail": "last flit of a packet",
     "lanes.flit.payload": "payload, or the packet's header",
     "lanes.request_valid": "the request lane carries something",
-    "lanes.request.dst": "tile that is asked for a slot",
     "lanes.request.slice.expert": "for a slice of this expert",
     "lanes.request.slice.index": "for this slice of it",
     "lanes.request.slice.left": "stops that it has left",
     "lanes.grant_valid": "the grant lane carries something",
-    "lanes.grant.dst": "tile that gets a slot",
     "lanes.grant.slot": "slot that it gets",
     "lanes.credit": "a flit that came by this port was taken or has gone on",
 }

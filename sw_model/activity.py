@@ -28,8 +28,8 @@ def busy_spans(config: Config, events: Sequence[Event], tile: int) -> dict[str, 
             first = began.pop(("compute", event.slot)) + COMPUTE_SETUP
             spans["MAC"].append((first, event.cycle + 1 - first))
         elif event.kind == "sent":
-            first = began.pop(("send", event.slot)) + 2
-            spans["D2D"].append((first, event.cycle + 1 - first))
+            # the header goes at once, the payload when the slot's SRAM has been read
+            spans["D2D"] += [(began.pop(("send", event.slot)), 1), (event.cycle + 1 - config.slice_flits, config.slice_flits)]
     return spans
 
 

@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from math import gcd
 from pathlib import Path
 from typing import Any
 
@@ -164,13 +165,21 @@ class Config:
 
     @cached_property
     def word_flits(self) -> int:
-        """Flits of a weight word; a word is cut into equal pieces and a flit carries one."""
+        """Flits of a weight word; a flit carries a piece of it, and all but the last are equal."""
         return ceil_div(self.tile.word_bytes, self.link.beat_bytes)
 
     @cached_property
     def flit_bytes(self) -> int:
-        """Payload bytes used in a flit (``link.beat_bytes`` or less)."""
-        return ceil_div(self.tile.word_bytes, self.word_flits)
+        """Payload bytes used in a flit (``link.beat_bytes`` or less): of the sizes that do, the one whose flits and DDR beats
+        fit together best, so that the expert buffer is written in lanes as wide as can be.
+        """
+        sizes = range(ceil_div(self.tile.word_bytes, self.word_flits), self.link.beat_bytes + 1)
+        return max(sizes, key=lambda size: gcd(size, self.ddr.bytes_per_cycle))  # the smallest of the best
+
+    @cached_property
+    def lane_bytes(self) -> int:
+        """Bytes of a weight word that are written as one: every DDR beat and every flit is a whole number of them."""
+        return gcd(self.flit_bytes, self.ddr.bytes_per_cycle)
 
     @cached_property
     def slice_flits(self) -> int:

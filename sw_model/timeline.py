@@ -137,7 +137,7 @@ class _Tile:
         self.next, self.prev = ring_next(config.array, number), ring_prev(config.array, number)
         hops = edge_hops(config.array, number)
         self.control_latency = 2 + hops * (config.link_flight_cycles + 1)
-        self.header_latency = 2 + hops * (config.link_flight_cycles + 2)
+        self.header_latency = hops * (config.link_flight_cycles + 2)
         self.back_latency = 2 + edge_hops(config.array, self.prev) * (config.link_flight_cycles + 1)
         self.loads, self.arrivals = loads, arrivals
         self.slots: dict[int, Slot] = {}  # by number, in order of allocation
@@ -240,11 +240,11 @@ class _Tile:
         flits = self.model.config.slice_flits
         arrival = now + self.header_latency
         self.model.log(now, self.number, "send", slot.number, flags=(not slot.next_stop) + 2 * cut)
-        self.model.log(now + 2 + flits, self.number, "sent", slot.number)
-        self.model.log(arrival + flits + 1, self.next, "arrived", self.granted)
+        self.model.log(now + 1 + flits, self.number, "sent", slot.number)
+        self.model.log(arrival + 1 + flits, self.next, "arrived", self.granted)
         self.model.at(arrival, self.next, "header", self.granted)
-        self.model.at(arrival + flits + 2, self.next, "filled", self.granted)
-        self.sender_free = now + 3 + flits
+        self.model.at(arrival + 2 + flits, self.next, "filled", self.granted)
+        self.sender_free = now + 2 + flits
         self.model.at(self.sender_free, self.number, "sent", slot.number)
         self.flits += 1 + flits
         self.wanted = self.granted = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from hw.lib.sram import name_1rw
 from hw.memory.code import chunk_codes, stored_bits
 from hw.params import Params
 
@@ -12,12 +13,12 @@ _TEXT = """module {name} (
     input wire clk,
     input wire rst,
     input wire en,
-    input wire we,
+    input wire [{lanes}-1:0] we,
     input wire [{addr_bits}-1:0] addr,
     input wire [{width}-1:0] wdata,
     output wire [{width}-1:0] rdata
 );
-    faulty_sram #(.DEPTH({depth}), .WIDTH({width}), .ADDR_BITS({addr_bits}), .CHUNK({chunk})) sram (
+    faulty_sram #(.DEPTH({depth}), .WIDTH({width}), .ADDR_BITS({addr_bits}), .CHUNK({chunk}), .LANES({lanes})) sram (
         .clk(clk),
         .en(en),
         .we(we),
@@ -39,16 +40,17 @@ def faulty_srams(modules: Mapping[str, str], params: Params) -> dict[str, str]:
     if protect == "none":
         raise ValueError("protect = 'none' is not legal here; legal values: parity, secded")
     changed = dict(modules)
-    for depth, word_bits in ((config.slice_words, params.word_bits), (params.activation_depth, params.activation_bits),
-                             (params.result_depth // 2, params.result_bits)):
-        width = stored_bits(protect, word_bits)
-        chunks = {code.stored_bits for code in chunk_codes(protect, word_bits)}
+    for depth, word_bits, lanes in ((config.slice_words, params.word_bits, params.word_bits // params.lane_width),
+                                    (params.activation_depth, params.activation_bits, 1),
+                                    (params.result_depth // 2, params.result_bits, 1)):
+        width = stored_bits(protect, word_bits, lanes)
+        chunks = {code.stored_bits for code in chunk_codes(protect, word_bits, lanes)}
         if len(chunks) != 1:
             raise ValueError(f"a word of {word_bits} bits is not legal here; legal: words of equal chunks")
-        name = f"trajectile_sram_1rw_{depth}x{width}"
+        name = f"trajectile_{name_1rw(depth, width, lanes)}"
         owners = [owner for owner, text in modules.items() if f"\n  {name} " in text]
         if not owners or not set(owners) <= set(OWNERS):
             raise ValueError(f"{name} is in {owners}; legal: {', '.join(OWNERS)} only")
         changed[name] = _TEXT.format(name=name, depth=depth, width=width, addr_bits=max((depth - 1).bit_length(), 1),
-                                     chunk=chunks.pop())
+                                     chunk=chunks.pop(), lanes=lanes)
     return changed

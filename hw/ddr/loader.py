@@ -26,9 +26,9 @@ class DdrLoader(Block):
 
     An entry that names no slice of the layer, or any entry in a tile without DDR, is not taken but reported.
 
-    Latency: ``load`` in cycle c, first address in c+1, one burst a cycle; a word is written the cycle after its last beat,
-    ``loaded`` goes with the last word. Throughput: one beat a cycle.
-    Storage: the load list (SRAM), one weight word, ``loads_in_flight`` slot numbers.
+    Latency: ``load`` in cycle c, first address in c+1, one burst a cycle; a beat is written the cycle after it came,
+    ``loaded`` goes with the last; an illegal entry is reported the cycle after it is seen. Throughput: one beat a cycle.
+    Storage: the load list (SRAM), one beat, ``loads_in_flight`` slot numbers.
     """
 
     def __init__(self, params: Params):
@@ -45,14 +45,15 @@ class DdrLoader(Block):
             "entry": Out(params.load_layout),  #: the next entry
             "load": In(1),  #: rule 1: fetch it now
             "load_slot": In(params.slot_bits),  #: into this slot
-            "loaded": Out(1),  #: the last word of a slice is written in this cycle
+            "loaded": Out(1),  #: the last beat of a slice is written in this cycle
             "loaded_slot": Out(params.slot_bits),
             "done": Out(1),  #: every entry is fetched and written
             "quiet": Out(1),  #: nothing that was asked for is still to come
-            "bad_entry": Out(1),  #: the next entry is not legal
+            "bad_entry": Out(1),  #: the next entry was not legal in the cycle before
             "bad_response": Out(1),  #: a beat comes with an error
             "beat": Out(1),  #: a data beat is taken (for the counter)
-            **({} if params.timing_only else {"write": Out(SlotWrite(params))}),  #: to the expert buffer
+            **({} if params.timing_only else  # to the expert buffer
+               {"write": Out(SlotWrite(params, params.config.word_beats, params.config.ddr.bytes_per_cycle))}),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -82,11 +83,13 @@ class DdrLoader(Block):
 
         # An entry is looked at as soon as it stands there.
         due = Signal()
+        refused = Signal()
         wrong = Cat(exceeds(self.entry[name], maximum) for name, maximum in params.load_maxima.items()).any()
         m.d.comb += [
             due.eq(self.running & (pointer != self.count)),
-            self.bad_entry.eq(due & (wrong | ~self.has_ddr)),
+            refused.eq(due & (wrong | ~self.has_ddr)),
         ]
+        m.d.sync += self.bad_entry.eq(refused)  # from here to all tiles' halt is a long way
 
         # Slices in flight: their slots, oldest first.
         flight = config.loads_in_flight
@@ -112,7 +115,7 @@ class DdrLoader(Block):
             ddr.arlen.eq(Mux(last_burst, last_beats - 1, burst_beats - 1)),
             ddr.arsize.eq(exact_log2(config.ddr.bytes_per_cycle)),
             ddr.arburst.eq(AXI_BURST_INCR),
-            self.valid.eq(due & ~self.bad_entry & ~asking & (in_flight != flight)),
+            self.valid.eq(due & ~refused & ~asking & (in_flight != flight)),
         ]
         with m.If(self.load):
             m.d.sync += [
@@ -122,37 +125,38 @@ class DdrLoader(Block):
         with m.Elif(asking & ddr.arready):
             m.d.sync += [asking.eq(~last_burst), burst.eq(burst + 1), address.eq(address + 1)]
 
-        # Data channel: beats are shifted into a word; it is written in the cycle after its last beat.
-        beat = Signal(bits_for(config.word_beats - 1))
-        word = Signal(params.word_addr_bits)
+        # Data channel: a beat is written in the cycle after it came.
+        word = Signal(params.word_addr_bits)  # of the beat that comes next
+        beat = Signal(bits_for(config.word_beats - 1))  # which of the word
         last_beat = beat == config.word_beats - 1
+        last_word = word == config.slice_words - 1
         written = Signal()
-        address_written = Signal(params.word_addr_bits)
+        ends = Signal()
         m.d.comb += [
             ddr.rready.eq(1),
             self.beat.eq(ddr.rvalid),
             self.bad_response.eq(ddr.rvalid & (ddr.rresp != Response.OKAY)),
         ]
-        m.d.sync += written.eq(self.beat & last_beat)
+        m.d.sync += [written.eq(self.beat), ends.eq(self.beat & last_beat & last_word)]
         with m.If(self.beat):
             m.d.sync += beat.eq(Mux(last_beat, 0, beat + 1))
             with m.If(last_beat):
-                m.d.sync += [
-                    address_written.eq(word),
-                    word.eq(Mux(word == config.slice_words - 1, 0, word + 1)),
-                ]
+                m.d.sync += word.eq(Mux(last_word, 0, word + 1))
         m.d.comb += [
-            self.loaded.eq(written & (address_written == config.slice_words - 1)),
+            self.loaded.eq(ends),
             self.loaded_slot.eq(queue[0]),
             self.done.eq((pointer == self.count) & self.quiet),
             self.quiet.eq(in_flight == 0),
         ]
         if not params.timing_only:
-            shift = Signal(params.word_bits)
-            with m.If(self.beat):
-                m.d.sync += shift.eq(Cat(shift, ddr.rdata)[params.beat_bits:])
+            # Contents need no reset: `written` says whether there are any.
+            write = self.write
+            piece = Signal.like(write.piece, name="piece_written", reset_less=True)
+            address = Signal.like(write.addr, name="address_written", reset_less=True)
+            contents = Signal.like(write.data, name="contents", reset_less=True)
+            m.d.sync += [piece.eq(beat), address.eq(word), contents.eq(ddr.rdata)]
             m.d.comb += [
-                self.write.en.eq(written), self.write.slot.eq(queue[0]),
-                self.write.addr.eq(address_written), self.write.data.eq(shift),
+                write.en.eq(written), write.slot.eq(queue[0]), write.addr.eq(address), write.piece.eq(piece),
+                write.data.eq(contents),
             ]
         return m

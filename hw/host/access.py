@@ -11,14 +11,15 @@ from hw.lib.emit import Block
 class AccessBus(wiring.Signature):
     """One access at a time, as seen by the side that asks.
 
-    ``okay`` and ``value`` answer in the cycle of ``write`` or ``read``, or, if ``wait`` is given with ``read``, in that of
-    ``done``.
+    What is asked for stands there a cycle before ``write`` or ``read``, so that it can be looked at. ``okay`` and ``value``
+    answer in the cycle of ``write`` or ``read``, or, if ``wait`` is given with ``read``, in that of ``done``.
     """
 
     def __init__(self):
         super().__init__({
             "write": Out(1),  #: write in this cycle
             "read": Out(1),  #: read in this cycle; never with ``write``
+            "writes": Out(1),  #: it is, or in the next cycle will be, a write
             "address": Out(HOST_ADDRESS_BITS - 2),  #: which 32-bit word
             "data": Out(HOST_DATA_BITS),  #: what to write
             "whole": Out(1),  #: every byte of it is to be written
@@ -35,7 +36,7 @@ class AccessPort(Block):
     A write waits for its response to be taken before the next one is accepted, so a read waits for one write at the most.
     The low two address bits are ignored.
 
-    Latency: with address and data accepted in cycle c, or before, the access is in c+1 and the response valid from c+2 on.
+    Latency: with address and data accepted in cycle c, or before, the access is in c+2 and the response valid from c+3 on.
     Storage: one write, one read.
     """
 
@@ -55,19 +56,26 @@ class AccessPort(Block):
         have_data = Signal()
         have_read_address = Signal()
         waiting = Signal()
+        # An access is chosen in the cycle before it.
+        chosen = access.write | access.read | waiting
+        writable = have_write_address & have_data
         write_address = Signal.like(access.address)
         read_address = Signal.like(access.address)
         strobes = Signal.like(host.wstrb, name="strobes")
         m.d.comb += [
             host.awready.eq(~have_write_address & ~host.bvalid),
             host.wready.eq(~have_data & ~host.bvalid),
-            access.write.eq(have_write_address & have_data & ~waiting),
+            access.writes.eq(Mux(chosen, access.write, writable)),
             access.whole.eq(strobes.all()),
         ]
         with m.If(host.awvalid & host.awready):
             m.d.sync += [have_write_address.eq(1), write_address.eq(host.awaddr[2:])]
         with m.If(host.wvalid & host.wready):
             m.d.sync += [have_data.eq(1), access.data.eq(host.wdata), strobes.eq(host.wstrb)]
+        m.d.sync += [
+            access.write.eq(writable & ~chosen),
+            access.read.eq(have_read_address & ~writable & ~chosen),
+        ]
         with m.If(access.write):
             m.d.sync += [have_write_address.eq(0), have_data.eq(0), host.bvalid.eq(1), host.bresp.eq(response)]
         with m.Elif(host.bready):
@@ -76,8 +84,7 @@ class AccessPort(Block):
         # Read: its response is kept here, so the manager may take it when it likes.
         m.d.comb += [
             host.arready.eq(~have_read_address & ~host.rvalid),
-            access.read.eq(have_read_address & ~access.write & ~waiting),
-            access.address.eq(Mux(access.write, write_address, read_address)),
+            access.address.eq(Mux(access.writes, write_address, read_address)),
         ]
         with m.If(host.arvalid & host.arready):
             m.d.sync += [have_read_address.eq(1), read_address.eq(host.araddr[2:])]

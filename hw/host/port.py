@@ -90,7 +90,7 @@ class HostPort(Block):
         place(m, platform, batch_control=batch)
         # Why the access of this cycle is refused.
         refusal = Signal(Refusal)
-        window = self._table(m, access, fields, written, refusal, batch)
+        window = self._table(m, access, fields, written, refusal)
         self._decode(m, access, fields, written, refusal, batch, window)
         for register in self.map.registers:
             if register.access is Access.RW:
@@ -120,24 +120,49 @@ class HostPort(Block):
 
     def _decode(self, m: Module, access: PureInterface, fields: Fields, written: Written, refusal: Signal,
                 batch: BatchControl, window: tuple[Reasons, Reasons]) -> None:
-        """Which register, what it reads, and whether the access is legal. ``window``: reasons to refuse TABLE_DATA."""
-        m.d.comb += [refusal.eq(Refusal.NO_REGISTER), access.okay.eq(refusal == Refusal.NONE)]
+        """Which register, what it reads, and whether the access is legal. ``window``: reasons to refuse TABLE_DATA.
+
+        All reasons but whether the tile is idle are found in the cycle before the access. A read that waits for its value
+        may be overtaken by a batch.
+        """
+        first = Signal(Refusal, init=Refusal.NO_REGISTER)
+        needs_idle = Signal()
+        last = Signal(Refusal)
+        found = {name: Signal.like(value, name=f"found_{name}") for name, value in
+                 (("first", first), ("needs_idle", needs_idle), ("last", last))}
+        m.d.sync += [found["first"].eq(first), found["needs_idle"].eq(needs_idle), found["last"].eq(last)]
+        m.d.comb += access.okay.eq(refusal == Refusal.NONE)
+        with m.If(found["first"] != Refusal.NONE):
+            m.d.comb += refusal.eq(found["first"])
+        with m.Elif(found["needs_idle"] & (batch.refusal != Refusal.NONE)):
+            m.d.comb += refusal.eq(batch.refusal)
+        with m.Else():
+            m.d.comb += refusal.eq(found["last"])
+
+        def refuse(reasons: Reasons) -> None:
+            """The first that holds."""
+            busy = next(place for place, (_, code) in enumerate(reasons) if code is Refusal.BUSY)
+            m.d.comb += needs_idle.eq(reasons[busy][0])
+            for signal, some in ((first, reasons[:busy]), (last, reasons[busy + 1:])):
+                for holds, code in reversed(some):
+                    with m.If(holds):
+                        m.d.comb += signal.eq(code)
+
         with m.Switch(access.address):
             for register in self.map.registers:
                 with m.Case(register.offset * 8 // HOST_DATA_BITS):
-                    m.d.comb += refusal.eq(Refusal.NONE)
+                    m.d.comb += first.eq(Refusal.NONE)
                     if register.access is Access.WINDOW:
-                        # If it is neither, a read has waited for its value, and may have been overtaken by a batch.
-                        m.d.comb += refusal.eq(batch.refusal)
-                        for strobe, reasons in zip((access.write, access.read), window, strict=True):
-                            with m.If(strobe):
-                                _refuse(m, refusal, reasons, batch)
+                        with m.If(access.writes):
+                            refuse(window[0])
+                        with m.Else():
+                            refuse(window[1])
                     else:
                         for field in register.fields:
                             shown = fields.get((register.name, field.name), field.reset)
                             m.d.comb += _field(register, field.name, access.value).eq(shown)
-                        with m.If(access.write):
-                            _refuse(m, refusal, _write_reasons(register, access), batch)
+                        with m.If(access.writes):
+                            refuse(_write_reasons(register, access))
                     if register.writable:
                         m.d.comb += written[register.name].eq(access.write & access.okay)
 
@@ -187,8 +212,8 @@ class HostPort(Block):
             causes.append(cause & fields["IRQ_ENABLE", name])
         m.d.comb += self.irq.eq(Cat(causes).any())
 
-    def _table(self, m: Module, access: PureInterface, fields: Fields, written: Written, refusal: Signal,
-               batch: BatchControl) -> tuple[Reasons, Reasons]:
+    def _table(self, m: Module, access: PureInterface, fields: Fields, written: Written, refusal: Signal
+               ) -> tuple[Reasons, Reasons]:
         """TABLE_DATA: collect the words of an entry and write it, or read an entry and choose one word.
 
         Returns why a write and why a read is refused.
@@ -249,23 +274,16 @@ class HostPort(Block):
                 m.d.sync += index.eq(index + 1)
         with m.If(written["TABLE_SELECT"] | written["TABLE_INDEX"] | self.clear | self.reset):
             m.d.sync += word.eq(0)
-        busy, missing = (batch.refusal != Refusal.NONE, Refusal.BUSY), (~exists, Refusal.NO_ENTRY)
+        busy, missing = (Const(1), Refusal.BUSY), (~exists, Refusal.NO_ENTRY)
         return ([(read_only, Refusal.READ_ONLY), (~access.whole, Refusal.PARTIAL), busy, missing,
                  (ends & illegal, Refusal.ENTRY_VALUE)],
                 [(write_only, Refusal.WRITE_ONLY), busy, missing])
 
 
-def _refuse(m: Module, refusal: Signal, reasons: Reasons, batch: BatchControl) -> None:
-    """Give ``refusal`` the first reason that holds; BUSY stands for whatever keeps the tile from being idle."""
-    for holds, code in reversed(reasons):
-        with m.If(holds):
-            m.d.comb += refusal.eq(batch.refusal if code is Refusal.BUSY else code)
-
-
 def _write_reasons(register: Register, access: PureInterface) -> Reasons:
-    """Why a write to a register may be refused."""
+    """Why a write to a register may be refused; BUSY, whether the tile must be idle for it, is always among them."""
     if not register.writable:
-        return [(Const(1), Refusal.READ_ONLY)]
+        return [(Const(1), Refusal.READ_ONLY), (Const(0), Refusal.BUSY)]
     parts = {field.name: _field(register, field.name, access.data) for field in register.fields}
     needs_idle = Cat(Const(int(register.idle_only)), *(parts[f.name] for f in register.fields if f.idle_only)).any()
     return [(~access.whole, Refusal.PARTIAL), (~_legal(register, access.data), Refusal.VALUE), (needs_idle, Refusal.BUSY)]

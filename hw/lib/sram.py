@@ -1,6 +1,6 @@
 """SRAM behind two small wrappers, one module for each size: what a chip replaces by compiled macros."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Mux
 from amaranth.lib import memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -8,20 +8,25 @@ from amaranth.utils import ceil_log2
 from hw.lib.emit import Block
 
 
-class Sram1RW(Block):
-    """Single-port SRAM.
+def name_1rw(depth: int, width: int, lanes: int = 1) -> str:
+    """Module name of a single-port SRAM, without prefix."""
+    return f"sram_1rw_{depth}x{width}" + (f"_lanes_{lanes}" if lanes > 1 else "")
 
-    Latency: ``rdata`` is valid one cycle after ``en`` without ``we`` and holds until the next such cycle.
+
+class Sram1RW(Block):
+    """Single-port SRAM; a word has one or more lanes of equal width, and a write may leave some of them as they are.
+
+    Latency: ``rdata`` is valid one cycle after ``en`` without any ``we`` and holds until the next such cycle.
     Throughput: one access a cycle. Storage: ``depth`` words of ``width`` bits.
     """
 
     latency_cycles = 1
 
-    def __init__(self, *, depth: int, width: int):
-        self.depth, self.width = depth, width
+    def __init__(self, *, depth: int, width: int, lanes: int = 1):
+        self.depth, self.width, self.lanes = depth, width, lanes
         super().__init__({
             "en": In(1),  #: access in this cycle
-            "we": In(1),  #: the access is a write
+            "we": In(lanes),  #: the access is a write of these lanes
             "addr": In(ceil_log2(depth) or 1),  #: word address
             "wdata": In(width),  #: word to write
             "rdata": Out(width),  #: word read one cycle before
@@ -30,16 +35,16 @@ class Sram1RW(Block):
     @property
     def module_name(self) -> str:
         """One module for each size."""
-        return f"sram_1rw_{self.depth}x{self.width}"
+        return name_1rw(self.depth, self.width, self.lanes)
 
     def elaborate(self, platform: object) -> Module:
         """One memory, a write and a read port that are never used in the same cycle."""
         m = Module()
         m.submodules.memory = array = memory.Memory(shape=self.width, depth=self.depth, init=[])
-        write, read = array.write_port(), array.read_port()
+        write, read = array.write_port(granularity=self.width // self.lanes), array.read_port()
         m.d.comb += [
-            write.addr.eq(self.addr), write.data.eq(self.wdata), write.en.eq(self.en & self.we),
-            read.addr.eq(self.addr), read.en.eq(self.en & ~self.we), self.rdata.eq(read.data),
+            write.addr.eq(self.addr), write.data.eq(self.wdata), write.en.eq(Mux(self.en, self.we, 0)),
+            read.addr.eq(self.addr), read.en.eq(self.en & ~self.we.any()), self.rdata.eq(read.data),
         ]
         return m
 

@@ -83,12 +83,13 @@ def _even(columns: list[int], number: int, rows: int) -> set[int]:
     return picked
 
 
-def chunk_codes(protect: str, word_bits: int) -> list[ChunkCode]:
-    """The chunks of a protected word, lowest first."""
-    number = ceil_div(word_bits, CHUNK_BITS)
-    return [ChunkCode(protect, (word_bits + place) // number) for place in range(number)]
+def chunk_codes(protect: str, word_bits: int, lanes: int = 1) -> list[ChunkCode]:
+    """The chunks of a protected word, lowest first. No chunk lies in two of the ``lanes`` that are written by themselves."""
+    lane_bits = word_bits // lanes
+    number = ceil_div(lane_bits, CHUNK_BITS)
+    return [ChunkCode(protect, (lane_bits + place) // number) for place in range(number)] * lanes
 
 
-def stored_bits(protect: str, word_bits: int) -> int:
+def stored_bits(protect: str, word_bits: int, lanes: int = 1) -> int:
     """Width of the SRAM that holds words of ``word_bits``."""
-    return word_bits if protect == "none" else sum(code.stored_bits for code in chunk_codes(protect, word_bits))
+    return word_bits if protect == "none" else sum(code.stored_bits for code in chunk_codes(protect, word_bits, lanes))

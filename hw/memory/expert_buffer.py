@@ -1,25 +1,33 @@
 """The expert buffer: one single-port SRAM a slot, shared by its writers and readers in turn."""
 
-from amaranth.hdl import Module, Signal
+from collections.abc import Mapping, Sequence
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, PureInterface
+from amaranth.utils import bits_for
 
 from hw.lib.emit import Block, place
 from hw.lib.sram import Sram1RW
 from hw.memory.code import stored_bits
 from hw.memory.word import decoded, encoded, flag_members, show_flags
 from hw.params import Params
+from sw_model.config import ceil_div
 
 
 class SlotWrite(wiring.Signature):
-    """Write port: one weight word a cycle."""
+    """Write port: in a cycle one of the ``pieces`` that a weight word comes in, ``piece_bytes`` each.
 
-    def __init__(self, params: Params):
+    The word ends within the last piece, or with it; what is above is ignored.
+    """
+
+    def __init__(self, params: Params, pieces: int, piece_bytes: int):
         super().__init__({
             "en": Out(1),  #: write in this cycle
             "slot": Out(params.slot_bits),
             "addr": Out(params.word_addr_bits),  #: word of the slice
-            "data": Out(params.word_bits),
+            "piece": Out(bits_for(pieces - 1)),  #: which of the word; 0 is lowest
+            "data": Out(8 * piece_bytes),
         })
 
 
@@ -39,9 +47,10 @@ class ExpertBuffer(Block):
     """``slots`` SRAMs of one micro-slice each.
 
     Two writers (loader, receiver) and two readers (MAC array, sender) work at the same time on different slots: the rules
-    see to it that a slot has one user at a time, so there is no arbitration and every port has its full rate.
+    see to it that a slot has one user at a time, so there is no arbitration and every port has its full rate. Readers take
+    whole words; DDR beats and flits are written as they come, each into its lanes of the word.
 
-    With ``tile.protect`` every word has check bits: an encoder at each write port, a decoder at each read port, and two more
+    With ``tile.protect`` every lane has check bits: an encoder at each write port, a decoder at each read port, and two more
     outputs (docs/memory.md).
 
     Latency: one cycle to read; ``corrected`` and ``error`` two cycles after ``en``. Storage: ``slots * slice_words`` words of
@@ -52,9 +61,12 @@ class ExpertBuffer(Block):
 
     def __init__(self, params: Params):
         self.params = params
+        config = params.config
+        #: lanes of a word
+        self.lanes = config.tile.word_bytes // config.lane_bytes
         super().__init__({
-            "load": In(SlotWrite(params)),  #: from the loader
-            "receive": In(SlotWrite(params)),  #: from the receiver
+            "load": In(SlotWrite(params, config.word_beats, config.ddr.bytes_per_cycle)),  #: from the loader
+            "receive": In(SlotWrite(params, config.word_flits, config.flit_bytes)),  #: from the receiver
             "compute": In(SlotRead(params)),  #: to the MAC array
             "send": In(SlotRead(params)),  #: to the sender
             **flag_members(params.protect),
@@ -64,29 +76,30 @@ class ExpertBuffer(Block):
         """A slot's SRAM follows whichever port names it."""
         m = Module()
         params = self.params
-        protect = params.protect
-        load_data = encoded(m, platform, protect, self.load.data, "load_encoder")
-        receive_data = encoded(m, platform, protect, self.receive.data, "receive_encoder")
+        protect, lanes = params.protect, self.lanes
+        width = stored_bits(protect, params.word_bits, lanes)
+        load_lanes, load_data = self._spread(m, platform, "load", self.load)
+        receive_lanes, receive_data = self._spread(m, platform, "receive", self.receive)
         readers = {"compute": self.compute, "send": self.send}
         shown = {name: Signal(params.slot_bits, name=f"{name}_shown") for name in readers}
-        stored = {name: Signal(stored_bits(protect, params.word_bits), name=f"{name}_stored") for name in readers}
+        stored = {name: Signal(width, name=f"{name}_stored") for name in readers}
         words = []
         for name, port in readers.items():
             with m.If(port.en):
                 m.d.sync += shown[name].eq(port.slot)
-            words.append(decoded(m, platform, protect, stored[name], params.word_bits, f"{name}_decoder", read=port.en))
+            words.append(decoded(m, platform, protect, stored[name], params.word_bits, f"{name}_decoder", read=port.en,
+                                 lanes=lanes))
             m.d.comb += port.data.eq(words[-1].data)
         show_flags(m, self, protect, words)
-        srams = [Sram1RW(depth=params.config.slice_words, width=stored_bits(protect, params.word_bits))
-                 for _ in range(params.config.tile.slots)]
+        srams = [Sram1RW(depth=params.config.slice_words, width=width, lanes=lanes) for _ in range(params.config.tile.slots)]
         for number, sram in enumerate(srams):
             place(m, platform, **{f"slot_{number}": sram})
             written = {name: Signal(name=f"{name}_writes_{number}") for name in ("load", "receive")}
             m.d.comb += [
                 written["load"].eq(self.load.en & (self.load.slot == number)),
                 written["receive"].eq(self.receive.en & (self.receive.slot == number)),
-                sram.we.eq(written["load"] | written["receive"]),
-                sram.en.eq(sram.we | (self.compute.en & (self.compute.slot == number))
+                sram.we.eq(Mux(written["load"], load_lanes, 0) | Mux(written["receive"], receive_lanes, 0)),
+                sram.en.eq(written["load"] | written["receive"] | (self.compute.en & (self.compute.slot == number))
                            | (self.send.en & (self.send.slot == number))),
                 sram.wdata.eq(load_data),
                 sram.addr.eq(self.compute.addr),
@@ -97,10 +110,23 @@ class ExpertBuffer(Block):
                 m.d.comb += sram.addr.eq(self.load.addr)
             with m.Elif(self.send.en & (self.send.slot == number)):
                 m.d.comb += sram.addr.eq(self.send.addr)
+        self._show(m, srams, stored, shown)
+        return m
+
+    def _spread(self, m: Module, platform: object, name: str, port: PureInterface) -> tuple[Value, Value]:
+        """The lanes of a writer's piece, and a word as it is stored that has the piece wherever it may belong."""
+        of_piece = len(port.data) // self.params.lane_width
+        data = encoded(m, platform, self.params.protect, port.data, f"{name}_encoder", lanes=of_piece)
+        pieces = ceil_div(self.lanes, of_piece)
+        which = Cat((port.piece == piece).replicate(of_piece) for piece in range(pieces))
+        stored = stored_bits(self.params.protect, self.params.word_bits, self.lanes)
+        return which[:self.lanes], data.replicate(pieces)[:stored]
+
+    def _show(self, m: Module, srams: Sequence[Sram1RW], stored: Mapping[str, Signal], shown: Mapping[str, Signal]) -> None:
+        """Each reader gets the word of the slot that it has read last."""
         for name, word in stored.items():
             # one case of many: a chain of conditions would become a chain of multiplexers
             with m.Switch(shown[name]):
                 for number, sram in enumerate(srams):
                     with m.Case(number):
                         m.d.comb += word.eq(sram.rdata)
-        return m

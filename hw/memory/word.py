@@ -19,23 +19,23 @@ class WordEncoder(Block):
 
     latency_cycles = 0
 
-    def __init__(self, protect: str, word_bits: int):
-        self.protect, self.word_bits = protect, word_bits
+    def __init__(self, protect: str, word_bits: int, lanes: int = 1):
+        self.protect, self.word_bits, self.lanes = protect, word_bits, lanes
         super().__init__({
             "data": In(word_bits),  #: to be written
-            "stored": Out(stored_bits(protect, word_bits)),  #: what to write
+            "stored": Out(stored_bits(protect, word_bits, lanes)),  #: what to write
         })
 
     @property
     def module_name(self) -> str:
         """One module for each code and size."""
-        return f"{self.protect}_word_encoder_{self.word_bits}"
+        return f"{self.protect}_word_encoder_{self.word_bits}" + (f"_lanes_{self.lanes}" if self.lanes > 1 else "")
 
     def elaborate(self, platform: object) -> Module:
         """An encoder a chunk."""
         m = Module()
         low, stored = 0, []
-        for number, code in enumerate(chunk_codes(self.protect, self.word_bits)):
+        for number, code in enumerate(chunk_codes(self.protect, self.word_bits, self.lanes)):
             chunk = ChunkEncoder(code)
             place(m, platform, **{f"chunk_{number}": chunk})
             m.d.comb += chunk.data.eq(self.data[low:low + code.data_bits])
@@ -53,10 +53,10 @@ class WordDecoder(Block):
 
     latency_cycles = 0
 
-    def __init__(self, protect: str, word_bits: int):
-        self.protect, self.word_bits = protect, word_bits
+    def __init__(self, protect: str, word_bits: int, lanes: int = 1):
+        self.protect, self.word_bits, self.lanes = protect, word_bits, lanes
         super().__init__({
-            "stored": In(stored_bits(protect, word_bits)),  #: as read
+            "stored": In(stored_bits(protect, word_bits, lanes)),  #: as read
             "data": Out(word_bits),  #: corrected where it could be
             "corrected": Out(1),  #: in one chunk or more a bit was wrong and was corrected
             "error": Out(1),  #: ``data`` is wrong
@@ -65,13 +65,13 @@ class WordDecoder(Block):
     @property
     def module_name(self) -> str:
         """One module for each code and size."""
-        return f"{self.protect}_word_decoder_{self.word_bits}"
+        return f"{self.protect}_word_decoder_{self.word_bits}" + (f"_lanes_{self.lanes}" if self.lanes > 1 else "")
 
     def elaborate(self, platform: object) -> Module:
         """A decoder a chunk."""
         m = Module()
         low, chunks = 0, []
-        for number, code in enumerate(chunk_codes(self.protect, self.word_bits)):
+        for number, code in enumerate(chunk_codes(self.protect, self.word_bits, self.lanes)):
             chunk = ChunkDecoder(code)
             place(m, platform, **{f"chunk_{number}": chunk})
             m.d.comb += chunk.stored.eq(self.stored[low:low + code.stored_bits])
@@ -85,11 +85,11 @@ class WordDecoder(Block):
         return m
 
 
-def encoded(m: Module, platform: object, protect: str, data: Value, name: str) -> Value:
-    """``data`` as it is stored; ``name`` is that of the encoder in ``m``, if one is needed."""
+def encoded(m: Module, platform: object, protect: str, data: Value, name: str, *, lanes: int = 1) -> Value:
+    """``data`` of so many lanes as it is stored; ``name`` is that of the encoder in ``m``, if one is needed."""
     if protect == "none":
         return data
-    encoder = WordEncoder(protect, len(data))
+    encoder = WordEncoder(protect, len(data), lanes)
     place(m, platform, **{name: encoder})
     m.d.comb += encoder.data.eq(data)
     return encoder.stored
@@ -106,15 +106,16 @@ class Decoded(NamedTuple):
     error: Value
 
 
-def decoded(m: Module, platform: object, protect: str, stored: Value, word_bits: int, name: str, *, read: Value) -> Decoded:
-    """The word of ``word_bits`` that is stored as ``stored``; ``name`` is that of the decoder in ``m``, if one is needed.
+def decoded(m: Module, platform: object, protect: str, stored: Value, word_bits: int, name: str, *, read: Value,
+            lanes: int = 1) -> Decoded:
+    """The word of ``word_bits`` in ``lanes`` that is stored as ``stored``; ``name`` is that of its decoder, if it needs one.
 
     ``read`` is high when the SRAM reads a word that will be used. Only that is looked at for errors, and only in the cycle in
     which it comes: what else the SRAM shows may be anything.
     """
     if protect == "none":
         return Decoded(stored, Const(0), Const(0))
-    decoder = WordDecoder(protect, word_bits)
+    decoder = WordDecoder(protect, word_bits, lanes)
     place(m, platform, **{name: decoder})
     comes, corrected, error = (Signal(name=f"{name}_{what}") for what in ("used", "corrected", "error"))
     m.d.comb += decoder.stored.eq(stored)

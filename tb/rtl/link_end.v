@@ -2,7 +2,8 @@
 //
 // Flits go as long as there are credits; each that comes gives one back, two cycles later as the input FIFO of a router does.
 // A request goes as soon as the last was granted; each that comes is granted. Contents follow from lane and number, so that
-// the scoreboard of the far end knows what must come next: `wrong` counts what differs, comes twice or comes unasked.
+// the scoreboard of the far end knows what must come next: `wrong` counts what differs, comes twice or comes unasked, and where
+// a flit is left out.
 module link_end #(
     parameter FLIT_BITS = 8,
     parameter REQUEST_BITS = 8,
@@ -30,7 +31,7 @@ module link_end #(
     input wire rx_credit,
     output reg [63:0] counted,  // flits that came while `count`
     output reg [63:0] taken,  // flits sent
-    output reg [63:0] received,  // flits that came
+    output reg [63:0] received,  // flits that came or were left out
     output reg [63:0] wrong,
     output wire quiet  // all credits are back, nothing is asked for
 );
@@ -54,6 +55,9 @@ module link_end #(
     function [GRANT_BITS-1:0] grant_of(input [63:0] number);
         grant_of = {(GRANT_BITS / 64 + 1) {mix(~number) >> 32}};
     endfunction
+
+    // The flit after the one that must come: that one is gone, and the rest is right.
+    wire skips = rx_flit_valid && rx_flit != flit_of(received) && rx_flit == flit_of(received + 1);
 
     assign flit_valid = left != 0 && (run || shown);
     assign flit = flit_of(taken);
@@ -83,7 +87,7 @@ module link_end #(
             left <= left + rx_credit - (flit_valid && flit_ready);
             came <= rx_flit_valid;
             credit <= came;
-            received <= received + rx_flit_valid;
+            received <= received + rx_flit_valid + skips;
             counted <= counted + (rx_flit_valid && count);
 
             request_valid <= run && !asked;

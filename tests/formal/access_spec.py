@@ -29,6 +29,7 @@ class AccessSpec(Spec):
             m.d.sync += self.waiting.eq(1)
         with m.Elif(access.done):
             m.d.sync += self.waiting.eq(0)
+        self.busy = self.wire(access.write | access.read | self.waiting, "busy")
         self._write()
         self._read()
 
@@ -49,16 +50,18 @@ class AccessSpec(Spec):
             m.d.sync += [have_data.eq(1), data.eq(host.wdata), strobes.eq(host.wstrb)]
         self.claim("write", "nothing is accepted over what has not been done",
                    ~(have_address & host.awready) & ~(have_data & host.wready))
-        self.claim("write", "an access when address and data are here, and no read is under way",
-                   access.write == (have_address & have_data & ~self.waiting))
-        self.claim("write", "what was asked for", (access.address == address) & (access.data == data)
-                   & (access.whole == strobes.all()), when=access.write)
+        ready = self.wire(have_address & have_data, "write_ready")
+        self.claim("write", "an access in the cycle after address and data are here, and no access is under way",
+                   access.write == self.past(ready & ~self.busy, "write_chosen"))
+        self.claim("write", "what was asked for, from the cycle before on", access.writes & (access.address == address)
+                   & (access.data == data) & (access.whole == strobes.all()), when=access.write | (ready & ~self.busy))
+        self.ready = ready
         self.claim("write", "one response for each, until it is taken", host.bvalid == respond)
         self.claim("write", "the one that the registers gave", host.bresp == response, when=host.bvalid)
         self.claim("write", "B is stable", host.bvalid & (host.bresp == self.past(host.bresp, "bresp_before")),
                    when=self.past(host.bvalid & ~host.bready, "b_waits"))
         self.reach(host.bvalid & (host.bresp == Response.SLVERR))
-        self.reach(access.write & self.past(access.read, "after_read"))
+        self.reach(access.write & self.past(self.past(access.read, "before"), "after_read"))
 
     def _read(self) -> None:
         """One access and one response for each address."""
@@ -76,10 +79,11 @@ class AccessSpec(Spec):
         with m.If(host.arvalid & host.arready):
             m.d.sync += [have_address.eq(1), address.eq(host.araddr[2:])]
         self.claim("read", "nothing is accepted over what has not been done", ~(have_address & host.arready))
-        self.claim("read", "an access when the address is here, after a write that is also here",
-                   access.read == (have_address & ~access.write & ~self.waiting))
-        self.claim("read", "what was asked for, as long as it takes", access.address == address,
-                   when=access.read | self.waiting)
+        chosen = self.wire(have_address & ~self.ready & ~self.busy, "read_chosen")
+        self.claim("read", "an access in the cycle after the address is here, if no write is and no access under way",
+                   access.read == self.past(chosen, "read_was_chosen"))
+        self.claim("read", "what was asked for, from the cycle before on, as long as it takes",
+                   (access.address == address) & ~access.writes, when=chosen | access.read | self.waiting)
         self.claim("read", "one response for each, until it is taken", host.rvalid == respond)
         self.claim("read", "what the registers gave, or zero", (host.rresp == response) & (host.rdata == data),
                    when=host.rvalid)

@@ -124,16 +124,12 @@ class LoaderSpec(Spec):
         if params.timing_only:
             return
         write, beats = dut.write, config.word_beats
-        self.claim("slot", "a word is written when its last beat has come",
-                   write.en == self.past(ddr.rvalid & (number % beats == beats - 1), "word_ends"))
-        self.claim("slot", "at its place", write.addr == self.past(number // beats, "where"), when=write.en)
+        self.claim("slot", "a beat is written the cycle after it came", write.en == self.past(ddr.rvalid, "came"))
+        self.claim("slot", "at its place", (write.addr == self.past(number // beats, "where"))
+                   & (write.piece == self.past(number % beats, "which")), when=write.en)
         self.claim("slot", "in the slot of the oldest slice in flight", (write.slot == slot) & (self.in_flight != 0),
                    when=write.en & first)
-        word, beat, contents = (self.constant(range(config.slice_words), "word"), self.constant(range(beats), "beat"),
-                                self.constant(params.beat_bits, "contents"))
-        self.assume(~ddr.rvalid | (number != word * beats + beat) | (ddr.rdata == contents))
-        self.claim("slot", "its beats in order, lowest first", write.data.word_select(beat, params.beat_bits) == contents,
-                   when=write.en & (write.addr == word))
+        self.claim("slot", "as it came", write.data == self.past(ddr.rdata, "beat_before"), when=write.en)
 
 
 class NarrowLoaderSpec(LoaderSpec):
@@ -165,7 +161,7 @@ PROOFS = (
     _proof("list", "entries are taken in order, each once, no more than there are and no more at a time than planned",
            "loader-entry-twice", "loader-one-too-many", "loader-no-flight-limit", spec=LongListSpec,
            size="slices of 6 beats of a byte, 2 in flight, a list of 4", reach_bound=50),
-    _proof("slot", "slices come in order; each word once, whole, at its place in the slot of its slice; `loaded` "
+    _proof("slot", "slices come in order; each beat once, at its place in the slot of its slice; `loaded` "
            "once, with the last", "loader-slot-of-newest", "loader-loaded-early", "loader-words-turned",
            spec=NarrowLoaderSpec, size="3 words of 2 beats, 2 slices in flight", reach_bound=40),
 )

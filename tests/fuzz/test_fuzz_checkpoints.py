@@ -72,7 +72,7 @@ def any_table(draw):
             del table[name]
         elif kind == "rename":
             table[name.replace(*draw(st.sampled_from(RENAMED)))] = table.pop(name)
-        elif kind == "shape":
+        elif kind == "shape" and tensor.ndim:
             table[name] = np.ascontiguousarray(draw(st.sampled_from(RESHAPED))(tensor))
         elif kind == "type":
             with np.errstate(invalid="ignore", over="ignore"):

@@ -91,7 +91,8 @@ def test_memories_by_size(tmp_path):
 def test_every_kind_of_module_has_a_part():
     """With a link layer and protected memories too; what no part claims is a code of words."""
     made = generate.design(load("smoke", ["link.crc_bits=16", "tile.protect=secded"]))
-    assert all(re.fullmatch(r"trajectile_secded_(word_)?(en|de)coder_\d+", name) for name in tile_report.known_modules(made))
+    assert all(re.fullmatch(r"trajectile_secded_(word_)?(en|de)coder_\d+(_lanes_\d+)?", name)
+               for name in tile_report.known_modules(made))
     assert set(GROUPS.values()) | {"rule tables"} == set(ORDER)
 
 

@@ -56,16 +56,16 @@ def test_one_slice_by_hand():
     grant = request + 2 + link + 1
     last = ready + 3 + config.gate_up_words - 1 + swiglu_drain(config) + config.down_words - 1
     send = max(grant + 2 + link + 1, last + 1)
-    header = send + 2 + link + 2
-    arrived = header + flits + 1
+    header = send + link + 2
+    arrived = header + 1 + flits
     compute = arrived + 1
     last_1 = compute + last - ready
     line = simulate(plan)
     assert [(e.cycle, e.tile, e.kind) for e in line.events] == sorted([
         (0, 0, "load"), (loaded, 0, "loaded"), (ready, 0, "compute"), (last, 0, "computed"), (grant, 1, "grant"),
-        (send, 0, "send"), (send + 2 + flits, 0, "sent"), (send + 3 + flits, 0, "release"), (arrived, 1, "arrived"),
+        (send, 0, "send"), (send + 1 + flits, 0, "sent"), (send + 2 + flits, 0, "release"), (arrived, 1, "arrived"),
         (compute, 1, "compute"), (last_1, 1, "computed"), (last_1 + 1, 1, "release")])
-    assert line.tile_cycles == (max(send + 4 + flits, last + 6) + 1, last_1 + 6 + 1)
+    assert line.tile_cycles == (max(send + 3 + flits, last + 6) + 1, last_1 + 6 + 1)
 
 
 def test_compute_cycles():

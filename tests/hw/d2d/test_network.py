@@ -24,7 +24,8 @@ class Row(Block):
         self.sender, self.receiver = SliceSender(params), SliceReceiver(params)
         self.tiles = config.array.cols
         self.routers = [Router(params) for _ in range(self.tiles)]
-        super().__init__({"read": Out(SlotRead(params)), "write": Out(SlotWrite(params)), "hold": In(self.tiles)})
+        super().__init__({"read": Out(SlotRead(params)), "hold": In(self.tiles),
+                          "write": Out(SlotWrite(params, config.word_flits, config.flit_bytes))})
 
     def elaborate(self, platform):
         m = Module()
@@ -54,13 +55,11 @@ def drive(row, config, packets, stall, seed):
     """Send ``packets`` slices; returns (headers, arrivals, sents, starts) as cycles, and the written words."""
     rng = random.Random(seed)
     log = {"start": [], "header": [], "arrived": [], "sent": [], "write": []}
-    last = config.array.cols - 1
     words = [[rng.getrandbits(row.params.word_bits) for _ in range(config.slice_words)] for _ in range(packets)]
 
     async def bench(ctx):
         sender, receiver = row.sender, row.receiver
         started, cycle, read = 0, 0, None
-        ctx.set(sender.to_tile, last)
         while len(log["arrived"]) < packets:
             assert cycle < 400 * packets * (8 if stall else 1), "hung"
             ctx.set(row.read.data, read if read is not None else ctx.get(row.read.data))
@@ -78,7 +77,7 @@ def drive(row, config, packets, stall, seed):
             if ctx.get(sender.sent):
                 log["sent"].append(cycle)
             if ctx.get(row.write.en):
-                log["write"].append((ctx.get(row.write.slot), ctx.get(row.write.addr), ctx.get(row.write.data)))
+                log["write"].append(tuple(ctx.get(getattr(row.write, name)) for name in ("slot", "addr", "piece", "data")))
             if ctx.get(receiver.arrived):
                 assert ctx.get(receiver.arrived_slot) == (len(log["arrived"]) + 1) % config.tile.slots
                 log["arrived"].append(cycle)
@@ -86,7 +85,9 @@ def drive(row, config, packets, stall, seed):
             cycle += 1
 
     run_block(row, bench)
-    expected = [((p + 1) % config.tile.slots, a, word) for p in range(packets) for a, word in enumerate(words[p])]
+    size = 8 * config.flit_bytes
+    expected = [((p + 1) % config.tile.slots, a, piece, word >> piece * size & (1 << size) - 1) for p in range(packets)
+                for a, word in enumerate(words[p]) for piece in range(config.word_flits)]
     assert log["write"] == expected
     return log
 
@@ -100,9 +101,9 @@ def test_latency_and_contents(beat_bytes, cols):
     log = drive(row, config, 3, stall=False, seed=1)
     hops, flits = cols - 1, config.slice_flits
     for start, header, arrived, sent in zip(log["start"], log["header"], log["arrived"], log["sent"], strict=True):
-        assert header == start + 2 + hops * (config.link.latency_cycles + 2)
-        assert arrived == header + flits + 1
-        assert sent == start + 2 + flits
+        assert header == start + hops * (config.link.latency_cycles + 2)
+        assert arrived == header + 1 + flits
+        assert sent == start + 1 + flits
     assert log["start"][1] == log["sent"][0] + 1
 
 

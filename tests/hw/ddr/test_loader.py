@@ -72,7 +72,7 @@ def drive(config, rows, stall, seed, late=False):
                 log["last"].append(cycle)
             if ctx.get(loader.write.en):
                 written.setdefault(len(log["loaded"]), []).append(
-                    (ctx.get(loader.write.slot), ctx.get(loader.write.addr), ctx.get(loader.write.data)))
+                    tuple(ctx.get(getattr(loader.write, name)) for name in ("slot", "addr", "piece", "data")))
             if ctx.get(loader.loaded):
                 assert ctx.get(loader.loaded_slot) == slots[len(log["loaded"])]
                 log["loaded"].append(cycle)
@@ -80,12 +80,12 @@ def drive(config, rows, stall, seed, late=False):
             cycle += 1
 
     run_block(loader, bench)
-    width = config.tile.word_bytes
     for number, row in enumerate(rows):
         start = row * config.slice_pitch_bytes
-        words = [int.from_bytes(bytes(memory_byte(start + w * width + i) for i in range(width)), "little")
-                 for w in range(config.slice_words)]
-        assert written[number] == [(number % config.tile.slots, w, word) for w, word in enumerate(words)]
+        beats = [int.from_bytes(bytes(memory_byte(start + beat * size + i) for i in range(size)), "little")
+                 for beat in range(config.slice_beats)]
+        assert written[number] == [(number % config.tile.slots, *divmod(place, config.word_beats), beat)
+                                   for place, beat in enumerate(beats)]
     log["last"] = log["last"][config.slice_beats - 1::config.slice_beats]
     return log
 

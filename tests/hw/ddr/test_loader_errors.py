@@ -159,6 +159,7 @@ def test_an_entry_that_names_no_slice(field, place):
             assert ctx.get(loader.bad_entry) == (not legal) == (not ctx.get(loader.done))
             assert surroundings.loads == before + (4 if legal else place)
             ctx.set(loader.running, 0)
+            await surroundings.cycle(ctx)
             assert not ctx.get(loader.bad_entry)
 
     run_block(loader, bench)
@@ -173,8 +174,11 @@ def test_loads_in_a_tile_without_ddr():
         await surroundings.write(ctx, _entries(1, surroundings.params))
         ctx.set(loader.has_ddr, 0)
         await surroundings.begin(ctx)
+        assert not ctx.get(loader.valid)
+        await surroundings.cycle(ctx)
         assert ctx.get(loader.bad_entry) and not ctx.get(loader.valid)
         ctx.set(loader.count, 0)
+        await surroundings.cycle(ctx)
         assert not ctx.get(loader.bad_entry) and ctx.get(loader.done)
 
     run_block(loader, bench)

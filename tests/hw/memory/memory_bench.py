@@ -32,9 +32,9 @@ def open_srams(monkeypatch, *modules) -> list[OpenSram]:
     return OpenSram.made
 
 
-def flip(protect: str, word_bits: int, number: int, rng: random.Random) -> int:
+def flip(protect: str, word_bits: int, number: int, rng: random.Random, lanes: int = 1) -> int:
     """A mask with ``number`` bits of one chunk of a stored word."""
-    codes = chunk_codes(protect, word_bits)
+    codes = chunk_codes(protect, word_bits, lanes)
     chosen = rng.randrange(len(codes))
     low = sum(code.stored_bits for code in codes[:chosen])
     return sum(1 << low + bit for bit in rng.sample(range(codes[chosen].stored_bits), number))

@@ -20,22 +20,34 @@ def words_of(params, rng):
 
 
 async def fill(ctx, block, words):
-    """Slots in pairs: one from the loader, the other from the receiver at the same time."""
+    """Slots in pairs: one from the loader, the other from the receiver at the same time, each in its own pieces."""
     for low in range(0, len(words), 2):
-        for address in range(len(words[0])):
-            for port, slot in zip((block.load, block.receive), range(low, len(words)), strict=False):
-                for name, value in (("en", 1), ("slot", slot), ("addr", address), ("data", words[slot][address])):
-                    ctx.set(getattr(port, name), value)
+        todo = [(port, _pieces(port, slot, words[slot], block.params.word_bits))
+                for port, slot in zip((block.load, block.receive), range(low, len(words)), strict=False)]
+        for step in range(max(len(pieces) for _, pieces in todo)):
+            for port, pieces in todo:
+                ctx.set(port.en, step < len(pieces))
+                if step < len(pieces):
+                    for name, value in pieces[step].items():
+                        ctx.set(getattr(port, name), value)
             await ctx.tick()
-            ctx.set(block.load.en, 0)
-            ctx.set(block.receive.en, 0)
+        ctx.set(block.load.en, 0)
+        ctx.set(block.receive.en, 0)
 
 
+def _pieces(port, slot, words, word_bits):
+    """The writes that bring ``words`` into ``slot``."""
+    size = len(port.data)
+    return [{"slot": slot, "addr": address, "piece": piece, "data": word >> piece * size & (1 << size) - 1}
+            for address, word in enumerate(words) for piece in range(-(-word_bits // size))]
+
+
+@pytest.mark.parametrize("beat_bytes", [1, 3, 5, 16])
 @pytest.mark.parametrize("protect", PROTECTIONS)
-def test_reads_what_was_written(protect, monkeypatch):
+def test_reads_what_was_written(protect, beat_bytes, monkeypatch):
     """Both readers at once on different slots; words hold until the next read; no error is seen in sound memory."""
     srams = open_srams(monkeypatch, expert_buffer)
-    params = Params(small(tile__protect=protect, tile__slots=4))
+    params = Params(small(tile__protect=protect, tile__slots=4, link__beat_bytes=beat_bytes))
     block, rng = ExpertBuffer(params), random.Random(1)
     words = words_of(params, rng)
 
@@ -60,7 +72,7 @@ def test_reads_what_was_written(protect, monkeypatch):
     ports = {"compute": block.compute, "send": block.send}
     shown = {}  # by port: slot and word
     run_block(block, bench)
-    assert [sram.width for sram in srams] == [stored_bits(protect, params.word_bits)] * 4
+    assert [sram.width for sram in srams] == [stored_bits(protect, params.word_bits, block.lanes)] * 4
 
 
 @pytest.mark.parametrize(("protect", "number"), [("parity", 1), ("secded", 1), ("secded", 2)])
@@ -78,7 +90,7 @@ def test_flipped_bits(protect, number, port, monkeypatch):
         bad = {(slot, address) for slot in range(len(words)) for address in range(len(words[0])) if rng.random() < 0.3}
         for slot, address in bad:
             word = srams[slot].word(address)
-            ctx.set(word, ctx.get(word) ^ flip(protect, params.word_bits, number, rng))
+            ctx.set(word, ctx.get(word) ^ flip(protect, params.word_bits, number, rng, block.lanes))
         reader = getattr(block, port)
         for _ in range(200):
             slot, address = rng.randrange(len(words)), rng.randrange(len(words[0]))
