@@ -27,8 +27,8 @@ class Design:
     timing_only: bool
     #: Verilog text by module name, children before parents
     modules: dict[str, str]
-    #: (depth, width, kind) of each SRAM module; kind is ``1rw`` or ``1r1w``
-    srams: dict[str, tuple[int, int, str]]
+    #: (depth, width, kind, lanes) of each SRAM module; kind is ``1rw`` or ``1r1w``; a write may leave out lanes
+    srams: dict[str, tuple[int, int, str, int]]
     #: module names of the array and the tile
     top: str
     tile: str
@@ -54,8 +54,9 @@ def design(config: Config, *, timing_only: bool = False) -> Design:
     """Elaborate a configuration to Verilog."""
     emitter = Emitter()
     top = emitter.emit(TileArray(config, timing_only=timing_only))
-    srams = {name: (block.depth, block.width, "1rw" if isinstance(block, Sram1RW) else "1r1w")
-             for name, block in emitter.components.items() if isinstance(block, Sram1RW | Sram1R1W)}
+    blocks = emitter.components.items()
+    srams = {name: (block.depth, block.width, "1rw", block.lanes) for name, block in blocks if isinstance(block, Sram1RW)}
+    srams |= {name: (block.depth, block.width, "1r1w", 1) for name, block in blocks if isinstance(block, Sram1R1W)}
     return Design(config, timing_only, emitter.verilog(), srams, top, "trajectile_tile", emitter.components)
 
 
@@ -94,8 +95,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
         paths = write(made, args.output, command=command_of(args), mhz=args.mhz)
     terminal.answer(args, {"config": {"name": config.name, **config.as_dict}, "timing_only": args.timing_only,
                            "files": [str(path) for path in paths], "modules": list(made.modules),
-                           "srams": {name: {"depth": depth, "width": width, "kind": kind}
-                                     for name, (depth, width, kind) in made.srams.items()}})
+                           "srams": {name: {"depth": depth, "width": width, "kind": kind, "lanes": lanes}
+                                     for name, (depth, width, kind, lanes) in made.srams.items()}})
     console = terminal.console(args)
     for path in paths:
         console.print(str(path), highlight=False, soft_wrap=True)

@@ -39,9 +39,10 @@ def choose(made: Design, technology: Technology, registers: int | None = None) -
     if registers is not None and registers < 0:
         raise UserError(f"--registers = {registers} is not legal; legal values: a number of bits from 0")
     found = {}
-    for name, (depth, width, kind) in made.srams.items():
+    for name, (depth, width, kind, lanes) in made.srams.items():
         two_port = kind == "1r1w"
-        memory = compile_memory(technology.srams, depth, width, two_port=two_port, mux_um2=technology.mux_area)
+        memory = compile_memory(technology.srams, depth, width, two_port=two_port, mux_um2=technology.mux_area,
+                                lanes=lanes)
         guess = depth * width * technology.register_area
         small = depth * width <= registers if registers is not None else memory is not None and guess < memory.area_um2
         found[name] = Choice(depth, width, two_port, small, memory, guess)

@@ -7,7 +7,7 @@ that of fewer macros is taken.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, dataclass, fields, replace
 from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +36,8 @@ class Macro:
     read_pj: float | None = None
     write_pj: float | None = None
     leakage_nw: float | None = None
+    #: a write may leave any of its bits, or bytes, as they are
+    masked: bool = False
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,8 @@ class Density:
     read_pj_per_bit: float | None = None
     write_pj_per_bit: float | None = None
     leakage_nw_per_bit: float | None = None
+    #: as for a macro
+    masked: bool = False
 
     def macro(self, depth: int, width: int) -> Macro:
         """The macro of a size."""
@@ -59,7 +63,7 @@ class Density:
         return Macro(f"compiled_{'2p' if self.two_port else '1p'}_{depth}x{width}", depth, width, self.two_port,
                      self.fixed_area_um2 + self.bit_area_um2 * depth * width, self.access_ps, self.setup_ps,
                      times(self.read_pj_per_bit, width), times(self.write_pj_per_bit, width),
-                     times(self.leakage_nw_per_bit, depth * width))
+                     times(self.leakage_nw_per_bit, depth * width), self.masked)
 
 
 @dataclass(frozen=True)
@@ -94,6 +98,7 @@ class Memory:
     setup_ps: float | None
     #: of one access, on average over the addresses
     read_pj: float | None
+    #: of a word, each of its lanes written by itself
     write_pj: float | None
     leakage_nw: float | None
 
@@ -141,8 +146,11 @@ def tile(macros: Sequence[Macro], depth: int, width: int, mux_um2: float) -> tup
     return by_rows, stacked if by_rows else beside
 
 
-def compile_memory(table: SramTable, depth: int, width: int, *, two_port: bool, mux_um2: float = 0.0) -> Memory | None:
+def compile_memory(table: SramTable, depth: int, width: int, *, two_port: bool, mux_um2: float = 0.0, lanes: int = 1
+                   ) -> Memory | None:
     """The memory of the least area; None if the table has nothing.
+
+    Lanes that are written by themselves are memories of their own, side by side, or one of macros with masks.
 
     Args:
         table: what there is. A two-port macro may serve where one port is needed. Where two are needed and there is no such
@@ -151,7 +159,29 @@ def compile_memory(table: SramTable, depth: int, width: int, *, two_port: bool, 
         width: bits of a word.
         two_port: a read and a write in the same cycle.
         mux_um2: area of a two-input multiplexer.
+        lanes: equal parts of a word that are written by themselves.
     """
+    if lanes > 1:
+        lane = compile_memory(table, depth, width // lanes, two_port=two_port, mux_um2=mux_um2)
+        masked = SramTable(table.source, table.synthetic, tuple(macro for macro in table.macros if macro.masked),
+                           tuple(compiler for compiler in table.compilers if compiler.masked))
+        whole = _compile(masked, depth, width, two_port, mux_um2, lanes)
+        found = [memory for memory in (lane and _beside(lane, lanes), whole) if memory]
+        return min(found, key=lambda memory: memory.area_um2, default=None)
+    return _compile(table, depth, width, two_port, mux_um2, lanes)
+
+
+def _beside(lane: Memory, lanes: int) -> Memory:
+    """A memory of several lanes, each a memory of its own."""
+    def times(value: float | None) -> float | None:
+        return None if value is None else value * lanes
+    return replace(lane, width=lane.width * lanes, macros=tuple((name, count * lanes) for name, count in lane.macros),
+                   macro_area_um2=lane.macro_area_um2 * lanes, mux_area_um2=lane.mux_area_um2 * lanes,
+                   read_pj=times(lane.read_pj), write_pj=times(lane.write_pj), leakage_nw=times(lane.leakage_nw))
+
+
+def _compile(table: SramTable, depth: int, width: int, two_port: bool, mux_um2: float, lanes: int) -> Memory | None:
+    """:func:`compile_memory` without a choice about lanes."""
     doubled = two_port and not any(part.two_port for part in (*table.macros, *table.compilers))
     wanted = two_port and not doubled
     macros = [macro for macro in table.macros if macro.two_port or not wanted]
@@ -172,8 +202,9 @@ def compile_memory(table: SramTable, depth: int, width: int, *, two_port: bool, 
         values = [getattr(macro, measure) for macro in used]
         return None if None in values else values
 
-    def mean(measure: str) -> float | None:
-        return known(measure) and sum(getattr(macro, measure) * share for macro, share in shares)
+    def mean(measure: str, times: Sequence[int]) -> float | None:
+        return known(measure) and sum(getattr(macro, measure) * share * often
+                                      for (macro, share), often in zip(shares, times, strict=True))
 
     worst = {measure: values and max(values) for measure in ("access_ps", "setup_ps") for values in [known(measure)]}
     leaks = known("leakage_nw")
@@ -181,7 +212,9 @@ def compile_memory(table: SramTable, depth: int, width: int, *, two_port: bool, 
     return Memory(depth, width, two_port, tuple((name, copies * sum(macro.name == name for macro in used)) for name in names),
                   doubled, copies * sum(macro.area_um2 for macro in used), copies * muxes * mux_um2, rows,
                   (rows - 1).bit_length(), **worst,
-                  read_pj=mean("read_pj"), write_pj=mean("write_pj"), leakage_nw=leaks and copies * sum(leaks))
+                  read_pj=mean("read_pj", [1] * len(shares)),
+                  write_pj=mean("write_pj", [1 if lanes == 1 else -(-macro.width * lanes // width) for macro, _ in shares]),
+                  leakage_nw=leaks and copies * sum(leaks))
 
 
 def _entry(kind: type[Entry], name: str, entry: Any) -> Entry:
@@ -200,7 +233,7 @@ def _entry(kind: type[Entry], name: str, entry: Any) -> Entry:
         elif field.name == "name":
             if not isinstance(value, str) or not value:
                 raise UserError(f"{where} a name")
-        elif field.name == "two_port":
+        elif field.name in ("two_port", "masked"):
             if not isinstance(value, bool):
                 raise UserError(f"{where} true or false")
         elif field.name in ("depth", "width"):

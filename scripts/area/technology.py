@@ -80,11 +80,14 @@ class Technology:
 
 
 def liberty_macros(cells: Iterable[tuple[str, float]]) -> list[Macro]:
-    """SRAM macros among Liberty cells: ``RAM`` or ``RM_`` and ``<depth>x<width>`` in the name; ``2P`` means two ports."""
+    """SRAM macros among Liberty cells: ``RAM`` or ``RM_`` and ``<depth>x<width>`` in the name; ``2P`` means two ports,
+    ``_BM`` bit masks.
+    """
     found = []
     for name, area in cells:
         if size := re.search(r"(?:RAM|RM_).*?(\d+)x(\d+)", name, re.I):
-            found.append(Macro(name, int(size[1]), int(size[2]), "2P" in name.upper(), area))
+            found.append(Macro(name, int(size[1]), int(size[2]), "2P" in name.upper(), area,
+                               masked="_BM" in name.upper()))
     return found
 
 

@@ -68,6 +68,25 @@ def test_by_hand():
     assert compile_memory(SramTable("", False), 4, 4, two_port=False) is None
 
 
+def test_lanes():
+    """A lane that is written by itself has macros of its own, or all share macros with masks; written lane by lane these are
+    accessed more often.
+    """
+    plain = Macro("plain", 64, 32, False, 50.0, read_pj=1.0, write_pj=2.0, leakage_nw=3.0)
+    masked = Macro("masked", 64, 64, False, 80.0, read_pj=1.5, write_pj=2.5, masked=True)
+
+    def made(*macros, **what):
+        return compile_memory(SramTable("", False, macros), 64, 64, two_port=False, **what)
+    assert made(plain, masked).picked == made(plain, masked, lanes=2).picked == "1 masked"
+    four = made(plain, lanes=4)
+    assert (four.picked, four.width, four.area_um2, four.read_pj, four.write_pj, four.leakage_nw) == (
+        "4 plain", 64, 200.0, 4.0, 8.0, 12.0)
+    assert made(plain).picked == "2 plain" and made(plain, lanes=2).write_pj == made(plain).write_pj == 4.0
+    assert [made(masked, lanes=lanes).write_pj for lanes in (1, 2, 8)] == [2.5, 5.0, 20.0]
+    assert made(masked, lanes=8).read_pj == 1.5
+    assert made(plain, masked, lanes=1).macros == (("masked", 1),)
+
+
 def test_a_compiler_of_any_size():
     """Known by its density: one macro of just that size."""
     table = SramTable("", True, (), (Density(False, 0.5, fixed_area_um2=10.0, read_pj_per_bit=0.1),))

@@ -79,7 +79,7 @@ def test_memories_by_size(tmp_path):
     """``registers`` is the size in bits up to which memories become flip-flops, whatever is smaller."""
     made, cells = generate.design(small(**TINY)), technology.load()
     from scripts.area.memories import choose
-    sizes = {name: depth * width for name, (depth, width, _) in made.srams.items()}
+    sizes = {name: depth * width for name, (depth, width, _, _) in made.srams.items()}
     middle = sorted(sizes.values())[len(sizes) // 2]
     for limit in (0, middle, 1 << 20):
         assert {name for name, choice in choose(made, cells, limit).items() if choice.registers} == {
