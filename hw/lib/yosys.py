@@ -1,4 +1,6 @@
-"""Yosys from its wheels: native (pyosys) where it runs, else WebAssembly (YoWASP). Same version, same results."""
+"""Yosys from its wheels: native (pyosys) where it runs, else WebAssembly (YoWASP). Same version, same netlists
+but for ties that ABC breaks in another order (docs/area.md).
+"""
 
 import subprocess
 import sys

