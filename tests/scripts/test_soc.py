@@ -218,7 +218,7 @@ def test_paths_through_the_tile(changes, tmp_path):
     reached = {output for outputs in paths.values() for output in outputs if not output.startswith("events__")}
     assert reached == {"go_out", "halt_out", "reset_out"}
     assert {name for name, outputs in paths.items() if outputs & reached} == {
-        "ddr__rvalid", "ddr__rresp", "go", "halt", "reset", "has_ddr"}
+        "ddr__rvalid", "ddr__rresp", "go", "halt", "reset"}
 
 
 @pytest.mark.regress

@@ -74,7 +74,7 @@ def test_injection_is_real(flipping):
 
 @pytest.mark.regress
 @pytest.mark.parametrize(("protect", "bits", "one_in"), [
-    ("parity", 1, 100), ("parity", 1, 1000), ("secded", 1, 5), ("secded", 2, 100), ("secded", 2, 1000)])
+    ("parity", 1, 500), ("parity", 1, 5000), ("secded", 1, 5), ("secded", 2, 500), ("secded", 2, 5000)])
 @pytest.mark.parametrize("seed", range(2))
 def test_many_batches(flipping, protect, bits, one_in, seed):
     """A hundred batches each, on Verilator."""
