@@ -63,10 +63,14 @@ def design(config: Config, *, timing_only: bool = False) -> Design:
 def write(made: Design, folder: Path, *, command: str | None = None, mhz: float = DEFAULT_MHZ) -> list[Path]:
     """Write everything that goes with a design into ``folder`` (:mod:`scripts.soc.bundle`); returns the files.
 
-    ``command`` is named in their heads; ``mhz`` is the clock of the constraints.
+    ``command`` is named in their heads; ``mhz`` is the clock of the constraints. Where a design was written before,
+    files that this one does not have are removed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     texts = bundle.texts(made, command or f"trajectile generate {made.config.name} -o DIR", mhz)
+    if (folder / "trajectile_tile.v").exists():
+        for name in set(bundle.SOMETIMES) - set(texts):
+            (folder / name).unlink(missing_ok=True)
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
     return [folder / name for name in texts]

@@ -78,7 +78,14 @@ def fitted(hardware: str, overrides: list[str], layer: MoeLayer, top_k: int | No
     # the shape first: how many slices there can be depends on it
     configuration.LayerConfig(**{name.partition(".")[2]: value for name, value in shape.items()}, top_k=1)
     shape |= {"layer.top_k": 1 if top_k is None else top_k, "tile.slices": fitted_slices(layer.d_ff, base.slice_ff)}
-    return configuration.load(hardware, [*(f"{field}={value}" for field, value in shape.items()), *overrides])
+    try:
+        return configuration.load(hardware, [*(f"{field}={value}" for field, value in shape.items()), *overrides])
+    except configuration.ConfigError as error:
+        if error.field.startswith("layer.") or error.field in given or not error.where:
+            raise
+        raise configuration.ConfigError(  # a field that nobody gave: say whose it is
+            error.field, error.value, f"{error.legal}, for this layer ({layer.d_model} x {layer.d_ff}) on the hardware of "
+            f"--config {hardware}; --config or --set takes another", error.where) from error
 
 
 def measured(layer: MoeLayer, top_k: int, x: NDArray[np.float32], batch: str, seed: int) -> Imported:

@@ -146,5 +146,6 @@ def trajectory(config: Config, way: Mapping[str, Any], paths: Mapping[int, Seque
         body += arrow(lane(points, 0 if len(points) == 2 else 6, DOT * 0.9), 2.5, "link", "", 7)
     box = (-DOT - 4, -DOT - 4, (config.array.cols - 1) * STEP + 2 * DOT + 8, (config.array.rows - 1) * STEP + 2 * DOT + 8)
     return _figure(body, f"{way['slices']:,} slices: loaded at tile {way['tiles'][0]}",
-                   f"visit tiles {', '.join(map(str, way['tiles']))}; stops {', '.join(map(str, way['stops'])) or 'none'}",
+                   f"visit tile{'s' * (len(way['tiles']) != 1)} {', '.join(map(str, way['tiles']))}; "
+                   f"stops {', '.join(map(str, way['stops'])) or 'none'}",
                    box, f'class="way" width="{_number(box[2] * 1.2)}"')

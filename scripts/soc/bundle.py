@@ -11,6 +11,8 @@ from scripts.soc.constraints import sdc
 from scripts.soc.ports import ports_of, summary_of
 from scripts.soc.systemrdl import systemrdl
 
+#: files of some configurations only; what an earlier one left of them in a folder would not be true of the next
+SOMETIMES = ("frame.md", *driver.NAMES)
 #: what the Verilog files hold
 _WHAT = {
     "trajectile_sram.v": "the SRAM of a tile, one wrapper for each size; a chip replaces their insides by macros",

@@ -32,6 +32,17 @@ def test_generate(tmp_path, capsys):
     assert "trajectile_period_ns 2.000" in (tmp_path / "trajectile_tile.sdc").read_text()
 
 
+def test_generate_again(tmp_path):
+    """Into the folder of another configuration: nothing of that one is left; what is not generated stays."""
+    again, note = tmp_path / "again", tmp_path / "other"
+    note.mkdir()
+    (note / "frame.md").write_text("not of a design")
+    for folder, changes in ((again, ["--set", "link.crc_bits=16"]), (again, ["--timing-only"]), (note, ["--timing-only"])):
+        assert cli.main(["generate", "smoke", "-o", str(folder), *changes]) == 0
+    assert (again / "trajectile_tile.v").exists() and (note / "frame.md").exists()
+    assert not any((again / name).exists() for name in ("frame.md", "trajectile_driver.h", "trajectile_driver.c"))
+
+
 def test_simulate_on_a_trace(tmp_path, capsys, monkeypatch):
     """Every promised key, and a table for people."""
     require_icarus()
