@@ -14,6 +14,8 @@ from matplotlib.figure import Figure
 
 #: distinct for the colour-blind
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+#: of strategies with their orders, which are nine
+LINES = (*COLOURS, "#882255")
 
 
 def _panels(configs: Sequence[str]) -> tuple[Figure, Sequence[Axes]]:
@@ -43,20 +45,24 @@ def _dress(axis: Axes, config: str, entries: Sequence[dict[str, Any]]) -> None:
     axis.grid(alpha=0.3)
 
 
-def _lines(entries: Sequence[dict[str, Any]], key: str, label: str, path: Path, *, one: bool = False,
-           scale: str = "linear") -> None:
-    """A panel a configuration, a line a strategy and order; with ``one`` a line at 1."""
+def _kinds(entries: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Strategies with their orders, as they come: the number of one is that of its colour."""
+    return list(dict.fromkeys((entry["strategy"], entry["order"]) for entry in entries))
+
+
+def _lines(entries: Sequence[dict[str, Any]], kinds: Sequence[tuple[str, str]], key: str, label: str, path: Path, *,
+           one: bool = False, scale: str = "linear") -> None:
+    """A panel a configuration, a line for each of ``kinds`` that is in it; with ``one`` a line at 1."""
     configs = list(dict.fromkeys(entry["config"] for entry in entries))
-    kinds = list(dict.fromkeys((entry["strategy"], entry["order"]) for entry in entries))
     figure, axes = _panels(configs)
     for axis, config in zip(axes, configs, strict=False):
         for number, (strategy, order) in enumerate(kinds):
             points = [(e["tokens"], e[key]) for e in entries
                       if (e["config"], e["strategy"], e["order"]) == (config, strategy, order) and e[key] is not None]
             if points:
-                axis.plot(*zip(*points, strict=True), marker="o", markersize=3, color=COLOURS[number % len(COLOURS)],
+                axis.plot(*zip(*points, strict=True), marker="o", markersize=3, color=LINES[number % len(LINES)],
                           zorder=3 - number / len(kinds),  # the first are not hidden by the others
-                          linestyle="-" if number < len(COLOURS) else "--",
+                          linestyle="-" if number < len(LINES) else "--",
                           label=strategy if order == "-" else f"{strategy} {order}")
         if one:
             axis.axhline(1, color="black", linewidth=0.6)
@@ -91,17 +97,17 @@ def _utilisation(entries: Sequence[dict[str, Any]], path: Path) -> None:
 def comparison(entries: Sequence[dict[str, Any]], folder: Path) -> list[str]:
     """Cycles over the roofline, speedups, utilisation, memory; returns the files' names."""
     written = ["over_roofline.png", "utilisation.png", "memory.png"]
-    _lines(entries, "over_roofline", "cycles / roofline", folder / written[0], one=True)
+    _lines(entries, _kinds(entries), "over_roofline", "cycles / roofline", folder / written[0], one=True)
     _utilisation(entries, folder / written[1])
     memory = [e | {"megabytes": (e["weight_bytes"] + e["token_bytes"]) / 1e6} for e in entries
               if e["order"] in ("-", entries[0]["order"]) and e["strategy"] != "fse-all-tiles"]
-    _lines(memory, "megabytes", "MB on a tile, weights and tokens", folder / written[2], scale="log")
+    _lines(memory, _kinds(entries), "megabytes", "MB on a tile, weights and tokens", folder / written[2], scale="log")
     for other in ("ep", "hydra"):
         faster = [e for e in entries if e["strategy"] != other]
         if any(e[f"speedup_over_{other}"] is not None for e in faster):
             written.append(f"speedup_over_{other}.png")
-            _lines(faster, f"speedup_over_{other}", f"speedup over {other.upper() if other == 'ep' else 'Hydra'}",
-                   folder / written[-1], one=True)
+            _lines(faster, _kinds(entries), f"speedup_over_{other}",
+                   f"speedup over {other.upper() if other == 'ep' else 'Hydra'}", folder / written[-1], one=True)
     return written
 
 

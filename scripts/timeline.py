@@ -10,6 +10,7 @@ from sw_model import timeline
 from sw_model.config import Config
 from sw_model.scheduler import schedule
 from sw_model.trace_events import trace_events
+from tb import scoreboard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -32,7 +33,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         with terminal.status("playing the batch"):
             load = workload.from_arguments(args, config, gate_only=True)
             line = timeline.simulate(schedule(config, load.topk_ids, args.order))
-        events, cycles, exact = line.events, line.cycles, True
+        events, cycles, exact = scoreboard.events_of(line), line.cycles, True
     source = "RTL" if args.rtl else "model"
     trace, image = folder / "trace.json", folder / picture.FILE
     folder.mkdir(parents=True, exist_ok=True)

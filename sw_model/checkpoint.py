@@ -99,7 +99,8 @@ class Checkpoint:
         if path not in self._handles:
             try:
                 if not path.is_file():
-                    raise CheckpointError(f"{path}: no such file; legal: a .safetensors file")
+                    raise CheckpointError(f"{path}: no such file; legal: a .safetensors file, an index, or a folder with "
+                                          "either")
                 self._handles[path] = self._open.enter_context(safe_open(path, framework="np"))
             except CheckpointError:
                 raise

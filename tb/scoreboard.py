@@ -45,10 +45,15 @@ class Verdict:
         return self.exact
 
 
+def events_of(model: Timeline) -> list[Event]:
+    """What the RTL's log should hold: the model's events, and the end of each tile."""
+    ends = [Event(cycles, tile, "end", 0, 0, 0, 0) for tile, cycles in enumerate(model.tile_cycles)]
+    return sorted([*model.events, *ends])
+
+
 def check_events(seen: Sequence[Event], model: Timeline) -> Verdict:
     """Every event equal in cycle, tile, kind, slot, slice and flags; and each tile ends in the same cycle."""
-    ends = [Event(cycles, tile, "end", 0, 0, 0, 0) for tile, cycles in enumerate(model.tile_cycles)]
-    expected = sorted([*model.events, *ends])
+    expected = events_of(model)
     for number, (rtl, golden) in enumerate(zip_longest(seen, expected)):
         if rtl != golden:
             return Verdict(False, f"event {number} of {len(expected)}: RTL {rtl}, model {golden}")

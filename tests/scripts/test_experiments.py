@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from scripts import buffering, cli, experiments, sweep
+from scripts import buffering, cli, experiments, plots, sweep
 from scripts.errors import UserError
 from sw_model.config import load
 from sw_model.workloads import fit_skew, synthetic_trace
@@ -38,6 +38,8 @@ def test_compare_writes_everything(tmp_path, capsys):
             assert entry["speedup_over_ep"] == 1
     for name in ("over_roofline", "utilisation", "memory", "speedup_over_ep", "speedup_over_hydra"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    lines = {(entry["strategy"], entry["order"]) for entry in entries}
+    assert len(set(plots.LINES)) == len(plots.LINES) >= len(lines)  # no two have the same colour
     assert "ep-whole-experts" in capsys.readouterr().out
 
 

@@ -1,6 +1,7 @@
 """The timeline command: the same trace from RTL and model, files where they are said to be, wrong input refused."""
 
 import json
+from pathlib import Path
 
 from scripts.cli import main
 from tests.tb.conftest import require_icarus
@@ -10,8 +11,11 @@ def test_rtl_and_model_say_the_same(tmp_path, capsys):
     """Byte for byte."""
     require_icarus()
     batch = ["timeline", "smoke", "--tokens", "9", "--order", "paired"]
-    assert main([*batch, "-o", str(tmp_path / "model")]) == 0
-    assert main([*batch, "-o", str(tmp_path / "rtl"), "--rtl", "--simulator", "icarus"]) == 0
+    counts = [str(tmp_path / "model.json"), str(tmp_path / "rtl.json")]
+    assert main([*batch, "-o", str(tmp_path / "model"), "--json", counts[0]]) == 0
+    assert main([*batch, "-o", str(tmp_path / "rtl"), "--rtl", "--simulator", "icarus", "--json", counts[1]]) == 0
+    model, rtl = (json.loads(Path(count).read_text()) for count in counts)
+    assert (model["cycles"], model["events"]) == (rtl["cycles"], rtl["events"])
     traces = [(tmp_path / name / "trace.json").read_text() for name in ("model", "rtl")]
     assert traces[0] == traces[1] and len(json.loads(traces[0])["traceEvents"]) > 200
     assert (tmp_path / "model" / "timeline.png").stat().st_size > 10_000
