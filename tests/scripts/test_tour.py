@@ -41,3 +41,14 @@ def test_a_batch_without_the_story():
     plan = schedule(config, draw(config, 1, 1))
     with pytest.raises(ValueError, match="no slice shows all five rules"):
         tour.story(plan, simulate(plan))
+
+
+def test_latencies_that_it_adds_up():
+    """They are those of the batch that it shows: a pass, a request to the next tile, a header that goes on at once."""
+    told = tour.story(*tour.batch())
+    config, way, first = told["config"], told["way"], told["first"]
+    assert told["one_pass"] == told["setup"] + config.gate_up_words + told["drain"] + config.down_words
+    assert told["one_pass"] == first.computed - first.compute + 1 and told["passes"][first.tile] == 1
+    assert way[1].begin == first.filled + 1 + told["control"]
+    cut = next(number for number, visit in enumerate(way) if visit.cut)
+    assert way[cut].send == way[cut - 1].send + told["header"]
