@@ -112,7 +112,9 @@ def measured(layer: MoeLayer, top_k: int, x: NDArray[np.float32], batch: str, se
             noise[place] += float(np.square(a - b, dtype=np.float64).sum())
         tokens, ranks = np.nonzero(gate.topk_ids == expert)
         weights = gate.topk_weights[tokens, ranks][:, None]
-        np.add.at(reference, tokens, numerics.float_layer(real, x[tokens], np.zeros_like(weights, dtype=np.int64), weights))
+        part = numerics.float_layer(real, x[tokens], np.zeros_like(weights, dtype=np.int64), weights)
+        with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
+            np.add.at(reference, tokens, part)
     names = [*layer_file.WEIGHTS, *layer_file.SCALES]
     whole = numerics.QuantisedLayer(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
     if not np.isfinite(reference).all():

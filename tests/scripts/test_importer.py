@@ -117,6 +117,16 @@ def test_wrong_input(tmp_path, capsys, monkeypatch, extra, named):
     assert not (tmp_path / "out").exists()
 
 
+def test_overflows_of_either_sign(tmp_path, capsys):
+    """Experts whose results are infinite, some positive, some negative: refused, and no warning where they are added up."""
+    layer, router = checkpoints.weights()
+    layer.w_gate[:], layer.w_up[:] = 3e38, 3e38
+    layer.w_down[:] = np.where(np.arange(6) % 2, 1, -1)[:, None, None]
+    checkpoints.write(tmp_path / "model", checkpoints.tensors("mixtral", layer, router), config={"num_experts_per_tok": 2})
+    assert cli.main(["import", str(tmp_path / "model"), "-o", str(tmp_path / "out"), "--config", "smoke"]) == 2
+    assert "overflows" in capsys.readouterr().err
+
+
 def test_top_k_is_needed(tmp_path, capsys):
     """No config.json, no option."""
     layer, router = checkpoints.weights()
