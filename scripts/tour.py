@@ -74,7 +74,7 @@ def story(plan: Schedule, line: Timeline) -> dict[str, Any]:
         "tiles": _tokens(plan), "ring": ring(config.array), "way": way, "first": first, "between": between,
         "chosen": [token for token in range(plan.tokens) if first.expert in plan.topk_ids[token]],
         "one_pass": compute_cycles(config, 1) + 1, "setup": COMPUTE_SETUP, "drain": swiglu_drain(config) - 1,
-        "control": 2 + config.link_flight_cycles + 1, "header": config.link_flight_cycles + 2,
+        "control": 2 + config.link_flight_cycles + 1, "header": config.link_flight_cycles + 1,
         "passes": passes, "slices": len(ways), "hops": sum(visit.from_link for visit in stays),
         "escapes": sum(visit.escape for visit in stays), "cuts": sum(visit.cut for visit in stays),
         "mac": {reason: sum(tile[reason] for tile in mac) for reason in MAC_REASONS}, "mac_text": MAC_REASONS,

@@ -86,7 +86,7 @@ class _Links:
         for link in pairwise(path):
             head = max(head, self.free.get(link, 0))
             self.free[link] = head + flits
-            head += self.config.link_flight_cycles + 2
+            head += self.config.link_flight_cycles + 1
             self.flits += flits
         return head + flits
 

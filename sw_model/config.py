@@ -192,11 +192,11 @@ class Config:
 
         It is also the depth of the FIFO for flits that pass over a tile.
         """
-        return 2 * self.link_flight_cycles + 5
+        return 2 * self.link_flight_cycles + 3
 
     @cached_property
     def link_flight_cycles(self) -> int:
-        """Cycles from a router's output register to the next router's input, the link layer included."""
+        """Cycles from a router's output to the next router's input, the link layer included."""
         return self.link.latency_cycles + (LINK_LAYER_CYCLES if self.link.crc_bits else 0)
 
     @cached_property

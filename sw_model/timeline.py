@@ -137,7 +137,7 @@ class _Tile:
         self.next, self.prev = ring_next(config.array, number), ring_prev(config.array, number)
         hops = edge_hops(config.array, number)
         self.control_latency = 2 + hops * (config.link_flight_cycles + 1)
-        self.header_latency = hops * (config.link_flight_cycles + 2)
+        self.header_latency = hops * (config.link_flight_cycles + 1)
         self.back_latency = 2 + edge_hops(config.array, self.prev) * (config.link_flight_cycles + 1)
         self.loads, self.arrivals = loads, arrivals
         self.slots: dict[int, Slot] = {}  # by number, in order of allocation

@@ -60,6 +60,6 @@ class CreditFifo(Block):
             m.d.sync += head.valid.eq(fetched | bypass)
             with m.If(fetched):
                 m.d.sync += head.payload.eq(sram.rdata)
-            with m.Else():
+            with m.Elif(bypass):  # only what is a flit: a frame of a link layer has the contents in any case
                 m.d.sync += head.payload.eq(self.flit)
         return m

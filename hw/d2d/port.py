@@ -9,8 +9,9 @@ from hw.params import Params
 class D2DTransmit(wiring.Signature):
     """What a port sends in a cycle: a flit, a request, a grant and a credit, each on its own lane.
 
-    Only the flit lane can be held up, by the PHY (``flit.ready``). The receiving router has room for every flit that a
-    credit was spent on, so there is no ``ready`` at the far end.
+    Only the flit lane can be held up, by the PHY (``flit.ready``); a flit that was not taken may give way to another or to
+    none, so a PHY takes one in a cycle with ``valid`` and ``ready``, and its ``ready`` waits for no ``valid``. The receiving
+    router has room for every flit that a credit was spent on, so there is no ``ready`` at the far end.
     """
 
     def __init__(self, params: Params):

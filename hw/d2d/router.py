@@ -30,9 +30,10 @@ class Router(Block):
     Slices that end here have a slot, so they are taken as they come, and there is no FIFO for them; one that passes waits
     in a :class:`~hw.d2d.credit_fifo.CreditFifo` for the next link. A credit goes back for each flit.
 
-    Latency: a flit at the pins in cycle c is at ``arrival`` in c+1; one at ``local_in`` in cycle c is on the link in c+1; one
-    that passes is on the next link two cycles after it came. Throughput: one flit a cycle and way. Storage: a flit each way
-    in flip-flops; for what passes one more, and the FIFO.
+    Latency: a flit at the pins in cycle c is at ``arrival`` in c+1; one at ``local_in`` is on the link in the same cycle; one
+    that passes is on the next link the cycle after it came. Throughput: one flit a cycle and way. Storage: the flit that came
+    in flip-flops; for what passes one more, and the FIFO. None at the way out: there a flit stands at the expert buffer's
+    SRAM, or is the one that came, and the PHY has a register of its own.
     """
 
     def __init__(self, params: Params):
@@ -113,24 +114,19 @@ class Router(Block):
                 m.d.comb += pins.tx.credit.eq(fifo.credit)
         return fifo.head
 
-    def _way(self, m: Module, name: str, source: PureInterface, which: Which) -> tuple[Signal, Signal]:
-        """A way out: a flit in a register, and the credits of the far end. Returns whether there is a flit, and the flit."""
+    def _way(self, m: Module, name: str, source: PureInterface, which: Which) -> tuple[Value, Value]:
+        """A way out: flits go while the far end has room for them. Returns whether there is a flit, and the flit."""
         depth = self.params.config.link_credits
-        valid = Signal(name=f"{name}_valid")
-        flit = Signal(self.params.flit_layout, name=f"{name}_flit", reset_less=True)
         credits = Signal(range(depth + 1), init=depth, name=f"{name}_credits")
-        free, room = Signal(name=f"{name}_free"), Signal(name=f"{name}_room")
+        room = Signal(name=f"{name}_room")
+        valid = Signal(name=f"{name}_valid")
         m.d.comb += [
-            free.eq(~valid | _of(which, {port: pins.tx.flit.ready for port, pins in self.ports.items()})),
-            room.eq(free & (credits != 0)), source.ready.eq(room),
+            room.eq(credits != 0), valid.eq(source.valid & room),
+            source.ready.eq(room & _of(which, {port: pins.tx.flit.ready for port, pins in self.ports.items()})),
         ]
-        m.d.sync += credits.eq(credits - (source.valid & room)
+        m.d.sync += credits.eq(credits - (source.valid & source.ready)
                                + _of(which, {port: pins.rx.credit for port, pins in self.ports.items()}))
-        with m.If(free):
-            m.d.sync += valid.eq(source.valid & room)
-        with m.If(source.valid & room):  # only what is a flit: a frame of a link layer has the contents in any case
-            m.d.sync += flit.eq(source.payload)
-        return valid, flit
+        return valid, source.payload
 
     def _control(self, m: Module, lane: str, came_by: Which, goes_by: Which, pass_from: Which | None, pass_to: Which | None
                  ) -> None:
@@ -150,8 +146,8 @@ class Router(Block):
         passing = registered(_of(pass_from, came), _of(pass_from, messages), "pass") if self.passing else None
         self._drive(m, lane, goes_by, own, pass_to, passing)
 
-    def _drive(self, m: Module, lane: str, own_by: Which, own: tuple[Signal, Signal], pass_by: Which | None,
-               passing: tuple[Signal, Signal] | None) -> None:
+    def _drive(self, m: Module, lane: str, own_by: Which, own: tuple[Value, Value], pass_by: Which | None,
+               passing: tuple[Value, Value] | None) -> None:
         """A lane's pins. Without traffic of its own a port shows this tile's, and says that it is not valid."""
         for port, pins in self.ports.items():
             valid, out = ((pins.tx.flit.valid, pins.tx.flit.payload) if lane == "flit" else

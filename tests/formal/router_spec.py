@@ -1,6 +1,6 @@
 """The router: every way is one stream, nothing lost or duplicated, credits conserved, control messages delivered."""
 
-from amaranth.hdl import Cat, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Mux, Signal, Value
 from amaranth.lib import data
 
 from hw.d2d import router
@@ -119,17 +119,16 @@ class RouterSpec(Spec):
         out = self.wire(ways.pick(chosen, {port: pin.tx.flit.payload for port, pin in pins.items()}), f"{name}_out")
         ready = self.wire(ways.pick(chosen, {port: pin.tx.flit.ready for port, pin in pins.items()}), f"{name}_ready")
         credit = self.wire(ways.pick(chosen, {port: pin.rx.credit for port, pin in pins.items()}), f"{name}_credit")
-        waits, went = self.past(out_valid & ~ready, f"{name}_waits"), self.past(goes, f"{name}_went")
-        self.claim("once", "what was taken stands there in the next cycle, and nothing else", out_valid == (waits | went))
-        self.claim("once", "unchanged", out == self.past(offered.as_value(), f"{name}_offered"), when=went)
-        self.claim("once", "the output holds until it is taken", (out == self.past(out, f"{name}_before")) & ~went,
-                   when=waits)
         outstanding = Signal(range(CREDITS + 2), name=f"{name}_outstanding")
+        self.claim("once", "what stands at the way's end stands there, and nothing else, as long as there is a credit",
+                   out_valid == (valid & (outstanding != CREDITS)))
+        self.claim("once", "unchanged", out == offered.as_value(), when=out_valid)
+        self.claim("once", "it goes when the link takes it, and not before", goes == (out_valid & ready))
         self.assume(~credit | (outstanding != 0))
         m.d.sync += outstanding.eq(outstanding + goes - credit)
         self.claim("credits", "no flit without a credit", outstanding <= CREDITS)
         self.claim("credits", "no credit is lost: with one left and the link free, a flit goes", goes,
-                   when=valid & (~out_valid | ready) & (outstanding != CREDITS))
+                   when=valid & ready & (outstanding != CREDITS))
         self.reach(goes & offered.tail)
         self.reach(outstanding == CREDITS)
 
@@ -175,7 +174,7 @@ class WholeRouterSpec(Spec):
         pins = {port: getattr(dut, port.name.lower()) for port in NEIGHBOURS}
         ways = Ways(self, dut)
         self.assume(ways.passes)
-        standing, left, back = [], [], []
+        left, back = [], []
         for port, pin in pins.items():
             name = port.name
             valid, flit = self.free(1, f"valid_{name}"), self.free(params.flit_layout, f"flit_{name}")
@@ -192,15 +191,12 @@ class WholeRouterSpec(Spec):
             out = data.View(params.header_layout, pin.tx.flit.payload.payload[:params.header_layout.size])
             self.assume(~credit | (outstanding != 0))
             m.d.sync += outstanding.eq(outstanding + (pin.tx.flit.valid & ready) - credit)
-            standing.append(pin.tx.flit.valid & out.index)
             left.append(pin.tx.flit.valid & ready & out.index)
             back.append(pin.tx.credit & follows)
         m.d.comb += dut.local_in.valid.eq(0)
-        # A credit goes back when a flit has left its FIFO: by then it is gone, or stands at an output.
-        balance = Signal(signed(4))
-        m.d.sync += balance.eq(balance + sum(back) - sum(left))
-        self.claim("flow", "a flit that has left its FIFO has left the tile or stands at an output, once",
-                   balance + sum(back) == sum(standing))
+        # A credit goes back in the cycle after a flit has left its FIFO, and with it the tile.
+        gone = self.past(Cat(left).any(), "gone")
+        self.claim("flow", "a credit goes back for a flit that has left the tile, once, in the next cycle", sum(back) == gone)
         self.reach(Cat(left).any() & pins[Port.NORTH].tx.flit.payload.tail & ways.at(Port.NORTH, ways.pass_to))
 
 
@@ -215,16 +211,16 @@ def _proof(group: str, says: str, *mutants: str, assumes: str = "", **others: ob
 
 
 PROOFS = (
-    _proof("once", "every way is one stream: each flit that is taken comes out once, unchanged and in order, at the way's "
-           "other end; outputs hold until taken",
-           "router-everywhere", "router-drops-held", "router-takes-any", "router-passes-any", reach_bound=14),
+    _proof("once", "every way is one stream: what stands at its end is what its source offers, unchanged, and it is taken from the "
+           "source when the link takes it",
+           "router-everywhere", "router-takes-unsent", "router-takes-any", "router-passes-any", reach_bound=14),
     _proof("credits", "no flit without a credit; no credit is lost; a flit that may go goes; a credit goes back for each "
            "flit",
            "router-credit-not-spent", "router-credit-lost", "router-credit-unchecked", "router-credit-everywhere",
            assumes="a credit comes back for a flit that was sent (fifo-credits, router-credits)", quick=True),
     _proof("control", "a request or grant takes its way, once, unchanged, one cycle a tile",
            "router-grant-as-request", "router-request-kept"),
-    _proof("flow", "pin to pin, with the real FIFO: a flit that passes, whose credit has gone back, has left the tile or "
-           "stands at an output, once", "router-credit-forged", spec=WholeRouterSpec, bound=20, reach_bound=10,
+    _proof("flow", "pin to pin, with the real FIFO: a credit goes back for every flit that passes, once, in the cycle after "
+           "it has left the tile", "router-credit-forged", spec=WholeRouterSpec, bound=20, reach_bound=10,
            assumes="as many flits as credits; credits for what was sent (router-credits)"),
 )

@@ -101,7 +101,7 @@ def test_latency_and_contents(beat_bytes, cols):
     log = drive(row, config, 3, stall=False, seed=1)
     hops, flits = cols - 1, config.slice_flits
     for start, header, arrived, sent in zip(log["start"], log["header"], log["arrived"], log["sent"], strict=True):
-        assert header == start + hops * (config.link.latency_cycles + 2)
+        assert header == start + hops * (config.link.latency_cycles + 1)
         assert arrived == header + 1 + flits
         assert sent == start + 1 + flits
     assert log["start"][1] == log["sent"][0] + 1
