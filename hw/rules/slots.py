@@ -1,6 +1,8 @@
 """The slot table: what is in each slot of the expert buffer, how old it is, and which one to allocate next."""
 
-from amaranth.hdl import Cat, Module, Signal
+from itertools import combinations
+
+from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
@@ -62,11 +64,14 @@ class SlotTable(Block):
         """One row of flip-flops a slot; the age matrix says for each pair who came first."""
         m = Module()
         slots = range(self.slots)
-        #: older[i][j]: slot i was allocated before slot j (meaningful while both are used)
-        older = [[Signal(name=f"older_{i}_{j}") if i != j else None for j in slots] for i in slots]
+        #: for i < j: slot i was allocated before slot j (meaningful while both are used)
+        older = {(i, j): Signal(name=f"older_{i}_{j}") for i, j in combinations(slots, 2)}
+
+        def before(i: int, j: int) -> Value:
+            return older[i, j] if i < j else ~older[j, i]
 
         def oldest(candidates: Signal, number: Signal) -> None:
-            first = [candidates[i] & ~Cat(candidates[j] & older[j][i] for j in slots if j != i).any() for i in slots]
+            first = [candidates[i] & ~Cat(candidates[j] & before(j, i) for j in slots if j != i).any() for i in slots]
             for i in slots:
                 with m.If(first[i]):
                     m.d.comb += number.eq(i)
@@ -112,6 +117,5 @@ class SlotTable(Block):
                     self.next_stop[i].eq(self.allocate_next),
                     self.slices[i].eq(self.allocate_slice),
                 ]
-                m.d.sync += [older[i][j].eq(0) for j in slots if j != i]
-                m.d.sync += [older[j][i].eq(1) for j in slots if j != i]
+                m.d.sync += [older[pair].eq(pair[1] == i) for pair in older if i in pair]
         return m

@@ -16,9 +16,11 @@ _ALL = (
     Mutant(name="slots-filled-kept", module="hw.rules.slots", description="a new slice counts as filled at once",
            old="self.filled[i].eq(0)", new="self.filled[i].eq(self.filled[i])"),
     Mutant(name="slots-age-not-renewed", module="hw.rules.slots", description="a slot keeps its age when allocated anew",
-           old="m.d.sync += [older[i][j].eq(0) for j in slots if j != i]", new="pass"),
+           old="older[pair].eq(pair[1] == i) for pair in older if i in pair",
+           new="older[pair].eq(1) for pair in older if i == pair[1]"),
     Mutant(name="slots-age-one-way", module="hw.rules.slots", description="the others do not get older than a new slice",
-           old="m.d.sync += [older[j][i].eq(1) for j in slots if j != i]", new="pass"),
+           old="older[pair].eq(pair[1] == i) for pair in older if i in pair",
+           new="older[pair].eq(0) for pair in older if i == pair[0]"),
     # -- router's FIFO --------------------------------------------------------------------------------------------
     Mutant(name="fifo-credit-twice", module="hw.d2d.credit_fifo", description="a flit that waits at the head returns credits",
            old="self.credit.eq(head.valid & head.ready)", new="self.credit.eq(head.valid)"),
