@@ -102,7 +102,9 @@ class LinkTx(Block):
         lanes = self.lanes
         credits = Signal(range(self.params.config.link_credits + 1))
         m.d.comb += [
-            lanes.flit.ready.eq(room), fresh.flit_valid.eq(lanes.flit.valid), fresh.flit.eq(lanes.flit.payload),
+            lanes.flit.ready.eq(room), fresh.flit_valid.eq(lanes.flit.valid),
+            # without a flit the lane shows what stands there, which may never have been written
+            fresh.flit.eq(Mux(lanes.flit.valid, lanes.flit.payload.as_value(), 0)),
             fresh.credit.eq(lanes.credit | (credits != 0)),
         ]
         m.d.sync += credits.eq(credits + lanes.credit - (fresh.credit & room))
