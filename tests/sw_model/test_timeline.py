@@ -56,7 +56,7 @@ def test_one_slice_by_hand():
     grant = request + 2 + link + 1
     last = ready + 3 + config.gate_up_words - 1 + swiglu_drain(config) + config.down_words - 1
     send = max(grant + 2 + link + 1, last + 1)
-    header = send + link + 2
+    header = send + link + 1
     arrived = header + 1 + flits
     compute = arrived + 1
     last_1 = compute + last - ready
