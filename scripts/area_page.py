@@ -24,6 +24,9 @@ FOLDER = Path("build/area")
 FULL = {"sg13g2": "sg13g2_stdcell_typ_*.lib*", "asap7": "asap7sc7p5t_*_RVT_TT_nldm_*.lib*"}
 #: configurations whose speed and energy are shown
 ESTIMATES = (("demo", "sg13g2"), ("paper", "asap7"))
+#: what is shown of the MAC array's own parameters: the override, "" for the preset as it is
+ARRAYS = {("demo", "sg13g2"): ("", "tile.mac_part=4", "tile.multiplier=booth"),
+          ("paper", "asap7"): ("tile.mac_part=4", "", "tile.mac_part=16")}
 
 Values = Mapping[str, Any]
 
@@ -33,6 +36,14 @@ def area(preset: str, name: str, *overrides: str) -> Values:
     folder = FOLDER / "-".join([preset, name, *overrides])
     with terminal.status(f"synthesizing {folder.name}"):
         return synthesize.synthesize(load(preset, list(overrides)), folder, technology.load(name))
+
+
+def timed(preset: str, name: str, pdk: Path, *overrides: str) -> Values:
+    """Area and speed with the full libraries."""
+    config, cells = load(preset, list(overrides)), technology.load(name, sorted(pdk.rglob(FULL[name])))
+    folder = FOLDER / "-".join([preset, name, *overrides, "timed"])
+    with terminal.status(f"synthesizing {folder.name}"):
+        return synthesize.synthesize(config, folder, cells, clock_mhz=technology.TECHNOLOGIES[name].clock_mhz)
 
 
 def full(preset: str, name: str, pdk: Path, *, estimates: bool) -> Values:
@@ -125,6 +136,23 @@ def macs(complete: Mapping[tuple[str, str], Values]) -> Iterator[str]:
         for (preset, name), values in complete.items() for bare in [values["bare_macs"]]))
 
 
+def arrays(presets: Sequence[str], pdk: Path) -> Iterator[str]:
+    """What the MAC array's parameters change."""
+    def rows() -> Iterator[tuple[object, ...]]:
+        for (preset, name), overrides in ARRAYS.items():
+            if preset not in presets:
+                continue
+            for override in overrides:
+                values = timed(preset, name, pdk, *([override] if override else []))
+                modules, speed = values["groups"]["MAC array"]["blocks"], values["speed"]
+                option = f" --set {override}" if override else ""
+                yield (f"`trajectile synthesize {preset} --technology {name}{option}`", *(
+                    _number(area) for area in (modules["mac_pe"]["cell_area"], modules["mac_array"]["cell_area"],
+                                               values["totals"]["cell_area"], speed["blocks"]["mac_pe"]["ps"],
+                                               speed["reached_mhz"])))
+    yield from table_rows(("command", "`mac_pe`", "`mac_array`", "all cells", "ps into `mac_pe`", "MHz of the tile"), rows())
+
+
 def _estimated(complete: Mapping[tuple[str, str], Values]) -> list[tuple[str, str]]:
     return [key for key in ESTIMATES if key in complete]
 
@@ -195,7 +223,7 @@ def write(presets: Sequence[str], pdk: Path | None, more: Sequence[Callable[[], 
         complete = {(preset, name): full(preset, name, pdk, estimates=(preset, name) in ESTIMATES)
                     for preset, name in (*ESTIMATES, ("paper", "sg13g2")) if preset in presets}
         parts |= {"agreement": agreement(reports, complete), "macs": macs(complete), "speed": speeds(complete),
-                  "energy": energies(complete)}
+                  "energy": energies(complete), "arrays": arrays(presets, pdk)}
     for name, lines in parts.items():
         pages.write_part("area.md", f"area {name}", "\n".join(lines))
     for rows in more:

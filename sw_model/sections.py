@@ -30,9 +30,13 @@ def divisors(n: int) -> list[int]:
 class LayerConfig:
     """Shape of the Mixture-of-Experts layer."""
 
+    #: width of a token: inputs of gate and up, outputs of down
     d_model: int
+    #: hidden width of one expert
     d_ff: int
+    #: experts of the layer
     experts: int
+    #: experts that the gate chooses for a token
     top_k: int
 
     def __post_init__(self) -> None:
@@ -51,8 +55,11 @@ class LayerConfig:
 class ArrayConfig:
     """Grid of tiles, numbered row by row, and the tiles that own a DDR channel."""
 
+    #: rows of tiles
     rows: int
+    #: tiles in a row
     cols: int
+    #: tiles that own a DDR channel
     ddr_tiles: tuple[int, ...]
 
     def __post_init__(self) -> None:
@@ -81,17 +88,28 @@ class ArrayConfig:
 @dataclass(frozen=True, kw_only=True)
 class TileConfig:
     """MAC array (``mac_k`` inputs x ``mac_n`` outputs x ``mac_t`` token lanes), expert buffer and token buffer, how the SRAM
-    of both is protected, and how the MAC array multiplies (docs/area.md; no cycle or result depends on it).
+    of both is protected, and two choices of area against speed in the MAC array (docs/area.md; no cycle or result depends
+    on them): how it multiplies, and how many products at most are added up before a register.
     """
 
+    #: products of a dot product in a cycle
     mac_k: int
+    #: outputs of a weight word; gate and up outputs go in pairs
     mac_n: int
+    #: token lanes that share a weight word
     mac_t: int
+    #: micro-slices of an expert
     slices: int
+    #: slots of the expert buffer, of one micro-slice each
     slots: int
+    #: tokens that a tile holds
     tokens: int
+    #: protection of expert and token buffer against bits that flip (docs/memory.md)
     protect: str = "none"
+    #: how the MAC array multiplies: `*` in the Verilog, or recoded activations (docs/area.md)
     multiplier: str = "plain"
+    #: products that are added up before a register: fewer are faster and larger (docs/area.md)
+    mac_part: int = 8
 
     def __post_init__(self) -> None:
         check_int("tile.mac_k", self.mac_k, 1, 64)
@@ -104,6 +122,7 @@ class TileConfig:
             raise ConfigError("tile.protect", self.protect, f"one of {', '.join(PROTECTIONS)}")
         if self.multiplier not in MULTIPLIERS:
             raise ConfigError("tile.multiplier", self.multiplier, f"one of {', '.join(MULTIPLIERS)}")
+        check_int("tile.mac_part", self.mac_part, 1, 64)
 
     @property
     def macs(self) -> int:
@@ -129,9 +148,13 @@ class LinkConfig:
     replays in a row that bring nothing across, the link is down.
     """
 
+    #: bytes of a flit; one a cycle
     beat_bytes: int
+    #: flight through the PHY
     latency_cycles: int
+    #: CRC of the link layer; 0: no link layer (docs/link.md)
     crc_bits: int = 0
+    #: replays in a row that bring nothing across, until the link is down
     retries: int = 64
 
     def __post_init__(self) -> None:
@@ -145,7 +168,9 @@ class LinkConfig:
 class DdrConfig:
     """One DDR channel: bytes a cycle (also the width of its AXI4 bus) and cycles from request to first beat."""
 
+    #: rate, and width of the AXI4 bus
     bytes_per_cycle: int
+    #: from a request to its first beat: the model's; also how far ahead a loader asks
     latency_cycles: int
 
     def __post_init__(self) -> None:

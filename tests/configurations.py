@@ -36,6 +36,7 @@ def random_config(seed: int) -> Config:
         values["tile"]["protect"] = str(rng.choice(["none", "none", "parity", "secded"]))  # as often with as without
         values["link"]["crc_bits"] = pick(0, 16, 32)
         values["tile"]["multiplier"] = str(rng.choice(["plain", "plain", "booth"]))
+        values["tile"]["mac_part"] = pick(1, 2, 8)
         return from_dict(values, name=f"random-{seed}")
     raise AssertionError(f"no legal configuration found with seed {seed}")
 

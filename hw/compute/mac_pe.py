@@ -9,9 +9,6 @@ from hw.lib.emit import Block
 from hw.params import Params
 from sw_model.config import ceil_div
 
-#: products that are added up in the cycle in which they are made; more make several sums, added in the next cycle
-TREE_PRODUCTS = 8
-
 
 def adder_tree(terms: list[Value]) -> Value:
     """The sum of ``terms`` in as few levels as there can be."""
@@ -23,8 +20,9 @@ def adder_tree(terms: list[Value]) -> Value:
 class MacPe(Block):
     """Multiply, add up, accumulate. With ``tile.multiplier`` "booth" activations come recoded (:mod:`hw.compute.booth`).
 
-    The dot product is registered in parts of at most ``TREE_PRODUCTS`` products, which keeps the first stage as short with 16
-    inputs as with 8. The parts have no enable: operands stay when no new ones come.
+    The dot product is registered in parts of at most ``tile.mac_part`` products, about equal in size: fewer make the first
+    stage shorter, and the second stage, which adds up the parts, longer. The parts have no enable: operands stay when no
+    new ones come.
 
     Latency: operands in cycle c, added in c+1 (with ``add``), in ``total`` from c+2 on. Throughput: one dot product a cycle.
     Storage: one dot product in parts, one int32 accumulator.
@@ -34,6 +32,7 @@ class MacPe(Block):
 
     def __init__(self, params: Params):
         self.inputs = params.config.tile.mac_k
+        self.part_inputs = ceil_div(self.inputs, ceil_div(self.inputs, params.config.tile.mac_part))
         self.booth = params.config.tile.multiplier == "booth"
         super().__init__({
             "weights": In(8 * self.inputs),  #: int8, input 0 lowest
@@ -46,7 +45,7 @@ class MacPe(Block):
     def elaborate(self, platform: object) -> Module:
         """Two register stages."""
         m = Module()
-        size = ceil_div(self.inputs, ceil_div(self.inputs, TREE_PRODUCTS))
+        size = self.part_inputs
         parts: list[Value] = []
         for number, low in enumerate(range(0, self.inputs, size)):
             part = Signal(signed(16 + ceil_log2(size)), name=f"part_{number}", reset_less=True)

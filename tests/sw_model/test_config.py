@@ -15,6 +15,7 @@ ILLEGAL = {
     "tile.mac_k=65": "", "tile.mac_n=1": "", "tile.mac_n=3": "", "tile.mac_n=8": "", "tile.mac_n=66": "",
     "tile.mac_t=0": "", "tile.mac_t=100": "", "tile.slices=0": "", "tile.slices=4": "", "tile.slices=300": "",
     "tile.protect=ecc": "", "tile.protect=1": "", "tile.protect=[1]": "", 'tile.protect=""': "",
+    "tile.multiplier=wallace": "", "tile.multiplier=2": "", "tile.mac_part=0": "", "tile.mac_part=65": "",
     "tile.slots=1": "", "tile.slots=65": "", "tile.tokens=0": "", "tile.tokens=5000": "", "link.beat_bytes=0": "",
     "link.beat_bytes=17": "", "link.latency_cycles=0": "", "link.latency_cycles=65": "", "ddr.bytes_per_cycle=3": "",
     "link.crc_bits=8": "", "link.crc_bits=true": "", "link.crc_bits=-16": "", "link.retries=0": "", "link.retries=65536": "",

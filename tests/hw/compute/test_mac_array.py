@@ -19,14 +19,14 @@ def packed(values):
 
 
 @pytest.mark.parametrize("multiplier", ["plain", "booth"])
-@pytest.mark.parametrize("inputs", [1, 8, 17])  # sums of one part, and of three of unequal size
-def test_sums(inputs, multiplier):
+@pytest.mark.parametrize(("inputs", "part"), [(1, 8), (8, 8), (17, 8), (5, 1), (3, 64)])  # one part, or unequal ones
+def test_sums(inputs, part, multiplier):
     """A word a cycle with gaps between sums; a sum stands ``latency_cycles`` after its last word until the next begins."""
     seed = inputs
     print(f"seed {seed}")
     rng = random.Random(seed)
-    config = small(tile__mac_k=inputs, tile__mac_n=2, tile__mac_t=2, tile__multiplier=multiplier, ddr__bytes_per_cycle=1,
-                   link__beat_bytes=1)
+    config = small(tile__mac_k=inputs, tile__mac_n=2, tile__mac_t=2, tile__multiplier=multiplier, tile__mac_part=part,
+                   ddr__bytes_per_cycle=1, link__beat_bytes=1)
     array = MacArray(Params(config))
     outputs, lanes = config.tile.mac_n, config.tile.mac_t
 
