@@ -13,6 +13,7 @@ from typing import Any
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+import sw_model
 from scripts import terminal
 from scripts.errors import UserError
 from sw_model import baselines, traces, workloads
@@ -76,8 +77,26 @@ class Task:
 
     @property
     def key(self) -> str:
-        """Names the task by its content."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:24]
+        """Names the task by all that its row depends on: what it says, the content of its trace, the model that plays it."""
+        trace = _content(Path(self.gate.trace)) if self.gate.trace else ""
+        parts = [json.dumps(asdict(self), sort_keys=True), trace, _sources()]
+        return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+def _content(*paths: Path) -> str:
+    """A digest of files' contents; it is made again when one changes."""
+    return _digest(tuple((path, path.stat().st_mtime_ns, path.stat().st_size) for path in paths))
+
+
+@lru_cache(maxsize=8)
+def _digest(files: tuple[tuple[Path, int, int], ...]) -> str:
+    return hashlib.sha256(b"".join(hashlib.sha256(path.read_bytes()).digest() for path, *_ in files)).hexdigest()
+
+
+@lru_cache(maxsize=1)
+def _sources() -> str:
+    """A digest of the model that this process has read."""
+    return _content(*sorted(Path(sw_model.__file__).parent.glob("*.py")), Path(__file__))
 
 
 def config_text(config: Config) -> str:
@@ -169,7 +188,8 @@ def known_rows(path: Path) -> dict[str, dict[str, Any]]:
 
 def run_all(tasks: Sequence[Task], folder: Path, *, kind: str = "process", address: str | None = None,
             ) -> list[dict[str, Any]]:
-    """Rows of all tasks, in their order. What ``folder`` holds of an earlier run is not done again.
+    """Rows of all tasks, in their order. What ``folder`` holds of an earlier run is not done again, if trace and model are
+    those of that run.
 
     Raises:
         UserError: if the executor is not there.

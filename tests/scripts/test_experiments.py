@@ -1,6 +1,7 @@
 """Comparisons, sweeps and token buffering: rows, files, taking up again, a Dask cluster."""
 
 import csv
+import dataclasses
 import json
 
 import numpy as np
@@ -55,6 +56,21 @@ def test_a_stopped_run_is_continued(tmp_path, monkeypatch):
     assert len(path.read_text().splitlines()) == 21 + len(work) - 20
     monkeypatch.setattr(experiments, "executor", None)  # nothing is left to do
     assert experiments.run_all(work, tmp_path / "part") == rows
+
+
+def test_rows_of_another_trace_or_model_are_not_taken_up(tmp_path, monkeypatch):
+    """A file of the same name with other contents, or a model that was edited, is another run."""
+    path = tmp_path / "trace.npz"
+    np.savez(path, **arrays())
+    task = tasks(1)[0]
+    task = dataclasses.replace(task, gate=experiments.Gate(str(path), None, 0.2, 1))
+    key = task.key
+    assert task.key == key
+    np.savez(path, **(arrays() | {"more": np.zeros(3)}))
+    other = task.key
+    assert other != key
+    monkeypatch.setattr(experiments, "_sources", lambda: "edited")
+    assert task.key not in (key, other)
 
 
 def test_dask(tmp_path):
