@@ -1,6 +1,7 @@
 """What each part of the schedule is worth: ``python -m scripts.ablation CONFIG [--trace FILE]`` (docs/scheduling.md)."""
 
 import argparse
+from collections.abc import Sequence
 from statistics import fmean
 
 import numpy as np
@@ -15,6 +16,8 @@ from sw_model.timeline import simulate
 
 #: the MAC array of the paper preset: four token lanes that share a weight word
 LANES = ["tile.mac_k=16", "tile.mac_n=32", "tile.mac_t=4"]
+#: token lanes, tokens dealt instead of placed by expert, turns
+VARIANTS = ((4, True, False), (4, False, True), (1, True, False), (1, True, True), (1, False, False), (1, False, True))
 
 
 def measure(config: Config, windows: list[np.ndarray], order: str, *, dealt: bool, turns: bool) -> tuple[float, float]:
@@ -29,14 +32,14 @@ def measure(config: Config, windows: list[np.ndarray], order: str, *, dealt: boo
     return fmean(ratios), fmean(bounds)
 
 
-def main() -> None:
-    """Print the table."""
+def measured(arguments: Sequence[str] | None = None) -> list[tuple[list[float], float]]:
+    """Print the table; returns the same: for each of ``VARIANTS`` the ratio of each order, and the bound of the lanes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", metavar="CONFIG")
     parser.add_argument("--tokens", type=int, default=1024)
     parser.add_argument("--windows", type=int, default=2)
     compare.add_gate_arguments(parser)
-    args = parser.parse_args()
+    args = parser.parse_args(arguments)
     console = Console()
     config = configuration.load(args.config)
     trace = compare.gate_of(args, console).read(config)
@@ -47,14 +50,16 @@ def main() -> None:
                   box=None, padding=(0, 2, 0, 0))
     for name in ("lanes", "placement", "turns", *ORDERS, "bound of the lanes"):
         table.add_column(name, justify="right", no_wrap=True)
-    for lanes, dealt, turns in ((4, True, False), (4, False, True), (1, True, False), (1, True, True), (1, False, False),
-                                (1, False, True)):
+    rows = []
+    for lanes, dealt, turns in VARIANTS:
         variant = configuration.load(args.config, LANES) if lanes == 4 else config
         found = [measure(variant, windows, order, dealt=dealt, turns=turns) for order in ORDERS]
+        rows.append(([ratio for ratio, _ in found], found[0][1]))
         table.add_row(str(lanes), "dealt" if dealt else "by expert", "yes" if turns else "no",
-                      *(f"{ratio:.3f}" for ratio, _ in found), f"{found[0][1]:.3f}")
+                      *(f"{ratio:.3f}" for ratio in rows[-1][0]), f"{rows[-1][1]:.3f}")
     console.print(table)
+    return rows
 
 
 if __name__ == "__main__":
-    main()
+    measured()

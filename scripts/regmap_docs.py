@@ -33,10 +33,11 @@ refused with its last word: write TABLE_INDEX again to begin it anew.
 """
 
 
-def table_rows(head: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> list[str]:
-    """Lines of a Markdown table."""
+def table_rows(head: tuple[str, ...], rows: Iterator[tuple[object, ...]], *, right: bool = False) -> list[str]:
+    """Lines of a Markdown table; with ``right`` its columns are aligned there, as numbers are."""
     line = "| " + " | ".join(head) + " |"
-    return [line, "|" + "---|" * len(head), *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows), ""]
+    return [line, "|" + ("---:|" if right else "---|") * len(head),
+            *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows), ""]
 
 
 def bit_range(low: int, width: int) -> str:
