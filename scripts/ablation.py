@@ -32,34 +32,43 @@ def measure(config: Config, windows: list[np.ndarray], order: str, *, dealt: boo
     return fmean(ratios), fmean(bounds)
 
 
-def measured(arguments: Sequence[str] | None = None) -> list[tuple[list[float], float]]:
-    """Print the table; returns the same: for each of ``VARIANTS`` the ratio of each order, and the bound of the lanes."""
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """The arguments of the command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("config", metavar="CONFIG")
     parser.add_argument("--tokens", type=int, default=1024)
     parser.add_argument("--windows", type=int, default=2)
     compare.add_gate_arguments(parser)
-    args = parser.parse_args(arguments)
-    console = Console()
+    return parser.parse_args(arguments)
+
+
+def measured(args: argparse.Namespace) -> list[tuple[list[float], float]]:
+    """For each of ``VARIANTS``: cycles over the roofline for each order, and the bound of the token lanes over it."""
     config = configuration.load(args.config)
-    trace = compare.gate_of(args, console).read(config)
+    trace = compare.gate_of(args, Console(stderr=True)).read(config)
     layer = int(trace.layers[0]) if args.layer is None else args.layer
     windows = [trace.window(layer, offset, args.tokens).topk_ids
                for offset in compare.window_offsets(trace, args.tokens, args.windows)]
-    table = Table(title=f"{config.name}, {args.tokens} tokens of {trace.name}: cycles / roofline", title_justify="left",
-                  box=None, padding=(0, 2, 0, 0))
-    for name in ("lanes", "placement", "turns", *ORDERS, "bound of the lanes"):
-        table.add_column(name, justify="right", no_wrap=True)
     rows = []
     for lanes, dealt, turns in VARIANTS:
         variant = configuration.load(args.config, LANES) if lanes == 4 else config
         found = [measure(variant, windows, order, dealt=dealt, turns=turns) for order in ORDERS]
         rows.append(([ratio for ratio, _ in found], found[0][1]))
-        table.add_row(str(lanes), "dealt" if dealt else "by expert", "yes" if turns else "no",
-                      *(f"{ratio:.3f}" for ratio in rows[-1][0]), f"{rows[-1][1]:.3f}")
-    console.print(table)
     return rows
 
 
+def main() -> None:
+    """Print the table."""
+    args = parsed()
+    table = Table(title=f"{args.config}, {args.tokens} tokens of {args.trace or 'a synthetic gate'}: cycles / roofline",
+                  title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for name in ("lanes", "placement", "turns", *ORDERS, "bound of the lanes"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for (lanes, dealt, turns), (ratios, bound) in zip(VARIANTS, measured(args), strict=True):
+        table.add_row(str(lanes), "dealt" if dealt else "by expert", "yes" if turns else "no",
+                      *(f"{ratio:.3f}" for ratio in ratios), f"{bound:.3f}")
+    Console().print(table)
+
+
 if __name__ == "__main__":
-    measured()
+    main()

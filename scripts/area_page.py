@@ -14,7 +14,7 @@ from scripts import area_plots, pages, synthesize, terminal, workload
 from scripts.area import bare_macs, power, technology
 from scripts.area.blocks import ORDER
 from scripts.area_check import PRESETS
-from scripts.regmap_docs import table_rows
+from scripts.pages import table_rows
 from sw_model.config import load
 from sw_model.scheduler import schedule
 from sw_model.timeline import simulate

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from scripts import pages
-from scripts.regmap_docs import table_rows
+from scripts.pages import table_rows
 from sw_model.config import Config, ConfigError, load
 
 PAGE, PART = "configuration.md", "fields"

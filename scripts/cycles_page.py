@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts import ablation, cli, pages, terminal
-from scripts.regmap_docs import table_rows
+from scripts.pages import table_rows
 from sw_model.config import load
 from sw_model.scheduler import ORDERS
 
@@ -46,7 +46,9 @@ CONTROL = [
 #: trace, layer: experts, top_k
 WINDOWS = {(FLAME, 2): (64, 6), (QWEN, 0): (60, 4)}
 WINDOW_TOKENS = (16, 64, 256)
-SCALED = "--set layer.d_model=16 --set layer.d_ff=32 --set tile.slices=4"
+WINDOW_COMMAND = (
+    "simulate demo --set layer.d_model=16 --set layer.d_ff=32 --set tile.slices=4 --set layer.experts={experts} "
+    "--set layer.top_k={top_k} --trace {trace} --layer {layer} --offset 1000 --tokens {tokens} --order {order}")
 ABLATED = {"FLAME": f"deepseek-moe-16b --trace {FLAME} --layer 5", "Qwen1.5": f"qwen1.5-moe-a2.7b --trace {QWEN} --layer 12",
            "Qwen3, synthetic": "qwen3-30b-a3b"}
 
@@ -101,7 +103,7 @@ def strategies(entries: Sequence[dict[str, Any]], config: str) -> Iterator[str]:
                    *(f"{ours[f'speedup_over_{other}']:.2f}" for other in ("ep", "hydra")),
                    *(f"{ours[f'use_{part}']:.0%}" for part in ("ddr", "mac", "d2d")))
     yield from table_rows(("tokens", "cycles, `balanced`", "`index`", "`paired`", "`balanced`", "worst window", "EP", "Hydra",
-                           "vs EP", "vs Hydra", "DDR", "MAC", "D2D"), rows(), right=True)
+                           "vs EP", "vs Hydra", "DDR", "MAC", "D2D"), rows())
 
 
 def others(entries: Sequence[dict[str, Any]], skip: str) -> Iterator[str]:
@@ -132,8 +134,8 @@ def fifths(commands: Commands) -> Iterator[str]:
     def rows() -> Iterator[tuple[object, ...]]:
         for number, (command, (name, more)) in enumerate(FIFTHS.items()):
             entries = commands.answer(command, "-o", str(FOLDER / f"fifth-{number}"))
-            words = shlex.split(command)
-            config = load(words[1], [words[at + 1] for at, word in enumerate(words) if word == "--set"])
+            args = cli.parser("compare").parse_args(commands.words(command))
+            config = load(*args.config, args.overrides)
             ours = {entry["tokens"]: entry for entry in entries if entry["strategy"] == "fse"}
             whole = _of(entries, tokens=1, strategy="ep-whole-experts")["weight_bytes"]
             weights = ours[1]["weight_bytes"]
@@ -171,21 +173,20 @@ def windows(commands: Commands) -> Iterator[str]:
     def rows() -> Iterator[tuple[object, ...]]:
         for (trace, layer), (experts, top_k) in WINDOWS.items():
             for tokens in WINDOW_TOKENS:
-                runs = [commands.exact(
-                    f"simulate demo {SCALED} --set layer.experts={experts} --set layer.top_k={top_k} --trace {trace} "
-                    f"--layer {layer} --offset 1000 --tokens {tokens} --order {order}") for order in ORDERS]
+                runs = [commands.exact(WINDOW_COMMAND.format(
+                    experts=experts, top_k=top_k, trace=trace, layer=layer, tokens=tokens, order=order)) for order in ORDERS]
                 bound = max(runs[0]["roofline"], key=runs[0]["roofline"].get)
                 yield ("FLAME" if trace == FLAME else "Qwen", tokens, f"{runs[0]['roofline_cycles']:,} ({bound.upper()})",
                        *(f"{run['cycles_rtl']:,}" for run in runs))
-    yield from table_rows(("trace", "tokens", "roofline", *(f"`{order}`" for order in ORDERS)), rows(), right=True)
+    yield from table_rows(("trace", "tokens", "roofline", *(f"`{order}`" for order in ORDERS)), rows())
 
 
 def ablated(commands: Commands) -> Iterator[str]:
     """What lanes, placement and turns are worth."""
     found = []
     for command in ABLATED.values():
-        with terminal.status(f"ablation of {command}"), contextlib.redirect_stdout(io.StringIO()):
-            found.append(ablation.measured(commands.words(command)))
+        with terminal.status(f"ablation of {command}"):
+            found.append(ablation.measured(ablation.parsed(commands.words(command))))
     best = [min(min(ratios) for ratios, _ in rows) for rows in found]
     yield from table_rows(("lanes", "placement", "turns", *(f"{name}: {', '.join(ORDERS)}" for name in ABLATED)), (
         (lanes, "dealt" if dealt else "by expert", "yes" if turns else "no",

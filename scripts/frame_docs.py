@@ -6,7 +6,8 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from hw.params import FrameKind, Params
-from scripts.regmap_docs import bit_range, table_rows
+from scripts.pages import table_rows
+from scripts.regmap_docs import bit_range
 
 MEANINGS = {
     "crc": "CRC of all bits above, the highest bit first",

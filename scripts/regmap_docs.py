@@ -1,11 +1,10 @@
 """The register map for people (Markdown) and for drivers (a C header), from its one description in ``hw.host.regmap``."""
 
-from collections.abc import Iterator
-
 from hw.host.codes import REFUSALS, Refusal
 from hw.host.regmap import RegisterMap
 from hw.host.table_memory import EntryField
 from hw.params import Params, Port, Table
+from scripts.pages import table_rows
 
 #: prefix of every macro in the C header
 PREFIX = "TRAJ_"
@@ -31,13 +30,6 @@ the entry is written and TABLE_INDEX counts up. To read RESULTS: the same, readi
 width are ignored. Element number i of an entry has its bits i * stride higher. An entry with a field that is not legal is
 refused with its last word: write TABLE_INDEX again to begin it anew.
 """
-
-
-def table_rows(head: tuple[str, ...], rows: Iterator[tuple[object, ...]], *, right: bool = False) -> list[str]:
-    """Lines of a Markdown table; with ``right`` its columns are aligned there, as numbers are."""
-    line = "| " + " | ".join(head) + " |"
-    return [line, "|" + ("---:|" if right else "---|") * len(head),
-            *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows), ""]
 
 
 def bit_range(low: int, width: int) -> str:

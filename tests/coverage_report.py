@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 
 from scripts import pages
-from scripts.regmap_docs import table_rows
+from scripts.pages import table_rows
 from tb import coverage
 from tb.coverage_points import POINTS
 

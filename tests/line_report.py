@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from scripts import pages
-from scripts.regmap_docs import table_rows
+from scripts.pages import table_rows
 from sw_model.config import load
 from tb import lines
 from tb.job import Run

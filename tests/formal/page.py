@@ -3,7 +3,7 @@
 from itertools import groupby
 
 from scripts import pages
-from scripts.regmap_docs import table_rows
+from scripts.pages import table_rows
 from tests.formal.proofs import PROOFS
 from tests.formal.spec import Proof
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import pytest
 
 from scripts import pages
-from scripts.regmap_docs import table_rows
+from scripts.pages import table_rows
 from tests.mutants.catalog import MUTANTS
 from tests.mutants.mutant import Mutant
 
