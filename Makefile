@@ -25,7 +25,7 @@ test: $(READY) check  ## all tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 regress: $(VENV)/.docs  ## what make test leaves out: long tests, coverage, mutants
-	$(BIN)/python -m tests.regression
+	$(BIN)/python -m tests.reports.regression
 
 check: $(READY)  ## style, types
 	$(BIN)/ruff check .
@@ -35,10 +35,10 @@ formal: $(READY)  ## proofs of the RTL, and design mutants that violate them
 	$(BIN)/python -m tests.formal.runner
 
 bench: $(READY)  ## how fast the timeline model and the control RTL are, at full size
-	$(BIN)/python -m scripts.bench
+	$(BIN)/python -m trajectile.scripts.maintain.bench
 
 area: $(READY)  ## areas of the presets against the baseline; over 2 % growth fails, or needs REASON='why'
-	$(BIN)/python -m scripts.area_check $(if $(REASON),--reason '$(REASON)')
+	$(BIN)/python -m trajectile.scripts.maintain.area_check $(if $(REASON),--reason '$(REASON)')
 
 $(VENV)/.docs: $(READY)
 	$(BIN)/python -m pip install --quiet --editable '.[docs]'

@@ -3,14 +3,14 @@
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.d2d.link import D2DLink
-from hw.events import EventPort
-from hw.host.axi import Axi4Read, AxiLite
-from hw.lib.emit import Block, place
-from hw.params import NEIGHBOURS, Params
-from hw.tile import Tile
-from sw_model.config import Config
-from sw_model.topology import links
+from trajectile.hw.d2d.link import D2DLink
+from trajectile.hw.events import EventPort
+from trajectile.hw.host.axi import Axi4Read, AxiLite
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.params import NEIGHBOURS, Params
+from trajectile.hw.tile import Tile
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.config.topology import links
 
 
 class TileArray(Block):
@@ -29,7 +29,7 @@ class TileArray(Block):
             "irq": Out(array.tiles),  #: interrupt of each tile
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)).array(array.channels),  #: DDR channels, in order
             "events": Out(EventPort(params)).array(array.tiles),  #: event port of each tile
-            "link_hold": In(len(links(array))),  #: the PHY of a link takes no flit (order: sw_model.topology.links)
+            "link_hold": In(len(links(array))),  #: the PHY of a link takes no flit (in the order of ``topology.links``)
         })
 
     @property

@@ -3,7 +3,7 @@
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
-from hw.params import Params
+from trajectile.hw.params import Params
 
 
 class EventPort(wiring.Signature):

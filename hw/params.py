@@ -4,7 +4,7 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
-from sw_model.config import DDR_ADDRESS_BITS, Config, ceil_div
+from trajectile.sw_model.config import DDR_ADDRESS_BITS, Config, ceil_div
 
 
 class Port(enum.Enum, shape=3):
@@ -40,7 +40,7 @@ class Table(enum.Enum, shape=3):
 
 
 class Params:
-    """Layouts of packets and table entries for one :class:`~sw_model.config.Config`.
+    """Layouts of packets and table entries for one :class:`~trajectile.sw_model.config.Config`.
 
     With ``timing_only`` a flit is no wider than its header: the build that keeps the controllers and drops the payload.
     """

@@ -3,22 +3,22 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.compute.unit import ComputeUnit
-from hw.d2d.link_layer import LinkLayer
-from hw.d2d.port import d2d_port
-from hw.d2d.receiver import SliceReceiver
-from hw.d2d.router import Router
-from hw.d2d.sender import SliceSender
-from hw.ddr.loader import DdrLoader
-from hw.events import EventPort
-from hw.host.axi import Axi4Read, AxiLite
-from hw.host.port import HostPort
-from hw.lib.emit import Block, place
-from hw.memory.expert_buffer import ExpertBuffer
-from hw.params import NEIGHBOURS, Params
-from hw.rules.engine import RuleEngine
-from sw_model.config import Config
-from sw_model.topology import passing_edges, ring_next
+from trajectile.hw.compute.unit import ComputeUnit
+from trajectile.hw.d2d.link_layer import LinkLayer
+from trajectile.hw.d2d.port import d2d_port
+from trajectile.hw.d2d.receiver import SliceReceiver
+from trajectile.hw.d2d.router import Router
+from trajectile.hw.d2d.sender import SliceSender
+from trajectile.hw.ddr.loader import DdrLoader
+from trajectile.hw.events import EventPort
+from trajectile.hw.host.axi import Axi4Read, AxiLite
+from trajectile.hw.host.port import HostPort
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.memory.expert_buffer import ExpertBuffer
+from trajectile.hw.params import NEIGHBOURS, Params
+from trajectile.hw.rules.engine import RuleEngine
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.config.topology import passing_edges, ring_next
 
 
 class Tile(Block):

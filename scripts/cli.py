@@ -24,12 +24,12 @@ from rich.console import Console
 
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
 
-from scripts import arguments as common
-from scripts import completion, terminal
-from scripts.errors import Exit, ToolError, UserError
-from sw_model import config as configuration
-from sw_model.scheduler import ScheduleError
-from sw_model.workloads import TraceError
+from trajectile.scripts.command_line import arguments as common
+from trajectile.scripts.command_line import completion, terminal
+from trajectile.scripts.command_line.errors import Exit, ToolError, UserError
+from trajectile.sw_model import config as configuration
+from trajectile.sw_model.gates.workloads import TraceError
+from trajectile.sw_model.schedule.scheduler import ScheduleError
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Command:
     @property
     def module(self) -> ModuleType:
         """Its code."""
-        return import_module(f"scripts.{self.name}")
+        return import_module(f"trajectile.scripts.commands.{self.name}")
 
 
 COMMANDS = {
@@ -63,7 +63,7 @@ COMMANDS = {
     "timeline": Command("timeline", "what slices did: for the Perfetto viewer, a picture", (
         "trajectile timeline smoke --tokens 8",
         "trajectile timeline demo --tokens 16 --rtl")),
-    "report": Command("run_report", "one HTML page on a run: rooflines, stalls, trajectories", (
+    "report": Command("report", "one HTML page on a run: rooflines, stalls, trajectories", (
         "trajectile report smoke --tokens 8 -o report.html",
         "trajectile report qwen3-30b-a3b --timing-only --tokens 16 -o report.html")),
     "synthesize": Command("synthesize", "area by block with Yosys", (
@@ -75,7 +75,7 @@ COMMANDS = {
     "sweep": Command("sweep", "vary one or two hardware parameters", (
         "trajectile sweep smoke --vary tile.slots=3,4 --tokens 4 --windows 1",
         "trajectile sweep qwen3-30b-a3b --vary tile.slots=3,6,12 --vary ddr.bytes_per_cycle=16,32")),
-    "buffer": Command("buffering", "defer tokens of cold experts: throughput, waiting", (
+    "buffer": Command("buffer", "defer tokens of cold experts: throughput, waiting", (
         "trajectile buffer smoke --tokens 4 --batches 4",
         "trajectile buffer qwen3-30b-a3b --tokens 16 --batches 8")),
     "import": Command("importer", "read one layer of a safetensors checkpoint", (
@@ -143,7 +143,7 @@ def _complain(command: str, message: str, *, log: bool = False) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit code, one of :class:`scripts.errors.Exit`."""
+    """Run a command; returns the exit code, one of :class:`trajectile.scripts.command_line.errors.Exit`."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     # no option before the command has a value, so the first argument that is no option is the command
     name = next((part for part in given if not part.startswith("-")), "")

@@ -16,10 +16,10 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from sw_model.config import Config, ceil_div
-from sw_model.scheduler import ScheduleError
-from sw_model.timeline import COMPUTE_DRAIN, compute_cycles
-from sw_model.topology import grid_path
+from trajectile.sw_model.config import Config, ceil_div
+from trajectile.sw_model.config.topology import grid_path
+from trajectile.sw_model.schedule.scheduler import ScheduleError
+from trajectile.sw_model.timeline.model import COMPUTE_DRAIN, compute_cycles
 
 IntArray = NDArray[np.int64]
 

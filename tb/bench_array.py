@@ -10,10 +10,10 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Combine, First, RisingEdge, Timer
 
-from hw.host.regmap import RegisterMap
-from tb.host import HostError, TileHost
-from tb.host_ops import counter_ops, failure, get, lane_results, program_ops, put, result_ops, state_ops
-from tb.job import JOB, Job, Run
+from trajectile.hw.host.regmap import RegisterMap
+from trajectile.tb.host import HostError, TileHost
+from trajectile.tb.host_ops import counter_ops, failure, get, lane_results, program_ops, put, result_ops, state_ops
+from trajectile.tb.job import JOB, Job, Run
 
 PERIOD_NS = 2
 

@@ -15,10 +15,10 @@ from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiRamRead, AxiReadBus
 
-from hw.host.regmap import RegisterMap
-from tb.bench_array import PERIOD_NS, batch
-from tb.host import TileHost
-from tb.job import JOB, Job
+from trajectile.hw.host.regmap import RegisterMap
+from trajectile.tb.bench_array import PERIOD_NS, batch
+from trajectile.tb.host import TileHost
+from trajectile.tb.job import JOB, Job
 
 
 class AxiHost(TileHost):

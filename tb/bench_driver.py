@@ -13,13 +13,13 @@ from cocotb.clock import Clock
 from cocotb.task import bridge, resume
 from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
 
-from hw.host.codes import ERRORS, Refusal
-from hw.host.regmap import RegisterMap
-from tb.bench_array import PERIOD_NS
-from tb.bench_axi import AxiHost
-from tb.c_driver import CDriver, Status
-from tb.job import JOB, Job
-from tb.scenario import DDR_FAULTS
+from trajectile.hw.host.codes import ERRORS, Refusal
+from trajectile.hw.host.regmap import RegisterMap
+from trajectile.tb.bench_array import PERIOD_NS
+from trajectile.tb.bench_axi import AxiHost
+from trajectile.tb.c_driver import CDriver, Status
+from trajectile.tb.job import JOB, Job
+from trajectile.tb.scenario import DDR_FAULTS
 
 #: environment variables: shared library, and a JSON file with what the driver is told
 LIBRARY, PROGRAM = "TRAJECTILE_DRIVER", "TRAJECTILE_PROGRAM"

@@ -10,17 +10,17 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, RisingEdge
 
-from hw.host.axi import Response
-from hw.host.codes import Refusal
-from hw.host.regmap import RegisterMap
-from hw.params import Table
-from tb.bench_array import PERIOD_NS, all_of, finish, program, reset, start
-from tb.host import TileHost
-from tb.host_ops import Op, failure, get, put, route_ops, select_ops, state_ops
-from tb.job import JOB, Job, Run
-from tb.probes import probe, refused, start_again
-from tb.program import TileImage
-from tb.scenario import DDR_FAULTS, SCENARIOS, Scenario, load
+from trajectile.hw.host.axi import Response
+from trajectile.hw.host.codes import Refusal
+from trajectile.hw.host.regmap import RegisterMap
+from trajectile.hw.params import Table
+from trajectile.tb.bench_array import PERIOD_NS, all_of, finish, program, reset, start
+from trajectile.tb.host import TileHost
+from trajectile.tb.host_ops import Op, failure, get, put, route_ops, select_ops, state_ops
+from trajectile.tb.job import JOB, Job, Run
+from trajectile.tb.probes import probe, refused, start_again
+from trajectile.tb.program import TileImage
+from trajectile.tb.scenario import DDR_FAULTS, SCENARIOS, Scenario, load
 
 #: a DDR channel that does not answer is watched for so many cycles of a reset
 WATCHED_CYCLES = 100

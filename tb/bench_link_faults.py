@@ -9,10 +9,10 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 
-from tb.bench_array import PERIOD_NS, all_of, ended, finish, program, reset, results, start, tile_hosts
-from tb.host import PATIENCE_CYCLES, HostError, TileHost
-from tb.host_ops import counter_ops, get, put, state_ops
-from tb.job import JOB, Job, Run
+from trajectile.tb.bench_array import PERIOD_NS, all_of, ended, finish, program, reset, results, start, tile_hosts
+from trajectile.tb.host import PATIENCE_CYCLES, HostError, TileHost
+from trajectile.tb.host_ops import counter_ops, get, put, state_ops
+from trajectile.tb.job import JOB, Job, Run
 
 
 async def outcome(job: Job, host: TileHost) -> dict:

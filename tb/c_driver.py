@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from hw.params import Params
-from sw_model.numerics import QuantisedBatch
-from sw_model.scheduler import Schedule
-from sw_model.topology import ring_next, ring_prev, route
+from trajectile.hw.params import Params
+from trajectile.sw_model.config.topology import ring_next, ring_prev, route
+from trajectile.sw_model.numerics.integer import QuantisedBatch
+from trajectile.sw_model.schedule.scheduler import Schedule
 
 BRIDGE = Path(__file__).parent / "c" / "bridge.c"
 #: what the driver must compile with, without a warning

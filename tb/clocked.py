@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tb.runner import Build, SimulationError, cached, require, tail, verilator_environment
-from tb.top import TOP
+from trajectile.tb.runner import Build, SimulationError, cached, require, tail, verilator_environment
+from trajectile.tb.top import TOP
 
 MAIN = Path(__file__).parent / "cpp" / "clock.cpp"
 

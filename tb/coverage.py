@@ -1,7 +1,8 @@
 """Functional coverage: watches in the generated Verilog for what must happen, and which of it has happened.
 
 With ``TRAJECTILE_COVERAGE`` set to a folder every simulation of the array is built with a watch in each module: an
-``always`` block before ``endmodule`` that prints a line when one of the module's points (:mod:`tb.coverage_points`) is hit
+``always`` block before ``endmodule`` that prints a line when one of the module's points
+(:mod:`trajectile.tb.coverage_points`) is hit
 for the first time in an instance. What a run hit is kept in a file of that folder, if the run did what it should.
 """
 
@@ -11,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from tb.coverage_points import POINTS, Point
+from trajectile.tb.coverage_points import POINTS, Point
 
 FOLDER = "TRAJECTILE_COVERAGE"
 PREFIX = "trajectile_"

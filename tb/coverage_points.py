@@ -1,14 +1,14 @@
 """Functional coverage: everything that a regression must have seen happen, each with its condition and a line of meaning.
 
 A condition is Verilog on the signals of one module, looked at in every clock cycle in every instance of it
-(:mod:`tb.coverage`). It reads registers before the edge and what follows from them, as the design does.
+(:mod:`trajectile.tb.coverage`). It reads registers before the edge and what follows from them, as the design does.
 """
 
 import re
 from typing import NamedTuple
 
-from hw.host.codes import ERRORS, REFUSALS, Refusal
-from hw.params import NEIGHBOURS, FrameKind
+from trajectile.hw.host.codes import ERRORS, REFUSALS, Refusal
+from trajectile.hw.params import NEIGHBOURS, FrameKind
 
 
 class Point(NamedTuple):

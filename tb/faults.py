@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from sw_model.config import ArrayConfig
-from sw_model.topology import Link, links
+from trajectile.sw_model.config import ArrayConfig
+from trajectile.sw_model.config.topology import Link, links
 
 #: frames that a repetition can go back
 MOST_BACK = 15
@@ -29,7 +29,7 @@ class LinkFaults:
         ValueError: for a rate outside 0 to 1 and for sizes that make no sense.
     """
 
-    #: number of the link (``sw_model.topology.links``), or None for all, each with another seed
+    #: number of the link (``trajectile.sw_model.config.topology.links``), or None for all, each with another seed
     link: int | None = None
     #: a bit is flipped
     ber: float = 0.0

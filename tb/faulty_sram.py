@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from hw.lib.sram import name_1rw
-from hw.memory.code import chunk_codes, stored_bits
-from hw.params import Params
+from trajectile.hw.lib.sram import name_1rw
+from trajectile.hw.memory.code import chunk_codes, stored_bits
+from trajectile.hw.params import Params
 
 #: blocks whose SRAM is protected
 OWNERS = ("trajectile_expert_buffer", "trajectile_lane_memory")

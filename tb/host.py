@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from cocotb.handle import SimHandleBase
 from cocotb.triggers import RisingEdge
 
-from hw.host.axi import Response
-from hw.host.regmap import RegisterMap
-from tb.host_ops import Op
+from trajectile.hw.host.axi import Response
+from trajectile.hw.host.regmap import RegisterMap
+from trajectile.tb.host_ops import Op
 
 #: an access takes a few cycles; more than this is a hang
 PATIENCE_CYCLES = 1000

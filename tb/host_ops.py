@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from hw.host.regmap import ROUTE_BITS, ROUTE_TILES, RegisterMap
-from hw.params import Table
-from tb.program import TileImage
+from trajectile.hw.host.regmap import ROUTE_BITS, ROUTE_TILES, RegisterMap
+from trajectile.hw.params import Table
+from trajectile.tb.program import TileImage
 
 
 class Op(NamedTuple):

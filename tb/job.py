@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from hw.params import Params, Table
-from sw_model.config import Config, from_dict
-from tb.faults import LinkFaults
-from tb.program import TileImage
+from trajectile.hw.params import Params, Table
+from trajectile.sw_model.config import Config, from_dict
+from trajectile.tb.faults import LinkFaults
+from trajectile.tb.program import TileImage
 
 #: environment variable with the job file
 JOB = "TRAJECTILE_JOB"

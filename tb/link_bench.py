@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from hw.d2d.link import D2DLink
-from hw.d2d.link_layer import LinkLayer
-from hw.lib.emit import Emitter
-from hw.params import Params
-from sw_model.config import ArrayConfig, Config
-from tb import clocked, faults, faulty_link
-from tb.faults import Injected, LinkFaults
-from tb.runner import Build
-from tb.top import TOP, span
+from trajectile.hw.d2d.link import D2DLink
+from trajectile.hw.d2d.link_layer import LinkLayer
+from trajectile.hw.lib.emit import Emitter
+from trajectile.hw.params import Params
+from trajectile.sw_model.config import ArrayConfig, Config
+from trajectile.tb import clocked, faults, faulty_link
+from trajectile.tb.faults import Injected, LinkFaults
+from trajectile.tb.runner import Build
+from trajectile.tb.top import TOP, span
 
 #: the two ends as an array, to name its links
 _PAIR = ArrayConfig(rows=1, cols=2, ddr_tiles=(0,))

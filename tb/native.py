@@ -10,12 +10,12 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hw.host.regmap import RegisterMap
-from tb import coverage
-from tb.host_ops import Op, counter_ops, failure, lane_results, program_ops, put, result_ops, state_ops
-from tb.job import Job
-from tb.runner import Build, SimulationError, cached, tail, verilator_environment
-from tb.top import SOURCES, TOP
+from trajectile.hw.host.regmap import RegisterMap
+from trajectile.tb import coverage
+from trajectile.tb.host_ops import Op, counter_ops, failure, lane_results, program_ops, put, result_ops, state_ops
+from trajectile.tb.job import Job
+from trajectile.tb.runner import Build, SimulationError, cached, tail, verilator_environment
+from trajectile.tb.top import SOURCES, TOP
 
 MAIN = Path(__file__).parent / "cpp" / "main.cpp"
 
@@ -25,7 +25,7 @@ def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O
 
     Args:
         files: Verilog of the design by file name.
-        top: Verilog of the bench's top (:func:`tb.top.bench_top`).
+        top: Verilog of the bench's top (:func:`trajectile.tb.top.bench_top`).
         tiles: tiles of the array.
         optimise: option of the C++ compiler.
 
@@ -57,7 +57,7 @@ def _lines(tile: int, ops: Sequence[Op]) -> str:
 
 
 def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> None:
-    """Run a job's batch once; ``output.json`` in ``folder`` is what ``tb.bench_array`` writes.
+    """Run a job's batch once; ``output.json`` in ``folder`` is what ``trajectile.tb.bench_array`` writes.
 
     Raises:
         SimulationError: if the simulation stops, hangs, a tile fails or refuses an access.

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 
 from cocotb.triggers import RisingEdge
 
-from hw.host.axi import HOST_DATA_BITS, Response
-from hw.host.codes import Refusal
-from hw.params import Table
-from tb.host import TileHost
-from tb.host_ops import Op, get, put, select_ops
+from trajectile.hw.host.axi import HOST_DATA_BITS, Response
+from trajectile.hw.host.codes import Refusal
+from trajectile.hw.params import Table
+from trajectile.tb.host import TileHost
+from trajectile.tb.host_ops import Op, get, put, select_ops
 
 #: strobes of a whole word
 ALL_BYTES = 15

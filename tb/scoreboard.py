@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sw_model.timeline import Event, Timeline
+from trajectile.sw_model.timeline.model import Event, Timeline
 
 
 def read_events(prefix: Path, tiles: int) -> list[list[Event]]:

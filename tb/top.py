@@ -6,11 +6,11 @@ Everything that runs every cycle is Verilog, so that the cocotb side wakes only 
 import re
 from pathlib import Path
 
-from hw.events import EventPort
-from hw.host.axi import Axi4Read, AxiLite
-from hw.params import Params
-from sw_model.config import Config
-from sw_model.topology import links
+from trajectile.hw.events import EventPort
+from trajectile.hw.host.axi import Axi4Read, AxiLite
+from trajectile.hw.params import Params
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.config.topology import links
 
 #: Verilog that the bench needs beside the design
 SOURCES = tuple(sorted((Path(__file__).parent / "rtl").glob("*.v")))

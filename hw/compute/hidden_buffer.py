@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from hw.lib.emit import Block
-from hw.params import Params
+from trajectile.hw.lib.emit import Block
+from trajectile.hw.params import Params
 
 
 class HiddenBuffer(Block):

@@ -5,11 +5,11 @@ from itertools import pairwise
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from hw.lib.emit import Block, place
-from hw.lib.sram import Sram1RW
-from hw.memory.code import stored_bits
-from hw.memory.word import Decoded, decoded, encoded, flag_members, show_flags
-from hw.params import Params
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.sram import Sram1RW
+from trajectile.hw.memory.code import stored_bits
+from trajectile.hw.memory.word import Decoded, decoded, encoded, flag_members, show_flags
+from trajectile.hw.params import Params
 
 
 class LaneMemory(Block):

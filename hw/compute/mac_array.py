@@ -4,10 +4,10 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from hw.compute.booth import recoded_word
-from hw.compute.mac_pe import MacPe
-from hw.lib.emit import Block, place
-from hw.params import Params
+from trajectile.hw.compute.booth import recoded_word
+from trajectile.hw.compute.mac_pe import MacPe
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.params import Params
 
 
 class MacArray(Block):

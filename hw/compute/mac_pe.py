@@ -4,10 +4,10 @@ from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from hw.compute.booth import RECODED_BITS, product_rows
-from hw.lib.emit import Block
-from hw.params import Params
-from sw_model.config import ceil_div
+from trajectile.hw.compute.booth import RECODED_BITS, product_rows
+from trajectile.hw.lib.emit import Block
+from trajectile.hw.params import Params
+from trajectile.sw_model.config import ceil_div
 
 
 def adder_tree(terms: list[Value]) -> Value:
@@ -18,7 +18,8 @@ def adder_tree(terms: list[Value]) -> Value:
 
 
 class MacPe(Block):
-    """Multiply, add up, accumulate. With ``tile.multiplier`` "booth" activations come recoded (:mod:`hw.compute.booth`).
+    """Multiply, add up, accumulate. With ``tile.multiplier`` "booth" activations come recoded
+    (:mod:`trajectile.hw.compute.booth`).
 
     The dot product is registered in parts of at most ``tile.mac_part`` products, about equal in size: fewer make the first
     stage shorter, and the second stage, which adds up the parts, longer. The parts have no enable: operands stay when no

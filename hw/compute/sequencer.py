@@ -5,12 +5,12 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from hw.host.tables import TableBus
-from hw.lib.emit import Block, place
-from hw.lib.limits import exceeds
-from hw.lib.sram import Sram1RW
-from hw.params import Params, Table
-from sw_model.timeline import COMPUTE_DRAIN, result_conflicts, swiglu_drain
+from trajectile.hw.host.tables import TableBus
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.limits import exceeds
+from trajectile.hw.lib.sram import Sram1RW
+from trajectile.hw.params import Params, Table
+from trajectile.sw_model.timeline.model import COMPUTE_DRAIN, result_conflicts, swiglu_drain
 
 
 class MacSequencer(Block):

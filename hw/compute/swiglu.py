@@ -6,10 +6,10 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
-from hw.lib.emit import Block
-from hw.params import Params
-from sw_model.config import INT8_MAX
-from sw_model.numerics import GATE_BITS, GATE_LIMIT, SILU_BITS, UP_LIMIT, silu_table
+from trajectile.hw.lib.emit import Block
+from trajectile.hw.params import Params
+from trajectile.sw_model.config import INT8_MAX
+from trajectile.sw_model.numerics.integer import GATE_BITS, GATE_LIMIT, SILU_BITS, UP_LIMIT, silu_table
 
 
 def clip(value: Value, limit: int) -> Value:

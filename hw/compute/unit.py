@@ -3,17 +3,17 @@
 from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from hw.compute.hidden_buffer import HiddenBuffer
-from hw.compute.lane_memory import LaneMemory
-from hw.compute.mac_array import MacArray
-from hw.compute.sequencer import MacSequencer
-from hw.compute.swiglu import SwigluLane
-from hw.host.tables import TableBus
-from hw.lib.divide import quotient
-from hw.lib.emit import Block, place
-from hw.memory.word import flag_members, show_flags
-from hw.params import Params, Table
-from sw_model.config import Config
+from trajectile.hw.compute.hidden_buffer import HiddenBuffer
+from trajectile.hw.compute.lane_memory import LaneMemory
+from trajectile.hw.compute.mac_array import MacArray
+from trajectile.hw.compute.sequencer import MacSequencer
+from trajectile.hw.compute.swiglu import SwigluLane
+from trajectile.hw.host.tables import TableBus
+from trajectile.hw.lib.divide import quotient
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.memory.word import flag_members, show_flags
+from trajectile.hw.params import Params, Table
+from trajectile.sw_model.config import Config
 
 
 class ComputeUnit(Block):

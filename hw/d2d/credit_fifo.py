@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
-from hw.lib.emit import Block, place
-from hw.lib.sram import Sram1R1W
-from hw.params import Params
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.sram import Sram1R1W
+from trajectile.hw.params import Params
 
 
 class CreditFifo(Block):

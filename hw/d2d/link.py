@@ -3,9 +3,9 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from hw.d2d.port import d2d_port
-from hw.lib.emit import Block
-from hw.params import Params
+from trajectile.hw.d2d.port import d2d_port
+from trajectile.hw.lib.emit import Block
+from trajectile.hw.params import Params
 
 
 class D2DLink(Block):

@@ -3,11 +3,11 @@
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.d2d.link_rx import LinkRx
-from hw.d2d.link_tx import LinkTx
-from hw.d2d.port import FramePort, LanePort
-from hw.lib.emit import Block, place
-from hw.params import Params
+from trajectile.hw.d2d.link_rx import LinkRx
+from trajectile.hw.d2d.link_tx import LinkTx
+from trajectile.hw.d2d.port import FramePort, LanePort
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.params import Params
 
 
 class LinkLayer(Block):

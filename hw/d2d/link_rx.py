@@ -3,10 +3,10 @@
 from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out
 
-from hw.d2d.crc import ALGORITHMS, crc
-from hw.d2d.port import D2DReceive
-from hw.lib.emit import Block
-from hw.params import FrameKind, Params
+from trajectile.hw.d2d.crc import ALGORITHMS, crc
+from trajectile.hw.d2d.port import D2DReceive
+from trajectile.hw.lib.emit import Block
+from trajectile.hw.params import FrameKind, Params
 
 
 class LinkRx(Block):
@@ -17,7 +17,8 @@ class LinkRx(Block):
     ``gap``, until what is missing has come.
 
     Latency: lanes of a frame at the pins in cycle c are at the router in c+2; the far end's acknowledgement goes to
-    :class:`~hw.d2d.link_tx.LinkTx` in c+1. Throughput: one frame a cycle. Storage: a frame and its lanes in flip-flops.
+    :class:`~trajectile.hw.d2d.link_tx.LinkTx` in c+1. Throughput: one frame a cycle. Storage: a frame and its lanes in
+    flip-flops.
     """
 
     latency_cycles = 2

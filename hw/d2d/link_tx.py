@@ -3,11 +3,11 @@
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from hw.d2d.crc import crc
-from hw.d2d.port import D2DTransmit
-from hw.lib.emit import Block, place
-from hw.lib.sram import Sram1R1W
-from hw.params import FrameKind, Params
+from trajectile.hw.d2d.crc import crc
+from trajectile.hw.d2d.port import D2DTransmit
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.sram import Sram1R1W
+from trajectile.hw.params import FrameKind, Params
 
 
 class LinkTx(Block):
@@ -18,7 +18,8 @@ class LinkTx(Block):
     replays without an acknowledgement in between, and the need of one more, mean that the link is down.
 
     What the router has to send meanwhile waits: flits are not taken, credits are counted, and of requests and grants one
-    each is kept. More cannot come: a link carries one ring edge each way (``sw_model/topology.py``), and a tile sends its
+    each is kept. More cannot come: a link carries one ring edge each way (``sw_model/config/topology.py``), and a tile
+    sends its
     next request after the grant of its last, a grant after a request, so the one before has crossed this link.
 
     Latency: lanes in cycle c are in ``frame`` in c+2. Throughput: one frame a cycle; without errors no lane ever waits.

@@ -3,7 +3,7 @@
 from amaranth.lib import stream, wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.params import Params
+from trajectile.hw.params import Params
 
 
 class D2DTransmit(wiring.Signature):

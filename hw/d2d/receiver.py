@@ -5,9 +5,9 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from hw.lib.emit import Block
-from hw.memory.expert_buffer import SlotWrite
-from hw.params import Params
+from trajectile.hw.lib.emit import Block
+from trajectile.hw.memory.expert_buffer import SlotWrite
+from trajectile.hw.params import Params
 
 
 class SliceReceiver(Block):

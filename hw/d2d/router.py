@@ -8,11 +8,11 @@ from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, PureInterface
 
-from hw.d2d.credit_fifo import CreditFifo
-from hw.d2d.port import LanePort
-from hw.lib.emit import Block, place
-from hw.params import NEIGHBOURS, Params, Port
-from sw_model.topology import most_passing
+from trajectile.hw.d2d.credit_fifo import CreditFifo
+from trajectile.hw.d2d.port import LanePort
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.params import NEIGHBOURS, Params, Port
+from trajectile.sw_model.config.topology import most_passing
 
 #: for each port whether it is the one that is meant
 Which = Mapping[Port, Value]
@@ -21,14 +21,15 @@ Which = Mapping[Port, Value]
 class Router(Block):
     """Moves slice packets, requests and grants along the ring.
 
-    A directed link carries one ring edge at most (``sw_model/topology.py``). So a port's whole traffic has one source and one
+    A directed link carries one ring edge at most (``sw_model/config/topology.py``). So a port's whole traffic has one
+    source and one
     end in a tile, and nothing is ever arbitrated: slices and requests come from the ring-previous tile by ``previous`` and
     end here, this tile's own leave by ``next``; grants go the other way. Where some ring edge runs over tiles between, a
     tile may also be one of those: what comes by ``pass_from`` then leaves by ``pass_to``. In arrays without such an edge
     that part is left out.
 
     Slices that end here have a slot, so they are taken as they come, and there is no FIFO for them; one that passes waits
-    in a :class:`~hw.d2d.credit_fifo.CreditFifo` for the next link. A credit goes back for each flit.
+    in a :class:`~trajectile.hw.d2d.credit_fifo.CreditFifo` for the next link. A credit goes back for each flit.
 
     Latency: a flit at the pins in cycle c is at ``arrival`` in c+1; one at ``local_in`` is on the link in the same cycle; one
     that passes is on the next link the cycle after it came. Throughput: one flit a cycle and way. Storage: the flit that came

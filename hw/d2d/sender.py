@@ -5,9 +5,9 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from hw.lib.emit import Block
-from hw.memory.expert_buffer import SlotRead
-from hw.params import Params
+from trajectile.hw.lib.emit import Block
+from trajectile.hw.memory.expert_buffer import SlotRead
+from trajectile.hw.params import Params
 
 
 class SliceSender(Block):

@@ -4,13 +4,13 @@ from amaranth.hdl import Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
 
-from hw.host.axi import Axi4Read, Response
-from hw.host.tables import TableBus
-from hw.lib.emit import Block, place
-from hw.lib.limits import exceeds
-from hw.lib.sram import Sram1RW
-from hw.memory.expert_buffer import SlotWrite
-from hw.params import Params, Table
+from trajectile.hw.host.axi import Axi4Read, Response
+from trajectile.hw.host.tables import TableBus
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.limits import exceeds
+from trajectile.hw.lib.sram import Sram1RW
+from trajectile.hw.memory.expert_buffer import SlotWrite
+from trajectile.hw.params import Params, Table
 
 #: AXI4 burst type: addresses count up
 AXI_BURST_INCR = 1

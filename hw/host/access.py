@@ -4,8 +4,8 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS, AxiLite, Response
-from hw.lib.emit import Block
+from trajectile.hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS, AxiLite, Response
+from trajectile.hw.lib.emit import Block
 
 
 class AccessBus(wiring.Signature):

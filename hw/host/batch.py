@@ -3,9 +3,9 @@
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from hw.host.axi import HOST_DATA_BITS
-from hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
-from hw.lib.emit import Block
+from trajectile.hw.host.axi import HOST_DATA_BITS
+from trajectile.hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
+from trajectile.hw.lib.emit import Block
 
 
 class BatchControl(Block):

@@ -4,16 +4,16 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
 
-from hw.host.access import AccessPort
-from hw.host.axi import HOST_DATA_BITS, AxiLite
-from hw.host.batch import BatchControl
-from hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
-from hw.host.regmap import COUNTERS, Access, Register, RegisterMap, optional_counters
-from hw.host.tables import TableBus
-from hw.lib.emit import Block, place
-from hw.lib.limits import exceeds
-from hw.params import NEIGHBOURS, Params, Port
-from sw_model.config import Config
+from trajectile.hw.host.access import AccessPort
+from trajectile.hw.host.axi import HOST_DATA_BITS, AxiLite
+from trajectile.hw.host.batch import BatchControl
+from trajectile.hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
+from trajectile.hw.host.regmap import COUNTERS, Access, Register, RegisterMap, optional_counters
+from trajectile.hw.host.tables import TableBus
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.limits import exceeds
+from trajectile.hw.params import NEIGHBOURS, Params, Port
+from trajectile.sw_model.config import Config
 
 #: registers of one number that go out as a port of the same name
 SETTINGS = ("DDR_BASE", "RING_NEXT", "RING_PREV", "LOAD_COUNT", "ARRIVAL_COUNT", "TOKEN_SHIFT")
@@ -26,13 +26,14 @@ Reasons = list[tuple[Value, Refusal]]
 
 
 class HostPort(Block):
-    """Registers, decoded from :class:`~hw.host.regmap.RegisterMap`, behind one AXI4-Lite subordinate.
+    """Registers, decoded from :class:`~trajectile.hw.host.regmap.RegisterMap`, behind one AXI4-Lite subordinate.
 
-    Refused with SLVERR, and without effect, is what :class:`~hw.host.codes.Refusal` lists; REFUSED says which access and why.
+    Refused with SLVERR, and without effect, is what :class:`~trajectile.hw.host.codes.Refusal` lists; REFUSED says which
+    access and why.
     START and every access to settings and tables need an idle tile: no batch, no failure, no reset.
 
     ``start``, ``halt_out`` and ``reset_out`` go off the tile and come back, to all tiles at once, as ``go``, ``halt`` and
-    ``reset`` (:class:`~hw.host.batch.BatchControl`). A reset leaves settings and tables as they are.
+    ``reset`` (:class:`~trajectile.hw.host.batch.BatchControl`). A reset leaves settings and tables as they are.
 
     Latency: response valid 2 cycles after the request (address and data) is accepted, 4 for a read of TABLE_DATA; up to 3
     more if the other channel is served first; a counter shows a strobe two cycles later. Storage: the registers, one access

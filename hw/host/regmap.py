@@ -1,6 +1,7 @@
 """The one description of a tile's registers and table memories.
 
-The host port decodes it, ``scripts.regmap_docs`` prints it, drivers look names up in it. Nothing else knows an offset.
+The host port decodes it, ``trajectile.scripts.soc.register_map`` prints it, drivers look names up in it. Nothing else
+knows an offset.
 """
 
 from collections.abc import Iterable, Mapping
@@ -11,12 +12,12 @@ from amaranth.hdl import Shape
 from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
-from hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS
-from hw.host.codes import ERRORS, Refusal
-from hw.host.table_memory import TableMemory, table_memories
-from hw.params import NEIGHBOURS, Params, Port, Table
-from sw_model.config import PROTECTIONS
-from sw_model.numerics import SHIFT_MAX, SHIFT_MIN
+from trajectile.hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS
+from trajectile.hw.host.codes import ERRORS, Refusal
+from trajectile.hw.host.table_memory import TableMemory, table_memories
+from trajectile.hw.params import NEIGHBOURS, Params, Port, Table
+from trajectile.sw_model.config import PROTECTIONS
+from trajectile.sw_model.numerics.integer import SHIFT_MAX, SHIFT_MIN
 
 #: what ID reads as: "TRAJ", first letter in the highest byte
 ID_VALUE = int.from_bytes(b"TRAJ", "big")

@@ -3,7 +3,7 @@
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
-from hw.params import Params, Table
+from trajectile.hw.params import Params, Table
 
 
 class TableBus(wiring.Signature):

@@ -4,7 +4,7 @@ from itertools import count
 
 from amaranth.hdl import Value
 
-from sw_model.config import ceil_div
+from trajectile.sw_model.config import ceil_div
 
 
 def quotient(value: Value, divisor: int) -> Value:

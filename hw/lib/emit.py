@@ -15,7 +15,7 @@ from amaranth.hdl import ClockSignal, Instance, Module, ResetInserter, ResetSign
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In
 
-from hw.lib.yosys import run
+from trajectile.hw.lib.yosys import run
 
 
 class Block(wiring.Component):

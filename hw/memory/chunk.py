@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from hw.lib.emit import Block
-from hw.memory.code import ChunkCode
+from trajectile.hw.lib.emit import Block
+from trajectile.hw.memory.code import ChunkCode
 
 
 def _parities(m: Module, name: str, groups: Sequence[Sequence[Value]]) -> list[Signal]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations, count
 
-from sw_model.config import PROTECTIONS, ceil_div
+from trajectile.sw_model.config import PROTECTIONS, ceil_div
 
 #: most data bits of a chunk
 CHUNK_BITS = 64

@@ -7,12 +7,12 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, PureInterface
 from amaranth.utils import bits_for
 
-from hw.lib.emit import Block, place
-from hw.lib.sram import Sram1RW
-from hw.memory.code import stored_bits
-from hw.memory.word import decoded, encoded, flag_members, show_flags
-from hw.params import Params
-from sw_model.config import ceil_div
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.sram import Sram1RW
+from trajectile.hw.memory.code import stored_bits
+from trajectile.hw.memory.word import decoded, encoded, flag_members, show_flags
+from trajectile.hw.params import Params
+from trajectile.sw_model.config import ceil_div
 
 
 class SlotWrite(wiring.Signature):

@@ -6,9 +6,9 @@ from typing import NamedTuple
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import In, Member, Out
 
-from hw.lib.emit import Block, place
-from hw.memory.chunk import ChunkDecoder, ChunkEncoder
-from hw.memory.code import chunk_codes, stored_bits
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.memory.chunk import ChunkDecoder, ChunkEncoder
+from trajectile.hw.memory.code import chunk_codes, stored_bits
 
 
 class WordEncoder(Block):

@@ -7,11 +7,11 @@ docs/architecture.md, section "Rules, cycle by cycle". All guards look at the st
 from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from hw.host.tables import TableBus
-from hw.lib.emit import Block, place
-from hw.lib.sram import Sram1RW
-from hw.params import Params, Table
-from hw.rules.slots import SlotTable
+from trajectile.hw.host.tables import TableBus
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.sram import Sram1RW
+from trajectile.hw.params import Params, Table
+from trajectile.hw.rules.slots import SlotTable
 
 
 class RuleEngine(Block):

@@ -6,8 +6,8 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from hw.lib.emit import Block
-from hw.params import Params
+from trajectile.hw.lib.emit import Block
+from trajectile.hw.params import Params
 
 
 class SlotTable(Block):

@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import CodeType
 
-from scripts.area.cells import Cell, Cells
-from scripts.area.graph import LoadModel
-from scripts.area.netlist import Module
-from scripts.cell_models import verilog_of
+from trajectile.scripts.area.cell_models import verilog_of
+from trajectile.scripts.area.cells import Cell, Cells
+from trajectile.scripts.area.graph import LoadModel
+from trajectile.scripts.area.netlist import Module
 
 #: random cycles
 CYCLES = 256

@@ -13,10 +13,10 @@ from typing import Any
 
 from rich.console import Console
 
-from scripts.area.flow import map_tile
-from scripts.area.technology import Technology
-from scripts.generate import Design
-from sw_model.config import Config
+from trajectile.scripts.area.flow import map_tile
+from trajectile.scripts.area.technology import Technology
+from trajectile.scripts.commands.generate import Design
+from trajectile.sw_model.config import Config
 
 #: modules of the tile that are the MAC array
 ARRAY = ("mac_pe", "mac_array")
@@ -35,7 +35,7 @@ def compare(config: Config, values: Mapping[str, Any], folder: Path, technology:
 
     Args:
         config: the accelerator.
-        values: its area, of :func:`scripts.area.tile_report.area_of` in the same technology.
+        values: its area, of :func:`trajectile.scripts.area.tile_report.area_of` in the same technology.
         folder: for scripts and logs.
         technology: cells.
 

@@ -8,7 +8,7 @@ from statistics import fmean
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.liberty import Group
+from trajectile.scripts.area.liberty import Group
 
 Floats = NDArray[np.float64]
 #: points of a table along each axis; others are resampled to this

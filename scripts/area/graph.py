@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from scripts.area.cells import Arc, Cell, Cells, Floats
-from scripts.area.netlist import Module
+from trajectile.scripts.area.cells import Arc, Cell, Cells, Floats
+from trajectile.scripts.area.netlist import Module
 
 Ints = NDArray[np.int64]
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 
-from scripts.area.cells import Cell
-from scripts.area.graph import LoadModel
+from trajectile.scripts.area.cells import Cell
+from trajectile.scripts.area.graph import LoadModel
 
 
 def _numbers(values: Iterable[float]) -> str:

@@ -1,7 +1,8 @@
 """The power estimate of a batch: how often each part of the tiles works, times what it takes when it does.
 
 How often comes from the timeline model (which the RTL equals cycle for cycle): weight words, DDR beats, flits, slices.
-Energies come from the Liberty file (:mod:`scripts.area.activity`), the table of SRAM macros, and published figures for
+Energies come from the Liberty file (:mod:`trajectile.scripts.area.activity`), the table of SRAM macros, and published
+figures for
 links. An estimate: no glitches, no clock gating, no clock tree, no wires longer than the load model's, controllers as busy
 as data.
 """
@@ -14,18 +15,18 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from scripts.area import netlist
-from scripts.area.activity import BlockEnergy, energy_of
-from scripts.area.blocks import ORDER, PREFIX, placed
-from scripts.area.flow import Mapped
-from scripts.area.memories import Choice
-from scripts.area.technology import Technology
-from scripts.errors import UserError
-from scripts.generate import Design
-from sw_model.config import Config
-from sw_model.scheduler import Schedule
-from sw_model.timeline import Timeline
-from sw_model.topology import edge_hops
+from trajectile.scripts.area import netlist
+from trajectile.scripts.area.activity import BlockEnergy, energy_of
+from trajectile.scripts.area.blocks import ORDER, PREFIX, placed
+from trajectile.scripts.area.flow import Mapped
+from trajectile.scripts.area.memories import Choice
+from trajectile.scripts.area.technology import Technology
+from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.commands.generate import Design
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.config.topology import edge_hops
+from trajectile.sw_model.schedule.scheduler import Schedule
+from trajectile.sw_model.timeline.model import Timeline
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class _Sum:
 
 def power_of(config: Config, made: Design, mapped: Mapped, folder: Path, technology: Technology,
              choices: Mapping[str, Choice], counters: Counters, clock_mhz: float, outside: Outside) -> dict[str, Any]:
-    """The estimate, from the netlist that :func:`~scripts.area.flow.map_tile` left in ``folder``.
+    """The estimate, from the netlist that :func:`~trajectile.scripts.area.flow.map_tile` left in ``folder``.
 
     Raises:
         UserError: if the libraries have no energies.

@@ -7,14 +7,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from scripts.area import graph, netlist, timing
-from scripts.area.blocks import PREFIX
-from scripts.area.flow import Mapped
-from scripts.area.memories import Choice
-from scripts.area.sram_compiler import Memory
-from scripts.area.technology import Technology
-from scripts.errors import UserError
-from scripts.generate import Design
+from trajectile.scripts.area import graph, netlist, timing
+from trajectile.scripts.area.blocks import PREFIX
+from trajectile.scripts.area.flow import Mapped
+from trajectile.scripts.area.memories import Choice
+from trajectile.scripts.area.sram_compiler import Memory
+from trajectile.scripts.area.technology import Technology
+from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.commands.generate import Design
 
 
 def macro_timing(memory: Memory, technology: Technology) -> graph.MacroTiming:
@@ -43,7 +43,7 @@ def _path(path: timing.Path) -> dict[str, Any]:
 
 def speed_of(made: Design, mapped: Mapped, folder: Path, technology: Technology, choices: Mapping[str, Choice],
              period_ps: float) -> dict[str, Any]:
-    """The estimate, from the netlist that :func:`~scripts.area.flow.map_tile` left in ``folder``.
+    """The estimate, from the netlist that :func:`~trajectile.scripts.area.flow.map_tile` left in ``folder``.
 
     Raises:
         UserError: if a memory's times are not known.

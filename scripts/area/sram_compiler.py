@@ -12,10 +12,10 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
-from scripts.errors import UserError
-from sw_model.checks import shown
-from sw_model.toml_file import TomlError
-from sw_model.toml_file import read as read_toml
+from trajectile.scripts.command_line.errors import UserError
+from trajectile.sw_model.config.checks import shown
+from trajectile.sw_model.config.toml_file import TomlError
+from trajectile.sw_model.config.toml_file import read as read_toml
 
 T = TypeVar("T")
 Entry = TypeVar("Entry", bound="Macro | Density")

@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from scripts import liberty
-from scripts.area.cells import Cell, Cells
-from scripts.area.graph import LoadModel
-from scripts.area.sram_compiler import Macro, SramTable, read_table
-from scripts.errors import UserError
+from trajectile.scripts.area import liberty
+from trajectile.scripts.area.cells import Cell, Cells
+from trajectile.scripts.area.graph import LoadModel
+from trajectile.scripts.area.sram_compiler import Macro, SramTable, read_table
+from trajectile.scripts.command_line.errors import UserError
 
-DATA = Path(__file__).parents[1] / "data"
+DATA = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True)

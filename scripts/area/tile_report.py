@@ -8,12 +8,12 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.table import Table
 
-from scripts.area.blocks import GROUPS, OVERHEAD, PREFIX, by_block, placed, total
-from scripts.area.flow import Mapped, map_tile
-from scripts.area.memories import Choice, choose
-from scripts.area.technology import Technology
-from scripts.generate import Design
-from sw_model.config import Config
+from trajectile.scripts.area.blocks import GROUPS, OVERHEAD, PREFIX, by_block, placed, total
+from trajectile.scripts.area.flow import Mapped, map_tile
+from trajectile.scripts.area.memories import Choice, choose
+from trajectile.scripts.area.technology import Technology
+from trajectile.scripts.commands.generate import Design
+from trajectile.sw_model.config import Config
 
 
 def _memories(mapped: Mapped, made: Design, choices: Mapping[str, Choice], groups: Mapping[str, Any]) -> list[dict[str, Any]]:
@@ -62,7 +62,7 @@ def area_of(config: Config, made: Design, folder: Path, technology: Technology, 
         made: its design.
         folder: for what Yosys reads and writes.
         technology: cells and macros.
-        registers: see :func:`~scripts.area.memories.choose`.
+        registers: see :func:`~trajectile.scripts.area.memories.choose`.
         period_ps: also map for speed, at this clock period.
     """
     choices = choose(made, technology, registers)

@@ -2,7 +2,8 @@
 
 A static timing analysis by graph: each net has an arrival and a slew for its rising and its falling edge; of the arcs into a
 net the latest arrival and the slowest slew count. What is assumed about wires is in
-:class:`~scripts.area.graph.LoadModel`. The clock is ideal, reset (``rst``) a tree of its own, inputs come at its edge.
+:class:`~trajectile.scripts.area.graph.LoadModel`. The clock is ideal, reset (``rst``) a tree of its own, inputs come at
+its edge.
 """
 
 from collections.abc import Mapping
@@ -10,9 +11,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scripts.area.cells import POINTS, Cells, Floats
-from scripts.area.graph import Graph, Ints, LoadModel, MacroTiming
-from scripts.area.netlist import Module
+from trajectile.scripts.area.cells import POINTS, Cells, Floats
+from trajectile.scripts.area.graph import Graph, Ints, LoadModel, MacroTiming
+from trajectile.scripts.area.netlist import Module
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Path:
 
 
 class Timing:
-    """Arrivals at every net of a tile; the arguments are those of :class:`~scripts.area.graph.Graph`."""
+    """Arrivals at every net of a tile; the arguments are those of :class:`~trajectile.scripts.area.graph.Graph`."""
 
     def __init__(self, modules: Mapping[str, Module], top: str, cells: Cells, loads: LoadModel,
                  macros: Mapping[str, MacroTiming]):

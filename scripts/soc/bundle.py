@@ -3,13 +3,13 @@
 import json
 from importlib import metadata
 
-from hw.params import Params
-from scripts import driver, frame_docs
-from scripts.regmap_docs import c_header, markdown
-from scripts.soc import fusesoc, instances, verilog, waves
-from scripts.soc.constraints import sdc
-from scripts.soc.ports import ports_of, summary_of
-from scripts.soc.systemrdl import systemrdl
+from trajectile.hw.params import Params
+from trajectile.scripts.soc import driver, fusesoc, instances, verilog, waves
+from trajectile.scripts.soc import link_frame as frame_docs
+from trajectile.scripts.soc.constraints import sdc
+from trajectile.scripts.soc.ports import ports_of, summary_of
+from trajectile.scripts.soc.register_map import c_header, markdown
+from trajectile.scripts.soc.systemrdl import systemrdl
 
 #: files of some configurations only; what an earlier one left of them in a folder would not be true of the next
 SOMETIMES = ("frame.md", *driver.NAMES)
@@ -45,7 +45,7 @@ def texts(made, command: str, mhz: float) -> dict[str, str]:
     """File name to text of everything that ``trajectile generate`` writes.
 
     Args:
-        made: the :class:`scripts.generate.Design`.
+        made: the :class:`trajectile.scripts.commands.generate.Design`.
         command: how it is written again; the same command gives the same bytes.
         mhz: clock of the constraints.
     """

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from scripts.soc.ports import Port
+from trajectile.scripts.soc.ports import Port
 
 #: inputs that never change while the clock runs
 STRAPS = {"tile_id", "has_ddr"}

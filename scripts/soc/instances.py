@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from scripts.soc.ports import Port
-from scripts.soc.verilog import comment
+from trajectile.scripts.soc.ports import Port
+from trajectile.scripts.soc.verilog import comment
 
 #: what the tile's AXI ports leave out, and what a fabric that has these wants to see
 LEFT_OUT = """\

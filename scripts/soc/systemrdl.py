@@ -1,8 +1,8 @@
-"""The register map in SystemRDL 2.0, from its one description in ``hw.host.regmap``."""
+"""The register map in SystemRDL 2.0, from its one description in ``trajectile.hw.host.regmap``."""
 
-from hw.host.codes import REFUSALS, Refusal
-from hw.host.regmap import Access, Field, Register, RegisterMap
-from hw.params import Params
+from trajectile.hw.host.codes import REFUSALS, Refusal
+from trajectile.hw.host.regmap import Access, Field, Register, RegisterMap
+from trajectile.hw.params import Params
 
 #: what software does to a field, and hardware
 _ACCESS = {

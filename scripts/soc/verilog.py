@@ -6,7 +6,7 @@ Comments only: what simulators and Yosys get is the same text without them.
 import re
 from collections.abc import Mapping, Sequence
 
-from scripts.soc.ports import Port
+from trajectile.scripts.soc.ports import Port
 
 _DECLARATION = re.compile(r"^(  (?:input|output) (?:wire|reg) [^\n]*?)(\w+)((?: = [^,\n]+)?,?)$", re.M)
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from scripts.soc.ports import Port
-from sw_model.config import Config
-from tb.top import TOP
+from trajectile.scripts.soc.ports import Port
+from trajectile.sw_model.config import Config
+from trajectile.tb.top import TOP
 
 #: the array in the waves of both simulators
 SCOPE = f"{TOP}.dut"

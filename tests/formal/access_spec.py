@@ -2,9 +2,9 @@
 
 from amaranth.hdl import Mux, Signal, Value
 
-from hw.host.access import AccessPort
-from hw.host.axi import Response
 from tests.formal.spec import Proof, Spec
+from trajectile.hw.host.access import AccessPort
+from trajectile.hw.host.axi import Response
 
 
 class AccessSpec(Spec):

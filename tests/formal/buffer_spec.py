@@ -2,9 +2,9 @@
 
 from amaranth.hdl import Signal, Value
 
-from hw.memory.expert_buffer import ExpertBuffer
 from tests.formal.sender_spec import SIZE
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.memory.expert_buffer import ExpertBuffer
 
 
 class ExpertBufferSpec(Spec):

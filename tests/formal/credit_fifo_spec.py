@@ -3,8 +3,8 @@
 from amaranth.hdl import Signal
 from amaranth.lib import data
 
-from hw.d2d.credit_fifo import CreditFifo
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.d2d.credit_fifo import CreditFifo
 
 DEPTH = 3
 

@@ -7,9 +7,9 @@ here, from the engine's outputs and the strobes of the other blocks. Nothing in 
 from amaranth.hdl import Array, Cat, Mux, Signal, Value
 from amaranth.lib import data
 
-from hw.params import Table
-from hw.rules.engine import RuleEngine
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.params import Table
+from trajectile.hw.rules.engine import RuleEngine
 
 SLOTS = 3
 EXPERTS = 2

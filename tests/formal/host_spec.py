@@ -2,12 +2,12 @@
 
 from amaranth.hdl import Array, Cat, Mux, Signal, Value
 
-from hw.host.codes import REPORTED_ERRORS
-from hw.host.port import SETTINGS, HostPort
-from hw.params import Table
-from sw_model.config import AXI_BOUNDARY_BYTES
 from tests.formal.sender_spec import SIZE
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.host.codes import REPORTED_ERRORS
+from trajectile.hw.host.port import SETTINGS, HostPort
+from trajectile.hw.params import Table
+from trajectile.sw_model.config import AXI_BOUNDARY_BYTES
 
 #: cycles from the acceptance of a request to its response, at the most (5, and 3 for the other channel)
 RESPONSE_CYCLES = 8

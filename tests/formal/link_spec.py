@@ -10,13 +10,13 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Mux, Signal
 from amaranth.lib import data
 
-from hw.d2d import link_rx, link_tx
-from hw.d2d.link_layer import LinkLayer
-from hw.d2d.link_rx import LinkRx
-from hw.d2d.link_tx import LinkTx
-from hw.params import FrameKind, Params
 from tests.conftest import small
 from tests.formal.spec import Proof, Spec
+from trajectile.hw.d2d import link_rx, link_tx
+from trajectile.hw.d2d.link_layer import LinkLayer
+from trajectile.hw.d2d.link_rx import LinkRx
+from trajectile.hw.d2d.link_tx import LinkTx
+from trajectile.hw.params import FrameKind, Params
 
 WINDOW = 2
 TIMEOUT_CYCLES = 6

@@ -3,11 +3,11 @@
 from amaranth.hdl import Mux, Signal, Value
 from amaranth.utils import exact_log2
 
-from hw.ddr.loader import AXI_BURST_INCR, DdrLoader
-from hw.params import Table
-from sw_model.config import AXI_BOUNDARY_BYTES
 from tests.formal.sender_spec import SIZE
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.ddr.loader import AXI_BURST_INCR, DdrLoader
+from trajectile.hw.params import Table
+from trajectile.sw_model.config import AXI_BOUNDARY_BYTES
 
 #: a slice of 33 beats of 128 bytes: a burst of full length (32) and one of a single beat
 WIDE = {"layer__d_model": 64, "layer__d_ff": 2, "layer__experts": 2, "layer__top_k": 1, "tile__mac_k": 64, "tile__mac_n": 2,

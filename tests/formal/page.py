@@ -2,10 +2,10 @@
 
 from itertools import groupby
 
-from scripts import pages
-from scripts.pages import table_rows
 from tests.formal.proofs import PROOFS
 from tests.formal.spec import Proof
+from trajectile.scripts.maintain import pages
+from trajectile.scripts.maintain.pages import table_rows
 
 #: the page and the part of it that is ours
 PAGE, PART = "rules.md", "proofs"

@@ -1,18 +1,18 @@
 """All proofs, in the order of the table."""
 
 from tests.formal import (
-    access_spec,
-    buffer_spec,
-    credit_fifo_spec,
-    engine_spec,
-    host_spec,
-    link_spec,
-    loader_spec,
-    receiver_spec,
-    router_spec,
-    sender_spec,
-    sequencer_spec,
-    slots_spec,
+          access_spec,
+          buffer_spec,
+          credit_fifo_spec,
+          engine_spec,
+          host_spec,
+          link_spec,
+          loader_spec,
+          receiver_spec,
+          router_spec,
+          sender_spec,
+          sequencer_spec,
+          slots_spec,
 )
 from tests.formal.spec import Proof
 

@@ -3,9 +3,9 @@
 from amaranth.hdl import Mux, Signal
 from amaranth.lib import data
 
-from hw.d2d.receiver import SliceReceiver
 from tests.formal.sender_spec import SIZE
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.d2d.receiver import SliceReceiver
 
 
 class ReceiverSpec(Spec):

@@ -3,10 +3,10 @@
 from amaranth.hdl import Cat, Mux, Signal, Value
 from amaranth.lib import data
 
-from hw.d2d import router
-from hw.d2d.router import NEIGHBOURS, Router
-from hw.params import Params, Port
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.d2d import router
+from trajectile.hw.d2d.router import NEIGHBOURS, Router
+from trajectile.hw.params import Params, Port
 
 CREDITS = 3
 
@@ -201,7 +201,7 @@ class WholeRouterSpec(Spec):
 
 
 _SIZE = f"any ports, one edge that passes or none, {CREDITS} credits"
-_ASSUMES = "no two ways come or go by the same port (tests/sw_model/test_topology.py)"
+_ASSUMES = "no two ways come or go by the same port (tests/sw_model/config/test_topology.py)"
 
 
 def _proof(group: str, says: str, *mutants: str, assumes: str = "", **others: object) -> Proof:

@@ -2,8 +2,8 @@
 
 from amaranth.hdl import Mux, Signal
 
-from hw.d2d.sender import SliceSender
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.d2d.sender import SliceSender
 
 #: three words of two 8-bit flits
 SIZE = {"layer__d_model": 2, "layer__d_ff": 1, "layer__experts": 2, "layer__top_k": 1, "tile__mac_k": 1, "tile__mac_n": 2,

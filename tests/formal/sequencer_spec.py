@@ -2,8 +2,8 @@
 
 from amaranth.hdl import Signal, Value
 
-from hw.compute.sequencer import MacSequencer
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.compute.sequencer import MacSequencer
 
 #: a slice of eleven words, the last four of the down matrix
 SIZE = {"layer__d_model": 7, "layer__d_ff": 1, "layer__experts": 2, "layer__top_k": 1, "tile__mac_k": 1, "tile__mac_n": 2,

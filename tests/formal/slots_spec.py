@@ -2,8 +2,8 @@
 
 from amaranth.hdl import Signal
 
-from hw.rules.slots import SlotTable
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.rules.slots import SlotTable
 
 SLOTS = 4
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from amaranth.hdl import Assert, Assume, Cat, ClockDomain, Elaboratable, Module, Signal, Value
 from amaranth.hdl._ast import AnyConst, AnySeq  # the public names of these two are gone, the RTLIL cells are not
 
-from hw.params import Params
-from sw_model.config import Config
 from tests.conftest import small
+from trajectile.hw.params import Params
+from trajectile.sw_model.config import Config
 
 
 class Spec(Elaboratable):

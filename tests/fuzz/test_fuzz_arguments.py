@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import strategies as st
 
-from scripts import buffering
-from tests.fuzz.harness import cases, fuzz, run
+from tests.support.fuzzing import cases, fuzz, run
+from trajectile.scripts.commands import buffer as buffering
 
 numbers = st.one_of(st.integers(-2, 20), st.integers(), st.sampled_from([2**63, -2**63, 10**400])).map(str)
 odd = ["", "0", "nan", "1e999", "1_0", "1,2", "0,0.5", "x" * 5000, "9" * 4400, "--", "-", "é", "\udcff"]

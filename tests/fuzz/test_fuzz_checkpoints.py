@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from sw_model import layer_file
-from sw_model.checkpoint import CheckpointError
-from sw_model.numerics import quantise_layer
-from tests import checkpoints
-from tests.fuzz.harness import cases, fuzz, json_values, mutated, run, weighted
+from tests.support import checkpoints
+from tests.support.fuzzing import cases, fuzz, json_values, mutated, run, weighted
+from trajectile.sw_model.checkpoints.checkpoint import CheckpointError
+from trajectile.sw_model.numerics import layer_file
+from trajectile.sw_model.numerics.integer import quantise_layer
 
 FACTS = {"num_experts_per_tok": 2, "norm_topk_prob": True, "hidden_act": "silu"}
 

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from sw_model.config import ConfigError, load
-from sw_model.scheduler import schedule
-from sw_model.timeline import simulate
-from sw_model.workloads import synthetic_gate
-from tests.fuzz.harness import cases, fuzz, mutated, run, weighted
+from tests.support.fuzzing import cases, fuzz, mutated, run, weighted
+from trajectile.sw_model.config import ConfigError, load
+from trajectile.sw_model.gates.workloads import synthetic_gate
+from trajectile.sw_model.schedule.scheduler import schedule
+from trajectile.sw_model.timeline.model import simulate
 
 FIELDS = {name: table for name, table in load("smoke").as_dict.items() if isinstance(table, dict)}
 SECTIONS = list(FIELDS)

@@ -7,9 +7,9 @@ from math import inf
 import pytest
 from hypothesis import strategies as st
 
-from scripts import liberty, synthesize
-from scripts.area import technology
-from tests.fuzz.harness import cases, fuzz, mutated, run, weighted
+from tests.support.fuzzing import cases, fuzz, mutated, run, weighted
+from trajectile.scripts.area import liberty, technology
+from trajectile.scripts.commands import synthesize
 
 TEXT = '''/* a library */
 library (test) {

@@ -14,7 +14,7 @@ class Mutant:
     """One place in the source of one module, and the mistake that goes there."""
 
     name: str
-    #: the module it is in, as it is imported: ``hw.d2d.router``
+    #: the module it is in, below ``trajectile``: ``hw.d2d.router``
     module: str
     #: what is wrong with it
     description: str
@@ -24,6 +24,11 @@ class Mutant:
     new: str
     #: tests of which one must fail on it, as pytest names them; empty where a proof must (tests/formal)
     killed_by: tuple[str, ...] = ()
+
+    @property
+    def imported(self) -> str:
+        """The module's name as it is imported."""
+        return f"trajectile.{self.module}"
 
     @property
     def block(self) -> str:
@@ -59,7 +64,7 @@ class _Finder(MetaPathFinder):
         self.mutant = mutant
 
     def find_spec(self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
-        if fullname != self.mutant.module:
+        if fullname != self.mutant.imported:
             return None
         found = PathFinder.find_spec(fullname, path)
         assert found is not None and found.origin is not None, fullname
@@ -74,6 +79,6 @@ def install(mutant: Mutant) -> None:
     Raises:
         RuntimeError: if the module has been imported already.
     """
-    if mutant.module in sys.modules:
+    if mutant.imported in sys.modules:
         raise RuntimeError(f"{mutant.module} was imported before the mutant {mutant.name} was installed")
     sys.meta_path.insert(0, _Finder(mutant))

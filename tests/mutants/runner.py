@@ -17,10 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts import pages
-from scripts.pages import table_rows
 from tests.mutants.catalog import MUTANTS
 from tests.mutants.mutant import Mutant
+from trajectile.scripts.maintain import pages
+from trajectile.scripts.maintain.pages import table_rows
 
 ROOT = Path(__file__).resolve().parents[2]
 #: a test that takes longer is ended by pytest, which is a failure

@@ -13,7 +13,7 @@ from tests.mutants.mutant import install
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=lambda mutant: mutant.name)
 def test_every_mutant_changes_its_module(mutant):
-    source = Path(importlib.util.find_spec(mutant.module).origin).read_text(encoding="utf-8")
+    source = Path(importlib.util.find_spec(mutant.imported).origin).read_text(encoding="utf-8")
     changed = mutant.transform(source)
     assert changed != source
     compile(changed, mutant.module, "exec")
@@ -30,11 +30,11 @@ def test_the_mutated_module_is_imported():
     mutant = MUTANTS["slots-never-freed"]
     script = ("from tests.mutants.catalog import MUTANTS; from tests.mutants.mutant import install\n"
               "install(MUTANTS['slots-never-freed'])\n"
-              "import hw.rules.slots as m\n"
+              "import trajectile.hw.rules.slots as m\n"
               "print(m.__loader__.mutant.name)\n")
     done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).resolve().parents[2],
                           capture_output=True, text=True, check=True)
     assert done.stdout.strip() == mutant.name
-    importlib.import_module(mutant.module)
+    importlib.import_module(mutant.imported)
     with pytest.raises(RuntimeError, match="before the mutant"):
         install(mutant)

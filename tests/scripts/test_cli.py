@@ -5,11 +5,11 @@ import json
 import numpy as np
 import pytest
 
-from scripts import cli
-from tb import runner
-from tests.scripts.test_soc import check_save_file
-from tests.sw_model.test_workloads import arrays
+from tests.scripts.soc.test_soc import check_save_file
+from tests.sw_model.gates.test_workloads import arrays
 from tests.tb.conftest import require_icarus
+from trajectile.scripts import cli
+from trajectile.tb import runner
 
 SIMULATE_KEYS = {"config", "trace", "tokens", "order", "seed", "simulator", "results_exact", "events_exact", "cycles_rtl",
                  "cycles_model", "roofline_cycles", "utilisation", "wall_seconds"}

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from sw_model import baselines
-from sw_model.config import load
-from sw_model.scheduler import ORDERS, ScheduleError, roofline, schedule
-from sw_model.timeline import COMPUTE_DRAIN, compute_cycles, simulate
-from sw_model.workloads import synthetic_gate
 from tests.conftest import small
-from tests.sw_model.test_scheduler import draw
+from tests.sw_model.schedule.test_scheduler import draw
+from trajectile.sw_model import baselines
+from trajectile.sw_model.config import load
+from trajectile.sw_model.gates.workloads import synthetic_gate
+from trajectile.sw_model.schedule.scheduler import ORDERS, ScheduleError, roofline, schedule
+from trajectile.sw_model.timeline.model import COMPUTE_DRAIN, compute_cycles, simulate
 
 
 def test_one_expert_by_hand():

@@ -6,12 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from scripts import simulate as command
-from scripts import workload
-from sw_model import numerics, workloads
-from sw_model.config import Config
-from tb import runner
-from tb.job import Run
+from trajectile.scripts.commands import simulate as command
+from trajectile.scripts.flow import workload
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.gates import workloads
+from trajectile.sw_model.numerics import integer as numerics
+from trajectile.tb import runner
+from trajectile.tb.job import Run
 
 
 def require_icarus() -> None:

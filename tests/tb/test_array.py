@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from scripts import workload
-from sw_model import traces
-from sw_model.config import from_dict, load
-from sw_model.scheduler import ORDERS
-from tb.job import Run
-from tests.configurations import random_config, scaled_layer
 from tests.conftest import SHARED, small
+from tests.support.configurations import random_config, scaled_layer
 from tests.tb.conftest import batch_of, exact, synthetic
+from trajectile.scripts.flow import workload
+from trajectile.sw_model.config import from_dict, load
+from trajectile.sw_model.gates import traces
+from trajectile.sw_model.schedule.scheduler import ORDERS
+from trajectile.tb.job import Run
 
 #: real gates beside the repository (name, experts, top_k, layer), and the same shapes with a synthetic gate
 TRACES = [("flame-moe-290m", 64, 6), ("qwen1.5-moe-a2.7b", 60, 4)]

@@ -2,12 +2,12 @@
 
 import re
 
-from scripts import generate
-from sw_model.config import load
-from tb import clocked, coverage
-from tb.coverage_points import POINTS, Point
-from tb.top import TOP
 from tests.tb.conftest import exact, synthetic
+from trajectile.scripts.commands import generate
+from trajectile.sw_model.config import load
+from trajectile.tb import clocked, coverage
+from trajectile.tb.coverage_points import POINTS, Point
+from trajectile.tb.top import TOP
 
 BENCH = f"""module {TOP} (input wire clk);
     reg [3:0] count = 0;

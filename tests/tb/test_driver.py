@@ -7,17 +7,19 @@ import subprocess
 import numpy as np
 import pytest
 
-from hw.params import Params
-from scripts import driver, generate, regmap_docs, simulate
-from sw_model.config import load, presets
-from sw_model.scheduler import schedule
-from sw_model.timeline import simulate as model_timeline
-from tb import bench_driver, runner
-from tb.c_driver import FLAGS, compile_driver, program_of
-from tb.job import JOB
-from tb.top import bench_top
-from tests.configurations import random_config
+from tests.support.configurations import random_config
 from tests.tb.conftest import synthetic
+from trajectile.hw.params import Params
+from trajectile.scripts.commands import generate, simulate
+from trajectile.scripts.soc import driver
+from trajectile.scripts.soc import register_map as regmap_docs
+from trajectile.sw_model.config import load, presets
+from trajectile.sw_model.schedule.scheduler import schedule
+from trajectile.sw_model.timeline.model import simulate as model_timeline
+from trajectile.tb import bench_driver, runner
+from trajectile.tb.c_driver import FLAGS, compile_driver, program_of
+from trajectile.tb.job import JOB
+from trajectile.tb.top import bench_top
 
 #: with every optional part, and many tiles, wide entries, experts that need every bit of their number
 CONFIGURATIONS = [*map(load, presets()), load("smoke", ["link.crc_bits=16", "tile.protect=secded"]),
@@ -36,7 +38,7 @@ def test_batches(tmp_path):
     (tmp_path / "program.json").write_text(json.dumps({
         "programs": [program_of(plan, tile, values.batch) for tile in range(config.array.tiles)],
         "tokens": [[*map(int, place), values.batch.x[token].tolist()] for token, place in enumerate(plan.placement)]}))
-    runner.run(runner.build(made.files(), bench_top(config)), "tb.bench_driver", tmp_path / "run", environment={
+    runner.run(runner.build(made.files(), bench_top(config)), "bench_driver", tmp_path / "run", environment={
         JOB: str(tmp_path / "job.json"), bench_driver.PROGRAM: str(tmp_path / "program.json"),
         bench_driver.LIBRARY: str(compile_driver(tmp_path))}, plusargs=simulate.write_files(config, values, tmp_path))
     outputs = json.loads((tmp_path / "run" / "output.json").read_text())

@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from hw.host.codes import ERRORS, Refusal
-from hw.params import Port, Table
-from sw_model.config import load
-from tb.program import pack
-from tb.scenario import Scenario
 from tests.conftest import small
-from tests.tb.errors_bench import Playground
+from tests.support.errors_bench import Playground
+from trajectile.hw.host.codes import ERRORS, Refusal
+from trajectile.hw.params import Port, Table
+from trajectile.sw_model.config import load
+from trajectile.tb.program import pack
+from trajectile.tb.scenario import Scenario
 
 #: bits of STATUS
 DONE, OVERRUN, FAILED = 2, 4, 8

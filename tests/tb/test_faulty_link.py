@@ -5,11 +5,11 @@ from itertools import pairwise
 
 import pytest
 
-from sw_model.config import ArrayConfig
-from tb import clocked, faults, faulty_link
-from tb.faults import NEVER, LinkFaults
-from tb.top import TOP
 from tests.tb.conftest import require_icarus
+from trajectile.sw_model.config import ArrayConfig
+from trajectile.tb import clocked, faults, faulty_link
+from trajectile.tb.faults import NEVER, LinkFaults
+from trajectile.tb.top import TOP
 
 WIDTH, LATENCY, CYCLES = 37, 3, 4000
 ARRAY = ArrayConfig(rows=1, cols=2, ddr_tiles=(0,))

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
-from scripts import cli
-from scripts.area import technology
-from scripts.gates import gate_level
-from tb import runner
 from tests.conftest import small
 from tests.tb.conftest import exact, synthetic
+from trajectile.scripts import cli
+from trajectile.scripts.area import technology
+from trajectile.scripts.area.gates import gate_level
+from trajectile.tb import runner
 
 #: few enough gates for Icarus: one multiplier a dot product, two outputs, one lane
 TINY = {"layer__d_model": 3, "layer__d_ff": 4, "layer__experts": 3, "layer__top_k": 2, "tile__mac_k": 1, "tile__mac_n": 2,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from tb import lines
-from tb.lines import Block
+from trajectile.tb import lines
+from trajectile.tb.lines import Block
 
 VERILOG = """module trajectile_part (a, b);
   always @* begin

@@ -2,11 +2,11 @@
 
 import pytest
 
-from hw.params import Params
-from sw_model import link
-from tb import link_bench
-from tb.faults import NEVER, LinkFaults
 from tests.conftest import small
+from trajectile.hw.params import Params
+from trajectile.sw_model.timeline import goodput as link
+from trajectile.tb import link_bench
+from trajectile.tb.faults import NEVER, LinkFaults
 
 CYCLES = 100_000
 

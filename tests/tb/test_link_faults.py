@@ -2,14 +2,14 @@
 
 import pytest
 
-from hw.params import Params
-from scripts import simulate as command
-from sw_model.config import load
-from tb.faults import NEVER, LinkFaults
-from tb.job import Run
-from tb.runner import SimulationError
+from tests.support.link_campaign import CONFIGS, KINDS, LASTING, campaign
 from tests.tb.conftest import synthetic
-from tests.tb.link_campaign import CONFIGS, KINDS, LASTING, campaign
+from trajectile.hw.params import Params
+from trajectile.scripts.commands import simulate as command
+from trajectile.sw_model.config import load
+from trajectile.tb.faults import NEVER, LinkFaults
+from trajectile.tb.job import Run
+from trajectile.tb.runner import SimulationError
 
 #: seeds of the campaign in each configuration (regress)
 SEEDS = 200

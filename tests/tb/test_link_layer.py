@@ -2,9 +2,9 @@
 
 import pytest
 
-from sw_model.config import load
-from tb.job import Run
 from tests.tb.conftest import exact, synthetic
+from trajectile.sw_model.config import load
+from trajectile.tb.job import Run
 
 #: many frames get lost, in both directions: more replays in a row than the default allows
 LOSSES = [Run(seed, stall_link=True) for seed in (2, 10)]

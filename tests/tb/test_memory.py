@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import pytest
 
-from hw.params import Params
-from scripts import generate, simulate
-from tb.faulty_sram import faulty_srams
-from tb.job import Run
 from tests.conftest import small
 from tests.tb.conftest import exact, synthetic
+from trajectile.hw.params import Params
+from trajectile.scripts.commands import generate, simulate
+from trajectile.tb.faulty_sram import faulty_srams
+from trajectile.tb.job import Run
 
 #: a small batch, so that many fit in one simulation
 TINY = {"layer__d_model": 8, "layer__d_ff": 8, "layer__experts": 3, "tile__slices": 2, "tile__tokens": 4, "tile__mac_t": 1}

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from tb import runner
+from trajectile.tb import runner
 
 
 def test_a_build_is_made_once(tmp_path, monkeypatch):

@@ -3,12 +3,13 @@
 import numpy as np
 import pytest
 
-from scripts import generate, simulate
-from sw_model import scheduler, timeline
-from sw_model.config import load
-from tb import runner
-from tb.scoreboard import check_events, check_results, read_events
 from tests.tb.conftest import require_icarus, synthetic
+from trajectile.scripts.commands import generate, simulate
+from trajectile.sw_model.config import load
+from trajectile.sw_model.schedule import scheduler
+from trajectile.sw_model.timeline import model as timeline
+from trajectile.tb import runner
+from trajectile.tb.scoreboard import check_events, check_results, read_events
 
 
 @pytest.fixture(scope="module")

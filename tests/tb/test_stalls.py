@@ -2,9 +2,9 @@
 
 import pytest
 
-from sw_model.config import load
-from tb.job import Run
 from tests.tb.conftest import exact, synthetic
+from trajectile.sw_model.config import load
+from trajectile.tb.job import Run
 
 EVERYTHING = [Run(seed, stall_host=True, stall_ddr=True, stall_link=True) for seed in range(1, 51)]
 

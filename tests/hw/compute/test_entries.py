@@ -2,10 +2,10 @@
 
 import pytest
 
-from hw.compute.sequencer import MacSequencer
-from hw.params import Params, Table
-from tb.program import pack
 from tests.conftest import run_block, small
+from trajectile.hw.compute.sequencer import MacSequencer
+from trajectile.hw.params import Params, Table
+from trajectile.tb.program import pack
 
 #: three tokens a lane of two bits, lists of twelve passes
 CONFIG = small()

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from hw.compute import lane_memory
-from hw.compute.lane_memory import LaneMemory
-from hw.memory.code import stored_bits
-from hw.params import Params
 from tests.conftest import run_block, small
-from tests.hw.memory.memory_bench import flip, open_srams
+from tests.support.memory_bench import flip, open_srams
+from trajectile.hw.compute import lane_memory
+from trajectile.hw.compute.lane_memory import LaneMemory
+from trajectile.hw.memory.code import stored_bits
+from trajectile.hw.params import Params
 
 PROTECTIONS = ["none", "parity", "secded"]
 

@@ -4,9 +4,9 @@ import random
 
 import pytest
 
-from hw.compute.mac_array import MacArray
-from hw.params import Params
 from tests.conftest import run_block, small
+from trajectile.hw.compute.mac_array import MacArray
+from trajectile.hw.params import Params
 
 WORDS = 30
 #: operands that reach every digit of a recoded number and the ends of every partial sum

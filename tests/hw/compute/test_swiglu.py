@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from hw.compute.swiglu import SwigluLane
-from hw.params import Params
-from sw_model.config import INT8_MAX
-from sw_model.numerics import GATE_LIMIT, MULT_MAX, SHIFT_MAX, SHIFT_MIN, UP_LIMIT, requant, silu_fixed
 from tests.conftest import run_block, small
+from trajectile.hw.compute.swiglu import SwigluLane
+from trajectile.hw.params import Params
+from trajectile.sw_model.config import INT8_MAX
+from trajectile.sw_model.numerics.integer import GATE_LIMIT, MULT_MAX, SHIFT_MAX, SHIFT_MIN, UP_LIMIT, requant, silu_fixed
 
 GROUPS = 300
 

@@ -3,15 +3,16 @@
 import numpy as np
 import pytest
 
-from hw.compute import lane_memory
-from hw.compute.unit import ComputeUnit
-from hw.params import Params, Table
-from sw_model import image, numerics
-from sw_model.scheduler import schedule
-from sw_model.timeline import COMPUTE_DRAIN, compute_cycles
-from tb.program import gather_results, tile_image
 from tests.conftest import run_block, small
-from tests.hw.memory.memory_bench import open_srams
+from tests.support.memory_bench import open_srams
+from trajectile.hw.compute import lane_memory
+from trajectile.hw.compute.unit import ComputeUnit
+from trajectile.hw.params import Params, Table
+from trajectile.sw_model.numerics import image
+from trajectile.sw_model.numerics import integer as numerics
+from trajectile.sw_model.schedule.scheduler import schedule
+from trajectile.sw_model.timeline.model import COMPUTE_DRAIN, compute_cycles
+from trajectile.tb.program import gather_results, tile_image
 
 #: changes of the smoke configuration; they cover one word a segment, odd and single groups, more values than inputs
 SHAPES = [

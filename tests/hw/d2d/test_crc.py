@@ -7,10 +7,10 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
-from hw.d2d.crc import ALGORITHMS, crc, remainders
-from hw.params import FrameKind, Params
-from sw_model.config import load, presets
 from tests.conftest import small
+from trajectile.hw.d2d.crc import ALGORITHMS, crc, remainders
+from trajectile.hw.params import FrameKind, Params
+from trajectile.sw_model.config import load, presets
 
 
 @pytest.mark.parametrize("crc_bits", [16, 32])

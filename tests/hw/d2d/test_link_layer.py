@@ -9,12 +9,12 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
-from hw.d2d.crc import ALGORITHMS
-from hw.d2d.link_layer import LinkLayer
-from hw.d2d.link_rx import LinkRx
-from hw.params import FrameKind, Params
-from sw_model.config import LINK_LAYER_CYCLES
 from tests.conftest import run_block, small
+from trajectile.hw.d2d.crc import ALGORITHMS
+from trajectile.hw.d2d.link_layer import LinkLayer
+from trajectile.hw.d2d.link_rx import LinkRx
+from trajectile.hw.params import FrameKind, Params
+from trajectile.sw_model.config import LINK_LAYER_CYCLES
 
 #: cycles to look on when all has come
 AFTER_CYCLES = 40

@@ -6,14 +6,14 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from hw.d2d.link import D2DLink
-from hw.d2d.receiver import SliceReceiver
-from hw.d2d.router import Router
-from hw.d2d.sender import SliceSender
-from hw.lib.emit import Block, place
-from hw.memory.expert_buffer import SlotRead, SlotWrite
-from hw.params import Params, Port
 from tests.conftest import run_block, small
+from trajectile.hw.d2d.link import D2DLink
+from trajectile.hw.d2d.receiver import SliceReceiver
+from trajectile.hw.d2d.router import Router
+from trajectile.hw.d2d.sender import SliceSender
+from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.memory.expert_buffer import SlotRead, SlotWrite
+from trajectile.hw.params import Params, Port
 
 
 class Row(Block):

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from hw.ddr.loader import DdrLoader
-from hw.params import Params, Table
-from sw_model.config import load
 from tests.conftest import run_block, small
+from trajectile.hw.ddr.loader import DdrLoader
+from trajectile.hw.params import Params, Table
+from trajectile.sw_model.config import load
 
 
 def memory_byte(address: int) -> int:

@@ -4,10 +4,10 @@ import random
 
 import pytest
 
-from hw.ddr.loader import DdrLoader
-from hw.params import Params, Table
-from tb.program import pack
 from tests.conftest import run_block, small
+from trajectile.hw.ddr.loader import DdrLoader
+from trajectile.hw.params import Params, Table
+from trajectile.tb.program import pack
 
 #: five experts, three slices, five rows, three tiles: every entry field has more bits than values
 CONFIG = small(layer__experts=5, array__cols=3, array__ddr_tiles=(0, 1, 2))

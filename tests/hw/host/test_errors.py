@@ -2,10 +2,10 @@
 
 import pytest
 
-from hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
-from hw.params import Table
 from tests.conftest import small
-from tests.hw.host.host_bench import Bench
+from tests.support.host_bench import Bench
+from trajectile.hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
+from trajectile.hw.params import Table
 
 #: bits of STATUS
 DONE, FAILED, RESETTING = 2, 8, 16

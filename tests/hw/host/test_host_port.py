@@ -4,13 +4,13 @@ import random
 
 import pytest
 
-from hw.host.codes import Refusal
-from hw.host.port import SETTINGS
-from hw.host.regmap import optional_counters
-from hw.params import Port, Table
-from sw_model.config import load
 from tests.conftest import small
-from tests.hw.host.host_bench import Bench, Model, random_entry
+from tests.support.host_bench import Bench, Model, random_entry
+from trajectile.hw.host.codes import Refusal
+from trajectile.hw.host.port import SETTINGS
+from trajectile.hw.host.regmap import optional_counters
+from trajectile.hw.params import Port, Table
+from trajectile.sw_model.config import load
 
 
 @pytest.mark.parametrize("delay", [0, 6])

@@ -2,11 +2,11 @@
 
 import pytest
 
-from hw.host.codes import Refusal
-from hw.host.regmap import RegisterMap
-from hw.params import Params, Table
 from tests.conftest import small
-from tests.hw.host.host_bench import Bench
+from tests.support.host_bench import Bench
+from trajectile.hw.host.codes import Refusal
+from trajectile.hw.host.regmap import RegisterMap
+from trajectile.hw.params import Params, Table
 
 #: every entry field has more bits than values: five experts, three slices, five rows, three tokens a lane, three tiles
 CONFIG = small(layer__experts=5, array__cols=3, array__ddr_tiles=(0, 1, 2))

@@ -6,12 +6,12 @@ import subprocess
 
 import pytest
 
-from hw.host.axi import HOST_ADDRESS_BITS
-from hw.host.regmap import RegisterMap
-from hw.params import Params, Table
-from scripts.regmap_docs import PREFIX, c_header, constants, markdown
-from sw_model.config import load, presets
 from tests.conftest import small
+from trajectile.hw.host.axi import HOST_ADDRESS_BITS
+from trajectile.hw.host.regmap import RegisterMap
+from trajectile.hw.params import Params, Table
+from trajectile.scripts.soc.register_map import PREFIX, c_header, constants, markdown
+from trajectile.sw_model.config import load, presets
 
 #: every preset with and without payload, and one with all that is optional
 BUILDS = [*(pytest.param(config, timing_only, id=f"{config.name}-{timing_only}")

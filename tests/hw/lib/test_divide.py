@@ -4,7 +4,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
-from hw.lib.divide import quotient
+from trajectile.hw.lib.divide import quotient
 
 
 @pytest.mark.parametrize("bits", [1, 3, 7])

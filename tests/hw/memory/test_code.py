@@ -8,11 +8,11 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
-from hw.lib.emit import Block
-from hw.memory.chunk import ChunkDecoder, ChunkEncoder
-from hw.memory.code import CHUNK_BITS, ChunkCode, chunk_codes, stored_bits
-from hw.memory.word import WordDecoder, WordEncoder
-from tests.hw.memory.memory_bench import flip
+from tests.support.memory_bench import flip
+from trajectile.hw.lib.emit import Block
+from trajectile.hw.memory.chunk import ChunkDecoder, ChunkEncoder
+from trajectile.hw.memory.code import CHUNK_BITS, ChunkCode, chunk_codes, stored_bits
+from trajectile.hw.memory.word import WordDecoder, WordEncoder
 
 SIZES = range(1, CHUNK_BITS + 1)
 

@@ -4,12 +4,12 @@ import random
 
 import pytest
 
-from hw.memory import expert_buffer
-from hw.memory.code import stored_bits
-from hw.memory.expert_buffer import ExpertBuffer
-from hw.params import Params
 from tests.conftest import run_block, small
-from tests.hw.memory.memory_bench import flip, open_srams
+from tests.support.memory_bench import flip, open_srams
+from trajectile.hw.memory import expert_buffer
+from trajectile.hw.memory.code import stored_bits
+from trajectile.hw.memory.expert_buffer import ExpertBuffer
+from trajectile.hw.params import Params
 
 PROTECTIONS = ["none", "parity", "secded"]
 

@@ -2,9 +2,9 @@
 
 import random
 
-from hw.params import Params
-from hw.rules.slots import SlotTable
 from tests.conftest import run_block, small
+from trajectile.hw.params import Params
+from trajectile.hw.rules.slots import SlotTable
 
 
 def test_random_traffic_keeps_order_and_owners():

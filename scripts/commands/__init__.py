@@ -1,0 +1,1 @@
+"""One module per command of ``trajectile``: its arguments, and what it prints."""

@@ -1,0 +1,172 @@
+"""What a tile costs: area by block in a technology, SRAM as macros; on request its speed and the energy of a batch."""
+
+import argparse
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from trajectile.hw.lib.yosys import YosysError
+from trajectile.scripts.area import bare_macs, changes, power, speed, tile_report
+from trajectile.scripts.area import technology as technologies
+from trajectile.scripts.area.power import Counters, Outside
+from trajectile.scripts.area.technology import TECHNOLOGIES, Technology
+from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.errors import ToolError, UserError
+from trajectile.scripts.commands import generate
+from trajectile.scripts.flow import workload
+from trajectile.scripts.plots import area as area_plots
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.schedule.scheduler import ORDERS, schedule
+from trajectile.sw_model.timeline.model import simulate
+
+
+def synthesize(config: Config, folder: Path, technology: Technology | None = None, *, registers: int | None = None,
+               clock_mhz: float | None = None, counters: Counters | None = None, outside: Outside | None = None,
+               made: generate.Design | None = None) -> dict[str, Any]:
+    """What one tile of a configuration takes: :func:`trajectile.scripts.area.tile_report.area_of`, and on request speed
+    and power.
+
+    Args:
+        config: the accelerator.
+        folder: where scripts and logs go.
+        technology: cells and SRAM macros; IHP SG13G2 by default.
+        registers: memories of at most so many bits become flip-flops; None: those that are smaller so.
+        clock_mhz: map once more for this clock, and estimate the speed.
+        counters: what a batch did; with ``clock_mhz`` also estimate its energy.
+        outside: energies outside of the tiles.
+        made: the generated design, where somebody has it.
+
+    Raises:
+        UserError: if Yosys cannot use the libraries of the user, or they have no delays or energies.
+        ToolError: if Yosys fails with the project's own.
+    """
+    technology = technology or technologies.load()
+    technologies.check(technology)
+    if clock_mhz and technology.loads is None:
+        raise UserError("a speed or power estimate needs delays and energies; legal: --technology sg13g2 or asap7, with "
+                        "--liberty for the full libraries of its cells")
+    made, period = made or generate.design(config), clock_mhz and 1e6 / clock_mhz
+    try:
+        values, mapped, choices = tile_report.area_of(config, made, folder, technology, registers=registers, period_ps=period)
+    except YosysError as error:
+        raise failed(error, technology, folder) from error
+    if period:
+        values["speed"] = speed.speed_of(made, mapped, folder, technology, choices, period)
+    if clock_mhz and counters:
+        values["power"] = power.power_of(config, made, mapped, folder, technology, choices, counters, clock_mhz,
+                                         outside or Outside())
+    return values
+
+
+def failed(error: YosysError, technology: Technology, folder: Path) -> UserError:
+    """What to say when Yosys fails: a user's libraries are to blame before the project's are."""
+    if technology.own:
+        return ToolError(str(error))
+    said = [line for line in str(error).splitlines() if "ERROR" in line or "error" in line]
+    return UserError(f"--liberty = {', '.join(technology.sources)} is not legal; legal values: cells that a design can be "
+                     f"mapped to (Yosys: {said[-1].strip() if said else 'failed'}; log in {folder})")
+
+
+def add_technology(parser: argparse.ArgumentParser) -> None:
+    """Arguments that say what a tile is made of."""
+    parser.add_argument("--technology", choices=TECHNOLOGIES, default="sg13g2",
+                        help="; ".join(f"{name}: {known.title}" for name, known in TECHNOLOGIES.items())
+                             + " (default sg13g2)")
+    parser.add_argument("--liberty", metavar="FILE", type=Path, action="append", default=[],
+                        help="Liberty file (plain or gzip) of cells or SRAM macros, in place of the areas that come with the "
+                             "project; may be repeated")
+    parser.add_argument("--sram", metavar="FILE", type=Path, help="SRAM macros: a TOML table (docs/area.md)")
+    parser.add_argument("--registers", metavar="BITS", type=int,
+                        help="memories of at most BITS bits become flip-flops (default: those that are smaller so)")
+
+
+def chosen(args: argparse.Namespace) -> Technology:
+    """The technology that the arguments name."""
+    return technologies.load(args.technology, args.liberty, args.sram)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``trajectile synthesize``."""
+    add_technology(parser)
+    clocks = ", ".join(f"{name} {known.clock_mhz:.0f}" for name, known in TECHNOLOGIES.items() if known.loads)
+    parser.add_argument("--speed", action="store_true",
+                        help="also map for a clock and report the longest paths (needs --liberty with the full libraries)")
+    parser.add_argument("--power", action="store_true",
+                        help="also estimate the energy of a batch (needs the same; implies --speed)")
+    parser.add_argument("--clock", metavar="MHZ", type=float, help=f"of --speed and --power (default {clocks})")
+    parser.add_argument("--ddr-pj", metavar="PJ", type=float, default=0.0,
+                        help="energy of a bit from DRAM for --power (default: DRAM is not counted)")
+    parser.add_argument("--bare-macs", action="store_true", help="also compare the MAC array with bare multiply-accumulators")
+    parser.add_argument("--compare", metavar="BASE", type=Path, help="show what changed against a result of --json")
+    parser.add_argument("--plot", metavar="PNG", type=Path, help="draw the shares of the blocks")
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path,
+                        help="folder for scripts and logs (default build/area/CONFIG-TECHNOLOGY)")
+    batch = parser.add_argument_group("batch of --power")
+    workload.add_arguments(batch)
+    batch.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
+
+
+def _counters(args: argparse.Namespace, config: Config) -> Counters:
+    """What the batch of the arguments does, from the timeline model."""
+    load = workload.from_arguments(args, config, gate_only=True)
+    plan = schedule(config, load.topk_ids, args.order)
+    if not plan.tokens:
+        raise UserError("--tokens = 0 is not legal with --power; legal values: 1 or more")
+    return power.count(plan, simulate(plan))
+
+
+def _base(path: Path) -> dict[str, Any]:
+    """The areas of an earlier result.
+
+    Raises:
+        UserError: if the file is none.
+    """
+    try:
+        return changes.digest(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        why = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise UserError(f"--compare = {path} is not legal ({why}); legal values: a file that --json of this command wrote"
+                        ) from None
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """``trajectile synthesize``."""
+    console = terminal.console(args)
+    if not console.is_terminal:
+        console.width = max(console.width, 160)
+    technology = chosen(args)
+    folder = args.output or Path("build/area") / f"{config.name}-{args.technology}"
+    for name, low, high in (("clock", 1, 100_000), ("ddr_pj", 0, 1e6), ("registers", 0, 1 << 40)):
+        value = getattr(args, name)
+        if value is not None and not low <= value <= high:
+            raise UserError(f"--{name.replace('_', '-')} = {value} is not legal; legal values: {low} to {high:.0f}")
+    base = _base(args.compare) if args.compare else None
+    clock = (args.clock or TECHNOLOGIES[args.technology].clock_mhz) if args.speed or args.power else None
+    counters = _counters(args, config) if args.power else None
+    with terminal.status("synthesizing the tile"):
+        values = synthesize(config, folder, technology, registers=args.registers, clock_mhz=clock, counters=counters,
+                            outside=Outside(ddr_pj_per_bit=args.ddr_pj))
+        if args.bare_macs:
+            values["bare_macs"] = bare_macs.compare(config, values, folder / "bare_macs", technology)
+    terminal.answer(args, values)
+    if args.plot:
+        area_plots.bars([values], args.plot)
+    show(values, console)
+    if base:
+        console.print(f"\nagainst {args.compare}", highlight=False)
+        console.print(changes.table(base, changes.digest(values)), highlight=False)
+    return 0
+
+
+def show(values: Mapping[str, Any], console: Console) -> None:
+    """Print a result."""
+    tile_report.show(values, console)
+    if "bare_macs" in values:
+        bare_macs.show(values["bare_macs"], values["technology"]["unit"], console)
+    for name, shower in (("speed", speed.show), ("power", power.show)):
+        if name in values:
+            console.print()
+            shower(values[name], console)

@@ -1,0 +1,212 @@
+"""What a batch is made of: gate decisions, a layer's weights and activations."""
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectile.scripts.command_line.errors import UserError
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.gates import traces, workloads
+from trajectile.sw_model.gates.npy import NpyError, read_npy
+from trajectile.sw_model.numerics import integer as numerics
+from trajectile.sw_model.numerics import layer_file
+
+#: tokens to measure a layer on
+MAX_TOKENS = 65536
+#: popularity exponent of the synthetic gate; fitted to two real gates it is 0.2 and 0.3 (docs/results.md)
+DEFAULT_SKEW = 0.2
+
+
+@dataclass(frozen=True)
+class Values:
+    """The numbers of a batch: weights, activations and what should come out."""
+
+    layer: numerics.QuantisedLayer
+    batch: numerics.QuantisedBatch
+    #: float32 layer output, [tokens, d_model]
+    reference: NDArray[np.float32]
+    #: of which weights the reference is
+    against: str = "float32"
+
+    def results(self) -> NDArray[np.int32]:
+        """The integer layer, int32 [tokens, d_model]: what the RTL must give."""
+        return numerics.integer_layer(self.layer, self.batch)
+
+    def fidelity(self, results: NDArray[np.int32]) -> dict[str, float]:
+        """Cosine similarity and signal-to-noise of integer results against the float32 layer."""
+        real = numerics.dequantise(results, self.batch)
+        return {"cosine": numerics.cosine(real, self.reference), "sqnr_db": numerics.sqnr_db(real, self.reference)}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One batch, ready for the scheduler and the layer."""
+
+    #: where the gate decisions come from
+    source: str
+    #: chosen experts, [tokens, top_k]
+    topk_ids: NDArray[Any]
+    #: None in a batch that was made for its timing
+    values: Values | None
+
+    @property
+    def given(self) -> Values:
+        """The numbers, which must be there."""
+        if self.values is None:
+            raise ValueError("this batch has gate decisions only")
+        return self.values
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments that choose a batch."""
+    parser.add_argument("--trace", metavar="FILE", type=Path,
+                        help="gate trace: .npz, .npy or JSON lines (docs/import.md); without one the toy model's, if the "
+                             "layer has its shape, else the gate of --weights, else a synthetic one")
+    parser.add_argument("--weights", metavar="FILE", type=Path,
+                        help="layer.safetensors of trajectile import (default: random weights)")
+    parser.add_argument("--activations", metavar="FILE", type=Path,
+                        help="inputs of the layer, .npy [tokens, d_model] (default: normal noise)")
+    parser.add_argument("--layer", metavar="L", type=int, help="layer of the trace (default: its first)")
+    parser.add_argument("--offset", metavar="K", type=int, default=0, help="first token of the window (default 0)")
+    parser.add_argument("--tokens", metavar="N", type=int, default=None, help="tokens of the batch (default: 64, or "
+                        "what fits)")
+    parser.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
+    parser.add_argument("--skew", type=float, default=DEFAULT_SKEW,
+                        help=f"unevenness of the synthetic gate, 0 = even (default {DEFAULT_SKEW})")
+
+
+def is_toy(config: Config) -> bool:
+    """Whether the configuration has the shape of the toy model that comes with the project."""
+    layer = config.layer
+    return (layer.d_model, layer.d_ff, layer.experts, layer.top_k) == (64, 64, 64, 6)
+
+
+def activations(path: Path, d_model: int, offset: int, tokens: int) -> NDArray[np.float32]:
+    """A window of the inputs in a ``.npy`` file, float32 [tokens, d_model].
+
+    Raises:
+        UserError: if the file has not that many, or they are not finite.
+    """
+    try:
+        table = read_npy(path)
+    except NpyError as error:
+        raise UserError(f"--activations = {path} is not legal ({error}); legal: .npy [tokens, {d_model}]") from None
+    if table.ndim != 2 or table.shape[1] != d_model or table.dtype.kind != "f" or not 0 <= offset <= len(table) - tokens:
+        raise UserError(f"--activations = {path} has shape {list(table.shape)} and type {table.dtype}; legal: floating point "
+                        f"[{offset + tokens} or more, {d_model}]")
+    window = table[offset:offset + tokens]
+    if not (np.abs(window) <= np.finfo(np.float32).max).all():
+        raise UserError(f"--activations = {path} holds a value that is not finite in float32; legal: finite values")
+    return window.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the parts of a batch come from; None is the default of each."""
+
+    trace: Path | None = None
+    layer: int | None = None
+    offset: int = 0
+    tokens: int | None = None
+    seed: int = 1
+    skew: float = DEFAULT_SKEW
+    weights: Path | None = None
+    activations: Path | None = None
+
+
+def load(config: Config, *, gate_only: bool = False, **source: Any) -> Workload:
+    """Make the batch; with ``gate_only`` without weights and activations, which take long at full size.
+
+    Args:
+        config: the accelerator.
+        gate_only: gate decisions only.
+        source: the fields of :class:`Source`.
+
+    Raises:
+        UserError: for a trace, layer, offset or number of tokens that does not exist or does not fit.
+    """
+    given = Source(**source)
+    tokens = min(64, config.token_capacity) if given.tokens is None else given.tokens
+    if not 0 <= tokens <= config.token_capacity:
+        raise UserError(f"--tokens = {tokens} is not legal; legal values: 0 to {config.token_capacity} "
+                        f"({config.array.tiles} tiles of tile.tokens = {config.tile.tokens})")
+    try:
+        if is_toy(config) and given.trace is given.weights is given.activations is None:
+            return _toy(given.layer, given.offset, tokens)
+        return _made(config, given, tokens, gate_only)
+    except UserError:
+        raise
+    except (ValueError, OSError) as error:
+        raise UserError(str(error)) from error
+
+
+def from_arguments(args: argparse.Namespace, config: Config, *, gate_only: bool = False) -> Workload:
+    """The batch that :func:`add_arguments` describes.
+
+    Raises:
+        UserError: as :func:`load`.
+    """
+    return load(config, gate_only=gate_only, **{name: getattr(args, name) for name in Source.__dataclass_fields__})
+
+
+def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Workload:
+    """A batch whose parts come from files or from a random generator."""
+    shape, rng = config.layer, np.random.default_rng(given.seed)
+    saved = _saved(config, given.weights) if given.weights else None
+    gate, source, x = None, "", None
+    if given.trace:
+        read = traces.load_trace(given.trace, shape.experts)
+        number = int(read.layers[0]) if given.layer is None else given.layer
+        gate = read.window(number, given.offset, tokens)
+        source = f"{given.trace.name} layer {number}, tokens {given.offset} to {given.offset + tokens - 1}"
+    elif saved is None or saved.router is None:
+        gate = workloads.synthetic_gate(shape.experts, shape.top_k, tokens, given.skew, rng)
+        source = f"synthetic gate, skew {given.skew}, seed {given.seed}"
+    if gate and (gate.experts, gate.topk_ids.shape[1]) != (shape.experts, shape.top_k):
+        raise UserError(
+            f"layer.experts = {shape.experts}, layer.top_k = {shape.top_k} do not match the trace; legal values for "
+            f"{given.trace}: --set layer.experts={gate.experts} --set layer.top_k={gate.topk_ids.shape[1]}")
+    if gate and gate_only:
+        return Workload(source, gate.topk_ids, None)
+    weights = None if saved else numerics.random_layer(shape, rng)
+    if given.activations:
+        x = activations(given.activations, shape.d_model, given.offset, tokens)
+    else:
+        x = rng.standard_normal((tokens, shape.d_model)).astype(np.float32)
+    if saved and gate is None:
+        gate = workloads.router_gate(saved.router, x, shape.top_k, normalise=saved.normalise)
+        inputs = (f"{given.activations.name} from token {given.offset}" if given.activations
+                  else f"normal noise, seed {given.seed}")
+        source = f"gate of {saved.source} on {inputs}"
+        if gate_only:
+            return Workload(source, gate.topk_ids, None)
+    quantised = saved.layer if saved else numerics.quantise_layer(weights)
+    return Workload(source, gate.topk_ids, Values(
+        quantised, numerics.quantise_batch(quantised, x, gate.topk_ids, gate.topk_weights),
+        numerics.float_layer(saved.layer.real() if saved else weights, x, gate.topk_ids, gate.topk_weights),
+        "float32 with the int8 weights" if saved else "float32"))
+
+
+def _saved(config: Config, path: Path) -> layer_file.SavedLayer:
+    """An imported layer of the configuration's shape."""
+    saved, shape = layer_file.load(path), config.layer
+    if saved.shape != (shape.d_model, shape.d_ff, shape.experts):
+        fields = zip(("d_model", "d_ff", "experts"), saved.shape, strict=True)
+        raise UserError(f"--weights = {path} does not match the configuration; legal values: "
+                        + " ".join(f"--set layer.{name}={value}" for name, value in fields))
+    return saved
+
+
+def _toy(layer: int | None, offset: int, tokens: int) -> Workload:
+    """A window of the toy model's held-out text."""
+    toy = workloads.load_toy_model()
+    number = int(toy.trace.layers[0]) if layer is None else layer
+    gate = toy.trace.window(number, offset, tokens)
+    window = slice(offset, offset + tokens)
+    batch = numerics.quantise_batch(toy.layer, toy.x[window], gate.topk_ids, gate.topk_weights)
+    return Workload(f"toy model, held-out tokens {offset} to {offset + tokens - 1}", gate.topk_ids,
+                    Values(toy.layer, batch, toy.y[window]))

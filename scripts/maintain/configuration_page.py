@@ -1,0 +1,58 @@
+"""The fields of a configuration, for docs/configuration.md, from the sections that define and check them.
+
+``python -m trajectile.scripts.maintain.configuration_page`` writes the table.
+"""
+
+import dataclasses
+import inspect
+import re
+from collections.abc import Iterator
+
+from trajectile.scripts.maintain import pages
+from trajectile.scripts.maintain.pages import table_rows
+from trajectile.sw_model.config import Config, ConfigError, load
+
+PAGE, PART = "configuration.md", "fields"
+#: presets whose values are shown
+SHOWN = ("demo", "paper")
+
+
+def meanings(section: type) -> dict[str, str]:
+    """What the ``#:`` comment above each field of a section says."""
+    found = re.findall(r"^ +#: (.+)\n +(\w+): ", inspect.getsource(section), re.M)
+    return {name: text for text, name in found}
+
+
+def legal_values(section: object, field: str) -> str:
+    """What a field's own check says of a value that no field can have."""
+    try:
+        dataclasses.replace(section, **{field: None})  # type: ignore[type-var]
+    except ConfigError as error:
+        return error.legal
+    raise AssertionError(f"{type(section).__name__}.{field} takes anything")
+
+
+def _cell(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+
+
+def _rows() -> Iterator[tuple[object, ...]]:
+    shown = [load(name) for name in SHOWN]
+    for section in dataclasses.fields(Config):
+        values = [getattr(config, section.name) for config in shown]
+        if not dataclasses.is_dataclass(values[0]):
+            continue
+        said = meanings(type(values[0]))
+        for field in dataclasses.fields(values[0]):
+            default = "" if field.default is dataclasses.MISSING else _cell(field.default)
+            yield (f"`{section.name}.{field.name}`", said[field.name], legal_values(values[0], field.name), default,
+                   *(_cell(getattr(value, field.name)) for value in values))
+
+
+def markdown() -> str:
+    """The table; "an integer from .. to .." is what a message says, too."""
+    return "\n".join(table_rows(("field", "meaning", "legal values", "default", *(f"`{name}`" for name in SHOWN)), _rows()))
+
+
+if __name__ == "__main__":
+    pages.write_part(PAGE, PART, markdown())

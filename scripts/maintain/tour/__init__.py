@@ -1,0 +1,1 @@
+"""The tour (docs/tour.md) and its pictures."""

@@ -1,0 +1,63 @@
+"""The page: facts and charts in a template. Every figure names the fact that it shows."""
+
+import json
+from collections.abc import Mapping
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+from markupsafe import Markup, escape
+
+from trajectile.scripts.report import charts
+from trajectile.sw_model.config import Config
+
+#: how figures are written
+FORMS = {"int": "{:,}", "share": "{:.1%}", "ratio": "{:.3f}", "one": "{:,.1f}", "two": "{:,.2f}", "five": "{:.5f}",
+         "text": "{}"}
+
+
+def look_up(facts: Mapping[str, Any], path: str) -> Any:
+    """A fact by its path: names and list positions between dots."""
+    value: Any = facts
+    for part in path.split("."):
+        value = value[int(part)] if isinstance(value, list | tuple) else value[part]
+    return value
+
+
+def shown(value: Any, form: str) -> str:
+    """A fact as the page writes it."""
+    return "none" if value is None else FORMS[form].format(round(value) if form == "int" else value)
+
+
+def _tenths(values: Any, edges: Any) -> list[float]:
+    """Means of a share over ten parts of equal length, from its parts between ``edges``."""
+    parts = np.diff(edges) * np.asarray(values)
+    sums = np.interp(np.linspace(0, edges[-1], 11), edges, np.concatenate(([0.0], np.cumsum(parts))))
+    return (np.diff(sums) / (edges[-1] / 10)).tolist()
+
+
+def render(config: Config, facts: Mapping[str, Any]) -> str:
+    """The whole file; ``facts`` are those of :func:`trajectile.scripts.report.facts.facts`."""
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
+                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+
+    def figure(path: str, form: str = "int") -> Markup:
+        text = shown(look_up(facts, path), form)
+        return Markup(f'<span class="n" data-fact="{escape(path)}" data-form="{form}">{escape(text)}</span>')
+
+    def embedded() -> Markup:
+        """The facts as JSON that cannot end its element."""
+        return Markup(json.dumps(facts, allow_nan=False).replace("<", "\\u003c"))
+
+    paths = {number: tile["path"] for number, tile in enumerate(facts["tiles"])}
+    edges = facts["edges"]
+    return environment.get_template("template.html").render(
+        f=facts, config=config, fig=figure, embedded=embedded, pairwise=pairwise,
+        style=Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8")),
+        tenths=lambda values: _tenths(values, edges),
+        steps=lambda name, kind: charts.steps(edges, facts["utilisation"][name], kind, f"{name} over the batch"),
+        stack=charts.stack(edges, facts["mac"]["over_time"], facts["mac"]["reasons"], "Where the MAC arrays' cycles went"),
+        array=charts.array(config, facts["tiles"]),
+        way=lambda kind: charts.trajectory(config, kind, paths)) + "\n"

@@ -1,0 +1,52 @@
+"""The frame of a link layer for people (Markdown), from its one layout in ``trajectile.hw.params``."""
+
+from collections.abc import Iterator
+
+from amaranth.hdl import Shape
+from amaranth.lib import data
+
+from trajectile.hw.params import FrameKind, Params
+from trajectile.scripts.maintain.pages import table_rows
+from trajectile.scripts.soc.register_map import bit_range
+
+MEANINGS = {
+    "crc": "CRC of all bits above, the highest bit first",
+    "kind": ", ".join(f"{kind.value} {kind.name}" for kind in FrameKind) + "; 3 is none",
+    "seq": "number of this DATA frame; of an IDLE frame: number of the next DATA frame",
+    "ack": "all DATA frames before this number have come",
+    "nak": "the frame with this number is missing: send again from it on",
+    "lanes.flit_valid": "the flit lane carries something",
+    "lanes.flit.head": "first flit of a packet",
+    "lanes.flit.tail": "last flit of a packet",
+    "lanes.flit.payload": "payload, or the packet's header",
+    "lanes.request_valid": "the request lane carries something",
+    "lanes.request.slice.expert": "for a slice of this expert",
+    "lanes.request.slice.index": "for this slice of it",
+    "lanes.request.slice.left": "stops that it has left",
+    "lanes.grant_valid": "the grant lane carries something",
+    "lanes.grant.slot": "slot that it gets",
+    "lanes.credit": "a flit that came by this port was taken or has gone on",
+}
+
+
+def _leaves(layout: data.StructLayout, prefix: str = "", low: int = 0) -> Iterator[tuple[str, int, int]]:
+    """Path, lowest bit and width of each field that is no structure itself."""
+    for name, field in layout:
+        path, offset = f"{prefix}{name}", low + field.offset
+        if isinstance(field.shape, data.StructLayout):
+            yield from _leaves(field.shape, f"{path}.", offset)
+        else:
+            yield path, offset, Shape.cast(field.shape).width
+
+
+def frame_table(params: Params) -> str:
+    """The fields of a frame as a Markdown table, lowest bit first; bit i is the coefficient of x^i in the CRC."""
+    return "\n".join(table_rows(("bits", "width", "field", "meaning"), (
+        (bit_range(low, width), width, path, MEANINGS[path]) for path, low, width in _leaves(params.frame_layout))))
+
+
+def markdown(params: Params) -> str:
+    """The page that goes with the Verilog."""
+    config = params.config
+    return (f"# Frame\n\nConfiguration `{config.name}`: {params.frame_bits} bits, one frame a cycle and direction. "
+            f"Generated from `hw/params.py`; do not edit. docs/link.md says what happens to it.\n\n{frame_table(params)}")

@@ -1,0 +1,1 @@
+"""Checkpoints of models: the tensors of one Mixture-of-Experts layer."""

@@ -1,0 +1,166 @@
+"""The tensors of a ``safetensors`` checkpoint: one file, or several with an index; and what its ``config.json`` says."""
+
+import json
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import ml_dtypes  # noqa: F401  NumPy learns bfloat16 from it
+import numpy as np
+from safetensors import safe_open
+
+from trajectile.sw_model.config.checks import shown
+from trajectile.sw_model.numerics.integer import Float32
+
+#: types of weights, as safetensors writes them
+TYPES = ("BF16", "F16", "F32")
+#: experts of a layer, as layer.experts has it
+MAX_EXPERTS = 1024
+#: bytes of the JSON files beside the weights
+MAX_JSON = 1 << 26
+
+
+class CheckpointError(ValueError):
+    """A checkpoint that cannot be used. The message names the file, the tensor and what is legal."""
+
+
+def _json(path: Path) -> dict[str, Any]:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_JSON + 1)
+        values = json.loads(raw) if len(raw) <= MAX_JSON else None
+    except OSError as error:
+        raise CheckpointError(f"{path}: {error.strerror or error}; legal: a JSON file") from None
+    except (ValueError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else error
+        raise CheckpointError(f"{path}: not JSON ({why}); legal: a JSON object") from None
+    if not isinstance(values, dict):
+        raise CheckpointError(f"{path}: not a JSON object of at most {MAX_JSON} bytes; legal: a JSON object")
+    return values
+
+
+@dataclass(frozen=True)
+class Hints:
+    """What ``config.json`` beside the weights says. None: nothing."""
+
+    top_k: int | None = None
+    #: gate weights of a token's experts are divided by their sum
+    normalise: bool | None = None
+
+
+class Checkpoint:
+    """The tensors of a ``.safetensors`` file, of the files that an index lists, or of a folder with either.
+
+    Raises:
+        CheckpointError: if there is no such file, or it is not what its name says.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._open = ExitStack()
+        self._handles: dict[Path, Any] = {}
+        try:
+            folder = path.is_dir()
+        except OSError as error:  # a name that the file system cannot have
+            raise CheckpointError(f"{path}: {error.strerror}; legal: a .safetensors file, an index, or a folder") from None
+        index = path / "model.safetensors.index.json" if folder else path
+        if folder and not index.is_file():
+            files = sorted(path.glob("*.safetensors"))
+            if len(files) != 1:
+                raise CheckpointError(f"{path}: {len(files)} files *.safetensors and no {index.name}; legal: one file, or an "
+                                      "index")
+            index = files[0]
+        if index.suffix == ".json":
+            #: file of each tensor
+            self.files = self._shards(index)
+        else:
+            self.files = dict.fromkeys(self._handle(index).keys(), index)
+        self.folder = index.parent
+
+    def __enter__(self) -> "Checkpoint":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def _shards(self, index: Path) -> dict[str, Path]:
+        names = _json(index).get("weight_map")
+        if not isinstance(names, dict):
+            raise CheckpointError(f"{index}: weight_map is missing; legal: an object of tensor: file")
+        for tensor, name in names.items():
+            if not isinstance(name, str) or Path(name).name != name or not name.endswith(".safetensors"):
+                raise CheckpointError(f"{index}: weight_map[{shown(tensor)}] = {shown(name)} is not legal; legal: the name "
+                                      "of a .safetensors file in the same folder")
+        return {tensor: index.parent / name for tensor, name in names.items()}
+
+    def _handle(self, path: Path) -> Any:
+        if path not in self._handles:
+            try:
+                if not path.is_file():
+                    raise CheckpointError(f"{path}: no such file; legal: a .safetensors file, an index, or a folder with "
+                                          "either")
+                self._handles[path] = self._open.enter_context(safe_open(path, framework="np"))
+            except CheckpointError:
+                raise
+            except Exception as error:  # the library's own errors have no common class but this
+                raise CheckpointError(f"{path}: {error}; legal: a complete .safetensors file") from None
+        return self._handles[path]
+
+    def _slice(self, name: str) -> Any:
+        path = self.files[name]
+        try:
+            return self._handle(path).get_slice(name)
+        except CheckpointError:
+            raise
+        except Exception as error:
+            raise CheckpointError(f"{path}: {name}: {error}; legal: a file with this tensor") from None
+
+    def dtype(self, name: str) -> str:
+        """Type of a tensor, as safetensors names it."""
+        return str(self._slice(name).get_dtype())
+
+    def shape(self, name: str) -> list[int]:
+        """Shape of a tensor; its type is checked.
+
+        Raises:
+            CheckpointError: if the type is not one of floating point.
+        """
+        if self.dtype(name) not in TYPES:
+            raise CheckpointError(f"{name} has type {self.dtype(name)}; legal: {', '.join(TYPES)}")
+        return list(self._slice(name).get_shape())
+
+    def read(self, name: str, row: int | None = None) -> Float32:
+        """A tensor, or one entry of its first dimension, in float32.
+
+        Raises:
+            CheckpointError: if a value is not finite.
+        """
+        tensor = self._slice(name)
+        values = np.asarray(tensor[:] if row is None else tensor[row:row + 1][0]).astype(np.float32)
+        if not np.isfinite(values).all():
+            raise CheckpointError(f"{name} holds a value that is not finite; legal: finite values")
+        return values
+
+    @cached_property
+    def hints(self) -> Hints:
+        """What ``config.json`` says of the layer.
+
+        Raises:
+            CheckpointError: if it is wrong, or the activation is another than SiLU.
+        """
+        path = self.folder / "config.json"
+        if not path.is_file():
+            return Hints()
+        values = _json(path)
+        if isinstance(values.get("text_config"), dict):
+            values = values["text_config"]
+        act = values.get("hidden_act", "silu")
+        if act not in ("silu", "swish"):
+            raise CheckpointError(f"{path}: hidden_act = {shown(act)} is not legal; legal: silu (the experts are SwiGLU)")
+        top_k, normalise = values.get("num_experts_per_tok"), values.get("norm_topk_prob")
+        if top_k is not None and (type(top_k) is not int or not 1 <= top_k <= MAX_EXPERTS):
+            raise CheckpointError(f"{path}: num_experts_per_tok = {shown(top_k)} is not legal; legal values: 1 to "
+                                  f"{MAX_EXPERTS}")
+        return Hints(top_k, normalise if isinstance(normalise, bool) else None)

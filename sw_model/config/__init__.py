@@ -1,0 +1,33 @@
+"""The configuration of an accelerator: its sections, their checks, and the TOML file that it is read from."""
+
+from trajectile.sw_model.config.accelerator import (
+    DDR_ADDRESS_BITS,
+    LINK_LAYER_CYCLES,
+    Config,
+    from_dict,
+    load,
+    parse_override,
+    presets,
+)
+from trajectile.sw_model.config.checks import ConfigError
+from trajectile.sw_model.config.sections import (
+    AXI_BOUNDARY_BYTES,
+    AXI_MAX_BURST_BEATS,
+    INT8_MAX,
+    INT32_MAX,
+    MULTIPLIERS,
+    PROTECTIONS,
+    ArrayConfig,
+    DdrConfig,
+    LayerConfig,
+    LinkConfig,
+    TileConfig,
+    ceil_div,
+    divisors,
+)
+
+__all__ = [
+    "AXI_BOUNDARY_BYTES", "AXI_MAX_BURST_BEATS", "DDR_ADDRESS_BITS", "INT8_MAX", "INT32_MAX", "LINK_LAYER_CYCLES",
+    "MULTIPLIERS", "PROTECTIONS", "ArrayConfig", "Config", "ConfigError", "DdrConfig", "LayerConfig", "LinkConfig",
+    "TileConfig", "ceil_div", "divisors", "from_dict", "load", "parse_override", "presets",
+]

@@ -1,0 +1,321 @@
+"""One configuration: a layer, an array of tiles, the tile itself, its links and its DDR channels
+(:mod:`trajectile.sw_model.config.sections`).
+
+Every field is checked when the object is made. What cannot be built is refused with a :class:`ConfigError` that names
+the field, the value and the legal values. Derived sizes are properties, so that there is one place that knows them.
+"""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from math import gcd
+from pathlib import Path
+from typing import Any
+
+from trajectile.sw_model.config import toml_file
+from trajectile.sw_model.config.checks import ConfigError, check_member
+from trajectile.sw_model.config.sections import (
+    ArrayConfig,
+    DdrConfig,
+    LayerConfig,
+    LinkConfig,
+    TileConfig,
+    ceil_div,
+    divisors,
+)
+
+#: Address space of a DDR channel.
+DDR_ADDRESS_BITS = 32
+#: Cycles that the link layer adds to a link's flight: two at the near end (frame, CRC), two at the far end (check, deliver).
+LINK_LAYER_CYCLES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A whole accelerator. Read one with :func:`load`.
+
+    Raises:
+        ConfigError: for every combination of fields that cannot be built.
+    """
+
+    name: str
+    layer: LayerConfig
+    array: ArrayConfig
+    tile: TileConfig
+    link: LinkConfig
+    ddr: DdrConfig
+
+    def __post_init__(self) -> None:
+        tile, layer = self.tile, self.layer
+        if layer.d_ff % tile.slices:
+            check_member("tile.slices", tile.slices, [d for d in divisors(layer.d_ff) if d <= 256])
+        if tile.mac_n > self.gate_up_chunks * 2:
+            raise ConfigError(
+                "tile.mac_n", tile.mac_n, f"1 to {2 * self.gate_up_chunks} (twice d_model / mac_k: the serial SwiGLU "
+                "unit of a lane must keep up with the MAC array)")
+        if tile.word_bytes % self.ddr.bytes_per_cycle:
+            raise ConfigError(
+                "ddr.bytes_per_cycle", self.ddr.bytes_per_cycle,
+                f"a divisor of the weight word's mac_k * mac_n = {tile.word_bytes} bytes")
+        if self.link.beat_bytes > tile.word_bytes:
+            raise ConfigError(
+                "link.beat_bytes", self.link.beat_bytes,
+                f"1 to {tile.word_bytes} (a slot delivers one weight word of mac_k * mac_n bytes a cycle)")
+        span = ceil_div(layer.experts * tile.slices, self.array.channels) * self.slice_pitch_bytes
+        if span > 2**DDR_ADDRESS_BITS:
+            raise ConfigError("layer.experts", layer.experts,
+                              f"what fits {2**DDR_ADDRESS_BITS} bytes of a DDR channel (this layer takes {span})")
+
+    # -- a micro-slice, in weight words ---------------------------------------------------------------------------
+
+    @cached_property
+    def slice_ff(self) -> int:
+        """Columns of d_ff in one micro-slice."""
+        return self.layer.d_ff // self.tile.slices
+
+    @cached_property
+    def gate_up_chunks(self) -> int:
+        """Weight words along d_model for one group of gate and up outputs."""
+        return ceil_div(self.layer.d_model, self.tile.mac_k)
+
+    @cached_property
+    def gate_up_groups(self) -> int:
+        """Groups of ``mac_n`` outputs in a slice's gate and up matrices; a group is ``mac_n / 2`` gate-up pairs."""
+        return ceil_div(2 * self.slice_ff, self.tile.mac_n)
+
+    @cached_property
+    def down_chunks(self) -> int:
+        """Weight words along the slice's d_ff for one group of down outputs."""
+        return ceil_div(self.slice_ff, self.tile.mac_k)
+
+    @cached_property
+    def down_groups(self) -> int:
+        """Groups of ``mac_n`` down outputs."""
+        return ceil_div(self.layer.d_model, self.tile.mac_n)
+
+    @cached_property
+    def gate_up_words(self) -> int:
+        """Weight words of a slice's gate and up matrices."""
+        return self.gate_up_chunks * self.gate_up_groups
+
+    @cached_property
+    def down_words(self) -> int:
+        """Weight words of a slice's down matrix."""
+        return self.down_chunks * self.down_groups
+
+    @cached_property
+    def slice_words(self) -> int:
+        """Weight words of a slice, zero padding included."""
+        return self.gate_up_words + self.down_words
+
+    @cached_property
+    def slice_bytes(self) -> int:
+        """Bytes of a slice as stored, zero padding included."""
+        return self.slice_words * self.tile.word_bytes
+
+    @cached_property
+    def slice_weight_bytes(self) -> int:
+        """Bytes of a slice's weights, without padding: what the roofline counts."""
+        return 3 * self.layer.d_model * self.slice_ff
+
+    # -- DDR ------------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def word_beats(self) -> int:
+        """DDR beats of a weight word."""
+        return self.tile.word_bytes // self.ddr.bytes_per_cycle
+
+    @cached_property
+    def slice_beats(self) -> int:
+        """DDR beats of a slice."""
+        return self.slice_words * self.word_beats
+
+    @cached_property
+    def slice_bursts(self) -> int:
+        """AXI4 bursts of a slice; all but the last are of full length."""
+        return ceil_div(self.slice_beats, self.ddr.burst_beats)
+
+    @cached_property
+    def slice_pitch_bytes(self) -> int:
+        """Distance of two slices in a DDR channel: whole bursts, so that none crosses a 4 KiB line."""
+        return self.slice_bursts * self.ddr.burst_beats * self.ddr.bytes_per_cycle
+
+    @cached_property
+    def channel_slices(self) -> int:
+        """Slices that a DDR channel stores at the most."""
+        return ceil_div(self.layer.experts * self.tile.slices, self.array.channels)
+
+    @cached_property
+    def loads_in_flight(self) -> int:
+        """Slices a loader may have asked for and not yet received: enough to hide the DDR latency."""
+        return 1 + ceil_div(self.ddr.latency_cycles + 4, self.slice_beats)
+
+    @cached_property
+    def own_share(self) -> int:
+        """Slots of a tile that its own loads have a right to: an equal part for each DDR channel."""
+        return max(1, self.tile.slots // self.array.channels)
+
+    # -- links ----------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def word_flits(self) -> int:
+        """Flits of a weight word; a flit carries a piece of it, and all but the last are equal."""
+        return ceil_div(self.tile.word_bytes, self.link.beat_bytes)
+
+    @cached_property
+    def flit_bytes(self) -> int:
+        """Payload bytes used in a flit (``link.beat_bytes`` or less): of the sizes that do, the one whose flits and DDR beats
+        fit together best, so that the expert buffer is written in lanes as wide as can be.
+        """
+        sizes = range(ceil_div(self.tile.word_bytes, self.word_flits), self.link.beat_bytes + 1)
+        return max(sizes, key=lambda size: gcd(size, self.ddr.bytes_per_cycle))  # the smallest of the best
+
+    @cached_property
+    def lane_bytes(self) -> int:
+        """Bytes of a weight word that are written as one: every DDR beat and every flit is a whole number of them."""
+        return gcd(self.flit_bytes, self.ddr.bytes_per_cycle)
+
+    @cached_property
+    def slice_flits(self) -> int:
+        """Payload flits of a slice; the header flit comes before them."""
+        return self.slice_words * self.word_flits
+
+    @cached_property
+    def link_credits(self) -> int:
+        """Flits that may be under way to a port: those of one round trip, so that a link never waits for credits.
+
+        It is also the depth of the FIFO for flits that pass over a tile.
+        """
+        return 2 * self.link_flight_cycles + 3
+
+    @cached_property
+    def link_flight_cycles(self) -> int:
+        """Cycles from a router's output to the next router's input, the link layer included."""
+        return self.link.latency_cycles + (LINK_LAYER_CYCLES if self.link.crc_bits else 0)
+
+    @cached_property
+    def link_window(self) -> int:
+        """Frames that a replay buffer holds: a power of two, and no less than the frames of one round trip."""
+        return int(2 ** (2 * self.link_flight_cycles - 1).bit_length())
+
+    @cached_property
+    def link_timeout_cycles(self) -> int:
+        """Cycles without an acknowledgement after which frames are sent again: two round trips."""
+        return 4 * self.link_flight_cycles
+
+    @cached_property
+    def link_down_cycles(self) -> int:
+        """Cycles without an acknowledgement of what was sent after which a link is down, at the most."""
+        return (self.link.retries + 1) * (self.link_timeout_cycles + 1)
+
+    # -- where things are -----------------------------------------------------------------------------------------
+
+    def home(self, expert: int, index: int) -> tuple[int, int]:
+        """``(tile, row)`` of slice ``index`` of an expert: the tile of its DDR channel, and its row there."""
+        number = expert * self.tile.slices + index
+        return self.array.ddr_tiles[number % self.array.channels], number // self.array.channels
+
+    @cached_property
+    def token_capacity(self) -> int:
+        """Tokens that the whole array holds."""
+        return self.array.tiles * self.tile.tokens
+
+    @cached_property
+    def as_dict(self) -> dict[str, Any]:
+        """The fields as nested dictionaries, as in the TOML file."""
+        return dataclasses.asdict(self)
+
+
+_SECTIONS = {"layer": LayerConfig, "array": ArrayConfig, "tile": TileConfig, "link": LinkConfig, "ddr": DdrConfig}
+
+
+def _section(name: str, values: object) -> Any:
+    kind = _SECTIONS[name]
+    if not isinstance(values, Mapping):
+        raise ConfigError(name, values, f"a table [{name}]")
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    for key in values:
+        if key not in fields:
+            raise ConfigError(f"{name}.{key}", values[key], f"no such field; [{name}] has {', '.join(fields)}")
+    for key, field in fields.items():
+        if key not in values and field.default is dataclasses.MISSING:
+            raise ConfigError(f"{name}.{key}", None, "a value (the field is missing)")
+    return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
+
+
+def from_dict(values: Mapping[str, Any], name: str = "unnamed") -> Config:
+    """Make a :class:`Config` of nested dictionaries.
+
+    Raises:
+        ConfigError: for an unknown, missing or illegal field.
+    """
+    for key in values:
+        if key not in _SECTIONS and key != "name":
+            raise ConfigError(key, values[key], f"no such section; there are {', '.join(_SECTIONS)}")
+    for key in _SECTIONS:
+        if key not in values:
+            raise ConfigError(key, None, f"a table [{key}] (the section is missing)")
+    return Config(name=name, **{key: _section(key, values[key]) for key in _SECTIONS})
+
+
+def parse_override(text: str) -> tuple[str, str, Any]:
+    """Split ``section.field=value``; the value is read as TOML, a bare word as a string.
+
+    Raises:
+        ConfigError: for anything else.
+    """
+    path, sign, value = text.partition("=")
+    section, dot, field = path.strip().partition(".")
+    if not sign or not dot or section not in _SECTIONS:
+        raise ConfigError("--set", text, f"section.field=value with a section of {', '.join(_SECTIONS)}")
+    try:
+        return section, field, toml_file.value_of(value)
+    except toml_file.TomlError:
+        raise ConfigError(f"{section}.{field}", value, "an integer, a list of integers or a word") from None
+
+
+def presets() -> dict[str, Path]:
+    """The configurations that come with the project, by name."""
+    folder = Path(__file__).parents[2] / "configs"
+    return {path.stem: path for path in sorted(folder.glob("*.toml"))}
+
+
+def load(source: str | Path, overrides: Iterable[str] = ()) -> Config:
+    """Read a TOML file, or the preset of that name, and apply ``section.field=value`` overrides.
+
+    Raises:
+        ConfigError: if there is no such file, it is not TOML, or a field is unknown, missing or illegal.
+    """
+    path = _find(source)
+    try:
+        file = toml_file.read(path)
+    except toml_file.TomlError as error:
+        raise ConfigError("CONFIG", str(source), f"a TOML file ({error})", toml_file.place(path, error.line)) from None
+    values = file.values
+    overridden = set()
+    for override in overrides:
+        section, field, value = parse_override(override)
+        table = values.setdefault(section, {})
+        if isinstance(table, dict):
+            table[field] = value
+            overridden.add(f"{section}.{field}")
+    try:
+        # the name stands in comments of generated files and in paths
+        return from_dict(values, name=re.sub(r"[^\w.+-]+", "_", path.stem))
+    except ConfigError as error:
+        if error.field in overridden:
+            raise
+        raise ConfigError(error.field, error.value, error.legal, toml_file.place(path, file.line_of(error.field))) from None
+
+
+def _find(source: str | Path) -> Path:
+    path, known = Path(source), presets()
+    try:
+        found = path.is_file()
+    except OSError:  # a name that the file system cannot have
+        found = False
+    if not found and str(source) not in known:
+        raise ConfigError("CONFIG", str(source), f"a TOML file or a preset: {', '.join(known)}")
+    return path if found else known[str(source)]

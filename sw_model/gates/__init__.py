@@ -1,0 +1,1 @@
+"""Gate decisions: traces of real models, synthetic gates, the toy model."""

@@ -1,0 +1,212 @@
+"""Where gate decisions come from: trace files, the toy model, a synthetic gate."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectile.sw_model.numerics.integer import Float32, QuantisedLayer
+
+#: the toy model's data file (docs/toy_model.md)
+TOY_FILE = Path(__file__).parent / "data" / "toy_moe.npz"
+#: experts of a layer in a trace, far above what a configuration can have
+MAX_EXPERTS = 1 << 16
+
+
+class TraceError(ValueError):
+    """A trace that cannot be used. The message names the file, the array and what is legal."""
+
+
+@dataclass(frozen=True)
+class GateBatch:
+    """Gate decisions of some tokens."""
+
+    #: chosen experts, strongest first, int64 [tokens, top_k]
+    topk_ids: NDArray[np.int64]
+    #: gate weights, float32 [tokens, top_k]
+    topk_weights: Float32
+    #: experts that there are to choose from
+    experts: int
+
+
+@dataclass(frozen=True)
+class Trace:
+    """Gate decisions of consecutive tokens in some layers of a model."""
+
+    #: file name, for messages
+    name: str
+    #: [layers, tokens, top_k]
+    topk_ids: NDArray[np.int64]
+    topk_weights: Float32
+    #: number of each layer in its model, [layers]
+    layers: NDArray[np.int64]
+    experts: int
+
+    @property
+    def tokens(self) -> int:
+        """Tokens in the trace."""
+        return int(self.topk_ids.shape[1])
+
+    def window(self, layer: int, offset: int, tokens: int) -> GateBatch:
+        """``tokens`` consecutive tokens from ``offset`` on, in the layer of that number.
+
+        Raises:
+            TraceError: if there is no such layer or window.
+        """
+        rows = np.flatnonzero(self.layers == layer)
+        if not rows.size:
+            raise TraceError(f"layer = {layer} is not in {self.name}; legal values: {', '.join(map(str, self.layers))}")
+        if not 0 <= tokens <= self.tokens:
+            raise TraceError(f"tokens = {tokens} is not legal for {self.name}; legal values: 0 to {self.tokens}")
+        if not 0 <= offset <= self.tokens - tokens:
+            raise TraceError(f"offset = {offset} is not legal for {self.name}; legal values: 0 to {self.tokens - tokens} "
+                             f"with {tokens} tokens")
+        row, span = int(rows[0]), slice(offset, offset + tokens)
+        return GateBatch(self.topk_ids[row, span], self.topk_weights[row, span], self.experts)
+
+
+def _integers(name: str, key: str, values: NDArray[Any], dimensions: int) -> NDArray[np.int64]:
+    if values.ndim != dimensions or values.dtype.kind not in "iu":
+        raise TraceError(f"{name}: {key} has shape {list(values.shape)} and type {values.dtype}; legal: integers with "
+                         f"{dimensions} dimensions")
+    return values.astype(np.int64)
+
+
+def trace_of(name: str, arrays: dict[str, NDArray[Any]]) -> Trace:
+    """Check the arrays of a trace.
+
+    Raises:
+        TraceError: if one is missing or wrong.
+    """
+    for key in ("topk_ids", "topk_weights", "layers", "num_experts"):
+        if key not in arrays:
+            raise TraceError(f"{name}: {key} is missing; there are {', '.join(sorted(arrays)) or 'no arrays'}; legal: "
+                             "topk_ids, topk_weights, layers and num_experts")
+    ids = _integers(name, "topk_ids", arrays["topk_ids"], 3)
+    layers = _integers(name, "layers", arrays["layers"], 1)
+    experts = int(_integers(name, "num_experts", arrays["num_experts"], 0))
+    if not 1 <= experts <= MAX_EXPERTS:
+        raise TraceError(f"{name}: num_experts = {experts} is not legal; legal values: 1 to {MAX_EXPERTS}")
+    weights = arrays["topk_weights"]
+    if weights.shape != ids.shape or weights.dtype.kind != "f":
+        raise TraceError(f"{name}: topk_weights has shape {list(weights.shape)} and type {weights.dtype}; legal: floating "
+                         f"point, shape {list(ids.shape)} as topk_ids")
+    if not len(ids):
+        raise TraceError(f"{name}: topk_ids has no layers; legal: at least one")
+    if len(layers) != len(ids) or len(set(layers.tolist())) != len(layers):
+        raise TraceError(f"{name}: layers has {len(layers)} entries, {len(set(layers.tolist()))} different; legal: "
+                         f"{len(ids)}, one a layer of topk_ids, none twice")
+    if ids.size and not (ids.min() >= 0 and ids.max() < experts):
+        raise TraceError(f"{name}: topk_ids holds {ids.min()} to {ids.max()}; legal values: 0 to num_experts - 1 = "
+                         f"{experts - 1}")
+    if ids.shape[2] < 1 or (np.diff(np.sort(ids, axis=2), axis=2) == 0).any():
+        raise TraceError(f"{name}: topk_ids names an expert twice for a token; legal: top_k different experts")
+    # NaN fails every comparison; what float32 cannot hold is refused with it
+    if not ((weights >= 0) & (weights <= np.finfo(np.float32).max)).all():
+        raise TraceError(f"{name}: topk_weights holds a value that is negative or not finite; legal: 0 to the largest "
+                         "float32")
+    return Trace(name, ids, weights.astype(np.float32), layers, experts)
+
+
+def synthetic_gate(experts: int, top_k: int, tokens: int, skew: float, rng: np.random.Generator) -> GateBatch:
+    """A seeded gate: expert popularity falls as 1 / rank^skew (0 is even), each token draws ``top_k`` without repeats.
+
+    Raises:
+        ValueError: if ``top_k`` is above ``experts`` or ``skew`` is negative or not finite.
+    """
+    if not 1 <= top_k <= experts:
+        raise ValueError(f"top_k = {top_k} is not legal; legal values: 1 to {experts}")
+    if not (np.isfinite(skew) and skew >= 0):
+        raise ValueError(f"skew = {skew} is not legal; legal values: 0 or more")
+    logits = -skew * np.log(np.arange(1, experts + 1))
+    logits = logits[rng.permutation(experts)] + rng.gumbel(size=(tokens, experts))
+    ids = np.argsort(-logits, axis=1)[:, :top_k]
+    scores = np.exp(np.take_along_axis(logits, ids, axis=1))
+    weights = scores / (1 + scores.sum(axis=1, keepdims=True))
+    return GateBatch(ids.astype(np.int64), weights.astype(np.float32), experts)
+
+
+def router_gate(router: Float32, x: Float32, top_k: int, *, normalise: bool) -> GateBatch:
+    """The choices of a layer's own router: softmax over all experts, the ``top_k`` largest.
+
+    Args:
+        router: [experts, d_model].
+        x: activations, [tokens, d_model].
+        top_k: experts a token.
+        normalise: the weights of a token's experts are divided by their sum.
+    """
+    logits = x.astype(np.float64) @ router.T.astype(np.float64)
+    scores = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
+    scores /= scores.sum(axis=1, keepdims=True)
+    ids = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
+    weights = np.take_along_axis(scores, ids, axis=1)
+    if normalise:
+        weights /= weights.sum(axis=1, keepdims=True)
+    return GateBatch(ids.astype(np.int64), weights.astype(np.float32), len(router))
+
+
+def synthetic_trace(experts: int, top_k: int, tokens: int, skew: float, seed: int) -> Trace:
+    """A trace of one layer, number 0, of :func:`synthetic_gate`."""
+    gate = synthetic_gate(experts, top_k, tokens, skew, np.random.default_rng(seed))
+    return Trace(f"synthetic gate, skew {skew}, seed {seed}", gate.topk_ids[None], gate.topk_weights[None],
+                 np.zeros(1, dtype=np.int64), experts)
+
+
+def _spread(ids: NDArray[Any], experts: int) -> NDArray[np.float64]:
+    """Mean number of active experts and mean load of the hottest, over windows of 16, 64 and 256 tokens of a layer."""
+    found = []
+    for tokens in (16, 64, 256):
+        windows = [ids[first:first + tokens] for first in range(0, len(ids) - tokens + 1, tokens)]
+        counts = np.array([np.bincount(window.ravel(), minlength=experts) for window in windows])
+        found += [(counts > 0).sum(axis=1).mean(), counts.max(axis=1).mean()]
+    return np.array(found)
+
+
+def fit_skew(trace: Trace, seed: int = 1) -> tuple[float, float]:
+    """Skew of the synthetic gate that comes nearest to a trace, in steps of 0.05, and the mean relative error left.
+
+    What is compared: active experts and the load of the hottest one, over windows of 16, 64 and 256 tokens of all layers.
+
+    Raises:
+        TraceError: if the trace has fewer than 256 tokens.
+    """
+    if trace.tokens < 256:
+        raise TraceError(f"{trace.name}: {trace.tokens} tokens are too few to fit a skew; legal: 256 or more")
+    real = np.mean([_spread(ids, trace.experts) for ids in trace.topk_ids], axis=0)
+    top_k = trace.topk_ids.shape[2]
+
+    def error(skew: float) -> float:
+        gate = synthetic_gate(trace.experts, top_k, min(trace.tokens, 2048), skew, np.random.default_rng(seed))
+        return float(np.abs(_spread(gate.topk_ids, trace.experts) / real - 1).mean())
+    errors = {round(step * 0.05, 2): error(step * 0.05) for step in range(31)}
+    best = min(errors, key=lambda skew: errors[skew])
+    return best, errors[best]
+
+
+@dataclass(frozen=True)
+class ToyModel:
+    """The MoE layer of the toy language model, and what it did on held-out text (docs/toy_model.md)."""
+
+    layer: QuantisedLayer
+    trace: Trace
+    #: input of the layer, float32 [tokens, d_model]
+    x: Float32
+    #: output of the float32 layer with its float32 weights, float32 [tokens, d_model]
+    y: Float32
+
+
+def load_toy_model() -> ToyModel:
+    """Read the toy model that comes with the project.
+
+    Raises:
+        TraceError: if its file is missing.
+    """
+    if not TOY_FILE.is_file():
+        raise TraceError(f"{TOY_FILE}: no such file; `python -m trajectile.scripts.maintain.toy_model.train` makes it")
+    with np.load(TOY_FILE, allow_pickle=False) as file:
+        arrays = {key: file[key] for key in file.files}
+    layer = QuantisedLayer(*(arrays[key] for key in ("w_gate", "w_up", "w_down")),
+                           *(arrays[key].astype(np.float32) for key in ("gate_scale", "up_scale", "down_scale")))
+    return ToyModel(layer, trace_of(TOY_FILE.name, arrays), arrays["x"].astype(np.float32), arrays["y"].astype(np.float32))

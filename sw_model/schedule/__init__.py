@@ -1,0 +1,1 @@
+"""The schedule of a batch: placement of tokens, token lists, load order."""

@@ -1,0 +1,167 @@
+"""One slice on its way round the ring, with everything that the hardware keeps of it and everything it must not forget.
+
+The other half of ``sw_model/search/rules.py``, which knows only where slices are: here a slice has its stops, its copies
+in the
+slots of several tiles, the number of stops left as the hardware counts it, its request, its reservations ahead, and the
+tiles whose tokens it has met. :func:`trajectories` plays one slice in every order of events and checks that it **meets the
+tokens of every stop exactly once**, whatever the others do: they can only make it wait.
+
+What begins and ends in the hardware is one action here, by the usual argument about commuting actions (what lies between is
+independent of one end, which can be moved to the other):
+
+* *compute* happens when it ends: in between the slot cannot be sent and the MAC array takes no other slice, which is so
+  before it begins if the two are chosen not to happen;
+* *send* happens when it begins, and with it the arrival: that a slot is full, and the sender idle, only ever permits more;
+* *load* is filled at once, for the same reason;
+* a request waits at the ring-next tile at once; that it travels is a grant that comes later.
+
+*Release* is an action of its own: it can take away a grant (turns look at own slots). Any slice may ask and any may be
+computed, not only the oldest: more runs than the hardware has, and the same answer to whether there is one to go on with.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+
+class Slice(NamedTuple):
+    """A slice that was loaded and not yet released everywhere. Bit d of a mask, and step d, is the tile d steps on from
+    where it was loaded.
+    """
+
+    #: tile that loaded it
+    origin: int
+    #: tiles with tokens for it
+    stops: int
+    #: slots it occupies, reservations included
+    used: int = 1
+    #: slots in which it waits for the MAC array
+    todo: int = 0
+    #: tiles whose tokens it has met
+    met: int = 0
+    #: how far it was sent
+    head: int = 0
+    #: how far slots are reserved for it
+    reach: int = 0
+    #: stops after ``reach``, as the hardware counts them
+    left: int = 0
+    #: a request for the slot after ``reach`` is pending
+    asks: bool = False
+
+
+class Action(NamedTuple):
+    """What can happen to a slice next."""
+
+    #: ask, grant, send, compute or release
+    kind: str
+    #: in which tile
+    tile: int
+    #: the slice after it; None when it has left the ring
+    after: Slice | None
+
+
+class WrongVisit(AssertionError):
+    """A slice met a tile twice, or left one out, or ran past its last stop."""
+
+
+@dataclass(frozen=True)
+class Ring:
+    """The rules as they concern one slice."""
+
+    tiles: int
+
+    def load(self, origin: int, stops: int) -> Slice:
+        """A slice as its load list entry says it: stops as a mask, bit 0 this tile."""
+        return Slice(origin, stops, todo=stops & 1, left=(stops >> 1).bit_count())
+
+    def granted(self, slice_: Slice) -> Slice:
+        """Reserved one tile further: the rule table there says whether it is a stop."""
+        step = slice_.reach + 1
+        here = slice_.stops >> step & 1
+        return slice_._replace(asks=False, reach=step, left=slice_.left - here, used=slice_.used | 1 << step,
+                               todo=slice_.todo | here << step)
+
+    def actions(self, slice_: Slice) -> Iterator[Action]:
+        """What can happen to it next, if there is room.
+
+        Raises:
+            WrongVisit: where it does what it never must.
+        """
+        tile = [(slice_.origin + step) % self.tiles for step in range(self.tiles + 1)]
+        if slice_.asks:
+            if slice_.reach + 1 >= self.tiles:
+                raise WrongVisit(f"round the ring: {slice_}")
+            yield Action("grant", tile[slice_.reach + 1], self.granted(slice_))
+        elif slice_.left:
+            yield Action("ask", tile[slice_.reach], slice_._replace(asks=True))
+        if slice_.head < slice_.reach:
+            yield Action("send", tile[slice_.head], slice_._replace(head=slice_.head + 1))
+        for step in range(slice_.head + 1):
+            bit = 1 << step
+            if not slice_.used & bit:
+                continue
+            if slice_.todo & bit:
+                if slice_.met & bit or not slice_.stops & bit:
+                    raise WrongVisit(f"computed at step {step} though it must not: {slice_}")
+                yield Action("compute", tile[step], slice_._replace(todo=slice_.todo & ~bit, met=slice_.met | bit))
+            elif not self.forward(slice_, step):
+                yield Action("release", tile[step], self.released(slice_, bit))
+
+    def forward(self, slice_: Slice, step: int) -> bool:
+        """Whether its slot there has yet to send it on."""
+        return slice_.head <= step and (step < slice_.reach or slice_.left > 0)
+
+    def released(self, slice_: Slice, bit: int) -> Slice | None:
+        """Without one slot; when the last is gone it must have met every stop."""
+        if slice_.used != bit:
+            return slice_._replace(used=slice_.used & ~bit)
+        if slice_.met != slice_.stops:
+            raise WrongVisit(f"left the ring without having met every stop: {slice_}")
+        return None
+
+
+def trajectories(ring: Ring) -> dict[Slice, tuple[Action, ...]]:
+    """Every slice of every trajectory, in every order of events; and what can happen to it next.
+
+    Raises:
+        WrongVisit: if one of them meets a tile twice or leaves a stop out.
+    """
+    todo = [ring.load(origin, stops) for origin in range(ring.tiles) for stops in range(1, 1 << ring.tiles)]
+    found: dict[Slice, tuple[Action, ...]] = {}
+    while todo:
+        here = todo.pop()
+        if here not in found:
+            found[here] = tuple(ring.actions(here))
+            if not found[here]:
+                raise WrongVisit(f"nothing can happen any more: {here}")
+            todo.extend(action.after for action in found[here] if action.after is not None)
+    return found
+
+
+def steps_left(found: dict[Slice, tuple[Action, ...]]) -> dict[Slice, int]:
+    """The most actions that a slice can still take part in.
+
+    Every action takes this number of one slice down and leaves those of the others alone, so only loads, of which a batch has
+    finitely many, can keep slices in the ring: no livelock.
+
+    Raises:
+        WrongVisit: if a slice can come back to where it was.
+    """
+    left: dict[Slice, int] = {}
+    open_: set[Slice] = set()
+    for first in found:
+        stack = [first]
+        while stack:
+            here = stack[-1]
+            after = [action.after for action in found[here] if action.after is not None]
+            unknown = [slice_ for slice_ in after if slice_ not in left]
+            if here not in left and unknown:
+                if open_.intersection(unknown):
+                    raise WrongVisit(f"comes back: {here}")
+                open_.add(here)
+                stack.extend(unknown)
+            else:
+                left[here] = 1 + max((left[slice_] for slice_ in after), default=0)
+                open_.discard(here)
+                stack.pop()
+    return left

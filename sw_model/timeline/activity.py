@@ -1,0 +1,75 @@
+"""What was busy when, from a batch's events; the same for the events of the RTL and of the model."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.timeline.model import COMPUTE_SETUP, Event
+
+#: DDR channel, MAC array and ring link of a tile
+RESOURCES = ("DDR", "MAC", "D2D")
+
+
+def busy_spans(config: Config, events: Sequence[Event], tile: int) -> dict[str, list[tuple[int, int]]]:
+    """``(first cycle, cycles)`` of each use of a tile's resources, by name."""
+    spans: dict[str, list[tuple[int, int]]] = {name: [] for name in RESOURCES}
+    began: dict[tuple[str, int], int] = {}
+    for event in events:
+        if event.tile != tile:
+            continue
+        if event.kind in ("compute", "send"):
+            began[event.kind, event.slot] = event.cycle
+        elif event.kind == "loaded":
+            spans["DDR"].append((event.cycle - config.slice_beats, config.slice_beats))
+        elif event.kind == "computed":
+            first = began.pop(("compute", event.slot)) + COMPUTE_SETUP
+            spans["MAC"].append((first, event.cycle + 1 - first))
+        elif event.kind == "sent":
+            # the header goes at once, the payload when the slot's SRAM has been read
+            spans["D2D"] += [(began.pop(("send", event.slot)), 1), (event.cycle + 1 - config.slice_flits, config.slice_flits)]
+    return spans
+
+
+def busy_between(spans: Sequence[tuple[int, int]], edges: Sequence[int],
+                 amounts: Sequence[float] | None = None) -> NDArray[np.float64]:
+    """Busy cycles from each of the ascending ``edges`` to the next.
+
+    Args:
+        spans: ``(first cycle, cycles)``, none overlaps another.
+        edges: cycles.
+        amounts: what each span counts for, spread evenly over it; default: its cycles.
+    """
+    if not spans:
+        return np.zeros(len(edges) - 1)
+    counts = [length for _, length in spans] if amounts is None else amounts
+    ordered = sorted(zip(spans, counts, strict=True))
+    borders = [cycle for (first, length), _ in ordered for cycle in (first, first + length)]
+    sums = np.cumsum([part for _, count in ordered for part in (0, count)])
+    return np.diff(np.interp(edges, borders, sums))
+
+
+@dataclass(frozen=True)
+class DdrCycles:
+    """A batch's cycles as its last DDR channel spent them; they add up to the batch."""
+
+    #: before its first beat
+    start: int
+    #: with a beat
+    busy: int
+    #: between first and last beat, without one: no slot was free
+    idle: int
+    #: after its last beat: the last slices travel and are computed
+    tail: int
+
+
+def ddr_cycles(config: Config, events: Sequence[Event], cycles: int) -> DdrCycles:
+    """How the channel that ends last spent a batch of ``cycles``."""
+    channels = [spans for tile in config.array.ddr_tiles if (spans := busy_spans(config, events, tile)["DDR"])]
+    if not channels:
+        return DdrCycles(cycles, 0, 0, 0)
+    last = max(channels, key=lambda spans: sum(spans[-1]))
+    busy, end = sum(length for _, length in last), sum(last[-1])
+    return DdrCycles(last[0][0], busy, end - last[0][0] - busy, cycles - end)

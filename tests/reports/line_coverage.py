@@ -1,0 +1,81 @@
+"""Line coverage of the generated Verilog: ``python -m tests.reports.line_coverage`` runs batches and errors, prints a
+table by module
+and, with ``--write``, puts it on docs/verification.md.
+
+One design with everything in it (link layers, SECDED), so that all runs count the same blocks: batches at full speed and with
+random stalls, every error of ``tests/tb/test_errors.py`` with both resets, links that lose frames, buffers that forget.
+"""
+
+import argparse
+import os
+import re
+import tempfile
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+
+from tests.support.errors_bench import Playground
+from tests.tb import test_errors, test_memory
+from tests.tb.conftest import exact, synthetic
+from trajectile.scripts.maintain import pages
+from trajectile.scripts.maintain.pages import table_rows
+from trajectile.sw_model.config import load
+from trajectile.tb import lines
+from trajectile.tb.job import Run
+from trajectile.tb.scenario import Scenario
+
+CONFIG = load("smoke", ["link.crc_bits=16", "link.retries=50", "tile.protect=secded"])
+PREFIX = "trajectile_"
+
+
+def play(folder: Path) -> None:
+    """All runs; their counts go where ``TRAJECTILE_LINES`` says."""
+    batch = synthetic(CONFIG, CONFIG.token_capacity, 7)
+    stalls = [Run(seed, stall_host=True, stall_ddr=True, stall_link=seed > 2) for seed in (1, 2, 3)]
+    exact(CONFIG, batch, folder / "batches", runs=[Run(), Run(), *stalls], optimise="-O0")
+    ground = Playground.make(CONFIG, folder / "errors")
+    ground.play([Scenario(name=f"{name} {reset}", reset=reset, patience=ground.limit + 50, **wrong)
+                 for reset in test_errors.RESETS for name, wrong in test_errors.wrongs(ground).items()], "verilator")
+    test_memory.simulate.simulate(
+        CONFIG, batch, folder=folder / "memory", runs=[Run()] * 4, files=test_memory.forgetful, may_fail=True, optimise="-O0",
+        plusargs=["+sram_one_in=50", "+sram_bits=1", "+sram_seed=1"])
+
+
+def markdown(counts: Mapping[lines.Block, int]) -> str:
+    """Blocks by module, and how many of them were executed. The memories are one row."""
+    total: Counter[str] = Counter()
+    hit: Counter[str] = Counter()
+    for block, count in counts.items():
+        name = re.sub(r"^sram_.*", "sram_*", block.module.removeprefix(PREFIX))
+        total[name] += 1
+        hit[name] += bool(count)
+    rows = [(f"`{name}`", total[name], hit[name], f"{100 * hit[name] / total[name]:.1f}") for name in sorted(total)]
+    rows.append(("all", total.total(), hit.total(), f"{100 * hit.total() / total.total():.1f}"))
+    return "\n".join(table_rows(("module", "blocks", "executed", "%"), rows))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.reports.line_coverage",
+                                     description="Line coverage of the Verilog.")
+    parser.add_argument("--missed", action="store_true", help="list every block that was never executed")
+    parser.add_argument("--write", action="store_true", help="put the table on docs/verification.md")
+    args = parser.parse_args(arguments)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        os.environ[lines.FOLDER] = str(folder / "lines")
+        play(folder)
+        counts = {block: count for block, count in lines.merged((folder / "lines").glob("*.dat")).items()
+                  if block.module.startswith(PREFIX)}
+    print(markdown(counts))
+    if args.write:
+        pages.write_part("verification.md", "line coverage", markdown(counts))
+    if args.missed:
+        for block, count in sorted(counts.items()):
+            if not count:
+                print(f"{block.module} line {block.line}: {block.kind}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -1,0 +1,161 @@
+"""Comparisons, sweeps and token buffering: rows, files, taking up again, a Dask cluster."""
+
+import csv
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from tests.sw_model.gates.test_workloads import arrays
+from trajectile.scripts import cli
+from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.commands import buffer as buffering
+from trajectile.scripts.commands import sweep
+from trajectile.scripts.flow import experiments
+from trajectile.scripts.plots import comparison as plots
+from trajectile.sw_model.config import load
+from trajectile.sw_model.gates.workloads import fit_skew, synthetic_trace
+
+#: a small comparison: two configurations of one shape, two batch sizes
+SMALL = ["--tokens", "1,8", "--windows", "2"]
+GATE = experiments.Gate(None, None, 0.2, 1)
+
+
+def tasks(count=6):
+    text = experiments.config_text(load("smoke"))
+    return [experiments.Task(text, GATE, offset, 4, strategy, "balanced" if strategy.startswith("fse") else "-")
+            for offset in range(2048, 2048 + count) for strategy in experiments.STRATEGIES]
+
+
+def test_compare_writes_everything(tmp_path, capsys):
+    """A row for each configuration, batch size, strategy and order; CSV and JSON agree; plots; a table."""
+    assert cli.main(["compare", "smoke", "demo", *SMALL, "-o", str(tmp_path)]) == 0
+    entries = json.loads((tmp_path / "compare.json").read_text())
+    assert len(entries) == 2 * 2 * (3 + 3 + 1 + 1 + 1)
+    with (tmp_path / "compare.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["tokens"]) for row in rows] == [entry["tokens"] for entry in entries]
+    for entry in entries:
+        assert entry["windows"] == 2 and entry["over_roofline"] >= 0.9  # EP places tokens otherwise: another MAC bound
+        assert entry["weight_bytes"] > 0 and entry["token_bytes"] > 0
+        if entry["strategy"] == "ep":
+            assert entry["speedup_over_ep"] == 1
+    for name in ("over_roofline", "utilisation", "memory", "speedup_over_ep", "speedup_over_hydra"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    lines = {(entry["strategy"], entry["order"]) for entry in entries}
+    assert len(set(plots.LINES)) == len(plots.LINES) >= len(lines)  # no two have the same colour
+    assert "ep-whole-experts" in capsys.readouterr().out
+
+
+def test_a_stopped_run_is_continued(tmp_path, monkeypatch):
+    """What is there is not done again, a line that was cut off is; the rows are those of a run in one go."""
+    work = tasks()
+    rows = experiments.run_all(work, tmp_path / "whole")
+    path = tmp_path / "part" / "rows.jsonl"
+    path.parent.mkdir()
+    lines = (tmp_path / "whole" / "rows.jsonl").read_text().splitlines()
+    path.write_text("\n".join(lines[:20]) + "\n" + lines[20][:30] + "\n")
+    assert experiments.run_all(work, tmp_path / "part") == rows
+    assert len(path.read_text().splitlines()) == 21 + len(work) - 20
+    monkeypatch.setattr(experiments, "executor", None)  # nothing is left to do
+    assert experiments.run_all(work, tmp_path / "part") == rows
+
+
+def test_rows_of_another_trace_or_model_are_not_taken_up(tmp_path, monkeypatch):
+    """A file of the same name with other contents, or a model that was edited, is another run."""
+    path = tmp_path / "trace.npz"
+    np.savez(path, **arrays())
+    task = tasks(1)[0]
+    task = dataclasses.replace(task, gate=experiments.Gate(str(path), None, 0.2, 1))
+    key = task.key
+    assert task.key == key
+    np.savez(path, **(arrays() | {"more": np.zeros(3)}))
+    other = task.key
+    assert other != key
+    monkeypatch.setattr(experiments, "_sources", lambda: "edited")
+    assert task.key not in (key, other)
+
+
+def test_dask(tmp_path):
+    """A local cluster gives the same rows."""
+    distributed = pytest.importorskip("distributed")
+    with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
+        rows = experiments.run_all(tasks(2), tmp_path / "dask", kind="dask", address=cluster.scheduler_address)
+    assert rows == experiments.run_all(tasks(2), tmp_path / "process")
+
+
+def test_sweep(tmp_path, capsys):
+    """A heat map of two fields; what cannot be built is said and not drawn."""
+    assert cli.main(["sweep", "smoke", "--vary", "tile.slots=1,3,4", "--vary", "ddr.bytes_per_cycle=2,4", "--tokens", "6",
+                     "-o", str(tmp_path)]) == 0
+    entries = json.loads((tmp_path / "sweep.json").read_text())
+    assert [(e["tile.slots"], e["ddr.bytes_per_cycle"]) for e in entries] == [(s, d) for s in (1, 3, 4) for d in (2, 4)]
+    assert all(("tile.slots = 1" in e["why_not"]) == (e["tile.slots"] == 1) == (e["cycles"] is None) for e in entries)
+    assert entries[3]["cycles"] < entries[2]["cycles"]  # twice the DDR rate
+    assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
+    assert "tile.slots = 1 is not legal" in capsys.readouterr().out
+    curve = ["--vary", "link.latency_cycles=1,2,8", "--tokens", "6", "-o", str(tmp_path / "curve")]
+    assert cli.main(["sweep", "smoke", *curve]) == 0
+
+
+def test_buffering(tmp_path, capsys):
+    """No slack holds nothing; with slack every token is still computed, and the gain is that of the cycles."""
+    assert cli.main(["buffer", "demo", "--tokens", "8", "--batches", "4", "--slack", "0,0.5", "-o", str(tmp_path)]) == 0
+    none, half = json.loads((tmp_path / "buffer.json").read_text())
+    assert none["held_tokens"] == 0 and none["gain"] == 1 and none["tokens"] == half["tokens"] == 32
+    assert half["held_tokens"] > 0 and half["longest_wait_cycles"] >= half["mean_wait_cycles"] > 0
+    assert half["gain"] == pytest.approx(none["cycles"] / half["cycles"])
+    one = [synthetic_trace(64, 6, 8, 0.2, 3).topk_ids[0]]
+    assert buffering.measure(load("demo"), one, 0.5, "index")["held_tokens"] == 0  # the last batch finishes everything
+
+
+@pytest.mark.parametrize(("arguments", "named"), [
+    (["compare", "smoke", "--tokens", "13"], "--tokens = 13"),
+    (["compare", "smoke", "--tokens", "0"], "--tokens = 0"),
+    (["compare", "smoke", "--trace", "nothing.npz"], "nothing.npz: no such file"),
+    (["compare", "smoke", "--fit", "nothing.npz"], "nothing.npz: no such file"),
+    (["compare", "smoke", "--tokens", "1", "--executor", "dask"], "--scheduler is missing"),
+    (["sweep", "smoke", "--vary", "tile.slots=1"], "tile.slots = 1"),
+    (["sweep", "smoke", "--vary", "tile.depth=1"], "tile.depth"),
+    (["buffer", "smoke", "--tokens", "12", "--slack", "0.5"], "--tokens = 12"),
+    (["buffer", "smoke", "--batches", "100000"], "--batches 100000"),
+])
+def test_wrong_input(arguments, named, capsys, tmp_path, monkeypatch):
+    """Exit code 2, one message that names the field."""
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    shown = capsys.readouterr().err
+    assert named in shown.replace("\n", " ") and "legal" in shown and "Traceback" not in shown
+
+
+@pytest.mark.parametrize("arguments", [
+    ["compare", "smoke", "--strategies", "best"], ["compare", "smoke", "--orders", "best"],
+    ["sweep", "smoke", "--vary", "tile.slots"], ["sweep", "smoke", "--vary", "tile.slots=a"],
+    ["buffer", "smoke", "--slack", "2"], ["compare", "smoke", "--tokens", "many"]])
+def test_arguments_that_cannot_be_read(arguments, capsys):
+    """The parser's own exit, with the option's name."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main(arguments)
+    assert stop.value.code == 2 and arguments[2] in capsys.readouterr().err
+
+
+def test_a_trace_of_another_shape(tmp_path):
+    """Names the shapes."""
+    np.savez(tmp_path / "trace.npz", **arrays())
+    gate = experiments.Gate(str(tmp_path / "trace.npz"), None, 0.2, 1)
+    with pytest.raises(UserError, match="8 experts, top 3; legal for smoke: 6 experts, top 2"):
+        gate.read(load("smoke"))
+
+
+def test_too_many_fields():
+    """A sweep has one or two."""
+    with pytest.raises(UserError, match="once or twice"):
+        sweep.variants(load("smoke"), [("tile.slots", [2])] * 3)
+
+
+def test_fit_skew():
+    """The skew of a synthetic gate is found again."""
+    for skew in (0.0, 0.4, 1.0):
+        found, error = fit_skew(synthetic_trace(64, 6, 2048, skew, 9))
+        assert abs(found - skew) <= 0.1 and error < 0.1

@@ -1,0 +1,184 @@
+"""The report: every figure is the run's, every section is there, a browser shows it without complaint or network."""
+
+import html
+import json
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from tests.support.browser import open_page
+from tests.tb.conftest import require_icarus
+from trajectile.scripts import cli
+from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.flow import workload
+from trajectile.scripts.maintain.tour import page as tour
+from trajectile.scripts.report.facts import area_facts, facts
+from trajectile.scripts.report.page import look_up, render, shown
+from trajectile.sw_model.config import load
+from trajectile.sw_model.schedule.scheduler import schedule
+from trajectile.sw_model.timeline.model import simulate
+
+SECTIONS = ("exactness", "roofline", "utilisation", "stalls", "trajectories", "area", "energy", "configuration", "reproduce")
+#: written into a copy of the page: measures what a browser made of it
+PROBE = """<script>addEventListener("load", () => {
+  const size = e => { const r = e.getBoundingClientRect(); return [r.width, r.height]; };
+  const style = getComputedStyle(document.body);
+  document.body.insertAdjacentHTML("beforeend", `<pre id="probe">${JSON.stringify({
+    wide: document.documentElement.scrollWidth, window: innerWidth, ink: style.color, paper: style.backgroundColor,
+    sections: [...document.querySelectorAll("section")].map(size), drawings: [...document.querySelectorAll("svg")].map(size),
+    outside: [...document.querySelectorAll("svg.array text")].filter(e => { const t = e.getBoundingClientRect(),
+      p = e.ownerSVGElement.getBoundingClientRect(); return t.left < p.left || t.right > p.right; }).length})}</pre>`);
+});</script>"""
+AREA = {"config": None, "technology": {"title": "some nm", "unit": "um2"},
+        "groups": {"MAC array": {"cell_area": 1234.4, "sram_area": 0.0, "sram_bits": 0},
+                   "expert buffer": {"cell_area": 100.0, "sram_area": 2000.0, "sram_bits": 512}},
+        "totals": {"cell_area": 1334.4, "sram_area": 2000.0, "sram_bits": 512}}
+POWER = {"cycles": 0, "energy_uj": 12.5, "uj_per_token": 1.25, "watts": 0.5, "clock_mhz": 400, "unknown": [],
+         "assumed": {"ddr_pj_per_bit": 0.0, "clock_gating": False},
+         "parts_uj": {"MAC array": {"logic": 10.0, "clock": 2.0}, "DDR": {"bits": 0.5}}}
+
+
+class Figures(HTMLParser):
+    """Figures that a page shows, by fact; sections; sources of anything that would be loaded."""
+
+    def __init__(self, page):
+        super().__init__()
+        self.figures, self.sections, self.sources, self.open = [], [], [], None
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        values = dict(attributes)
+        self.sources += [value for key, value in attributes if key in ("src", "href", "data", "srcset") and tag != "a"]
+        if tag == "section":
+            self.sections.append(values["id"])
+        if "data-fact" in values:
+            self.open = (values["data-fact"], values["data-form"])
+
+    def handle_data(self, text):
+        if self.open:
+            self.figures.append((*self.open, text))
+            self.open = None
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory):
+    """The page and the JSON of a run of the Verilog."""
+    require_icarus()
+    folder = tmp_path_factory.mktemp("report")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        area = folder / "area.json"
+        area.write_text(json.dumps(AREA | {"config": load("tour").as_dict}))
+        assert cli.main(["report", "tour", "--set", "tile.slots=3", "--simulator", "icarus", "--tokens", "8",
+                         "-o", "here/page.html", "--json", "run.json", "--area", "area.json"]) == 0
+    return (folder / "here" / "page.html").read_text(encoding="utf-8"), json.loads((folder / "run.json").read_text())
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """Configuration and facts of a batch of the demo, from the model; its counters are the model's."""
+    config = load("demo")
+    batch = workload.load(config, gate_only=True, tokens=12)
+    line = simulate(plan := schedule(config, batch.topk_ids))
+    run = {"config": config.as_dict | {"name": "demo <b>"}, "tokens": 12, "trace": batch.source, "order": "balanced",
+           "seed": 1, "simulator": "none", "timing_only": False, "results_exact": True, "results": "all",
+           "events_exact": True, "events": "all", "cycles_rtl": line.cycles, "cycles_model": line.cycles,
+           "roofline_cycles": 9000, "roofline": {"ddr": 9000.0, "mac": 10.0, "d2d": 20.0}, "fidelity": {},
+           "utilisation": line.utilisation(),
+           "ddr_cycles": {"start": 1, "busy": 2, "idle": 3, "tail": 4},
+           "counters": [{"COUNT_WORD": n} for n in line.mac_busy]}
+    area = AREA | {"config": run["config"], "power": POWER | {"cycles": line.cycles}}
+    return config, line, facts(config, plan, line.events, run, area, "trajectile report demo")
+
+
+def test_figures_are_those_of_the_run(written):
+    """The JSON in the page holds the run's JSON; every figure says what it says there; all sections are there."""
+    page, run = written
+    inside = json.loads(re.search(r'<script type="application/json" id="facts">(.*?)</script>', page, re.S)[1])
+    assert inside["run"] == {key: value for key, value in run.items() if key not in ("wall_seconds", "files", "report")}
+    parsed = Figures(page)
+    assert tuple(parsed.sections) == SECTIONS
+    assert len(parsed.figures) > 80 and {"run.cycles_rtl", "run.config.tile.slots", "area.total.cell_area"} <= {
+        fact for fact, _, _ in parsed.figures}
+    for fact, form, text in parsed.figures:
+        assert text == shown(look_up(inside, fact), form), fact
+    for section in run["roofline"]:
+        assert f"{run['roofline'][section]:,.0f}" in page
+    command = html.unescape(re.search(r"<pre>(.*?)</pre>", page)[1])
+    assert command == "trajectile report tour --set tile.slots=3 --tokens 8 --simulator icarus --area area.json"
+
+
+def test_the_tour_is_this_run(written):
+    """docs/tour.md tells of the same batch: the Verilog takes as many cycles, with equal events and results."""
+    line = tour.batch()[1]
+    assert written[1]["cycles_rtl"] == line.cycles and written[1]["tokens"] == 8
+    assert written[1]["events_exact"] is written[1]["results_exact"] is True
+
+
+def test_sums(written, demo):
+    """Cycles of a tile, of a channel and shares over time: they are those of the batch, and of the counters of the RTL."""
+    inside = json.loads(re.search(r'id="facts">(.*?)</script>', written[0], re.S)[1])
+    for found in (inside, demo[2]):
+        cycles = found["run"]["cycles_rtl"]
+        assert all(sum(row.values()) == cycles for part in ("mac", "ddr") for row in found[part]["cycles"])
+        assert all(words <= row["compute"] for words, row in zip(found["mac"]["words"], found["mac"]["cycles"], strict=True))
+        widths = [b - a for a, b in zip(found["edges"], found["edges"][1:], strict=False)]
+        for name, shares in found["utilisation"].items():
+            mean = sum(share * width for share, width in zip(shares, widths, strict=True)) / cycles
+            assert mean == pytest.approx(found["run"]["utilisation"][name.lower()])
+        ways = [*(kind["slices"] for kind in found["trajectories"]), found["other_trajectories"]["slices"]]
+        assert sum(ways) == found["slices"] == sum(tile["loaded"] for tile in found["tiles"])
+
+
+def test_nothing_is_loaded(written):
+    """No address in the page, no script that runs, and the page forbids both."""
+    assert Figures(written[0]).sources == ["data:,"]
+    assert "default-src 'none'" in written[0] and written[0].count("<script") == 1
+
+
+def test_energy(demo):
+    """Shown as an estimate, and only for the batch that it is of."""
+    config, line, found = demo
+    page = render(config, found)
+    assert "An estimate." in page and "DRAM is not counted" in page and "12.5" in page
+    assert "demo &lt;b&gt;" in page and "demo <b>" not in page
+    other = AREA | {"config": config.as_dict, "power": POWER | {"cycles": line.cycles + 1}}
+    assert area_facts(config, other, line.cycles)["energy"] is None
+    assert "Not estimated" in render(config, found | {"energy": None, "area": None})
+
+
+def test_area_of_something_else(tmp_path, capsys):
+    """Refused, before anything runs where that can be seen."""
+    with pytest.raises(UserError, match="another configuration"):
+        area_facts(load("demo"), AREA | {"config": load("smoke").as_dict}, 5)
+    with pytest.raises(UserError, match="groups"):
+        area_facts(load("smoke"), {"config": load("smoke").as_dict}, 5)
+    (tmp_path / "area.json").write_text("no JSON")
+    for options, named in ((["--area", str(tmp_path / "area.json")], "area.json"),
+                           (["--area", "x", "--no-area"], "--no-area"), (["-o", str(tmp_path)], "--output")):
+        assert cli.main(["report", "smoke", *options]) == 2
+        assert named in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("width", "dark"), [(1000, False), (500, True)], ids=["light", "dark and narrow"])
+def test_in_a_browser(demo, tmp_path, width, dark):
+    """No complaint, no request; everything has a size, nothing sticks out sideways; text stands out in light and dark."""
+    page = render(demo[0], demo[2])
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    (tmp_path / "probe.html").write_text(re.sub(r"<meta http-equiv.*?>", "", page) + PROBE, encoding="utf-8")
+    real = open_page(tmp_path / "page.html", width=width, dark=dark)
+    assert (real.console, real.requests) == ([], []) and "</html>" in real.html
+    seen = json.loads(html.unescape(re.search(r'<pre id="probe">(.*?)</pre>', open_page(
+        tmp_path / "probe.html", width=width, dark=dark).html)[1]))
+    assert seen["window"] == width and seen["wide"] <= width and seen["outside"] == 0
+    assert len(seen["sections"]) == len(SECTIONS) and min(min(size) for size in seen["sections"] + seen["drawings"]) > 20
+    ink, paper = (sum(map(int, re.findall(r"\d+", seen[name])[:3])) / 765 for name in ("ink", "paper"))
+    assert (ink > 0.85 and paper < 0.15) if dark else (ink < 0.15 and paper > 0.95)
+
+
+def test_the_browser_sees_what_is_wrong(tmp_path):
+    """A message and a request would be found."""
+    (tmp_path / "bad.html").write_text('<script>console.error("wrong")</script><link rel="stylesheet" href="https://fonts.googleapis.com/css">')
+    bad = open_page(tmp_path / "bad.html")
+    assert any("wrong" in line for line in bad.console) and bad.requests == ["https://fonts.googleapis.com/css"]

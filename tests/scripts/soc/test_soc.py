@@ -1,0 +1,229 @@
+"""What is generated for an RTL engineer: each file goes through the tool that it is for."""
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import pywellen
+from systemrdl import RDLCompiler, RDLListener, RDLWalker
+
+from tests.hw.lib.test_emit import WAIVED, lint
+from tests.tb.conftest import exact, require_icarus, synthetic
+from trajectile.hw.host.regmap import Access, RegisterMap
+from trajectile.hw.lib import yosys
+from trajectile.hw.params import Params
+from trajectile.scripts.commands import generate
+from trajectile.scripts.soc import bundle, fusesoc, verilog
+from trajectile.scripts.soc.ports import Port, ports_of
+from trajectile.scripts.soc.systemrdl import TILE_STRIDE, systemrdl
+from trajectile.sw_model.config import load
+from trajectile.tb.runner import verilator_environment
+
+CONFIG = load("smoke", ["link.crc_bits=16"])
+COMMAND = "trajectile generate smoke --set link.crc_bits=16 -o DIR"
+
+
+@pytest.fixture(scope="module")
+def made():
+    return generate.design(CONFIG)
+
+
+@pytest.fixture(scope="module")
+def folder(made, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("generated")
+    generate.write(made, folder, command=COMMAND)
+    return folder
+
+
+def declared(folder: Path, name: str) -> dict[str, tuple[str, int]]:
+    """Direction and width of the ports of tile or array, as the written Verilog has them."""
+    text = (folder / f"trajectile_{name}.v").read_text().partition(f"module trajectile_{name} (\n")[2].partition("\n);\n")[0]
+    found = re.findall(r"^  (input|output) (?:wire|reg) (?:\[(\d+):0\] )?(\w+)", text, re.M)
+    return {port: (direction, int(high or 0) + 1) for direction, high, port in found}
+
+
+def check_save_file(waves: Path) -> None:
+    """Every signal of the save file beside recorded waves is in them, with its width; of every tile there are some."""
+    text = (waves.parent / "waves.gtkw").read_text()
+    found = {}
+    recorded = pywellen.Waveform(str(waves))
+    for variable in recorded.all_vars():
+        found[variable.full_name] = variable.bitwidth
+    shown = re.findall(r"^(bench_top\.[\w.]+?)(?:\[(\d+):0\])?$", text, re.M)
+    assert len(shown) > 60 and all(re.search(rf"dut\.events__{tile}__send\b", text) for tile in (0, 1))
+    wrong = [name for name, high in shown if found.get(name) != int(high or 0) + 1]
+    assert not wrong, wrong
+
+
+def test_every_port_has_a_meaning(made, folder):
+    """In the head of tile and array; and the files say what they are, the same each time."""
+    for name in ("tile", "array"):
+        ports = ports_of(made.components[f"trajectile_{name}"])
+        assert {port.name: ("input" if port.is_input else "output", port.width) for port in ports} == declared(folder, name)
+        assert all(port.meaning for port in ports), [port.name for port in ports if not port.meaning]
+        text = (folder / f"trajectile_{name}.v").read_text()
+        assert text.startswith(f"// trajectile_{name}.v: ") and f"//     {COMMAND}\n" in text and bundle.version() in text
+        assert re.search(r"\n  output wire \[\d+:0\] ddr__(0__)?araddr,  // first byte of the burst\n", text)
+        assert re.findall(r"^//   (\w+)", text, re.M) == made.file_modules()[f"trajectile_{name}.v"]
+    again = bundle.texts(made, COMMAND, 800)
+    assert again == {name: (folder / name).read_text() for name in again}
+
+
+def test_comments_are_all_that_is_added(made, folder):
+    """What is simulated and synthesized is what is written."""
+    for file, text in made.files().items():
+        written = re.sub(r" *//.*", "", (folder / file).read_text())
+        assert re.sub(r"\n+", "\n", written).strip() == re.sub(r"\n+", "\n", re.sub(r" *//.*", "", text)).strip()
+    assert verilog.annotated("module a (\n  input wire b\n);\nwire b;\n", "a", "Sum.", [Port("b", True, 1, "why")]) == (
+        "// Sum.\nmodule a (\n  input wire b  // why\n);\nwire b;\n")
+
+
+@pytest.mark.parametrize("name", ["tile", "array"])
+def test_instances_compile(name, folder):
+    """The template in a module that has clock and reset: nothing to complain of but wires that nobody drives."""
+    body = (folder / f"trajectile_{name}_instance.vh").read_text()
+    (folder / "chip.v").write_text(f"module chip (input wire clk, input wire rst);\n{body}endmodule\n")
+    files = ["trajectile_sram.v", "trajectile_tile.v", *(["trajectile_array.v"] if name == "array" else []), "chip.v"]
+    report = lint(folder, files, "chip")
+    assert set(re.findall(r"%(?:Warning|Error)[-\w]*(?!.*Exiting)", report)) == {"%Warning-UNDRIVEN"}, report
+    (folder / "chip.v").write_text((folder / "chip.v").read_text().replace(".go_out(", ".gone("))
+    if name == "tile":
+        assert "PINNOTFOUND" in lint(folder, files, "chip")
+    (folder / "chip.v").unlink()
+
+
+class _Tcl:
+    """An interpreter with the constraint commands, which note what they are told."""
+
+    def __init__(self):
+        tkinter = pytest.importorskip("tkinter", reason="Python without Tcl")
+        self.tcl = tkinter.Tcl()
+        self.calls: list[tuple[str, ...]] = []
+        self.tcl.eval("proc get_ports {names} { return $names }\nproc get_clocks {names} { return $names }")
+        for name in ("create_clock", "set_clock_uncertainty", "set_input_delay", "set_output_delay", "set_false_path",
+                     "set_case_analysis"):
+            self.tcl.createcommand(name, lambda *words, name=name: self.calls.append((name, *words)))
+
+    def run(self, text: str) -> dict[str, list[tuple[str, ...]]]:
+        self.tcl.eval(text)
+        return {name: [call[1:] for call in self.calls if call[0] == name] for name, *_ in self.calls}
+
+    def names(self, calls: list[tuple[str, ...]]) -> list[str]:
+        return [name.removesuffix("[*]") for words in calls for name in self.tcl.splitlist(words[-1])]
+
+
+@pytest.mark.parametrize("name", ["tile", "array"])
+def test_constraints(name, folder):
+    """Tcl runs them; every port of the Verilog is named once, on the right side; the period can be set from outside."""
+    tcl, ports = _Tcl(), declared(folder, name)
+    said = tcl.run((folder / f"trajectile_{name}.sdc").read_text())
+    assert said["create_clock"] == [("-name", "clk", "-period", "1.250", "clk")]
+    still = tcl.names(said.get("set_false_path", []) + said.get("set_case_analysis", []))
+    assert still == {"tile": ["tile_id", "has_ddr"], "array": ["link_hold"]}[name]
+    inputs, outputs = tcl.names(said["set_input_delay"]), tcl.names(said["set_output_delay"])
+    assert sorted(["clk", *still, *inputs]) == sorted(port for port, (way, _) in ports.items() if way == "input")
+    assert sorted(outputs) == sorted(port for port, (way, _) in ports.items() if way == "output")
+    assert {float(words[0]) for words in said["set_input_delay"] + said["set_output_delay"]} == {0.5}
+    text = (folder / f"trajectile_{name}.sdc").read_text()
+    assert all((f"{{{port}[*]}}" in text) == (width > 1) for port, (_, width) in ports.items())
+    assert _Tcl().run("set trajectile_period_ns 4.0\n" + text)["create_clock"][0][3] == "4.0"
+
+
+def test_fusesoc(folder, tmp_path):
+    """FuseSoC finds the core, and its lint targets run Verilator: clean, and it complains of a wrong file."""
+    core = fusesoc.core_name(CONFIG.name, bundle.version())
+    assert fusesoc.WAIVED == tuple(WAIVED)
+    shutil.copytree(folder, tmp_path / "core")
+
+    def call(*words: str) -> subprocess.CompletedProcess:
+        home = {"XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+        return subprocess.run([sys.executable, "-m", "fusesoc.main", "--cores-root", "core", *words], cwd=tmp_path, text=True,
+                              env=verilator_environment("-O0") | home, capture_output=True, check=False)
+    shown = call("core", "show", core)
+    assert shown.returncode == 0 and all(f"\n{target} " in shown.stdout for target in ("tile", "array", "lint", "lint_tile"))
+    for target in ("lint", "lint_tile"):
+        done = call("run", "--target", target, core)
+        assert done.returncode == 0 and "%Warning" not in done.stdout + done.stderr, done.stdout + done.stderr
+    file = tmp_path / "core" / "trajectile_tile.v"
+    file.write_text(re.sub(r"^    \.ddr__rvalid\(.*\n", "", file.read_text(), flags=re.M))
+    done = call("run", "--target", "lint_tile", core)
+    assert done.returncode and "PINMISSING" in done.stdout + done.stderr
+
+
+class _Registers(RDLListener):
+    """Registers of an elaborated map by path."""
+
+    def __init__(self):
+        self.found = {}
+
+    def enter_Reg(self, node) -> None:
+        self.found[node.inst_name] = (node.raw_absolute_address, {
+            field.inst_name: (field.low, field.width, field.get_property("reset"), field.is_sw_readable, field.is_sw_writable,
+                              field.get_property("onwrite") and field.get_property("onwrite").name)
+            for field in node.fields()}, node.external)
+
+
+@pytest.mark.parametrize(("source", "changes", "timing_only"), [
+    ("smoke", ["link.crc_bits=16", "tile.protect=secded"], False),
+    ("paper", ["array.rows=4", "array.cols=4"], True),
+], ids=["all", "large"])
+def test_systemrdl(source, changes, timing_only, tmp_path):
+    """The compiler accepts the map and finds in it what the description says, at each tile of the array."""
+    params = Params(load(source, changes), timing_only=timing_only)
+    (tmp_path / "registers.rdl").write_text(systemrdl(params))
+    compiler = RDLCompiler()
+    compiler.compile_file(str(tmp_path / "registers.rdl"))
+    root = compiler.elaborate("trajectile")
+    tiles = root.top.get_child_by_name("tile")
+    assert (tiles.array_dimensions, tiles.array_stride) == ([params.config.array.tiles], TILE_STRIDE)
+    listener = _Registers()
+    RDLWalker(unroll=False).walk(compiler.elaborate("trajectile_tile"), listener)
+    expected = {}
+    onwrite = {Access.W1C: "woclr", Access.W0C: "wclr", Access.WINDOW: "wuser"}
+    for register in RegisterMap(params).registers:
+        window = register.access is Access.WINDOW
+        expected[register.name] = (register.offset, {
+            field.name: (field.low, field.width, None if window else field.reset, register.access is not Access.WO,
+                         register.writable, onwrite.get(register.access)) for field in register.fields}, window)
+    assert listener.found == expected
+
+
+def test_sign_of_life(tmp_path):
+    """The module in docs/integration.md reads ID, with the array of the smoke configuration."""
+    require_icarus()
+    page = (Path(__file__).resolve().parents[2] / "docs" / "integration.md").read_text()
+    generate.write(generate.design(load("smoke"), timing_only=True), tmp_path)  # the same array's ports
+    (tmp_path / "chip.v").write_text(re.search(r"```verilog\n(`timescale.*?)```", page, re.S).group(1))
+    files = ["chip.v", "trajectile_sram.v", "trajectile_tile.v", "trajectile_array.v"]
+    subprocess.run(["iverilog", "-g2005", "-s", "chip", "-o", "chip.vvp", *files], cwd=tmp_path, check=True)
+    done = subprocess.run(["vvp", "chip.vvp"], cwd=tmp_path, capture_output=True, text=True, check=True, timeout=60)
+    assert "ID = TRAJ" in done.stdout.splitlines()
+
+
+@pytest.mark.regress
+@pytest.mark.parametrize("changes", [[], ["link.crc_bits=16", "tile.protect=secded"]], ids=["plain", "all"])
+def test_paths_through_the_tile(changes, tmp_path):
+    """From inputs to outputs without a register: those that docs/integration.md names, and no other."""
+    made = generate.design(load("smoke", changes))
+    generate.write(made, tmp_path)
+    inputs = [name for name, (way, _) in declared(tmp_path, "tile").items() if way == "input" and name != "clk"]
+    states = ",".join(f"${kind}" for kind in ("dff", "dffe", "sdff", "sdffe", "sdffce", "mem_v2", "memrd_v2", "memwr_v2"))
+    cones = "".join(f"tee -q -o {name}.txt select -list i:{name} %co*:-{states} o:* %i\n" for name in inputs)
+    yosys.run("read_verilog trajectile_sram.v trajectile_tile.v\nhierarchy -top trajectile_tile\nproc\nflatten\nopt_expr\n"
+              f"opt_clean\n{cones}", tmp_path)
+    paths = {name: {line.rpartition("/")[2] for line in (tmp_path / f"{name}.txt").read_text().split()} for name in inputs}
+    reached = {output for outputs in paths.values() for output in outputs if not output.startswith("events__")}
+    assert reached == {"go_out", "halt_out", "reset_out"}
+    assert {name for name, outputs in paths.items() if outputs & reached} == {
+        "ddr__rvalid", "ddr__rresp", "go", "halt", "reset"}
+
+
+@pytest.mark.regress
+def test_waves_of_verilator(tmp_path):
+    """The save file fits its waves too (test_cli looks at those of Icarus)."""
+    config = load("smoke")
+    exact(config, synthetic(config, 3, 1), tmp_path, waves=True, optimise="-O0")
+    check_save_file(tmp_path / "dump.vcd")

@@ -1,0 +1,52 @@
+"""Configurations for the array tests: drawn at random from the legal space, or scaled-down real layers."""
+
+import numpy as np
+
+from trajectile.sw_model.config import Config, ConfigError, divisors, from_dict
+
+
+def random_config(seed: int) -> Config:
+    """A small legal configuration; every field varies, odd sizes are likely."""
+    rng = np.random.default_rng(seed)
+
+    def pick(*values: int) -> int:
+        return int(rng.choice(values))
+
+    for _ in range(1000):
+        rows, cols = ((1, 2), (1, 2), (2, 1), (1, 3), (2, 2), (2, 2), (3, 1), (1, 4), (2, 3))[rng.integers(9)]
+        tiles = rows * cols
+        ddr = sorted(int(t) for t in rng.choice(tiles, size=rng.integers(1, tiles + 1), replace=False))
+        experts = int(rng.integers(1, 8))
+        d_ff = int(rng.integers(1, 25))
+        values = {
+            "layer": {"d_model": int(rng.integers(1, 21)), "d_ff": d_ff, "experts": experts,
+                      "top_k": int(rng.integers(1, min(experts, 3) + 1))},
+            "array": {"rows": rows, "cols": cols, "ddr_tiles": ddr},
+            "tile": {"mac_k": int(rng.integers(1, 7)), "mac_n": pick(2, 2, 4, 6), "mac_t": pick(1, 1, 2, 3),
+                     "slices": int(rng.choice(divisors(d_ff))), "slots": int(rng.integers(2, 6)),
+                     "tokens": int(rng.integers(1, 7))},
+            "link": {"beat_bytes": int(rng.integers(1, 17)), "latency_cycles": int(rng.integers(1, 7))},
+            "ddr": {"bytes_per_cycle": pick(1, 2, 4), "latency_cycles": int(rng.integers(1, 41))},
+        }
+        try:
+            from_dict(values)
+        except ConfigError:
+            continue
+        # Drawn when all else is legal, so that what was drawn before stays as it was.
+        values["tile"]["protect"] = str(rng.choice(["none", "none", "parity", "secded"]))  # as often with as without
+        values["link"]["crc_bits"] = pick(0, 16, 32)
+        values["tile"]["multiplier"] = str(rng.choice(["plain", "plain", "booth"]))
+        values["tile"]["mac_part"] = pick(1, 2, 8)
+        return from_dict(values, name=f"random-{seed}")
+    raise AssertionError(f"no legal configuration found with seed {seed}")
+
+
+def scaled_layer(experts: int, top_k: int, **tile: int) -> Config:
+    """A real model's gate on a layer small enough to simulate in seconds, on 2x2 tiles of 64 MACs."""
+    return from_dict({
+        "layer": {"d_model": 16, "d_ff": 32, "experts": experts, "top_k": top_k},
+        "array": {"rows": 2, "cols": 2, "ddr_tiles": [0, 1, 2, 3]},
+        "tile": {"mac_k": 8, "mac_n": 4, "mac_t": 2, "slices": 4, "slots": 6, "tokens": 64} | tile,
+        "link": {"beat_bytes": 16, "latency_cycles": 4},
+        "ddr": {"bytes_per_cycle": 4, "latency_cycles": 40},
+    }, name=f"scaled-{experts}-{top_k}")

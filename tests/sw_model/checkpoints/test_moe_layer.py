@@ -1,0 +1,247 @@
+"""Layers found in checkpoints, in every naming; what is missing, unknown or of the wrong shape is named."""
+
+import struct
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from tests.support import checkpoints
+from trajectile.sw_model.checkpoints.checkpoint import Checkpoint, CheckpointError
+from trajectile.sw_model.checkpoints.moe_layer import find
+from trajectile.sw_model.numerics import layer_file
+from trajectile.sw_model.numerics.integer import quantise_layer
+
+STEM = "model.layers.3.block_sparse_moe"
+
+
+@pytest.mark.parametrize("dtype", checkpoints.TYPES)
+@pytest.mark.parametrize("naming", checkpoints.NAMINGS)
+def test_every_naming(tmp_path, naming, dtype):
+    """The same layer, whatever its tensors are called, in one file and in shards."""
+    layer, router = checkpoints.weights(dtype=dtype)
+    table = checkpoints.tensors(naming, layer, router, dtype=dtype)
+    for shards in (1, 3):
+        folder = checkpoints.write(tmp_path / str(shards), table, shards=shards)
+        path = folder / ("model.safetensors" if shards == 1 else "model.safetensors.index.json")
+        for source in (folder, path):
+            with Checkpoint(source) as checkpoint:
+                found = find(checkpoint)
+                parts = list(found.read())
+                np.testing.assert_array_equal(checkpoint.read(found.router), router)
+            for name, matrix in vars(layer).items():
+                np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), matrix)
+            assert (found.number, found.d_model, found.d_ff, found.experts, found.dtype) == (3, 12, 18, 6, dtype)
+            assert found.transposed == (naming == "fused-transposed")
+            assert len(found.shared) == (3 if naming in ("qwen", "deepseek") else 0)
+    names = {"mixtral": "Mixtral", "qwen": "Qwen-MoE", "deepseek": "DeepSeek-MoE", "olmoe": "Qwen-MoE or OLMoE",
+             "fused": "fused experts", "fused-transposed": "fused experts, transposed"}
+    assert found.naming == names[naming]
+
+
+def test_square_layers_are_not_mistaken(tmp_path):
+    """Fused tensors of a layer with d_ff = d_model, in both layouts."""
+    layer, _ = checkpoints.weights(d_ff=12, d_model=12)
+    for naming in ("fused", "fused-transposed"):
+        with Checkpoint(checkpoints.write(tmp_path / naming, checkpoints.tensors(naming, layer))) as checkpoint:
+            parts = list(find(checkpoint).read())
+        np.testing.assert_array_equal(np.concatenate([part.w_up for part in parts]), layer.w_up)
+
+
+def test_layers_by_number(tmp_path):
+    """The first by default; multi-token prediction has numbers of its own."""
+    first, _ = checkpoints.weights(seed=1)
+    second, _ = checkpoints.weights(seed=2)
+    table = checkpoints.tensors("olmoe", second, number=10) | checkpoints.tensors("olmoe", first, number=9)
+    for name, tensor in checkpoints.tensors("olmoe", first, number=0).items():
+        table[name.replace("model.", "mtp.", 1)] = tensor
+    with Checkpoint(checkpoints.write(tmp_path, table)) as checkpoint:
+        assert find(checkpoint).number == 9
+        np.testing.assert_array_equal(next(find(checkpoint, 10).read()).w_gate[0], second.w_gate[0])
+        with pytest.raises(CheckpointError, match=r"--layer = 0 is not in .*; legal values: 9, 10"):
+            find(checkpoint, 0)
+
+
+def mixtral(**changes):
+    """A layer's tensors, some replaced or (None) left out; ``1.w1`` stands for expert 1's."""
+    layer, router = checkpoints.weights(experts=2)
+    table = checkpoints.tensors("mixtral", layer, router)
+    for name, tensor in changes.items():
+        full = f"{STEM}.{name}"
+        table.pop(full, None)
+        if tensor is not None:
+            table[full] = tensor
+    return table
+
+
+def fused(both, down):
+    return {"model.layers.0.mlp.experts.gate_up_proj": np.zeros(both, np.float32),
+            "model.layers.0.mlp.experts.down_proj": np.zeros(down, np.float32)}
+
+
+def matrix(*shape, dtype=np.float32):
+    return np.zeros(shape, dtype)
+
+
+def int8(*shape):
+    return matrix(*shape, dtype=np.int8)
+
+
+FUSED = "model.layers.0.mlp.experts."
+
+
+@pytest.mark.parametrize(("table", "named"), [
+    ({"a": matrix(2)}, "no layer has routed experts; legal names: experts.N"),
+    (mixtral(**{"experts.1.w3.weight": None}), "experts.1.w3.weight is missing"),
+    (mixtral(**{"experts.0.w1.weight": None, "experts.1.w1.weight": None}), "experts.0.w1.weight is missing"),
+    (mixtral(**{"experts.3.w1.weight": matrix(18, 12)}), "experts.2.w1.weight is missing"),
+    (mixtral(**{"experts.5000.w1.weight": matrix(18, 12)}), "5001 experts are not legal"),
+    (mixtral(**{"experts.1.w3.weight": matrix(12, 18)}), "experts.1.w3.weight has shape [12, 18]; legal: [18, 12]"),
+    (mixtral(**{"experts.1.w2.weight": matrix(18, 12)}), "experts.1.w2.weight has shape [18, 12]; legal: [12, 18]"),
+    (mixtral(**{"experts.0.w1.weight": matrix(216)}), "experts.0.w1.weight has shape [216]; legal: [d_ff, d_model]"),
+    (mixtral(**{"experts.0.w1.weight": matrix(0, 12)}), "experts.0.w1.weight has shape [0, 12]; legal"),
+    (mixtral(**{"experts.0.w1.weight": int8(18, 12)}), "experts.0.w1.weight has type I8; legal: BF16, F16, F32"),
+    (mixtral(**{"experts.0.w1.weight": matrix(18, 12, dtype=np.float64)}), "experts.0.w1.weight has type F64"),
+    (mixtral(**{"experts.0.w1.bias": matrix(18)}), "experts.0.w1.bias is not legal; legal names"),
+    (mixtral(**{"experts.0.w1.weight_scale_inv": matrix(1)}), "experts.0.w1.weight_scale_inv is not legal"),
+    (mixtral(**{"experts.0.gate_proj.weight": matrix(18, 12)}), "are the same matrix; legal: once"),
+    (mixtral(**{"experts.gate_up_proj": matrix(2, 36, 12)}), "experts.0.w1.weight is not legal"),
+    (mixtral(**{"gate.weight": matrix(3, 12)}), "gate.weight has shape [3, 12]; legal: [2, 12] = [experts, d_model]"),
+    (mixtral() | {"other.layers.3.mlp.experts.0.w1.weight": matrix(18, 12)}, f"layer 3 is there as {STEM}.experts, other"),
+    (fused((2, 36, 12), (2, 12, 18)) | {FUSED + "gate_up_proj_bias": matrix(2, 36)}, "gate_up_proj_bias is not legal"),
+    ({FUSED + "gate_up_proj": matrix(2, 36, 12)}, "experts.down_proj is missing"),
+    (fused((2, 36, 12), (2, 12, 17)), f"gate_up_proj has shape [2, 36, 12], {FUSED}down_proj [2, 12, 17]; legal"),
+    (fused((2, 36, 12), (3, 12, 18)), "legal: [experts, 2 d_ff, d_model]"),
+    (fused((36, 12), (12, 18)), "legal: [experts, 2 d_ff, d_model]"),
+    (fused((0, 36, 12), (0, 12, 18)), "legal: [experts, 2 d_ff, d_model]"),
+    (fused((1025, 2, 1), (1025, 1, 1)), "with 1 to 1024 experts"),
+], ids=range(24))
+def test_tensors_that_do_not_fit(tmp_path, table, named):
+    """Tensor, shape, legal shapes."""
+    with Checkpoint(checkpoints.write(tmp_path, table)) as checkpoint, pytest.raises(CheckpointError, match="legal") as error:
+        find(checkpoint)
+    assert named in str(error.value)
+
+
+def test_weights_that_are_not_finite(tmp_path):
+    """The tensor's name."""
+    broken = np.full((18, 12), np.nan, np.float32)
+    with (Checkpoint(checkpoints.write(tmp_path, mixtral(**{"experts.1.w3.weight": broken}))) as checkpoint,
+          pytest.raises(CheckpointError, match=r"experts\.1\.w3\.weight holds a value that is not finite")):
+        list(find(checkpoint).read())
+
+
+def header(text, data=b"", length=None):
+    """A safetensors file with any header."""
+    return struct.pack("<Q", len(text) if length is None else length) + text.encode() + data
+
+
+@pytest.mark.parametrize("content", [
+    b"", b"x", header("{}", length=2**62), header("{}", length=10**9), header("[]"), header("{"), header('{"a": 1}'),
+    header('{"a": {"dtype": "F32", "shape": [1000000, 1000000], "data_offsets": [0, 4000000000000]}}'),
+    header('{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}}', b"\0" * 4),
+    header('{"a": {"dtype": "F32", "shape": [1], "data_offsets": [4, 0]}}', b"\0" * 4),
+    header('{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 4]}}', b"\0" * 4),
+    header('{"a": {"dtype": "F32", "shape": [18446744073709551615, 2], "data_offsets": [0, 4]}}', b"\0" * 4),
+    header('{"a": {"dtype": "X9", "shape": [1], "data_offsets": [0, 4]}}', b"\0" * 4),
+    header('{"a": ' * 200 + "1" + "}" * 200), b"\x80\x04K\x01.", b"PK\x03\x04"], ids=range(16))
+def test_files_that_are_no_checkpoint(tmp_path, content):
+    """A header that claims terabytes, is cut, or is none."""
+    (tmp_path / "a.safetensors").write_bytes(content)
+    for path in (tmp_path, tmp_path / "a.safetensors"):
+        with pytest.raises(CheckpointError, match=r"a\.safetensors: .*; legal: a complete \.safetensors file"):
+            Checkpoint(path)
+
+
+@pytest.mark.parametrize(("index", "named"), [
+    ("[]", "not a JSON object"), ("{", "not JSON"), ('{"a": ' * 100000, "nested too deeply"), ("{}", "weight_map is missing"),
+    ('{"weight_map": {"a": 3}}', "weight_map['a'] = 3 is not legal"),
+    ('{"weight_map": {"a": "../b.safetensors"}}', "is not legal; legal: the name of a .safetensors file"),
+    ('{"weight_map": {"a": "/etc/passwd"}}', "is not legal"),
+    ('{"weight_map": {"model.layers.0.mlp.experts.down_proj": "b.safetensors"}}', "gate_up_proj is missing"),
+    ('{"weight_map": {"model.layers.0.mlp.experts.down_proj": "b.safetensors", '
+     '"model.layers.0.mlp.experts.gate_up_proj": "b.safetensors"}}', "b.safetensors: no such file"),
+    ('{"weight_map": {"model.layers.0.mlp.experts.down_proj": "c.safetensors", '
+     '"model.layers.0.mlp.experts.gate_up_proj": "c.safetensors"}}', "gate_up_proj: "),
+], ids=range(10))
+def test_an_index_that_is_wrong(tmp_path, index, named):
+    """Its entries are names in the same folder, and the files have what it says."""
+    (tmp_path / "model.safetensors.index.json").write_text(index)
+    save_file({"a": matrix(2)}, tmp_path / "c.safetensors")
+    with pytest.raises(CheckpointError, match="legal") as error, Checkpoint(tmp_path) as checkpoint:
+        find(checkpoint)
+    assert named in str(error.value)
+
+
+@pytest.mark.parametrize(("config", "named"), [
+    ({"hidden_act": "gelu"}, "hidden_act = 'gelu' is not legal"), ({"num_experts_per_tok": 0}, "num_experts_per_tok = 0"),
+    ({"num_experts_per_tok": "2"}, "num_experts_per_tok = '2'"), ({"text_config": {"num_experts_per_tok": True}}, "= True"),
+    ([], "not a JSON object")])
+def test_a_config_that_is_wrong(tmp_path, config, named):
+    """File, key, legal values."""
+    folder = checkpoints.write(tmp_path, mixtral(), config=config)
+    with Checkpoint(folder) as checkpoint, pytest.raises(CheckpointError) as error:
+        _ = checkpoint.hints
+    assert named in str(error.value) and "config.json" in str(error.value) and "legal" in str(error.value)
+
+
+def test_hints(tmp_path):
+    """Plain, inside text_config, or none."""
+    for config, expected in (({"num_experts_per_tok": 2, "norm_topk_prob": False, "hidden_act": "silu"}, (2, False)),
+                             ({"text_config": {"num_experts_per_tok": 4}}, (4, None)), (None, (None, None))):
+        with Checkpoint(checkpoints.write(tmp_path / str(expected), mixtral(), config=config)) as checkpoint:
+            assert (checkpoint.hints.top_k, checkpoint.hints.normalise) == expected
+
+
+def test_folders_and_names(tmp_path):
+    """No file, a folder with none or with two, a name that no file can have."""
+    (tmp_path / "none").mkdir()
+    (tmp_path / "two").mkdir()
+    for name in ("a", "b"):
+        save_file({"a": matrix(2)}, tmp_path / "two" / f"{name}.safetensors")
+    for path in (tmp_path / "none", tmp_path / "two", tmp_path / "nothing.safetensors", tmp_path / ("a" * 300)):
+        with pytest.raises(CheckpointError, match="legal: "):
+            Checkpoint(path)
+
+
+def saved(tmp_path, **changes):
+    layer, router = checkpoints.weights(experts=2)
+    whole = quantise_layer(layer)
+    values = {"layer": whole, "top_k": 2, "normalise": True, "source": "x layer 3", "router": router}
+    layer_file.save(tmp_path / "layer.safetensors", layer_file.SavedLayer(**(values | changes)))
+    return whole, router, tmp_path / "layer.safetensors"
+
+
+def test_a_saved_layer_comes_back(tmp_path):
+    """To the bit, with and without a router."""
+    whole, router, path = saved(tmp_path)
+    found = layer_file.load(path)
+    for name, tensor in vars(whole).items():
+        np.testing.assert_array_equal(getattr(found.layer, name), tensor)
+    np.testing.assert_array_equal(found.router, router)
+    assert (found.top_k, found.normalise, found.source, found.shape) == (2, True, "x layer 3", (12, 18, 2))
+    saved(tmp_path, router=None, normalise=False)
+    assert layer_file.load(path).router is None and layer_file.load(path).normalise is False
+
+
+@pytest.mark.parametrize(("changes", "facts", "named"), [
+    ({"w_gate": None}, {}, "w_gate"),
+    ({"w_up": int8(2, 18, 11)}, {}, "w_up has shape [2, 18, 11]; legal: [2, 18, 12]"),
+    ({"w_gate": matrix(2, 18, 12)}, {}, "w_gate has type F32 instead of I8"),
+    ({"w_gate": int8(18, 12)}, {}, "w_gate has shape [18, 12]"),
+    ({"w_down": np.full((2, 12, 18), -128, np.int8)}, {}, "w_down holds -128"),
+    ({"up_scale": matrix(2)}, {}, "up_scale holds a scale that is not positive"),
+    ({"up_scale": np.array([1, np.nan], np.float32)}, {}, "up_scale holds a value that is not finite"),
+    ({"router": matrix(3, 12)}, {}, "router has shape [3, 12]; legal: [2, 12]"),
+    ({"router": np.full((2, 12), np.inf, np.float32)}, {}, "router holds a value that is not finite"),
+    ({}, {"format": "other"}, "not written by trajectile import"),
+    ({}, {"top_k": "3"}, "top_k = 3 is not legal"), ({}, {"top_k": "many"}, "many"), ({}, {"top_k": "9" * 5000}, "digits"),
+], ids=range(13))
+def test_a_saved_layer_that_is_wrong(tmp_path, changes, facts, named):
+    """File, tensor, legal values."""
+    whole, router, path = saved(tmp_path)
+    table = {name: tensor for name, tensor in (vars(whole) | {"router": router} | changes).items() if tensor is not None}
+    save_file(table, path, metadata={"format": layer_file.FORMAT, "top_k": "2", "normalise": "1"} | facts)
+    with pytest.raises(CheckpointError, match=r"layer\.safetensors: .*legal") as error:
+        layer_file.load(path)
+    assert named in str(error.value)

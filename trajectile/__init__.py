@@ -1,0 +1,1 @@
+"""Open hardware for Mixture-of-Experts inference: the generator, its golden model, its testbenches."""
