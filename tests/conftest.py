@@ -9,10 +9,8 @@ os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
 
 from amaranth.sim import Simulator
 
+from tests.support.paths import SHARED
 from trajectile.sw_model import config as cfg
-
-#: Real gate traces and cell libraries, beside the repository where somebody has put them.
-SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
 @pytest.fixture

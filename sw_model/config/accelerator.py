@@ -278,7 +278,7 @@ def parse_override(text: str) -> tuple[str, str, Any]:
 
 def presets() -> dict[str, Path]:
     """The configurations that come with the project, by name."""
-    folder = Path(__file__).parents[2] / "configs"
+    folder = (Path(__file__).parents[2] / "configs").resolve()  # in a checkout a link: errors show the file itself
     return {path.stem: path for path in sorted(folder.glob("*.toml"))}
 
 

@@ -21,8 +21,8 @@ from rich.table import Table
 from tests.formal import page
 from tests.formal.proofs import PROOFS
 from tests.formal.spec import Proof
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "build" / "formal"
 #: exit codes of sby
 STATUS = {0: "PASS", 2: "FAIL", 4: "UNKNOWN", 8: "TIMEOUT"}

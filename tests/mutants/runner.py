@@ -13,16 +13,15 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from tests.mutants.catalog import MUTANTS
 from tests.mutants.mutant import Mutant
+from tests.support.paths import ROOT
 from trajectile.scripts.maintain import pages
 from trajectile.scripts.maintain.pages import table_rows
 
-ROOT = Path(__file__).resolve().parents[2]
 #: a test that takes longer is ended by pytest, which is a failure
 TIMEOUT_SECONDS = 600
 

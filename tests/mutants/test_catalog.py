@@ -9,6 +9,7 @@ import pytest
 
 from tests.mutants.catalog import MUTANTS
 from tests.mutants.mutant import install
+from tests.support.paths import ROOT
 
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=lambda mutant: mutant.name)
@@ -32,7 +33,7 @@ def test_the_mutated_module_is_imported():
               "install(MUTANTS['slots-never-freed'])\n"
               "import trajectile.hw.rules.slots as m\n"
               "print(m.__loader__.mutant.name)\n")
-    done = subprocess.run([sys.executable, "-c", script], cwd=Path(__file__).resolve().parents[2],
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT,
                           capture_output=True, text=True, check=True)
     assert done.stdout.strip() == mutant.name
     importlib.import_module(mutant.imported)

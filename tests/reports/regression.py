@@ -5,14 +5,13 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
 
+from tests.support.paths import ROOT
 from trajectile.tb import coverage
 
-ROOT = Path(__file__).resolve().parents[1]
 HITS = ROOT / "build" / "coverage"
 PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal")
 

@@ -7,17 +7,16 @@ import shlex
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from tests.support.checkpoints import tensors, weights, write
+from tests.support.paths import ROOT
 from trajectile.scripts import cli
 from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.commands import doctor
 
-ROOT = Path(__file__).resolve().parents[2]
 EXAMPLES = [line for command in cli.COMMANDS.values() for line in command.examples]
 #: examples of the help that take a second or two
 CHEAP = [line for line in EXAMPLES if line.split()[1] in ("timeline", "buffer", "sweep", "doctor", "import")

@@ -4,13 +4,12 @@ import re
 import shlex
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
+from tests.support.paths import ROOT
 from trajectile.scripts import cli
 
-ROOT = Path(__file__).resolve().parents[2]
 #: pages of the site that lie outside of docs/, as scripts/maintain/docs_site.py has them
 OUTSIDE = {"index.md": "README.md", "contributing.md": "CONTRIBUTING.md", "changelog.md": "CHANGELOG.md"}
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in OUTSIDE.values())]

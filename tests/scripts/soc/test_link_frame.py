@@ -1,14 +1,14 @@
 """The frame's page says what the layout is, and docs/link.md shows it."""
 
-from pathlib import Path
 
 import pytest
 
+from tests.support.paths import DOCS
 from trajectile.hw.params import Params
 from trajectile.scripts.soc.link_frame import frame_table, markdown
 from trajectile.sw_model.config import load
 
-PAGE = Path(__file__).parents[2] / "docs" / "link.md"
+PAGE = DOCS / "link.md"
 
 
 @pytest.mark.parametrize(("preset", "crc_bits", "timing_only"), [

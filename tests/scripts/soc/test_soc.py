@@ -11,6 +11,7 @@ import pywellen
 from systemrdl import RDLCompiler, RDLListener, RDLWalker
 
 from tests.hw.lib.test_emit import WAIVED, lint
+from tests.support.paths import DOCS
 from tests.tb.conftest import exact, require_icarus, synthetic
 from trajectile.hw.host.regmap import Access, RegisterMap
 from trajectile.hw.lib import yosys
@@ -194,7 +195,7 @@ def test_systemrdl(source, changes, timing_only, tmp_path):
 def test_sign_of_life(tmp_path):
     """The module in docs/integration.md reads ID, with the array of the smoke configuration."""
     require_icarus()
-    page = (Path(__file__).resolve().parents[2] / "docs" / "integration.md").read_text()
+    page = (DOCS / "integration.md").read_text()
     generate.write(generate.design(load("smoke"), timing_only=True), tmp_path)  # the same array's ports
     (tmp_path / "chip.v").write_text(re.search(r"```verilog\n(`timescale.*?)```", page, re.S).group(1))
     files = ["chip.v", "trajectile_sram.v", "trajectile_tile.v", "trajectile_array.v"]

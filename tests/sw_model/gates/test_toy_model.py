@@ -1,13 +1,13 @@
 """The toy model's data file: shapes, types, ranges, and that its int8 weights still compute what was trained."""
 
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from trajectile.sw_model.config import load
+from trajectile.sw_model.gates import workloads
 
-FILE = Path(__file__).resolve().parents[2] / "sw_model" / "data" / "toy_moe.npz"
+FILE = workloads.TOY_FILE
 LAYER = load("demo").layer
 TOKENS, WINDOW = 1024, 64
 

@@ -2,11 +2,11 @@
 
 import itertools
 import re
-from pathlib import Path
 
 import numpy as np
 import pytest
 
+from tests.support.paths import DOCS
 from trajectile.sw_model.search import frontier
 from trajectile.sw_model.search.rules import search
 from trajectile.sw_model.search.visits import search_visits
@@ -122,7 +122,7 @@ def test_too_many_states():
 
 def test_page_has_the_figures():
     """docs/rules.md: the rings that take no time, of both searches."""
-    page = (Path(__file__).parents[2] / "docs" / "rules.md").read_text()
+    page = (DOCS / "rules.md").read_text()
     seen = set()
     row = r"^\| (\d), (\d) (?:\| (\d+)(?: \(all\))? )?\| ([\d,]+) \| none \|$"
     for tiles, slots, most, states in re.findall(row, page, re.M):
