@@ -10,8 +10,8 @@ from types import SimpleNamespace
 from amaranth.hdl import Cat, Const, Mux, Signal
 from amaranth.lib import data
 
-from tests.conftest import small
 from tests.formal.spec import Proof, Spec
+from tests.support.configurations import small
 from trajectile.hw.d2d import link_rx, link_tx
 from trajectile.hw.d2d.link_layer import LinkLayer
 from trajectile.hw.d2d.link_rx import LinkRx

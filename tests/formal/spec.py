@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from amaranth.hdl import Assert, Assume, Cat, ClockDomain, Elaboratable, Module, Signal, Value
 from amaranth.hdl._ast import AnyConst, AnySeq  # the public names of these two are gone, the RTLIL cells are not
 
-from tests.conftest import small
+from tests.support.configurations import small
 from trajectile.hw.params import Params
 from trajectile.sw_model.config import Config
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from tests.support import trace_files as forms
 from tests.support.fuzzing import cases, fuzz, json_values, mutated, run, weighted
-from tests.sw_model.gates import test_traces as forms
 from trajectile.scripts.flow import experiments
 
 DTYPES = ["<i2", "<i8", ">i4", "u1", "<u8", "<f2", "<f4", "<f8", "?", "<c8", "<U3", "S2", "<M8[s]", "<m8[s]", "V4", "O"]

@@ -3,7 +3,7 @@ table by module
 and, with ``--write``, puts it on docs/verification.md.
 
 One design with everything in it (link layers, SECDED), so that all runs count the same blocks: batches at full speed and with
-random stalls, every error of ``tests/tb/test_errors.py`` with both resets, links that lose frames, buffers that forget.
+random stalls, every error of ``tests/support/wrongs.py`` with both resets, links that lose frames, buffers that forget.
 """
 
 import argparse
@@ -14,9 +14,11 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
+from tests.support.batches import exact, synthetic
 from tests.support.errors_bench import Playground
-from tests.tb import test_errors, test_memory
-from tests.tb.conftest import exact, synthetic
+from tests.support.memory_bench import forgetful
+from tests.support.wrongs import RESETS, wrongs
+from trajectile.scripts.commands import simulate
 from trajectile.scripts.maintain import pages
 from trajectile.scripts.maintain.pages import table_rows
 from trajectile.sw_model.config import load
@@ -35,9 +37,9 @@ def play(folder: Path) -> None:
     exact(CONFIG, batch, folder / "batches", runs=[Run(), Run(), *stalls], optimise="-O0")
     ground = Playground.make(CONFIG, folder / "errors")
     ground.play([Scenario(name=f"{name} {reset}", reset=reset, patience=ground.limit + 50, **wrong)
-                 for reset in test_errors.RESETS for name, wrong in test_errors.wrongs(ground).items()], "verilator")
-    test_memory.simulate.simulate(
-        CONFIG, batch, folder=folder / "memory", runs=[Run()] * 4, files=test_memory.forgetful, may_fail=True, optimise="-O0",
+                 for reset in RESETS for name, wrong in wrongs(ground).items()], "verilator")
+    simulate.simulate(
+        CONFIG, batch, folder=folder / "memory", runs=[Run()] * 4, files=forgetful, may_fail=True, optimise="-O0",
         plusargs=["+sram_one_in=50", "+sram_bits=1", "+sram_seed=1"])
 
 

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from tests.scripts.soc.test_soc import check_save_file
-from tests.sw_model.gates.test_workloads import arrays
-from tests.tb.conftest import require_icarus
+from tests.support.tools import require_icarus
+from tests.support.trace_files import arrays
+from tests.support.waves import check_save_file
 from trajectile.scripts import cli
 from trajectile.tb import runner
 

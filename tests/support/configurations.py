@@ -1,8 +1,19 @@
-"""Configurations for the array tests: drawn at random from the legal space, or scaled-down real layers."""
+"""Configurations for tests: a preset with changes, a tiny tile, random legal ones, scaled-down real layers."""
 
 import numpy as np
 
-from trajectile.sw_model.config import Config, ConfigError, divisors, from_dict
+from trajectile.sw_model.config import Config, ConfigError, divisors, from_dict, load
+
+#: changes of the smoke configuration for :func:`small`: a tile that takes seconds in Yosys, and few gates for a simulator
+TINY = {"layer__d_model": 3, "layer__d_ff": 4, "layer__experts": 3, "layer__top_k": 2, "tile__mac_k": 1, "tile__mac_n": 2,
+        "tile__mac_t": 1, "tile__slices": 2, "tile__slots": 2, "tile__tokens": 2, "link__beat_bytes": 1,
+        "link__latency_cycles": 1, "ddr__bytes_per_cycle": 1, "ddr__latency_cycles": 4}
+
+
+def small(**changes: object) -> Config:
+    """The smoke configuration with some fields changed: ``small(tile__slots=4)``."""
+    return load("smoke", [f"{key.replace('__', '.')}={list(v) if isinstance(v, tuple) else v}"
+                              for key, v in changes.items()])
 
 
 def random_config(seed: int) -> Config:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.tb.conftest import synthetic
+from tests.support.batches import synthetic
 from trajectile.hw.params import Params, Port, Table
 from trajectile.scripts.commands import generate, simulate
 from trajectile.sw_model.config import Config

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.conftest import small
-from tests.tb.conftest import synthetic
+from tests.support.batches import synthetic
+from tests.support.configurations import small
 from trajectile.hw.params import Params
 from trajectile.scripts.commands import simulate as command
 from trajectile.scripts.commands.simulate import Simulation

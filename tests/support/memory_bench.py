@@ -1,9 +1,12 @@
-"""SRAM that a test can look into, and words with flipped bits."""
+"""SRAM that a test can look into or that forgets, and words with flipped bits."""
 
 import random
+from dataclasses import replace
 
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.code import chunk_codes
+from trajectile.hw.params import Params
+from trajectile.tb.faulty_sram import faulty_srams
 
 
 class OpenSram(Sram1RW):
@@ -38,3 +41,8 @@ def flip(protect: str, word_bits: int, number: int, rng: random.Random, lanes: i
     chosen = rng.randrange(len(codes))
     low = sum(code.stored_bits for code in codes[:chosen])
     return sum(1 << low + bit for bit in rng.sample(range(codes[chosen].stored_bits), number))
+
+
+def forgetful(made):
+    """The files of a design whose buffers forget."""
+    return replace(made, modules=faulty_srams(made.modules, Params(made.config))).files()

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.conftest import small
-from tests.sw_model.schedule.test_scheduler import draw
+from tests.support.batches import draw
+from tests.support.configurations import small
 from trajectile.sw_model import baselines
 from trajectile.sw_model.config import load
 from trajectile.sw_model.gates.workloads import synthetic_gate

@@ -1,26 +1,9 @@
-"""Array tests: which simulators there are, and one way to run a batch."""
+"""Array tests: which simulators there are."""
 
-import os
-from pathlib import Path
-
-import numpy as np
 import pytest
 
-from trajectile.scripts.commands import simulate as command
-from trajectile.scripts.flow import workload
-from trajectile.sw_model.config import Config
-from trajectile.sw_model.gates import workloads
-from trajectile.sw_model.numerics import integer as numerics
+from tests.support.tools import require_icarus
 from trajectile.tb import runner
-from trajectile.tb.job import Run
-
-
-def require_icarus() -> None:
-    """Skip without Icarus; fail where ``TRAJECTILE_REQUIRE_TOOLS`` says that everything must be there."""
-    if not runner.have_icarus():
-        if os.environ.get("TRAJECTILE_REQUIRE_TOOLS") == "1":
-            pytest.fail("Icarus Verilog is missing and TRAJECTILE_REQUIRE_TOOLS=1")
-        pytest.skip("Icarus Verilog is not installed (Debian, Ubuntu: apt install iverilog)")
 
 
 @pytest.fixture(params=runner.SIMULATORS)
@@ -36,35 +19,3 @@ def icarus() -> str:
     """Icarus, which builds at once: for many small designs."""
     require_icarus()
     return "icarus"
-
-
-def batch_of(config: Config, gate: workloads.GateBatch, seed: int) -> workload.Workload:
-    """Random weights and activations for some gate decisions."""
-    print(f"seed {seed}")
-    rng = np.random.default_rng(seed)
-    weights = numerics.random_layer(config.layer, rng)
-    layer = numerics.quantise_layer(weights)
-    x = rng.standard_normal((len(gate.topk_ids), config.layer.d_model)).astype(np.float32)
-    return workload.Workload(
-        f"seed {seed}", gate.topk_ids, workload.Values(
-            layer, numerics.quantise_batch(layer, x, gate.topk_ids, gate.topk_weights),
-            numerics.float_layer(weights, x, gate.topk_ids, gate.topk_weights)))
-
-
-def synthetic(config: Config, tokens: int, seed: int, skew: float = 1.0, experts: int | None = None) -> workload.Workload:
-    """A batch of a synthetic gate, which uses the first ``experts`` experts, or all."""
-    rng = np.random.default_rng(seed)
-    gate = workloads.synthetic_gate(experts or config.layer.experts, config.layer.top_k, tokens, skew, rng)
-    return batch_of(config, gate, seed)
-
-
-def exact(config: Config, load: workload.Workload, folder: Path, **options) -> command.Simulation:
-    """Run a batch; results and events must equal the model's, and so must the cycles of every tile."""
-    done = command.simulate(config, load, folder=folder, **options)
-    for outcome in done.outcomes:
-        assert outcome.results, outcome.results.message
-        assert outcome.events, outcome.events.message
-    if options.get("runs", [Run()])[0] == Run():
-        assert [c["CYCLES"] for c in done.first.counters] == list(done.model.tile_cycles)
-        assert done.first.cycles == done.model.cycles >= done.roofline.cycles
-    return done

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from tests.conftest import SHARED, small
-from tests.support.configurations import random_config, scaled_layer
-from tests.tb.conftest import batch_of, exact, synthetic
+from tests.support.batches import batch_of, exact, synthetic
+from tests.support.configurations import random_config, scaled_layer, small
+from tests.support.paths import SHARED
 from trajectile.scripts.flow import workload
 from trajectile.sw_model.config import from_dict, load
 from trajectile.sw_model.gates import traces

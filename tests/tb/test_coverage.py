@@ -2,7 +2,7 @@
 
 import re
 
-from tests.tb.conftest import exact, synthetic
+from tests.support.batches import exact, synthetic
 from trajectile.scripts.commands import generate
 from trajectile.sw_model.config import load
 from trajectile.tb import clocked, coverage

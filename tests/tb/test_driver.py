@@ -7,8 +7,8 @@ import subprocess
 import numpy as np
 import pytest
 
+from tests.support.batches import synthetic
 from tests.support.configurations import random_config
-from tests.tb.conftest import synthetic
 from trajectile.hw.params import Params
 from trajectile.scripts.commands import generate, simulate
 from trajectile.scripts.soc import driver

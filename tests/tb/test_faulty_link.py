@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.tb.conftest import require_icarus
+from tests.support.tools import require_icarus
 from trajectile.sw_model.config import ArrayConfig
 from trajectile.tb import clocked, faults, faulty_link
 from trajectile.tb.faults import NEVER, LinkFaults

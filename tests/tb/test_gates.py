@@ -4,17 +4,12 @@ import re
 
 import pytest
 
-from tests.conftest import small
-from tests.tb.conftest import exact, synthetic
+from tests.support.batches import exact, synthetic
+from tests.support.configurations import TINY, small
 from trajectile.scripts import cli
 from trajectile.scripts.area import technology
 from trajectile.scripts.area.gates import gate_level
 from trajectile.tb import runner
-
-#: few enough gates for Icarus: one multiplier a dot product, two outputs, one lane
-TINY = {"layer__d_model": 3, "layer__d_ff": 4, "layer__experts": 3, "layer__top_k": 2, "tile__mac_k": 1, "tile__mac_n": 2,
-        "tile__mac_t": 1, "tile__slices": 2, "tile__slots": 2, "tile__tokens": 2, "link__beat_bytes": 1,
-        "link__latency_cycles": 1, "ddr__bytes_per_cycle": 1, "ddr__latency_cycles": 4}
 
 
 def gates(made):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import small
+from tests.support.configurations import small
 from trajectile.hw.params import Params
 from trajectile.sw_model.timeline import goodput as link
 from trajectile.tb import link_bench

@@ -2,8 +2,8 @@
 
 import pytest
 
+from tests.support.batches import synthetic
 from tests.support.link_campaign import CONFIGS, KINDS, LASTING, campaign
-from tests.tb.conftest import synthetic
 from trajectile.hw.params import Params
 from trajectile.scripts.commands import simulate as command
 from trajectile.sw_model.config import load

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.tb.conftest import exact, synthetic
+from tests.support.batches import exact, synthetic
 from trajectile.sw_model.config import load
 from trajectile.tb.job import Run
 

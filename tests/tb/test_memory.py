@@ -1,11 +1,10 @@
 """Protected buffers in the whole array: exact while nothing happens; flipped bits are corrected or reported, never silent."""
 
-from dataclasses import replace
-
 import pytest
 
-from tests.conftest import small
-from tests.tb.conftest import exact, synthetic
+from tests.support.batches import exact, synthetic
+from tests.support.configurations import small
+from tests.support.memory_bench import forgetful
 from trajectile.hw.params import Params
 from trajectile.scripts.commands import generate, simulate
 from trajectile.tb.faulty_sram import faulty_srams
@@ -21,11 +20,6 @@ def test_protected(icarus, protect, tmp_path):
     config = small(tile__protect=protect)
     done = exact(config, synthetic(config, 12, 7), tmp_path, simulator=icarus)
     assert [c.get("COUNT_CORRECTED", 0) for c in done.first.counters] == [0, 0]
-
-
-def forgetful(made):
-    """The files of a design whose buffers forget."""
-    return replace(made, modules=faulty_srams(made.modules, Params(made.config))).files()
 
 
 @pytest.fixture

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.tb.conftest import require_icarus, synthetic
+from tests.support.batches import synthetic
+from tests.support.tools import require_icarus
 from trajectile.scripts.commands import generate, simulate
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule import scheduler

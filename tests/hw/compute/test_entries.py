@@ -2,7 +2,8 @@
 
 import pytest
 
-from tests.conftest import run_block, small
+from tests.support.blocks import run_block
+from tests.support.configurations import small
 from trajectile.hw.compute.sequencer import MacSequencer
 from trajectile.hw.params import Params, Table
 from trajectile.tb.program import pack

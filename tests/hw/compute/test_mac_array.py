@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from tests.conftest import run_block, small
+from tests.support.blocks import run_block
+from tests.support.configurations import small
 from trajectile.hw.compute.mac_array import MacArray
 from trajectile.hw.params import Params
 

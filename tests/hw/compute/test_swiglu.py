@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.conftest import run_block, small
+from tests.support.blocks import run_block
+from tests.support.configurations import small
 from trajectile.hw.compute.swiglu import SwigluLane
 from trajectile.hw.params import Params
 from trajectile.sw_model.config import INT8_MAX

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from tests.conftest import run_block, small
+from tests.support.blocks import run_block
+from tests.support.configurations import small
 from tests.support.memory_bench import open_srams
 from trajectile.hw.compute import lane_memory
 from trajectile.hw.compute.unit import ComputeUnit

@@ -7,7 +7,7 @@ import pytest
 from amaranth.hdl import Module, Signal
 from amaranth.sim import Simulator
 
-from tests.conftest import small
+from tests.support.configurations import small
 from trajectile.hw.d2d.crc import ALGORITHMS, crc, remainders
 from trajectile.hw.params import FrameKind, Params
 from trajectile.sw_model.config import load, presets

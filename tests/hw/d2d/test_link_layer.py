@@ -9,7 +9,8 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
-from tests.conftest import run_block, small
+from tests.support.blocks import run_block
+from tests.support.configurations import small
 from trajectile.hw.d2d.crc import ALGORITHMS
 from trajectile.hw.d2d.link_layer import LinkLayer
 from trajectile.hw.d2d.link_rx import LinkRx

@@ -6,7 +6,8 @@ import pytest
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out, connect, flipped
 
-from tests.conftest import run_block, small
+from tests.support.blocks import run_block
+from tests.support.configurations import small
 from trajectile.hw.d2d.link import D2DLink
 from trajectile.hw.d2d.receiver import SliceReceiver
 from trajectile.hw.d2d.router import Router

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from tests.conftest import run_block, small
+from tests.support.blocks import run_block
+from tests.support.configurations import small
 from trajectile.hw.ddr.loader import DdrLoader
 from trajectile.hw.params import Params, Table
 from trajectile.tb.program import pack

@@ -4,7 +4,7 @@ import random
 
 import pytest
 
-from tests.conftest import small
+from tests.support.configurations import small
 from tests.support.host_bench import Bench, Model, random_entry
 from trajectile.hw.host.codes import Refusal
 from trajectile.hw.host.port import SETTINGS

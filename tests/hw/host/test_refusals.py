@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.conftest import small
+from tests.support.configurations import small
 from tests.support.host_bench import Bench
 from trajectile.hw.host.codes import Refusal
 from trajectile.hw.host.regmap import RegisterMap

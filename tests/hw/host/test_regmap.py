@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from tests.conftest import small
+from tests.support.configurations import small
 from trajectile.hw.host.axi import HOST_ADDRESS_BITS
 from trajectile.hw.host.regmap import RegisterMap
 from trajectile.hw.params import Params, Table

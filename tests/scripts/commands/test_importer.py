@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support import checkpoints
-from tests.tb.conftest import require_icarus
+from tests.support.tools import require_icarus
 from trajectile.scripts import cli
 from trajectile.scripts.commands import importer
 from trajectile.scripts.flow import workload

@@ -7,7 +7,7 @@ from dataclasses import fields
 
 import pytest
 
-from tests.conftest import small
+from tests.support.configurations import TINY, small
 from tests.support.paths import DOCS
 from trajectile.hw.lib import yosys
 from trajectile.scripts.area import flow, liberty, memories, technology, tile_report
@@ -17,11 +17,6 @@ from trajectile.scripts.command_line.errors import UserError
 from trajectile.scripts.commands import generate, synthesize
 from trajectile.scripts.commands.generate import Design
 from trajectile.sw_model.config import load
-
-#: seconds in Yosys
-TINY = {"layer__d_model": 3, "layer__d_ff": 4, "layer__experts": 3, "layer__top_k": 2, "tile__mac_k": 1, "tile__mac_n": 2,
-        "tile__mac_t": 1, "tile__slices": 2, "tile__slots": 2, "tile__tokens": 2, "link__beat_bytes": 1,
-        "link__latency_cycles": 1, "ddr__bytes_per_cycle": 1, "ddr__latency_cycles": 4}
 
 
 @pytest.fixture(scope="module")

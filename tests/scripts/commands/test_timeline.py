@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from tests.tb.conftest import require_icarus
+from tests.support.tools import require_icarus
 from trajectile.scripts.cli import main
 
 

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from tests.sw_model.gates.test_workloads import arrays
+from tests.support.trace_files import arrays
 from trajectile.scripts import cli
 from trajectile.scripts.command_line.errors import UserError
 from trajectile.scripts.commands import buffer as buffering

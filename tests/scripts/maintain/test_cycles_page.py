@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from tests.scripts.maintain.test_docs import ROOT, code_lines
+from tests.support.pages import code_lines
+from tests.support.paths import ROOT
 from trajectile.scripts.maintain import ablation, cycles_page, pages
 from trajectile.sw_model.schedule.scheduler import ORDERS
 

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from tests.support.pages import code_lines, text_of
 from tests.support.paths import ROOT
 from trajectile.scripts import cli
 
@@ -16,25 +17,10 @@ PAGES = [*sorted((ROOT / "docs").glob("*.md")), *(ROOT / name for name in OUTSID
 FOLDERS = "hw|sw_model|tb|scripts|tests|configs|docs"
 
 
-def text_of(page):
-    return page.read_text(encoding="utf-8")
-
-
 def anchors(page):
     """Headings as a repository host and the site name them."""
     titles = re.findall(r"^#+ (.*)$", text_of(page), re.M)
     return {re.sub(r"[^\w\- ]", "", title.replace("`", "")).strip().lower().replace(" ", "-") for title in titles}
-
-
-def code_lines(page):
-    """Lines of indented or fenced code, joined where a backslash ends them."""
-    fence, found = False, []
-    for line in text_of(page).splitlines():
-        if line.lstrip().startswith("```"):
-            fence = not fence
-        elif fence or line.startswith("    "):
-            found.append(line.strip())
-    return re.sub(r"\\\n", " ", "\n".join(found)).splitlines()
 
 
 def test_navigation():

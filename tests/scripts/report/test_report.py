@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 
 from tests.support.browser import open_page
-from tests.tb.conftest import require_icarus
+from tests.support.tools import require_icarus
 from trajectile.scripts import cli
 from trajectile.scripts.command_line.errors import UserError
 from trajectile.scripts.flow import workload

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 import pytest
-import pywellen
 from systemrdl import RDLCompiler, RDLListener, RDLWalker
 
-from tests.hw.lib.test_emit import WAIVED, lint
+from tests.support.batches import exact, synthetic
+from tests.support.lint import WAIVED, lint
 from tests.support.paths import DOCS
-from tests.tb.conftest import exact, require_icarus, synthetic
+from tests.support.tools import require_icarus
+from tests.support.waves import check_save_file
 from trajectile.hw.host.regmap import Access, RegisterMap
 from trajectile.hw.lib import yosys
 from trajectile.hw.params import Params
@@ -44,19 +45,6 @@ def declared(folder: Path, name: str) -> dict[str, tuple[str, int]]:
     text = (folder / f"trajectile_{name}.v").read_text().partition(f"module trajectile_{name} (\n")[2].partition("\n);\n")[0]
     found = re.findall(r"^  (input|output) (?:wire|reg) (?:\[(\d+):0\] )?(\w+)", text, re.M)
     return {port: (direction, int(high or 0) + 1) for direction, high, port in found}
-
-
-def check_save_file(waves: Path) -> None:
-    """Every signal of the save file beside recorded waves is in them, with its width; of every tile there are some."""
-    text = (waves.parent / "waves.gtkw").read_text()
-    found = {}
-    recorded = pywellen.Waveform(str(waves))
-    for variable in recorded.all_vars():
-        found[variable.full_name] = variable.bitwidth
-    shown = re.findall(r"^(bench_top\.[\w.]+?)(?:\[(\d+):0\])?$", text, re.M)
-    assert len(shown) > 60 and all(re.search(rf"dut\.events__{tile}__send\b", text) for tile in (0, 1))
-    wrong = [name for name, high in shown if found.get(name) != int(high or 0) + 1]
-    assert not wrong, wrong
 
 
 def test_every_port_has_a_meaning(made, folder):

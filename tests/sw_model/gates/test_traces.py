@@ -1,72 +1,19 @@
 """Gate traces in every form: what another program wrote gives the same trace, and what is wrong is named."""
 
-import io
 import json
-import struct
-import zipfile
 
 import numpy as np
 import pytest
 
-from tests.sw_model.gates.test_workloads import arrays
+from tests.support.trace_files import FORMS, IDS, archive, arrays, raw_npy, saved, vllm_logger
 from trajectile.sw_model.gates import npy, traces
 from trajectile.sw_model.gates.traces import load_trace
 from trajectile.sw_model.gates.workloads import TraceError
-
-#: [layers, tokens, top_k] of layers 4 and 9, and weights
-IDS, WEIGHTS = arrays()["topk_ids"], arrays()["topk_weights"]
-EVEN = np.full(IDS.shape, np.float32(1 / 3))
 
 
 def cases(table):
     """Cases that are called by the message they expect, not by their bytes."""
     return [pytest.param(content, named, id=f"{number} {named}") for number, (content, named) in enumerate(table)]
-
-
-def saved(path, **values):
-    np.savez(path, **values)
-
-
-def vllm_logger(path, *, weights=True, meta=True):
-    """A line a token and layer, as loggers in vLLM's fused MoE layer write them."""
-    lines = [{"type": "meta", "model_id": "some/model", "layers_logged": [4, 9], "top_k": 3}] if meta else []
-    for layer, ids, scores in zip((4, 9), IDS, WEIGHTS, strict=True):
-        lines += [{"type": "route", "req_id": "r0", "token_idx": token, "layer": layer, "topk_ids": ids[token].tolist()}
-                  | ({"topk_weights": scores[token].tolist()} if weights else {}) for token in range(len(ids))]
-    path.write_text("\n".join(map(json.dumps, lines)) + "\n")
-
-
-def megatron(path):
-    """A line a step and layer; layers of multi-token prediction in between; a step without tokens."""
-    lines = []
-    for step, (first, last) in enumerate(((0, 6), (6, 7), (7, 7), (7, 10))):
-        for layer, ids in zip((4, 9), IDS, strict=True):
-            lines.append({"step": step, "stage": "pre_dispatch", "block": "decoder", "layer": layer, "rank": 0,
-                          "num_tokens": last - first, "topk": 3, "top_indices": ids[first:last].tolist()})
-        lines.append({"step": step, "block": "mtp", "mtp_idx": 0, "layer": 4, "top_indices": [[0, 1]]})
-    path.write_text("\n".join(map(json.dumps, lines)))
-
-
-def vllm_arrays(layers=2):
-    """[tokens, layers, top_k]; layers without experts stay zero."""
-    table = np.zeros((10, layers, 3), dtype=np.int16)
-    table[:, -2:] = IDS.transpose(1, 0, 2)
-    return table
-
-
-FORMS = {  # how it is written, layer numbers, weights
-    "npz": (lambda path: saved(path, **arrays()), [4, 9], WEIGHTS),
-    "vllm logger": (vllm_logger, [4, 9], WEIGHTS),
-    "vllm logger without weights": (lambda path: vllm_logger(path, weights=False), [4, 9], EVEN),
-    "vllm logger without a header": (lambda path: vllm_logger(path, meta=False), [4, 9], WEIGHTS),
-    "routed_experts.npy": (lambda path: np.save(path, vllm_arrays()), [0, 1], EVEN),
-    "routed_experts with dense layers": (lambda path: np.save(path, vllm_arrays(5)), [3, 4], EVEN),
-    "routed_experts.npz": (lambda path: saved(path, routed_experts=vllm_arrays()), [0, 1], EVEN),
-    "prompt and answer": (lambda path: saved(path, prompt_routed_experts=vllm_arrays()[:7], routed_experts=vllm_arrays()[7:],
-                                             layers=np.array([4, 9]), num_experts=np.array(8)), [4, 9], EVEN),
-    "top_indices.npz": (lambda path: saved(path, top_indices=IDS), [0, 1], EVEN),
-    "megatron": (megatron, [4, 9], EVEN),
-}
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -141,12 +88,6 @@ def test_lines_that_are_refused(tmp_path, content, named):
     assert named in str(error.value) and "\n" not in str(error.value)
 
 
-def raw_npy(shape="(2, 10, 3)", descr="'<i8'", data=b"\0" * 480, version=b"\x01\x00"):
-    """A .npy with any header."""
-    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}, }}".encode()
-    return b"\x93NUMPY" + version + struct.pack("<H", len(header)) + header + data
-
-
 @pytest.mark.parametrize(("content", "named"), cases([
     (raw_npy(), "has no layers"),  # complete, so the next ones fail for their header
     (raw_npy(data=b"\0" * 479), "takes 480 bytes"),
@@ -174,14 +115,6 @@ def test_arrays_that_are_refused(tmp_path, content, named):
     with pytest.raises(TraceError, match="legal") as error:
         load_trace(tmp_path / "t")
     assert named in str(error.value)
-
-
-def archive(*members, compression=zipfile.ZIP_DEFLATED):
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w", compression) as zipped:
-        for name, content in members:
-            zipped.writestr(name, content)
-    return file.getvalue()
 
 
 @pytest.mark.parametrize(("content", "named"), cases([

@@ -3,16 +3,9 @@
 import numpy as np
 import pytest
 
+from tests.support.trace_files import arrays
 from trajectile.sw_model.gates.traces import load_trace
 from trajectile.sw_model.gates.workloads import TraceError, synthetic_gate
-
-
-def arrays(**changes):
-    rng = np.random.default_rng(5)
-    ids = np.array([[rng.permutation(8)[:3] for _ in range(10)] for _ in range(2)], dtype=np.int16)
-    values = {"topk_ids": ids, "topk_weights": rng.random(ids.shape).astype(np.float16),
-              "layers": np.array([4, 9]), "num_experts": np.array(8)}
-    return {key: value for key, value in (values | changes).items() if value is not None}
 
 
 def written(tmp_path, **changes):

@@ -3,17 +3,11 @@
 import numpy as np
 import pytest
 
-from tests.conftest import small
+from tests.support.batches import draw
+from tests.support.configurations import small
 from trajectile.sw_model.config import load
 from trajectile.sw_model.config.topology import ring_distance, ring_next
 from trajectile.sw_model.schedule.scheduler import ORDERS, ScheduleError, order_experts, roofline, schedule
-
-
-def draw(config, tokens, seed):
-    rng = np.random.default_rng(seed)
-    print(f"seed {seed}")
-    return np.array([rng.choice(config.layer.experts, config.layer.top_k, replace=False) for _ in range(tokens)],
-                    dtype=np.int64).reshape(tokens, config.layer.top_k)
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 3, 7, 12])

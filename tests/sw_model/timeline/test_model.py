@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.conftest import small
-from tests.sw_model.schedule.test_scheduler import draw
+from tests.support.batches import draw
+from tests.support.configurations import small
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.scheduler import ORDERS, roofline, schedule
 from trajectile.sw_model.timeline.model import compute_cycles, result_conflicts, simulate, swiglu_drain
@@ -100,7 +100,6 @@ def test_two_runs_are_equal_and_recording_changes_nothing():
     first, second = simulate(plan), simulate(plan, record=False)
     assert first == simulate(plan)
     assert (first.cycles, first.mac_busy, first.flits) == (second.cycles, second.mac_busy, second.flits)
-
 
 
 def test_an_empty_batch_ends_at_once():

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.sw_model.schedule.test_scheduler import draw
+from tests.support.batches import draw
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.scheduler import schedule
 from trajectile.sw_model.timeline.model import simulate

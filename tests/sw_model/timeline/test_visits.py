@@ -4,8 +4,8 @@ from itertools import pairwise
 
 import pytest
 
-from tests.conftest import small
-from tests.sw_model.schedule.test_scheduler import draw
+from tests.support.batches import draw
+from tests.support.configurations import small
 from trajectile.sw_model.config import load
 from trajectile.sw_model.config.topology import ring_next
 from trajectile.sw_model.schedule.scheduler import schedule

@@ -1,0 +1,15 @@
+"""Programs that a test needs and that may be missing."""
+
+import os
+
+import pytest
+
+from trajectile.tb import runner
+
+
+def require_icarus() -> None:
+    """Skip without Icarus; fail where ``TRAJECTILE_REQUIRE_TOOLS`` says that everything must be there."""
+    if not runner.have_icarus():
+        if os.environ.get("TRAJECTILE_REQUIRE_TOOLS") == "1":
+            pytest.fail("Icarus Verilog is missing and TRAJECTILE_REQUIRE_TOOLS=1")
+        pytest.skip("Icarus Verilog is not installed (Debian, Ubuntu: apt install iverilog)")
