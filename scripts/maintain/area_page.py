@@ -182,8 +182,8 @@ def energies(complete: Mapping[tuple[str, str], Values]) -> Iterator[str]:
         values = complete[preset, name]["power"]
         synthetic = " (synthetic)" if complete[preset, name]["technology"]["srams_synthetic"] else ""
         yield (f"`{preset}` in {technology.TECHNOLOGIES[name].title}, {values['tokens']} tokens, {values['cycles']:,} cycles "
-               f"at {values['clock_mhz']:,.0f} MHz: **{values['uj_per_token']:,.2f} uJ per token**, {values['watts']:,.2f} W, "
-               f"all tiles and links; SRAM energies of {values['sram_energies']}{synthetic}. uJ:\n")
+               f"at {values['clock_mhz']:,.0f} MHz: **{values['uj_per_token']:,.2f} uJ per token**, "
+               f"{values['watts']:,.2f} W, all tiles and links; SRAM energies of {values['sram_energies']}{synthetic}. uJ:\n")
         kinds = ("logic", "clock", "SRAM", "leakage", "bits")
         yield from table_rows(("part", *kinds, "share"), (
             (part, *(f"{row[kind]:,.2f}" if kind in row else "" for kind in kinds),
