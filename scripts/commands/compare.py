@@ -14,11 +14,12 @@ from rich.table import Table
 from trajectile.scripts.command_line import tables as report
 from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.errors import UserError
-from trajectile.scripts.flow import experiments
+from trajectile.scripts.flow import experiments, workload
 from trajectile.scripts.flow.workload import DEFAULT_SKEW
 from trajectile.scripts.plots import comparison as plots
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import traces, workloads
+from trajectile.sw_model.gates.reading import Reading
 from trajectile.sw_model.schedule.scheduler import ORDERS
 
 #: several configurations side by side
@@ -44,6 +45,7 @@ def names(legal: Sequence[str]) -> Any:
 def add_gate_arguments(parser: argparse.ArgumentParser) -> None:
     """Where the gate decisions come from, and where the work is done."""
     parser.add_argument("--trace", metavar="FILE", type=Path, help="gate trace; without one a synthetic gate")
+    workload.add_trace_as(parser)
     parser.add_argument("--layer", metavar="L", type=int, help="layer of the trace (default: its first)")
     parser.add_argument("--skew", type=float, default=DEFAULT_SKEW, help=f"of the synthetic gate (default {DEFAULT_SKEW})")
     parser.add_argument("--fit", metavar="FILE", type=Path, help="fit the synthetic gate's skew to this trace")
@@ -68,15 +70,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def gate_of(args: argparse.Namespace, console: Console) -> experiments.Gate:
     """What the arguments say of the gate; a fit is printed."""
-    skew = args.skew
+    skew, how = args.skew, Reading.of(args.trace_as)
     if args.fit:
         try:
-            skew, error = workloads.fit_skew(traces.load_trace(args.fit))
+            skew, error = workloads.fit_skew(traces.load_trace(args.fit, how=how))
         except workloads.TraceError as wrong:
             raise UserError(str(wrong)) from wrong
         console.print(f"skew {skew} fitted to {args.fit.name}: mean relative error {error:.1%} of active experts and "
                       "hottest load over windows of 16, 64 and 256 tokens", highlight=False)
-    return experiments.Gate(str(args.trace) if args.trace else None, args.layer, skew, args.seed)
+    return experiments.Gate(str(args.trace) if args.trace else None, args.layer, skew, args.seed, how)
 
 
 def window_offsets(trace: workloads.Trace, tokens: int, windows: int) -> list[int]:

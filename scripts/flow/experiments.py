@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from trajectile.scripts.command_line.errors import UserError
 from trajectile.sw_model import baselines
 from trajectile.sw_model.config import Config, from_dict
 from trajectile.sw_model.gates import traces, workloads
+from trajectile.sw_model.gates.reading import Reading
 from trajectile.sw_model.schedule.scheduler import ORDERS, roofline, schedule
 from trajectile.sw_model.timeline.model import simulate
 
@@ -36,6 +37,8 @@ class Gate:
     layer: int | None
     skew: float
     seed: int
+    #: how the trace is read
+    how: Reading = field(default_factory=Reading)
 
     def read(self, config: Config) -> workloads.Trace:
         """The trace.
@@ -59,7 +62,7 @@ def _trace(gate: Gate, experts: int, top_k: int) -> workloads.Trace:
     try:
         if gate.trace is None:
             return workloads.synthetic_trace(experts, top_k, SYNTHETIC_TOKENS, gate.skew, gate.seed)
-        return traces.load_trace(gate.trace, experts)
+        return traces.load_trace(gate.trace, experts, layer=gate.layer, how=gate.how)
     except ValueError as error:
         raise UserError(str(error)) from error
 

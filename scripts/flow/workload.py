@@ -1,6 +1,7 @@
 """What a batch is made of: gate decisions, a layer's weights and activations."""
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from trajectile.scripts.command_line.errors import UserError
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import traces, workloads
 from trajectile.sw_model.gates.npy import NpyError, read_npy
+from trajectile.sw_model.gates.reading import LEGAL, Reading
 from trajectile.sw_model.numerics import integer as numerics
 from trajectile.sw_model.numerics import layer_file
 
@@ -66,6 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--trace", metavar="FILE", type=Path,
                         help="gate trace: .npz, .npy or JSON lines (docs/import.md); without one the toy model's, if the "
                              "layer has its shape, else the gate of --weights, else a synthetic one")
+    add_trace_as(parser)
     parser.add_argument("--weights", metavar="FILE", type=Path,
                         help="layer.safetensors of trajectile import (default: random weights)")
     parser.add_argument("--activations", metavar="FILE", type=Path,
@@ -77,6 +80,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
     parser.add_argument("--skew", type=float, default=DEFAULT_SKEW,
                         help=f"unevenness of the synthetic gate, 0 = even (default {DEFAULT_SKEW})")
+
+
+def add_trace_as(parser: argparse.ArgumentParser) -> None:
+    """The option of every command that reads a trace."""
+    parser.add_argument("--trace-as", metavar="KEY=VALUE", action="append", default=[],
+                        help=f"how a trace is read that leaves it open; keys: {', '.join(LEGAL)} (docs/import.md); may be "
+                             "repeated")
 
 
 def is_toy(config: Config) -> bool:
@@ -109,6 +119,8 @@ class Source:
     """Where the parts of a batch come from; None is the default of each."""
 
     trace: Path | None = None
+    #: how it is read, as :meth:`trajectile.sw_model.gates.reading.Reading.of` takes it
+    trace_as: Sequence[str] = ()
     layer: int | None = None
     offset: int = 0
     tokens: int | None = None
@@ -159,7 +171,7 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
     saved = _saved(config, given.weights) if given.weights else None
     gate, source, x = None, "", None
     if given.trace:
-        read = traces.load_trace(given.trace, shape.experts)
+        read = traces.load_trace(given.trace, shape.experts, layer=given.layer, how=Reading.of(given.trace_as))
         number = int(read.layers[0]) if given.layer is None else given.layer
         gate = read.window(number, given.offset, tokens)
         source = f"{given.trace.name} layer {number}, tokens {given.offset} to {given.offset + tokens - 1}"

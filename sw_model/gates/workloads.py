@@ -101,8 +101,11 @@ def trace_of(name: str, arrays: dict[str, NDArray[Any]]) -> Trace:
     if ids.size and not (ids.min() >= 0 and ids.max() < experts):
         raise TraceError(f"{name}: topk_ids holds {ids.min()} to {ids.max()}; legal values: 0 to num_experts - 1 = "
                          f"{experts - 1}")
-    if ids.shape[2] < 1 or (np.diff(np.sort(ids, axis=2), axis=2) == 0).any():
-        raise TraceError(f"{name}: topk_ids names an expert twice for a token; legal: top_k different experts")
+    twice = (np.diff(np.sort(ids, axis=2), axis=2) == 0).any(axis=2)
+    if ids.shape[2] < 1 or twice.any():
+        row, token = (int(place) for place in np.argwhere(twice)[0]) if twice.any() else (0, 0)
+        raise TraceError(f"{name}: topk_ids names an expert twice for a token (token {token} in layer {layers[row]}: "
+                         f"{ids[row, token].tolist() if ids.shape[1] else 'no expert'}); legal: top_k different experts")
     # NaN fails every comparison; what float32 cannot hold is refused with it
     if not ((weights >= 0) & (weights <= np.finfo(np.float32).max)).all():
         raise TraceError(f"{name}: topk_weights holds a value that is negative or not finite; legal: 0 to the largest "

@@ -85,6 +85,17 @@ ODD = [[[0, 1, 2], [0]], [[0, 1, 2], 3], [[]], [[0, 1], [2, 3]], [0, 1, "2"],
        [0, 1, 2.0], [0, 1, None], [0, 1, 10**30], [0, 1, True]]
 
 
+#: keys that loggers write beside, or instead of, those of the lines here
+KEYS = ["layer_id", "layer_name", "moe_layer", "step", "rank", "token_idx", "req_id", "num_experts", "expert_ids",
+        "routing_weights", "scores", "block"]
+#: what a user may say of a trace, right or wrong
+said = st.lists(st.sampled_from([
+    "axes=layers,tokens,top_k", "axes=tokens,top_k", "axes=tokens, layers, top_k", "zeros=missing", "zeros=expert",
+    "padding=-1", "padding=7", "shared=0", "shared=1", "shared=9", "ids=topk_ids", "ids=top_indices", "ids=none",
+    "weights=even", "weights=topk_weights", "weights=none", "layer=layer", "layer=none", "rank=0", "rank=all", "order=step",
+    "order=file", "repeats=drop", "repeats=keep", "order=", "=", "what=1"]), max_size=2) | st.just([])
+
+
 @st.composite
 def any_lines(draw):
     """Lines of a vLLM logger or of Megatron with values replaced, keys left out, lines cut, doubled or added."""
@@ -92,7 +103,8 @@ def any_lines(draw):
     for _ in range(draw(st.integers(0, 3))):
         place = draw(st.integers(0, len(lines) - 1))
         record = lines[place]
-        kind = draw(st.sampled_from(["value"] * 4 + ["drop", "remove", "double", "cut", "text", "nest", "nest", "twice"]))
+        often, seldom = ["value", "value", "nest", "key"], ["drop", "remove", "double", "cut", "text", "twice"]
+        kind = draw(st.sampled_from(often * 2 + seldom))
         if kind in ("value", "drop", "twice"):
             if isinstance(record, dict) and record:
                 key = draw(st.sampled_from(sorted(record)))
@@ -103,6 +115,10 @@ def any_lines(draw):
                     del record[key]
                 else:
                     lines[place] = f'{{"{key}": [1, 2, 3], {printed(record)[1:]}'
+        elif kind == "key":
+            if isinstance(record, dict):
+                some = st.integers(0, 2) | st.sampled_from(["model.layers.4.mlp", [0.5, 0.3, 0.2], [0, 1, 2]]) | json_values
+                record[draw(st.sampled_from(KEYS))] = draw(some)
         elif kind == "remove" and len(lines) > 1:
             del lines[place]
         elif kind == "double":
@@ -114,7 +130,10 @@ def any_lines(draw):
             lines[place] = '{"topk_ids": ' + "[" * draw(depth) + "]" * draw(depth)
         else:
             lines.insert(place, draw(st.text(max_size=9)))
-    return "\n".join(map(printed, lines)).encode("utf-8", "surrogatepass")
+    whole = "\n".join(map(printed, lines))
+    if draw(st.integers(0, 4)) == 0:  # one document: an array, or objects over several lines
+        whole = draw(st.sampled_from(["[" + ",\n".join(map(printed, lines)) + "]", whole.replace("{", "{\n")]))
+    return (draw(st.sampled_from(["", "", "\ufeff"])) + whole).encode("utf-8", "surrogatepass")
 
 
 def _written(write, folder):
@@ -143,24 +162,26 @@ def valid(tmp_path_factory):
 @pytest.mark.filterwarnings("ignore:Duplicate name")
 def test_traces(tmp_path, number, request, valid):
     """In structure, in bytes, or anything at all; through a command that plays a batch of what is accepted."""
-    path, bomb, out = tmp_path / "trace", tmp_path / "bomb", tmp_path / "out"
+    path, bomb, out = tmp_path / "routed_experts.npy", tmp_path / "bomb", tmp_path / "out"
     fixed = ["--set", "layer.experts=8", "--set", "layer.top_k=3", "--tokens", "2", "--batches", "1", "--slack", "0"]
 
-    def check(content):
+    def check(case):
+        content, said = case
         path.write_bytes(content)
         experiments._trace.cache_clear()  # a command reads a file once
-        code, text = run(["buffer", "smoke", *fixed, "--trace", str(path), "-o", str(out)])
+        options = [part for text in said for part in ("--trace-as", text)]
+        code, text = run(["buffer", "smoke", *fixed, "--trace", str(path), *options, "-o", str(out)])
         assert not bomb.exists()
         if code == 0:
             return True
         # another number of tokens, layers or experts than asked for is named by the option
-        assert "trace" in text, text
+        assert "trace" in text or "routed_experts.npy" in text, text
         return False
 
     which = st.integers(0, len(valid) - 1)
     everything = weighted((3, which.flatmap(lambda n: mutated(valid[n]))), (3, any_archive(bomb)), (3, any_lines()),
                           (1, which.map(valid.__getitem__)), (1, st.binary(max_size=80)))
-    fuzz(number, request, everything, check)
+    fuzz(number, request, st.tuples(everything, said), check)
 
 
 def test_the_bomb_goes_off(tmp_path):

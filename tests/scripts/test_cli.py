@@ -111,3 +111,19 @@ def test_a_trace_of_another_shape(tmp_path, capsys):
     np.savez(tmp_path / "trace.npz", **arrays())
     assert cli.main(["simulate", "smoke", "--trace", str(tmp_path / "trace.npz"), "--tokens", "4"]) == 2
     assert "--set layer.experts=8 --set layer.top_k=3" in capsys.readouterr().err
+
+
+def test_a_trace_that_can_be_read_in_two_ways(tmp_path, capsys, monkeypatch):
+    """Refused with the option that says which; with it, the trace is played. Every command that reads a trace has it."""
+    monkeypatch.chdir(tmp_path)
+    ids = np.array([[[token % 5, 5]] for token in range(16)])
+    ids[-4:] = -1
+    np.save("trace.npy", ids)
+    trace = ["--trace", "trace.npy", "--tokens", "4", "--trace-as", "axes=tokens,layers,top_k"]
+    for command in (["compare", "smoke", "--windows", "1"], ["buffer", "smoke", "--batches", "1", "--slack", "0"],
+                    ["sweep", "smoke", "--vary", "tile.slots=3", "--windows", "1"], ["timeline", "smoke"]):
+        assert cli.main([*command, *trace, "-o", "out"]) == 2
+        assert "--trace-as padding=-1, which leaves these tokens out" in capsys.readouterr().err
+        assert cli.main([*command, *trace, "--trace-as", "padding=-1", "-o", "out"]) == 0
+        assert cli.main([*command, *trace, "--trace-as", "padding=x", "-o", "out"]) == 2
+        assert "--trace-as padding = 'x' is not legal" in capsys.readouterr().err

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.trace_files import FORMS, IDS, archive, arrays, raw_npy, saved, vllm_logger
-from trajectile.sw_model.gates import npy, traces
+from trajectile.sw_model.gates import json_records, line_traces, npy
 from trajectile.sw_model.gates.traces import load_trace
 from trajectile.sw_model.gates.workloads import TraceError
 
@@ -18,12 +18,12 @@ def cases(table):
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_gives_the_same_trace(tmp_path, form):
-    """Told apart by content: the name says nothing."""
+    """Told apart by content, not by ending; only an array that stands alone has its name from its file."""
     write, layers, weights = FORMS[form]
-    path = tmp_path / "file.npz"
+    path = tmp_path / "routed_experts.npy"
     write(path)
-    if not path.exists():  # np.save adds its own ending
-        (tmp_path / "file.npz.npy").rename(path)
+    if not path.exists():  # np.savez adds its own ending
+        (tmp_path / "routed_experts.npy.npz").rename(path)
     trace = load_trace(path, 8)
     np.testing.assert_array_equal(trace.topk_ids, IDS)
     np.testing.assert_array_equal(trace.topk_weights, weights.astype(np.float32))
@@ -64,7 +64,7 @@ def line(**values):
     (line(topk_ids={}), "t:1: topk_ids is not legal"),
     (line(topk_ids=[]), "t:1: topk_ids is not legal"),
     (line(topk_ids=None), "t:1: topk_ids is not legal"),
-    (line(topk_ids=[0, -1]), "topk_ids holds -1 to 0"),
+    (line(topk_ids=[0, -1]), "topk_ids holds -1 for 1 of 1 tokens"),
     (line(topk_ids=[1, 1]), "an expert twice"),
     (line(topk_ids=[1, 2**40]), "num_experts = 1099511627777 is not legal"),
     (line(topk_weights=["a", "b"]), "t:1: topk_weights is not legal"),
@@ -78,7 +78,8 @@ def line(**values):
     (line(num_experts=0), "t:1: num_experts is not legal"),
     (line(num_experts=1), "topk_ids holds 0 to 1"),
     (line() + b"\n" + line(layer=1) + b"\n" + line(layer=1), "layers have 1 to 2 tokens"),
-    (line() + b"\n" + b'{"topk_ids": [0, 1]}', "topk_weights is missing in some lines"),
+    (line() + b"\n" + b'{"layer": 0, "topk_ids": [0, 1]}', "topk_weights is missing in some lines"),
+    (line() + b"\n" + b'{"topk_ids": [0, 1]}', "t:2: the layer is missing, unlike"),
 ]))
 def test_lines_that_are_refused(tmp_path, content, named):
     """File, line, key."""
@@ -89,7 +90,7 @@ def test_lines_that_are_refused(tmp_path, content, named):
 
 
 @pytest.mark.parametrize(("content", "named"), cases([
-    (raw_npy(), "has no layers"),  # complete, so the next ones fail for their header
+    (raw_npy(), "is zero in all 10 layers"),  # complete, so the next ones fail for their header
     (raw_npy(data=b"\0" * 479), "takes 480 bytes"),
     (raw_npy(shape="(1000000000000, 10, 3)"), "shape [1000000000000, 10, 3] is not legal"),
     (raw_npy(shape="(10000, 10000, 3)"), "shape [10000, 10000, 3] is not legal"),
@@ -111,9 +112,9 @@ def test_lines_that_are_refused(tmp_path, content, named):
 ]))
 def test_arrays_that_are_refused(tmp_path, content, named):
     """What a header claims is compared with what is there before anything is made of it."""
-    (tmp_path / "t").write_bytes(content)
+    (tmp_path / "routed_experts.npy").write_bytes(content)
     with pytest.raises(TraceError, match="legal") as error:
-        load_trace(tmp_path / "t")
+        load_trace(tmp_path / "routed_experts.npy")
     assert named in str(error.value)
 
 
@@ -162,10 +163,10 @@ def test_other_arrays_are_not_touched(tmp_path):
 def test_lines_and_files_without_end(tmp_path, monkeypatch):
     """A line or a file above the limits."""
     vllm_logger(tmp_path / "t")
-    monkeypatch.setattr(traces, "MAX_VALUES", 30)
+    monkeypatch.setattr(line_traces, "MAX_VALUES", 30)
     with pytest.raises(TraceError, match="t:12: more than 30 choices"):
         load_trace(tmp_path / "t")
-    monkeypatch.setattr(traces, "MAX_LINE", 50)
+    monkeypatch.setattr(json_records, "MAX_LINE", 50)
     with pytest.raises(TraceError, match="t:1: longer than 50 bytes"):
         load_trace(tmp_path / "t")
 
