@@ -1,13 +1,41 @@
 """The event port: what each rule did in this cycle. For trace monitors; nothing in the tile reads it."""
 
+from amaranth.hdl import Signal
 from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
+from trajectile.hw.lib.signature import NamedSignature
 from trajectile.hw.params import Params
 
 
-class EventPort(wiring.Signature):
+class EventPort(NamedSignature):
     """One strobe an event, with the slot concerned. Cycle 0 of a batch is the first cycle with ``running``."""
+
+    class Interface(wiring.PureInterface):
+        running: Signal
+        load: Signal
+        load_slot: Signal
+        load_expert: Signal
+        load_index: Signal
+        loaded: Signal
+        loaded_slot: Signal
+        grant: Signal
+        grant_slot: Signal
+        grant_expert: Signal
+        grant_index: Signal
+        arrived: Signal
+        arrived_slot: Signal
+        compute: Signal
+        compute_slot: Signal
+        computed: Signal
+        computed_slot: Signal
+        send: Signal
+        send_slot: Signal
+        send_escape: Signal
+        send_cut: Signal
+        sent: Signal
+        sent_slot: Signal
+        release: Signal
 
     def __init__(self, params: Params):
         slot = Out(params.slot_bits)

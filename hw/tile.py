@@ -13,7 +13,7 @@ from trajectile.hw.ddr.loader import DdrLoader
 from trajectile.hw.events import EventPort
 from trajectile.hw.host.axi import Axi4Read, AxiLite
 from trajectile.hw.host.port import HostPort
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.memory.expert_buffer import ExpertBuffer
 from trajectile.hw.params import NEIGHBOURS, Params
 from trajectile.hw.rules.engine import RuleEngine

@@ -1,29 +1,20 @@
 """Functional coverage: watches in the generated Verilog for what must happen, and which of it has happened.
 
-With ``TRAJECTILE_COVERAGE`` set to a folder every simulation of the array is built with a watch in each module: an
-``always`` block before ``endmodule`` that prints a line when one of the module's points
-(:mod:`trajectile.tb.coverage_points`) is hit
-for the first time in an instance. What a run hit is kept in a file of that folder, if the run did what it should.
+A build that is observed (:class:`trajectile.tb.instruments.Instruments`) has a watch in each module: an ``always`` block
+before ``endmodule`` that prints a line when one of the module's points (:mod:`trajectile.tb.coverage_points`) is hit for the
+first time in an instance. What a run hit is kept in a file of a folder, if the run did what it should.
 """
 
 import hashlib
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from trajectile.tb.coverage_points import POINTS, Point
 
-FOLDER = "TRAJECTILE_COVERAGE"
 PREFIX = "trajectile_"
 _WORD = re.compile(r"\b(?<!['.])[A-Za-z_]\w*")
 _HIT = re.compile(r"^COVERED (\S+)\r?$", re.M)
-
-
-def folder() -> Path | None:
-    """Where hits are kept; None: nothing is watched."""
-    value = os.environ.get(FOLDER)
-    return Path(value) if value else None
 
 
 def _watch(text: str, points: Sequence[Point]) -> str:
@@ -53,25 +44,18 @@ def instrumented(files: Mapping[str, str], points: Iterable[Point] = POINTS) -> 
             for name, text in files.items()}
 
 
-def files_to_build(files: Mapping[str, str]) -> Mapping[str, str]:
-    """What to build of a design: watched, if that is wanted."""
-    return files if folder() is None else instrumented(files)
-
-
 def hits(text: str) -> set[str]:
     """Names of the points that a run's log says were hit."""
     return set(_HIT.findall(text))
 
 
-def collect(log: Path) -> None:
-    """Keep what a run hit, if that is wanted."""
-    where = folder()
-    if where is not None and log.is_file():
-        found = sorted(hits(log.read_text(encoding="utf-8", errors="replace")))
-        text = "".join(f"{name}\n" for name in found)
-        where.mkdir(parents=True, exist_ok=True)
-        # runs that hit the same points share a file
-        (where / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.hits").write_text(text, encoding="utf-8")
+def keep(log: Path, where: Path) -> None:
+    """Keep what a run hit, as its log says, in a folder."""
+    found = sorted(hits(log.read_text(encoding="utf-8", errors="replace")))
+    text = "".join(f"{name}\n" for name in found)
+    where.mkdir(parents=True, exist_ok=True)
+    # runs that hit the same points share a file
+    (where / f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.hits").write_text(text, encoding="utf-8")
 
 
 def merged(where: Path) -> set[str]:

@@ -1,12 +1,11 @@
 """Line coverage of the generated Verilog, as Verilator counts it.
 
-With ``TRAJECTILE_LINES`` set to a folder Verilator's builds under cocotb count how often every block of statements is
-executed, and the counts of every run are kept in that folder. Blocks are those of one design: runs of different
+A build that is observed (:class:`trajectile.tb.instruments.Instruments`) counts how often every block of statements is
+executed, and the counts of every run are kept in a folder. Blocks are those of one design: runs of different
 configurations do not go together. Left out is what no run can execute: the ``if`` of nothing that Yosys writes at the head of
 every combinational block, so that simulators evaluate it once.
 """
 
-import os
 import re
 import shutil
 import uuid
@@ -15,7 +14,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-FOLDER = "TRAJECTILE_LINES"
+#: of a Verilator build that counts
+BUILD_ARGUMENT = "--coverage-line"
 #: how Yosys writes an ``if`` that is never true
 _NEVER = re.compile(r"if \(_at_time_0 *\) begin end")
 _RECORD = re.compile(r"^C '(.*)' (\d+)$", re.M)
@@ -31,23 +31,10 @@ class Block(NamedTuple):
     kind: str
 
 
-def folder() -> Path | None:
-    """Where counts are kept; None: nothing is counted."""
-    value = os.environ.get(FOLDER)
-    return Path(value) if value else None
-
-
-def build_arguments() -> list[str]:
-    """Arguments of a Verilator build."""
-    return [] if folder() is None else ["--coverage-line"]
-
-
-def collect(run: Path) -> None:
-    """Keep what a run counted, if that is wanted."""
-    where, counts = folder(), run / "coverage.dat"
-    if where is not None and counts.is_file():
-        where.mkdir(parents=True, exist_ok=True)
-        shutil.move(counts, where / f"{uuid.uuid4().hex}.dat")
+def keep(counts: Path, where: Path) -> None:
+    """Move what a run counted to a folder."""
+    where.mkdir(parents=True, exist_ok=True)
+    shutil.move(counts, where / f"{uuid.uuid4().hex}.dat")
 
 
 @cache

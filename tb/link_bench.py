@@ -6,7 +6,7 @@ from pathlib import Path
 
 from trajectile.hw.d2d.link import D2DLink
 from trajectile.hw.d2d.link_layer import LinkLayer
-from trajectile.hw.lib.emit import Emitter
+from trajectile.hw.lib.emitter import Emitter
 from trajectile.hw.params import Params
 from trajectile.sw_model.config import ArrayConfig, Config
 from trajectile.tb import clocked, faults, faulty_link

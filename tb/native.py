@@ -8,11 +8,12 @@ import json
 import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from trajectile.hw.host.regmap import RegisterMap
-from trajectile.tb import coverage
 from trajectile.tb.host_ops import Op, counter_ops, failure, lane_results, program_ops, put, result_ops, state_ops
+from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.job import Job
 from trajectile.tb.runner import Build, SimulationError, cached, tail, verilator_environment
 from trajectile.tb.top import SOURCES, TOP
@@ -20,7 +21,8 @@ from trajectile.tb.top import SOURCES, TOP
 MAIN = Path(__file__).parent / "cpp" / "main.cpp"
 
 
-def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O2") -> Build:
+def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O2",
+          instruments: Instruments = OFF) -> Build:
     """Compile a design with the C++ main, or find it compiled.
 
     Args:
@@ -28,12 +30,14 @@ def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O
         top: Verilog of the bench's top (:func:`trajectile.tb.top.bench_top`).
         tiles: tiles of the array.
         optimise: option of the C++ compiler.
+        instruments: what is observed of its runs.
 
     Raises:
         SimulationError: if Verilator, make or g++ is missing or does not accept the design.
     """
+    instruments.require("native")
     ports = "".join(f"    HOST_PORTS({tile}),\n" for tile in range(tiles))
-    sources = {**coverage.files_to_build(files), f"{TOP}.v": top,
+    sources = {**instruments.files(files), f"{TOP}.v": top,
                **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
     texts = sources | {"main.cpp": MAIN.read_text(encoding="utf-8"), "ports.inc": ports}
 
@@ -49,7 +53,7 @@ def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O
 
     if not (shutil.which("make") and shutil.which("g++")):
         raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
-    return cached("native", [optimise], texts, compile_into)
+    return replace(cached("native", [optimise], texts, compile_into), instruments=instruments)
 
 
 def _lines(tile: int, ops: Sequence[Op]) -> str:
@@ -87,7 +91,7 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
         raise SimulationError(message)
     if code:
         raise SimulationError(f"the simulation ended with code {code}\n{tail(log)}")
-    coverage.collect(log)
+    made.instruments.collect(folder)
     outputs = []
     for tile in tiles:
         rest = values[tile][2:]

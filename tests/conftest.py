@@ -1,13 +1,25 @@
-"""Shared by all tests: Amaranth's own Yosys, and where the optional data lies."""
+"""Shared by all tests: Amaranth's own Yosys, what is observed, and where the optional data lies."""
 
 import os
 from pathlib import Path
 
 import pytest
 
+from tests.support import observed
 from tests.support.paths import SHARED
 
 os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Functional coverage of a whole run."""
+    parser.addoption(observed.OPTION, metavar="FOLDER", type=Path, help="keep there which points of "
+                     "tb/coverage_points.py the simulations of the array hit")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """In every process of pytest-xdist as well."""
+    observed.observe(config.getoption(observed.OPTION))
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ from itertools import pairwise
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.code import stored_bits
 from trajectile.hw.memory.word import Decoded, decoded, encoded, flag_members, show_flags

@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.compute.booth import recoded_word
 from trajectile.hw.compute.mac_pe import MacPe
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.params import Params
 
 

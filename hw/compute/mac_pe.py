@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
 from trajectile.hw.compute.booth import RECODED_BITS, product_rows
-from trajectile.hw.lib.emit import Block
+from trajectile.hw.lib.block import Block
 from trajectile.hw.params import Params
 from trajectile.sw_model.config import ceil_div
 

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
-from trajectile.hw.lib.emit import Block
+from trajectile.hw.lib.block import Block
 from trajectile.hw.params import Params
 from trajectile.sw_model.config import INT8_MAX
 from trajectile.sw_model.numerics.integer import GATE_BITS, GATE_LIMIT, SILU_BITS, UP_LIMIT, silu_table

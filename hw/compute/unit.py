@@ -9,8 +9,8 @@ from trajectile.hw.compute.mac_array import MacArray
 from trajectile.hw.compute.sequencer import MacSequencer
 from trajectile.hw.compute.swiglu import SwigluLane
 from trajectile.hw.host.tables import TableBus
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.divide import quotient
-from trajectile.hw.lib.emit import Block, place
 from trajectile.hw.memory.word import flag_members, show_flags
 from trajectile.hw.params import Params, Table
 from trajectile.sw_model.config import Config

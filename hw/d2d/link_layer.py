@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from trajectile.hw.d2d.link_rx import LinkRx
 from trajectile.hw.d2d.link_tx import LinkTx
 from trajectile.hw.d2d.port import FramePort, LanePort
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.params import Params
 
 

@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.crc import ALGORITHMS, crc
 from trajectile.hw.d2d.port import D2DReceive
-from trajectile.hw.lib.emit import Block
+from trajectile.hw.lib.block import Block
 from trajectile.hw.params import FrameKind, Params
 
 

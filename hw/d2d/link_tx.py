@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.crc import crc
 from trajectile.hw.d2d.port import D2DTransmit
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1R1W
 from trajectile.hw.params import FrameKind, Params
 

@@ -1,18 +1,28 @@
 """The signals of one die-to-die port: lanes at the router, frames behind a link layer."""
 
-from amaranth.lib import stream, wiring
+from amaranth.hdl import Signal
+from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.lib.signature import NamedSignature
 from trajectile.hw.params import Params
 
 
-class D2DTransmit(wiring.Signature):
+class D2DTransmit(NamedSignature):
     """What a port sends in a cycle: a flit, a request, a grant and a credit, each on its own lane.
 
     Only the flit lane can be held up, by the PHY (``flit.ready``); a flit that was not taken may give way to another or to
     none, so a PHY takes one in a cycle with ``valid`` and ``ready``, and its ``ready`` waits for no ``valid``. The receiving
     router has room for every flit that a credit was spent on, so there is no ``ready`` at the far end.
     """
+
+    class Interface(wiring.PureInterface):
+        flit: stream.Interface
+        request_valid: Signal
+        request: data.View
+        grant_valid: Signal
+        grant: data.View
+        credit: Signal
 
     def __init__(self, params: Params):
         super().__init__({
@@ -25,8 +35,17 @@ class D2DTransmit(wiring.Signature):
         })
 
 
-class D2DReceive(wiring.Signature):
+class D2DReceive(NamedSignature):
     """What a port receives in a cycle: the lanes of the far end's :class:`D2DTransmit`, some cycles later."""
+
+    class Interface(wiring.PureInterface):
+        flit_valid: Signal
+        flit: data.View
+        request_valid: Signal
+        request: data.View
+        grant_valid: Signal
+        grant: data.View
+        credit: Signal
 
     def __init__(self, params: Params):
         super().__init__({
@@ -40,20 +59,38 @@ class D2DReceive(wiring.Signature):
         })
 
 
-class LanePort(wiring.Signature):
+class LanePort(NamedSignature):
     """Both directions of a port as the router sees them."""
+
+    class Interface(wiring.PureInterface):
+        tx: D2DTransmit.Interface
+        rx: D2DReceive.Interface
 
     def __init__(self, params: Params):
         super().__init__({"tx": Out(D2DTransmit(params)), "rx": Out(D2DReceive(params))})
 
 
-class FramePort(wiring.Signature):
-    """Both directions of a port behind its link layer: one frame a cycle and direction."""
+class Frame(NamedSignature):
+    """One direction of a port behind its link layer."""
+
+    class Interface(wiring.PureInterface):
+        frame: data.View
+
+    def __init__(self, params: Params):
+        super().__init__({"frame": Out(params.frame_layout)})
+
+
+class FramePort(NamedSignature):
+    """Both directions of a port behind its link layer: one frame per cycle and direction."""
+
+    class Interface(wiring.PureInterface):
+        tx: Frame.Interface
+        rx: Frame.Interface
 
     def __init__(self, params: Params):
         super().__init__({
-            "tx": Out(wiring.Signature({"frame": Out(params.frame_layout)})),  #: frame to the far end, one in every cycle
-            "rx": Out(wiring.Signature({"frame": In(params.frame_layout)})),  #: frame from the far end; all zeros is none
+            "tx": Out(Frame(params)),  #: frame to the far end, one in every cycle
+            "rx": In(Frame(params)),  #: frame from the far end; all zeros is none
         })
 
 

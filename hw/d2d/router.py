@@ -10,7 +10,7 @@ from amaranth.lib.wiring import In, Out, PureInterface
 
 from trajectile.hw.d2d.credit_fifo import CreditFifo
 from trajectile.hw.d2d.port import LanePort
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.params import NEIGHBOURS, Params, Port
 from trajectile.sw_model.config.topology import most_passing
 

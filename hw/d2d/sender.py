@@ -5,7 +5,7 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from trajectile.hw.lib.emit import Block
+from trajectile.hw.lib.block import Block
 from trajectile.hw.memory.expert_buffer import SlotRead
 from trajectile.hw.params import Params
 

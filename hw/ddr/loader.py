@@ -6,7 +6,7 @@ from amaranth.utils import bits_for, exact_log2
 
 from trajectile.hw.host.axi import Axi4Read, Response
 from trajectile.hw.host.tables import TableBus
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.limits import exceeds
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.expert_buffer import SlotWrite

@@ -5,17 +5,30 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS, AxiLite, Response
-from trajectile.hw.lib.emit import Block
+from trajectile.hw.lib.block import Block
+from trajectile.hw.lib.signature import NamedSignature
 
 
-class AccessBus(wiring.Signature):
+class AccessBus(NamedSignature):
     """One access at a time, as seen by the side that asks.
 
     What is asked for stands there a cycle before ``write`` or ``read``, so that it can be looked at. ``okay`` and ``value``
     answer in the cycle of ``write`` or ``read``, or, if ``wait`` is given with ``read``, in that of ``done``.
     """
 
-    def __init__(self):
+    class Interface(wiring.PureInterface):
+        write: Signal
+        read: Signal
+        writes: Signal
+        address: Signal
+        data: Signal
+        whole: Signal
+        wait: Signal
+        done: Signal
+        okay: Signal
+        value: Signal
+
+    def __init__(self) -> None:
         super().__init__({
             "write": Out(1),  #: write in this cycle
             "read": Out(1),  #: read in this cycle; never with ``write``
@@ -40,7 +53,10 @@ class AccessPort(Block):
     Storage: one write, one read.
     """
 
-    def __init__(self):
+    host: AxiLite.Interface
+    access: AccessBus.Interface
+
+    def __init__(self) -> None:
         super().__init__({
             "host": In(AxiLite()),  #: from the host
             "access": Out(AccessBus()),  #: to the registers

@@ -1,7 +1,10 @@
 """AXI signatures: what the tile offers to the host and asks of DDR."""
 
+from amaranth.hdl import Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
+
+from trajectile.hw.lib.signature import NamedSignature
 
 #: width of the host port's addresses and data
 HOST_ADDRESS_BITS = 12
@@ -15,8 +18,27 @@ class Response(enum.Enum, shape=2):
     SLVERR = 2  #: refused, nothing was changed
 
 
-class AxiLite(wiring.Signature):
+class AxiLite(NamedSignature):
     """AXI4-Lite as its manager sees it: 32-bit data, byte addresses within one tile."""
+
+    class Interface(wiring.PureInterface):
+        awaddr: Signal
+        awvalid: Signal
+        awready: Signal
+        wdata: Signal
+        wstrb: Signal
+        wvalid: Signal
+        wready: Signal
+        bresp: Signal
+        bvalid: Signal
+        bready: Signal
+        araddr: Signal
+        arvalid: Signal
+        arready: Signal
+        rdata: Signal
+        rresp: Signal
+        rvalid: Signal
+        rready: Signal
 
     def __init__(self, address_bits: int = HOST_ADDRESS_BITS):
         super().__init__({
@@ -40,8 +62,21 @@ class AxiLite(wiring.Signature):
         })
 
 
-class Axi4Read(wiring.Signature):
+class Axi4Read(NamedSignature):
     """The read channels of AXI4 as their manager sees them; all transfers carry ID 0."""
+
+    class Interface(wiring.PureInterface):
+        araddr: Signal
+        arlen: Signal
+        arsize: Signal
+        arburst: Signal
+        arvalid: Signal
+        arready: Signal
+        rdata: Signal
+        rresp: Signal
+        rlast: Signal
+        rvalid: Signal
+        rready: Signal
 
     def __init__(self, address_bits: int, data_bits: int):
         super().__init__({

@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.host.axi import HOST_DATA_BITS
 from trajectile.hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
-from trajectile.hw.lib.emit import Block
+from trajectile.hw.lib.block import Block
 
 
 class BatchControl(Block):

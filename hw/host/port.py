@@ -10,7 +10,7 @@ from trajectile.hw.host.batch import BatchControl
 from trajectile.hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
 from trajectile.hw.host.regmap import COUNTERS, Access, Register, RegisterMap, optional_counters
 from trajectile.hw.host.tables import TableBus
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.limits import exceeds
 from trajectile.hw.params import NEIGHBOURS, Params, Port
 from trajectile.sw_model.config import Config

@@ -1,16 +1,27 @@
 """The bus on which the host port writes the table memories and reads results."""
 
-from amaranth.lib import wiring
+from amaranth.hdl import Signal
+from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.lib.signature import NamedSignature
 from trajectile.hw.params import Params, Table
 
 
-class TableBus(wiring.Signature):
+class TableBus(NamedSignature):
     """Write and read strobes from the host port to the table memories. Used only while no batch runs.
 
     A write takes the cycle of its strobe. A read gives ``read_data`` two cycles after ``read``; it holds.
     """
+
+    class Interface(wiring.PureInterface):
+        table: enum.EnumView
+        lane: Signal
+        index: Signal
+        write: Signal
+        write_data: Signal
+        read: Signal
+        read_data: Signal
 
     def __init__(self, params: Params):
         super().__init__({

@@ -5,7 +5,7 @@ from amaranth.lib import memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
 
-from trajectile.hw.lib.emit import Block
+from trajectile.hw.lib.block import Block
 
 
 def name_1rw(depth: int, width: int, lanes: int = 1) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib.wiring import In, Out
 
-from trajectile.hw.lib.emit import Block
+from trajectile.hw.lib.block import Block
 from trajectile.hw.memory.code import ChunkCode
 
 

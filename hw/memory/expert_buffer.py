@@ -7,7 +7,8 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out, PureInterface
 from amaranth.utils import bits_for
 
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
+from trajectile.hw.lib.signature import NamedSignature
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.code import stored_bits
 from trajectile.hw.memory.word import decoded, encoded, flag_members, show_flags
@@ -15,11 +16,18 @@ from trajectile.hw.params import Params
 from trajectile.sw_model.config import ceil_div
 
 
-class SlotWrite(wiring.Signature):
+class SlotWrite(NamedSignature):
     """Write port: in a cycle one of the ``pieces`` that a weight word comes in, ``piece_bytes`` each.
 
     The word ends within the last piece, or with it; what is above is ignored.
     """
+
+    class Interface(wiring.PureInterface):
+        en: Signal
+        slot: Signal
+        addr: Signal
+        piece: Signal
+        data: Signal
 
     def __init__(self, params: Params, pieces: int, piece_bytes: int):
         super().__init__({
@@ -31,8 +39,14 @@ class SlotWrite(wiring.Signature):
         })
 
 
-class SlotRead(wiring.Signature):
+class SlotRead(NamedSignature):
     """Read port: one weight word a cycle, one cycle later; ``data`` holds until the next read."""
+
+    class Interface(wiring.PureInterface):
+        en: Signal
+        slot: Signal
+        addr: Signal
+        data: Signal
 
     def __init__(self, params: Params):
         super().__init__({

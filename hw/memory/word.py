@@ -6,7 +6,7 @@ from typing import NamedTuple
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import In, Member, Out
 
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.memory.chunk import ChunkDecoder, ChunkEncoder
 from trajectile.hw.memory.code import chunk_codes, stored_bits
 

@@ -8,7 +8,7 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.host.tables import TableBus
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.params import Params, Table
 from trajectile.hw.rules.slots import SlotTable

@@ -9,7 +9,7 @@ from pathlib import Path
 from amaranth.lib.wiring import Component
 
 from trajectile.hw.array import TileArray
-from trajectile.hw.lib.emit import Emitter
+from trajectile.hw.lib.emitter import Emitter
 from trajectile.hw.lib.sram import Sram1R1W, Sram1RW
 from trajectile.scripts.command_line import terminal
 from trajectile.scripts.soc import bundle

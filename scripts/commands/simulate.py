@@ -28,6 +28,7 @@ from trajectile.sw_model.timeline.model import Timeline
 from trajectile.sw_model.timeline.model import simulate as model_timeline
 from trajectile.tb import faults, native, runner
 from trajectile.tb.faulty_link import faulty_link
+from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.job import JOB, Job, Run
 from trajectile.tb.program import tile_image
 from trajectile.tb.top import bench_top
@@ -57,7 +58,8 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
              runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False,
              files: Callable[[generate.Design], Mapping[str, str]] = generate.Design.files,
-             plusargs: Sequence[str] = (), may_fail: bool = False, say: Callable[[str], object] = str) -> Simulation:
+             plusargs: Sequence[str] = (), may_fail: bool = False, instruments: Instruments = OFF,
+             say: Callable[[str], object] = str) -> Simulation:
     """Run a batch through the RTL and compare it with the golden model.
 
     Args:
@@ -76,6 +78,7 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
         files: what is built of the design: its Verilog, or something in its place (:mod:`trajectile.scripts.area.gates`).
         plusargs: more of them for the simulator, for such Verilog.
         may_fail: a batch that tiles report as failed is an outcome, with verdicts that say so (not native).
+        instruments: what is observed besides (coverage).
         say: told what is being done.
 
     Raises:
@@ -98,9 +101,9 @@ def simulate(config: Config, load: workload.Workload, *, folder: Path, order: st
     top = bench_top(config, timing_only=timing_only, ddr_model=not axi_models, held_inputs=simulator == "native",
                     link_faults=link_faults)
     if simulator == "native":
-        built = native.build(files(made), top, config.array.tiles, optimise=optimise)
+        built = native.build(files(made), top, config.array.tiles, optimise=optimise, instruments=instruments)
     else:
-        built = runner.build(files(made), top, simulator, waves=waves, optimise=optimise)
+        built = runner.build(files(made), top, simulator, waves=waves, optimise=optimise, instruments=instruments)
     start_run = time.monotonic()
     say(f"running {model.cycles:,} cycles")
     folder.mkdir(parents=True, exist_ok=True)

@@ -132,7 +132,7 @@ def agreement(reports: Mapping[tuple[str, str], Values], complete: Mapping[tuple
 
 def macs(complete: Mapping[tuple[str, str], Values]) -> Iterator[str]:
     """The MAC array against bare multiply-accumulators."""
-    yield from table_rows(("tile", "products a cycle", "MAC array", "of as many bare multiply-accumulators",
+    yield from table_rows(("tile", "products per cycle", "MAC array", "of as many bare multiply-accumulators",
                            "of as many bare dot products"), (
         (f"{preset} {name}", f"{bare['macs']:,}", _number(bare["array_area"]),
          f"{bare['over_macs']:.2f} (one: {bare['mac_area']:,.1f})",
@@ -168,8 +168,8 @@ def speeds(complete: Mapping[tuple[str, str], Values]) -> Iterator[str]:
         reached = "reached" if speed["reached_mhz"] >= speed["target_mhz"] else "not reached"
         loads = speed["loads"]
         yield (f"`{preset}` in {technology.TECHNOLOGIES[name].title}: **{speed['reached_mhz']:,.0f} MHz**; the target of "
-               f"{speed['target_mhz']:,.0f} MHz is {reached}. {loads['wire_ff_per_pin']} fF of wire a pin, over "
-               f"{loads['fanout']} inputs of {loads['buffer']} a tree of them.\n")
+               f"{speed['target_mhz']:,.0f} MHz is {reached}. Assumed: {loads['wire_ff_per_pin']} fF of wire per "
+               f"pin; a net with more load than {loads['fanout']} inputs of {loads['buffer']} goes through a tree of them.\n")
         yield from table_rows(("into", "ps", "ABC, the block alone", "from", "to", "through"), (
             (f"`{block}`", _number(path["ps"]), _number(speed["abc_ps"].get(block, 0.0)), f"`{path['from']}`",
              f"`{path['to']}`", ", ".join(dict.fromkeys(step["block"] for step in path["through"])))
@@ -182,8 +182,8 @@ def energies(complete: Mapping[tuple[str, str], Values]) -> Iterator[str]:
         values = complete[preset, name]["power"]
         synthetic = " (synthetic)" if complete[preset, name]["technology"]["srams_synthetic"] else ""
         yield (f"`{preset}` in {technology.TECHNOLOGIES[name].title}, {values['tokens']} tokens, {values['cycles']:,} cycles "
-               f"at {values['clock_mhz']:,.0f} MHz: **{values['uj_per_token']:,.2f} uJ a token**, {values['watts']:,.2f} W, "
-               f"all tiles and links; SRAM energies of {values['sram_energies']}{synthetic}. uJ:\n")
+               f"at {values['clock_mhz']:,.0f} MHz: **{values['uj_per_token']:,.2f} uJ per token**, "
+               f"{values['watts']:,.2f} W, all tiles and links; SRAM energies of {values['sram_energies']}{synthetic}. uJ:\n")
         kinds = ("logic", "clock", "SRAM", "leakage", "bits")
         yield from table_rows(("part", *kinds, "share"), (
             (part, *(f"{row[kind]:,.2f}" if kind in row else "" for kind in kinds),

@@ -41,7 +41,7 @@ def main() -> None:
     for name, broken in {
             "rule 1 leaves no bubble, 3 tiles, 2 slots": search(3, 2, bubble=False),
             "rule 4 is off, 4 tiles, 2 slots": search(4, 2, escape=False),
-            "rule 4 is off, the eight slices of the brief": search(4, 2, escape=False, supply=KNOWN),
+            "rule 4 is off, eight slices chosen by hand": search(4, 2, escape=False, supply=KNOWN),
             "slices travel both ways through the same slots, 3 tiles, 2 slots": search(3, 2, both_ways=True),
             "a turn withholds grants whenever own slices have less than their share, 2 tiles, 2 slots, a share of 2":
                 search_visits(2, 2, 3, share=2, turns="always")}.items():

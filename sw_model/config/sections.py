@@ -87,12 +87,13 @@ class ArrayConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class TileConfig:
-    """MAC array (``mac_k`` inputs x ``mac_n`` outputs x ``mac_t`` token lanes), expert buffer and token buffer, how the SRAM
-    of both is protected, and two choices of area against speed in the MAC array (docs/area.md; no cycle or result depends
-    on them): how it multiplies, and how many products at most are added up before a register.
+    """MAC array (``mac_k`` inputs x ``mac_n`` outputs x ``mac_t`` token lanes), expert buffer, token buffer.
+
+    ``protect`` is how the SRAM of both buffers is protected. ``multiplier`` and ``mac_part`` trade area against speed in the
+    MAC array (docs/area.md); no cycle and no result depends on them.
     """
 
-    #: products of a dot product in a cycle
+    #: products that one dot product adds up per cycle
     mac_k: int
     #: outputs of a weight word; gate and up outputs go in pairs
     mac_n: int
@@ -104,11 +105,11 @@ class TileConfig:
     slots: int
     #: tokens that a tile holds
     tokens: int
-    #: protection of expert and token buffer against bits that flip (docs/memory.md)
+    #: protection of expert and token buffer against flipped bits (docs/memory.md)
     protect: str = "none"
     #: how the MAC array multiplies: `*` in the Verilog, or recoded activations (docs/area.md)
     multiplier: str = "plain"
-    #: products that are added up before a register: fewer are faster and larger (docs/area.md)
+    #: products that are added up before a register; a smaller value is faster and larger (docs/area.md)
     mac_part: int = 8
 
     def __post_init__(self) -> None:
@@ -126,12 +127,12 @@ class TileConfig:
 
     @property
     def macs(self) -> int:
-        """Multiply-accumulates a cycle."""
+        """Multiply-accumulates per cycle."""
         return self.mac_k * self.mac_n * self.mac_t
 
     @property
     def word_bytes(self) -> int:
-        """Bytes of one weight word: what the MAC array takes in a cycle."""
+        """Bytes of one weight word, which the MAC array takes per cycle."""
         return self.mac_k * self.mac_n
 
     @property
@@ -142,19 +143,19 @@ class TileConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class LinkConfig:
-    """One direction of a die-to-die link: bytes a beat (one beat a cycle) and cycles of flight of the PHY.
+    """One direction of a die-to-die link: bytes per flit (one flit per cycle) and cycles of flight of the PHY.
 
     With ``crc_bits`` there is a link layer at both ends (docs/link.md): CRC, sequence numbers, replay. After ``retries``
-    replays in a row that bring nothing across, the link is down.
+    replays without an acknowledgement in between, the link is down.
     """
 
-    #: bytes of a flit; one a cycle
+    #: bytes of a flit; a link carries one flit per cycle
     beat_bytes: int
     #: flight through the PHY
     latency_cycles: int
     #: CRC of the link layer; 0: no link layer (docs/link.md)
     crc_bits: int = 0
-    #: replays in a row that bring nothing across, until the link is down
+    #: replays without an acknowledgement in between, after which the link is down
     retries: int = 64
 
     def __post_init__(self) -> None:
@@ -166,11 +167,11 @@ class LinkConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DdrConfig:
-    """One DDR channel: bytes a cycle (also the width of its AXI4 bus) and cycles from request to first beat."""
+    """One DDR channel: bytes per cycle (also the width of its AXI4 bus) and cycles from request to first beat."""
 
-    #: rate, and width of the AXI4 bus
+    #: bytes per cycle, and width of the AXI4 bus in bytes
     bytes_per_cycle: int
-    #: from a request to its first beat: the model's; also how far ahead a loader asks
+    #: from a request to its first beat, in the model; loaders ask far enough ahead to hide it
     latency_cycles: int
 
     def __post_init__(self) -> None:

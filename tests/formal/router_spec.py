@@ -218,7 +218,7 @@ PROOFS = (
            "flit",
            "router-credit-not-spent", "router-credit-lost", "router-credit-unchecked", "router-credit-everywhere",
            assumes="a credit comes back for a flit that was sent (fifo-credits, router-credits)", quick=True),
-    _proof("control", "a request or grant takes its way, once, unchanged, one cycle a tile",
+    _proof("control", "a request or grant takes its way, once, unchanged, one cycle per tile",
            "router-grant-as-request", "router-request-kept"),
     _proof("flow", "pin to pin, with the real FIFO: a credit goes back for every flit that passes, once, in the cycle after "
            "it has left the tile", "router-credit-forged", spec=WholeRouterSpec, bound=20, reach_bound=10,

@@ -52,8 +52,7 @@ def run_tests(mutant: str, tests: Sequence[str]) -> subprocess.CompletedProcess[
     """Run some tests on a mutant, or on the design (""), until one fails. Builds of mutants are not kept."""
     with tempfile.TemporaryDirectory() as folder:
         # what the surrounding test run has set is not for the one inside
-        inherited = {key: value for key, value in os.environ.items()
-                     if not key.startswith(("PYTEST_", "TRAJECTILE_COVERAGE"))}
+        inherited = {key: value for key, value in os.environ.items() if not key.startswith("PYTEST_")}
         return subprocess.run(
             [sys.executable, "-c", _SCRIPT, mutant, "-x", "-q", "-n0", "-p", "no:cacheprovider", "-rf", "--tb=line",
              f"--timeout={TIMEOUT_SECONDS}", "-m", "not regress", f"--basetemp={folder}/tests", *tests], cwd=ROOT,

@@ -5,7 +5,6 @@
 """
 
 import argparse
-import os
 from pathlib import Path
 
 from trajectile.scripts.maintain import pages
@@ -32,7 +31,7 @@ def markdown(found: set[str]) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Print; the exit code says whether every point was hit."""
     parser = argparse.ArgumentParser(prog="python -m tests.reports.functional_coverage", description="Functional coverage.")
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(os.environ.get(coverage.FOLDER, DEFAULT)),
+    parser.add_argument("folder", nargs="?", type=Path, default=DEFAULT,
                         help=f"where the runs kept their hits (default {DEFAULT})")
     parser.add_argument("--write", action="store_true", help="put the table on docs/verification.md")
     args = parser.parse_args(arguments)

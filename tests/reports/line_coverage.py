@@ -1,28 +1,27 @@
-"""Line coverage of the generated Verilog: ``python -m tests.reports.line_coverage`` runs batches and errors, prints a
-table by module
-and, with ``--write``, puts it on docs/verification.md.
+"""Line coverage of the generated Verilog: ``python -m tests.reports.line_coverage``.
+
+It runs batches and errors, prints a table by module and, with ``--write``, puts it on docs/verification.md.
 
 One design with everything in it (link layers, SECDED), so that all runs count the same blocks: batches at full speed and with
 random stalls, every error of ``tests/support/wrongs.py`` with both resets, links that lose frames, buffers that forget.
 """
 
 import argparse
-import os
 import re
 import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.support.batches import exact, synthetic
+from tests.support.batches import exact, simulated, synthetic
 from tests.support.errors_bench import Playground
 from tests.support.memory_bench import forgetful
 from tests.support.wrongs import RESETS, wrongs
-from trajectile.scripts.commands import simulate
 from trajectile.scripts.maintain import pages
 from trajectile.scripts.maintain.pages import table_rows
 from trajectile.sw_model.config import load
 from trajectile.tb import lines
+from trajectile.tb.instruments import Instruments
 from trajectile.tb.job import Run
 from trajectile.tb.scenario import Scenario
 
@@ -30,17 +29,17 @@ CONFIG = load("smoke", ["link.crc_bits=16", "link.retries=50", "tile.protect=sec
 PREFIX = "trajectile_"
 
 
-def play(folder: Path) -> None:
-    """All runs; their counts go where ``TRAJECTILE_LINES`` says."""
+def play(folder: Path, instruments: Instruments) -> None:
+    """All runs, with their files in a folder."""
     batch = synthetic(CONFIG, CONFIG.token_capacity, 7)
     stalls = [Run(seed, stall_host=True, stall_ddr=True, stall_link=seed > 2) for seed in (1, 2, 3)]
-    exact(CONFIG, batch, folder / "batches", runs=[Run(), Run(), *stalls], optimise="-O0")
-    ground = Playground.make(CONFIG, folder / "errors")
+    exact(CONFIG, batch, folder / "batches", runs=[Run(), Run(), *stalls], optimise="-O0", instruments=instruments)
+    ground = Playground.make(CONFIG, folder / "errors", instruments=instruments)
     ground.play([Scenario(name=f"{name} {reset}", reset=reset, patience=ground.limit + 50, **wrong)
                  for reset in RESETS for name, wrong in wrongs(ground).items()], "verilator")
-    simulate.simulate(
-        CONFIG, batch, folder=folder / "memory", runs=[Run()] * 4, files=forgetful, may_fail=True, optimise="-O0",
-        plusargs=["+sram_one_in=50", "+sram_bits=1", "+sram_seed=1"])
+    simulated(
+        CONFIG, batch, folder / "memory", runs=[Run()] * 4, files=forgetful, may_fail=True, optimise="-O0",
+        instruments=instruments, plusargs=["+sram_one_in=50", "+sram_bits=1", "+sram_seed=1"])
 
 
 def markdown(counts: Mapping[lines.Block, int]) -> str:
@@ -65,8 +64,7 @@ def main(arguments: list[str] | None = None) -> int:
     args = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        os.environ[lines.FOLDER] = str(folder / "lines")
-        play(folder)
+        play(folder, Instruments(lines=folder / "lines"))
         counts = {block: count for block, count in lines.merged((folder / "lines").glob("*.dat")).items()
                   if block.module.startswith(PREFIX)}
     print(markdown(counts))

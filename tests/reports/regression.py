@@ -1,6 +1,5 @@
 """``make regress``: what takes long. One line a step at the end; the exit code says whether all of it was as it should be."""
 
-import os
 import shutil
 import subprocess
 import sys
@@ -9,8 +8,8 @@ import time
 from rich.console import Console
 from rich.table import Table
 
+from tests.support import observed
 from tests.support.paths import ROOT
-from trajectile.tb import coverage
 
 HITS = ROOT / "build" / "coverage"
 PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal")
@@ -18,7 +17,7 @@ PYTEST = ("pytest", "-n", "auto", "--dist", "worksteal")
 #: what a step is called, and the module that it runs with its arguments
 STEPS = {
     "long tests": (*PYTEST, "-m", "regress", "--ignore=tests/tb", "--ignore=tests/mutants"),
-    "everything on the array, watched": (*PYTEST, "-m", "regress or not regress", "tests/tb"),
+    "everything on the array, watched": (*PYTEST, "-m", "regress or not regress", observed.OPTION, str(HITS), "tests/tb"),
     "functional coverage": ("tests.reports.functional_coverage", str(HITS), "--write"),
     "line coverage": ("tests.reports.line_coverage", "--write"),
     "mutants that tests must catch": ("tests.mutants.runner", "--write"),
@@ -33,8 +32,7 @@ def main() -> int:
     for name, command in STEPS.items():
         print(f"\n== {name}: python -m {' '.join(command)}", flush=True)
         began = time.monotonic()
-        watched = {coverage.FOLDER: str(HITS)} if "watched" in name else {}
-        code = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, env=os.environ | watched, check=False).returncode
+        code = subprocess.run([sys.executable, "-m", *command], cwd=ROOT, check=False).returncode
         failed |= code != 0
         table.add_row(name, "ok" if code == 0 else f"code {code}", f"{(time.monotonic() - began) / 60:.1f}")
     Console().print(table)

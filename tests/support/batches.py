@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.support.observed import instruments
 from trajectile.scripts.commands import simulate as command
 from trajectile.scripts.flow import workload
 from trajectile.sw_model.config import Config
@@ -40,9 +41,14 @@ def synthetic(config: Config, tokens: int, seed: int, skew: float = 1.0, experts
     return batch_of(config, gate, seed)
 
 
+def simulated(config: Config, load: workload.Workload, folder: Path, **options) -> command.Simulation:
+    """Run a batch, observed as this test run is (:mod:`tests.support.observed`) or as the options say."""
+    return command.simulate(config, load, folder=folder, **({"instruments": instruments()} | options))
+
+
 def exact(config: Config, load: workload.Workload, folder: Path, **options) -> command.Simulation:
     """Run a batch; results and events must equal the model's, and so must the cycles of every tile."""
-    done = command.simulate(config, load, folder=folder, **options)
+    done = simulated(config, load, folder, **options)
     for outcome in done.outcomes:
         assert outcome.results, outcome.results.message
         assert outcome.events, outcome.events.message

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from tests.support import observed
 from tests.support.batches import synthetic
 from trajectile.hw.params import Params, Port, Table
 from trajectile.scripts.commands import generate, simulate
@@ -16,6 +17,7 @@ from trajectile.sw_model.schedule.scheduler import Schedule, schedule
 from trajectile.sw_model.timeline.model import Timeline
 from trajectile.sw_model.timeline.model import simulate as model_timeline
 from trajectile.tb import runner, scenario
+from trajectile.tb.instruments import Instruments
 from trajectile.tb.job import JOB, Job
 from trajectile.tb.program import gather_results, pack
 from trajectile.tb.scenario import SCENARIOS, Scenario
@@ -39,10 +41,12 @@ class Playground:
     #: its plusargs
     files: Sequence[str]
     folder: Path
+    instruments: Instruments
 
     @classmethod
-    def make(cls, config: Config, folder: Path, *, seed: int = 5, timing_only: bool = False) -> "Playground":
-        """A full batch of a synthetic gate."""
+    def make(cls, config: Config, folder: Path, *, seed: int = 5, timing_only: bool = False,
+             instruments: Instruments | None = None) -> "Playground":
+        """A full batch of a synthetic gate, observed as this test run is or as ``instruments`` say."""
         folder.mkdir(parents=True, exist_ok=True)
         load = synthetic(config, config.token_capacity, seed, experts=USED_EXPERTS)
         plan = schedule(config, load.topk_ids, "balanced")
@@ -53,7 +57,7 @@ class Playground:
             image.tables[Table.RULES, 0].pop()
             image.settings["WATCHDOG"] = cycles  # a good batch takes that and not one more
         return cls(config, plan, model, job, values and values.results(),
-                   simulate.write_files(config, values, folder), folder)
+                   simulate.write_files(config, values, folder), folder, instruments or observed.instruments())
 
     @property
     def limit(self) -> int:
@@ -64,7 +68,7 @@ class Playground:
         """What the bench writes down of each scenario; the results of every good batch must be exact."""
         timing_only = self.job.timing_only
         built = runner.build(generate.design(self.config, timing_only=timing_only).files(),
-                             bench_top(self.config, timing_only=timing_only), simulator)
+                             bench_top(self.config, timing_only=timing_only), simulator, instruments=self.instruments)
         folder = self.folder / simulator
         folder.mkdir(exist_ok=True)
         self.job.save(folder / "job.json")

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.support.batches import synthetic
+from tests.support.batches import simulated, synthetic
 from tests.support.configurations import small
 from trajectile.hw.params import Params
-from trajectile.scripts.commands import simulate as command
 from trajectile.scripts.commands.simulate import Simulation
 from trajectile.scripts.flow.outcomes import Outcome
 from trajectile.sw_model.config import Config
@@ -139,7 +138,7 @@ def campaign(config: Config, seeds: range, folder: Path, **options: object) -> d
     batch = synthetic(config, config.token_capacity, seeds.start)
     cycles = model_timeline(schedule(config, batch.topk_ids, "balanced")).cycles
     runs = [Run(), *(run_of(seed, config, cycles) for seed in seeds)]
-    done = command.simulate(config, batch, folder=folder, runs=runs, **options)
+    done = simulated(config, batch, folder, runs=runs, **options)
     seen: dict[str, Counter] = {kind: Counter() for kind in KINDS}
     outcomes = iter(done.outcomes)
     check_whole(done, next(outcomes))

@@ -7,6 +7,7 @@ from trajectile.scripts.commands import generate
 from trajectile.sw_model.config import load
 from trajectile.tb import clocked, coverage
 from trajectile.tb.coverage_points import POINTS, Point
+from trajectile.tb.instruments import Instruments
 from trajectile.tb.top import TOP
 
 BENCH = f"""module {TOP} (input wire clk);
@@ -35,18 +36,11 @@ def test_a_watch_sees_what_happens(simulator, tmp_path):
     assert coverage.hits(said) == {"a.high", "a.three"} and said.count("a.high") == 1
 
 
-def test_hits_are_merged(tmp_path, monkeypatch):
-    """Of all runs; and nothing is kept, or built, unless it is wanted."""
-    log = tmp_path / "run.log"
-    log.write_text("x\nCOVERED a.b\nCOVERED a.c\nNOT COVERED a.d\n")
-    files = {"x.v": "module trajectile_part (clk);\nendmodule\n"}
-    monkeypatch.delenv(coverage.FOLDER, raising=False)
-    coverage.collect(log)
-    assert coverage.files_to_build(files) is files
-    monkeypatch.setenv(coverage.FOLDER, str(tmp_path / "hits"))
-    for hit in ("a.b", "a.b", "a.e"):
-        log.write_text(f"COVERED {hit}\n")
-        coverage.collect(log)
+def test_hits_are_merged(tmp_path):
+    """Of all runs."""
+    for said in ("x\nCOVERED a.b\nNOT COVERED a.d", "COVERED a.b", "COVERED a.e"):
+        (tmp_path / "run.log").write_text(f"{said}\n")
+        coverage.keep(tmp_path / "run.log", tmp_path / "hits")
     assert coverage.merged(tmp_path / "hits") == {"a.b", "a.e"} and len(list((tmp_path / "hits").iterdir())) == 2
 
 
@@ -59,11 +53,11 @@ def test_every_point_is_watched():
     assert all(point.meaning and re.fullmatch(r"[a-z]+\.[a-z_]+", point.name) for point in POINTS)
 
 
-def test_a_batch_with_watches(icarus, tmp_path, monkeypatch):
+def test_a_batch_with_watches(icarus, tmp_path):
     """They change nothing, and see the rules fire."""
-    monkeypatch.setenv(coverage.FOLDER, str(tmp_path / "hits"))
     config = load("smoke")
-    exact(config, synthetic(config, 12, 7), tmp_path / "run", simulator=icarus)
+    exact(config, synthetic(config, 12, 7), tmp_path / "run", simulator=icarus,
+          instruments=Instruments(coverage=tmp_path / "hits"))
     found = coverage.merged(tmp_path / "hits")
     assert {"load.stop", "grant.stop", "compute.first", "forward.own", "release.one", "wait.mac", "flit.tail"} <= found
     assert not {name for name in found if name.startswith(("error.", "refused.", "frame.", "memory."))}

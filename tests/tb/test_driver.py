@@ -9,6 +9,7 @@ import pytest
 
 from tests.support.batches import synthetic
 from tests.support.configurations import random_config
+from tests.support.observed import instruments
 from trajectile.hw.params import Params
 from trajectile.scripts.commands import generate, simulate
 from trajectile.scripts.soc import driver
@@ -38,7 +39,8 @@ def test_batches(tmp_path):
     (tmp_path / "program.json").write_text(json.dumps({
         "programs": [program_of(plan, tile, values.batch) for tile in range(config.array.tiles)],
         "tokens": [[*map(int, place), values.batch.x[token].tolist()] for token, place in enumerate(plan.placement)]}))
-    runner.run(runner.build(made.files(), bench_top(config)), "bench_driver", tmp_path / "run", environment={
+    built = runner.build(made.files(), bench_top(config), instruments=instruments())
+    runner.run(built, "bench_driver", tmp_path / "run", environment={
         JOB: str(tmp_path / "job.json"), bench_driver.PROGRAM: str(tmp_path / "program.json"),
         bench_driver.LIBRARY: str(compile_driver(tmp_path))}, plusargs=simulate.write_files(config, values, tmp_path))
     outputs = json.loads((tmp_path / "run" / "output.json").read_text())

@@ -40,15 +40,3 @@ def test_what_nothing_can_execute_is_left_out(tmp_path):
     data.write_text(record(tmp_path / "gone.v", 3, "if", "top.x", 0))
     with pytest.raises(FileNotFoundError, match="gone"):
         lines.merged([data])
-
-
-def test_nothing_is_counted_unless_it_is_wanted(tmp_path, monkeypatch):
-    """No argument for the build, no file moved."""
-    (tmp_path / "coverage.dat").write_text("")
-    monkeypatch.delenv(lines.FOLDER, raising=False)
-    lines.collect(tmp_path)
-    assert lines.build_arguments() == [] and (tmp_path / "coverage.dat").exists()
-    monkeypatch.setenv(lines.FOLDER, str(tmp_path / "kept"))
-    lines.collect(tmp_path)
-    assert lines.build_arguments() and not (tmp_path / "coverage.dat").exists()
-    assert len(list((tmp_path / "kept").iterdir())) == 1

@@ -2,10 +2,9 @@
 
 import pytest
 
-from tests.support.batches import synthetic
+from tests.support.batches import simulated, synthetic
 from tests.support.link_campaign import CONFIGS, KINDS, LASTING, campaign
 from trajectile.hw.params import Params
-from trajectile.scripts.commands import simulate as command
 from trajectile.sw_model.config import load
 from trajectile.tb.faults import NEVER, LinkFaults
 from trajectile.tb.job import Run
@@ -40,7 +39,7 @@ def test_without_link_layer(icarus, tmp_path):
     """The checks can fail: a bit of the weights that is stuck on a link gives wrong results, and the scoreboard says so."""
     config = load("smoke")
     top = Params(config).flit_layout.size - 1  # the flit comes first in the lanes
-    done = command.simulate(config, synthetic(config, 12, 4), folder=tmp_path, simulator=icarus, runs=[
+    done = simulated(config, synthetic(config, 12, 4), tmp_path, simulator=icarus, runs=[
         Run(1, faults=(LinkFaults(stuck=(top, top), stuck_at=1, stuck_cycles=(0, NEVER)),))])
     assert not done.first.failed and not done.first.results and "results differ" in done.first.results.message
     assert sum(did.stuck for did in done.first.injected.values()) > 100
@@ -53,7 +52,7 @@ def test_flips_without_link_layer(seed, tmp_path):
     config = load("smoke")
     print(f"seed {seed}")
     try:
-        done = command.simulate(config, synthetic(config, 12, 4), folder=tmp_path, runs=[
+        done = simulated(config, synthetic(config, 12, 4), tmp_path, runs=[
             Run(seed, faults=(LinkFaults(ber=1e-3),))])
     except SimulationError as error:
         assert "hung" in str(error)
@@ -66,7 +65,7 @@ def test_icarus(icarus, tmp_path):
     """The same runs give the same cycles and the same injected faults in the other simulator."""
     config, runs = CONFIGS["1x2"], [Run(seed, faults=(LinkFaults(ber=1e-3),)) for seed in (1, 2)]
     batch = synthetic(config, 12, 4)
-    one, other = (command.simulate(config, batch, folder=tmp_path / simulator, simulator=simulator, runs=runs)
+    one, other = (simulated(config, batch, tmp_path / simulator, simulator=simulator, runs=runs)
                   for simulator in ("verilator", icarus))
     assert all(outcome.results for outcome in one.outcomes)
     assert [(o.cycles, o.log, o.injected) for o in one.outcomes] == [(o.cycles, o.log, o.injected) for o in other.outcomes]

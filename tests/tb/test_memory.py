@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.support.batches import exact, synthetic
+from tests.support.batches import exact, simulated, synthetic
 from tests.support.configurations import small
 from tests.support.memory_bench import forgetful
 from trajectile.hw.params import Params
-from trajectile.scripts.commands import generate, simulate
+from trajectile.scripts.commands import generate
 from trajectile.tb.faulty_sram import faulty_srams
 from trajectile.tb.job import Run
 
@@ -28,9 +28,9 @@ def flipping(icarus, tmp_path):
     def run(protect, one_in, bits, seed=1, batches=1, simulator=icarus):
         print(f"seed {seed}")
         config = small(tile__protect=protect, **TINY)
-        return simulate.simulate(config, synthetic(config, 6, 7), folder=tmp_path, simulator=simulator,
-                                 runs=[Run()] * batches, files=forgetful, may_fail=True, plusargs=[
-                                     f"+sram_one_in={one_in}", f"+sram_bits={bits}", f"+sram_seed={seed}"]).outcomes
+        return simulated(config, synthetic(config, 6, 7), tmp_path, simulator=simulator, runs=[Run()] * batches,
+                         files=forgetful, may_fail=True, plusargs=[
+                             f"+sram_one_in={one_in}", f"+sram_bits={bits}", f"+sram_seed={seed}"]).outcomes
     return run
 
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.batches import synthetic
+from tests.support.batches import simulated, synthetic
 from tests.support.tools import require_icarus
 from trajectile.scripts.commands import generate, simulate
 from trajectile.sw_model.config import load
@@ -88,7 +88,7 @@ def test_wrong_rtl_is_seen(icarus, mutation, results, events, tmp_path, monkeypa
     config = load("smoke")
     wrong = mutation(config)
     monkeypatch.setattr(generate, "design", lambda config, timing_only=False: wrong)
-    done = simulate.simulate(config, synthetic(config, 9, 2), folder=tmp_path, simulator=icarus)
+    done = simulated(config, synthetic(config, 9, 2), tmp_path, simulator=icarus)
     assert bool(done.first.results) is results and bool(done.first.events) is events
     assert not simulate.exact(done)
 
@@ -104,7 +104,7 @@ def test_a_hang_is_seen(icarus, tmp_path, monkeypatch):
         return image
     monkeypatch.setattr(simulate, "tile_image", one_more)
     with pytest.raises(runner.SimulationError, match="hung: not done"):
-        simulate.simulate(config, synthetic(config, 3, 2), folder=tmp_path, simulator=icarus)
+        simulated(config, synthetic(config, 3, 2), tmp_path, simulator=icarus)
 
 
 @pytest.mark.parametrize("simulator", ["icarus", "native"])
@@ -123,4 +123,4 @@ def test_a_failure_is_seen_at_once(simulator, tmp_path, monkeypatch):
     monkeypatch.setattr(simulate, "tile_image", impatient)
     with pytest.raises(runner.SimulationError, match="failed: tile 0: status FAILED, error STOPPED; "
                        "tile 1: status FAILED, error WATCHDOG"):
-        simulate.simulate(config, synthetic(config, 3, 2), folder=tmp_path, simulator=simulator)
+        simulated(config, synthetic(config, 3, 2), tmp_path, simulator=simulator)

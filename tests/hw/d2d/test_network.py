@@ -12,7 +12,7 @@ from trajectile.hw.d2d.link import D2DLink
 from trajectile.hw.d2d.receiver import SliceReceiver
 from trajectile.hw.d2d.router import Router
 from trajectile.hw.d2d.sender import SliceSender
-from trajectile.hw.lib.emit import Block, place
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.memory.expert_buffer import SlotRead, SlotWrite
 from trajectile.hw.params import Params, Port
 

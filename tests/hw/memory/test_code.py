@@ -9,7 +9,7 @@ from amaranth.hdl import Module
 from amaranth.sim import Simulator
 
 from tests.support.memory_bench import flip
-from trajectile.hw.lib.emit import Block
+from trajectile.hw.lib.block import Block
 from trajectile.hw.memory.chunk import ChunkDecoder, ChunkEncoder
 from trajectile.hw.memory.code import CHUNK_BITS, ChunkCode, chunk_codes, stored_bits
 from trajectile.hw.memory.word import WordDecoder, WordEncoder

@@ -11,7 +11,7 @@ from trajectile.sw_model.search import frontier
 from trajectile.sw_model.search.rules import search
 from trajectile.sw_model.search.visits import search_visits
 
-#: 4 tiles, 2 slots: a standstill without rule 4 (the project's brief)
+#: 4 tiles, 2 slots: a standstill without rule 4, chosen by hand
 KNOWN = [[(0, 1, 2), (1, 2)], [(0, 2), (1, 2)], [(0,), (1, 3)], [(0, 1, 3), (0, 1, 2)]]
 
 

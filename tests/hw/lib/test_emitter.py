@@ -6,7 +6,6 @@ import pytest
 
 from tests.support.configurations import random_config
 from tests.support.lint import lint
-from trajectile.hw.lib.emit import plain_names
 from trajectile.scripts.commands import generate
 from trajectile.sw_model.config import load
 
@@ -65,13 +64,6 @@ def test_memory_is_in_the_wrappers(config):
             assert depths == ["511"]
         else:
             assert not depths, f"{name} holds a memory"
-
-
-def test_a_field_and_a_port_of_the_same_name():
-    """A port keeps its name, the field that would have the same gets another one."""
-    text = "module m(a__b);\n  input a__b;\n  wire a__b;\n  wire \\a.b ;\n  assign \\a.b  = a__b;\nendmodule\n"
-    assert plain_names(text) == (
-        "module m(a__b);\n  input a__b;\n  wire a__b;\n  wire a__b_;\n  assign a__b_  = a__b;\nendmodule\n")
 
 
 def test_names_say_what_they_belong_to():

@@ -1,0 +1,36 @@
+"""What every part of the tile is: a block, which becomes one Verilog module however often it is placed."""
+
+import re
+from abc import ABC, abstractmethod
+
+from amaranth.hdl import Instance, Module, ResetInserter, Value
+from amaranth.lib import wiring
+
+
+class Block(wiring.Component):
+    """A component that is one Verilog module. ``module_name`` tells blocks of other parameters apart."""
+
+    @property
+    def module_name(self) -> str:
+        """Verilog name: the class name in snake case. Override where one tile holds several sizes."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", type(self).__name__).lower()
+
+
+class SharedModules(ABC):
+    """A *platform* on which a block is not elaborated in place but stands as an instance of one module of its kind."""
+
+    @abstractmethod
+    def instance(self, component: wiring.Component, label: str, reset: Value | None = None) -> Instance:
+        """An instance of the component's module, wired to the component's own ports; ``reset`` resets it as well."""
+
+
+def place(m: Module, platform: object, *, reset: Value | None = None, **blocks: wiring.Component) -> None:
+    """Add blocks to ``m`` by name: as one shared Verilog module each, or elaborated in place (in Amaranth's simulator).
+
+    With ``reset`` they are reset while it is high too; the contents of memories stay, as in any reset.
+    """
+    for name, block in blocks.items():
+        if isinstance(platform, SharedModules):
+            m.submodules[name] = platform.instance(block, name, reset)
+        else:
+            m.submodules[name] = block if reset is None else ResetInserter(reset)(block)
