@@ -20,6 +20,12 @@ class TileArray(Block):
     RESET resets all of them, until the last is ready. Links are pipelines that drain in that time.
     """
 
+    host: list[AxiLite.Interface]
+    irq: Signal
+    ddr: list[Axi4Read.Interface]
+    events: list[EventPort.Interface]
+    link_hold: Signal
+
     def __init__(self, config: Config, *, timing_only: bool = False):
         self.config, self.timing_only = config, timing_only
         self.params = params = Params(config, timing_only=timing_only)
@@ -46,7 +52,7 @@ class TileArray(Block):
         halt = Signal()
         reset = Signal()
         for number, tile in enumerate(tiles):
-            place(m, platform, **{f"tile_{number}": tile})
+            place(m, platform, {f"tile_{number}": tile})
             connect(m, flipped(self.host[number]), tile.host)
             for name in tile.events.signature.members:
                 m.d.comb += getattr(self.events[number], name).eq(getattr(tile.events, name))
@@ -64,7 +70,7 @@ class TileArray(Block):
         for number, wire in enumerate(links(array)):
             link = D2DLink(self.params)
             name = f"link_{wire.tile}_to_{wire.peer}"
-            place(m, platform, **{name: link})
+            place(m, platform, {name: link})
             near = getattr(tiles[wire.tile], NEIGHBOURS[wire.port].name.lower())
             far = getattr(tiles[wire.peer], NEIGHBOURS[wire.peer_port].name.lower())
             connect(m, near.tx, link.near)

@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.compute.unit import ComputeUnit
 from trajectile.hw.d2d.link_layer import LinkLayer
-from trajectile.hw.d2d.port import d2d_port
+from trajectile.hw.d2d.port import FramePort, LanePort, d2d_port
 from trajectile.hw.d2d.receiver import SliceReceiver
 from trajectile.hw.d2d.router import Router
 from trajectile.hw.d2d.sender import SliceSender
@@ -28,6 +28,23 @@ class Tile(Block):
     All tiles of an array are the same module: number, ring and routes are set by strap and registers. With
     ``timing_only`` payload and arithmetic are left out and every cycle stays where it is.
     """
+
+    tile_id: Signal
+    host: AxiLite.Interface
+    irq: Signal
+    go_out: Signal
+    go: Signal
+    halt_out: Signal
+    halt: Signal
+    reset_out: Signal
+    reset: Signal
+    has_ddr: Signal
+    ddr: Axi4Read.Interface
+    north: LanePort.Interface | FramePort.Interface
+    east: LanePort.Interface | FramePort.Interface
+    south: LanePort.Interface | FramePort.Interface
+    west: LanePort.Interface | FramePort.Interface
+    events: EventPort.Interface
 
     def __init__(self, config: Config, *, timing_only: bool = False):
         self.config, self.timing_only = config, timing_only
@@ -70,7 +87,7 @@ class Tile(Block):
                 connect(m, lanes, pins)
                 continue
             layer = LinkLayer(params)
-            place(m, platform, reset=self.reset, **{f"link_layer_{name}": layer})
+            place(m, platform, {f"link_layer_{name}": layer}, reset=self.reset)
             connect(m, lanes, layer.lanes)
             connect(m, layer.pins, pins)
             m.d.comb += [

@@ -17,6 +17,13 @@ class HiddenBuffer(Block):
     cycle. Storage: two passes of int8.
     """
 
+    clear: Signal
+    write: Signal
+    value: Signal
+    half: Signal
+    chunk: Signal
+    values: Signal
+
     def __init__(self, params: Params):
         self.params = params
         config = params.config

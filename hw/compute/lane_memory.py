@@ -27,6 +27,25 @@ class LaneMemory(Block):
     word a cycle. Storage: SRAM, one bit a token, one result word (with check bits two).
     """
 
+    clear: Signal
+    token: Signal
+    read: Signal
+    chunk: Signal
+    activations: Signal
+    add: Signal
+    group: Signal
+    finish: Signal
+    totals: Signal
+    host_index: Signal
+    host_write: Signal
+    host_data: Signal
+    host_read: Signal
+    host_token: Signal
+    host_pad: Signal
+    results: Signal
+    corrected: Signal
+    error: Signal
+
     def __init__(self, params: Params):
         self.params = params
         config = params.config
@@ -118,7 +137,7 @@ class LaneMemory(Block):
         stored = encoded(m, platform, protect, written, "result_encoder")
         for number in range(2):
             sram = Sram1RW(depth=depth, width=stored_bits(protect, params.result_bits))
-            place(m, platform, **{f"results_{number}": sram})
+            place(m, platform, {f"results_{number}": sram})
             reads = valid[2] & (bank[2] == number)
             writes = valid[5] & (bank[5] == number)
             asked = self.host_read & (self.host_index[0] == number)

@@ -20,6 +20,12 @@ class MacArray(Block):
 
     latency_cycles = 3
 
+    enable: Signal
+    first: Signal
+    weights: Signal
+    activations: data.View
+    totals: data.View
+
     def __init__(self, params: Params):
         self.params = params
         tile = params.config.tile
@@ -52,7 +58,7 @@ class MacArray(Block):
                 m.d.sync += activations.eq(operands)
             for output in range(tile.mac_n):
                 element = MacPe(self.params)
-                place(m, platform, **{f"pe_{lane}_{output}": element})
+                place(m, platform, {f"pe_{lane}_{output}": element})
                 m.d.comb += [
                     element.weights.eq(weights.word_select(output, 8 * tile.mac_k)),
                     element.activations.eq(activations),

@@ -31,6 +31,12 @@ class MacPe(Block):
 
     latency_cycles = 2
 
+    weights: Signal
+    activations: Signal
+    add: Signal
+    first: Signal
+    total: Signal
+
     def __init__(self, params: Params):
         self.inputs = params.config.tile.mac_k
         self.part_inputs = ceil_div(self.inputs, ceil_div(self.inputs, params.config.tile.mac_part))

@@ -25,6 +25,28 @@ class MacSequencer(Block):
     entries of two passes.
     """
 
+    table: TableBus.Interface
+    clear: Signal
+    start: Signal
+    start_slot: Signal
+    start_expert: Signal
+    ready: Signal
+    done: Signal
+    busy: Signal
+    slot: Signal
+    issue: Signal
+    word: Signal
+    down: Signal
+    chunk: Signal
+    group: Signal
+    first: Signal
+    last: Signal
+    finish: Signal
+    half: Signal
+    passes: data.View
+    bad_entry: Signal
+    scales: data.View
+
     def __init__(self, params: Params):
         self.params = params
         config = params.config

@@ -29,6 +29,18 @@ class SwigluLane(Block):
 
     latency_cycles = 9
 
+    load: Signal
+    totals: Signal
+    half: Signal
+    gate_mult: Signal
+    gate_shift: Signal
+    up_mult: Signal
+    up_shift: Signal
+    token_mult: data.View
+    token_shift: Signal
+    valid: Signal
+    value: Signal
+
     def __init__(self, params: Params):
         self.params = params
         mult, shift = 16, 6
@@ -87,8 +99,9 @@ class SwigluLane(Block):
         up_4 = stage(3, "up", rounded(1, "up", waiting[32:64].as_signed(), up_mult, up_shift, UP_LIMIT),
                      signed(UP_LIMIT.bit_length() + 1))
         # 4: the table says what |g| loses in SiLU.
-        m.submodules.silu_table = table = memory.Memory(
+        table: memory.Memory = memory.Memory(
             shape=10, depth=GATE_LIMIT + 1, init=[int(entry) for entry in silu_table()])
+        m.submodules.silu_table = table
         port = table.read_port()
         magnitude = Signal(range(GATE_LIMIT + 1))
         m.d.comb += [magnitude.eq(abs(gate)), port.addr.eq(magnitude), port.en.eq(1)]

@@ -26,6 +26,25 @@ class ComputeUnit(Block):
     sequencer.
     """
 
+    table: TableBus.Interface
+    clear: Signal
+    token_shift: Signal
+    start: Signal
+    start_slot: Signal
+    start_expert: Signal
+    ready: Signal
+    done: Signal
+    done_slot: Signal
+    busy: Signal
+    issuing: Signal
+    bad_entry: Signal
+    weight_en: Signal
+    weight_slot: Signal
+    weight_addr: Signal
+    weight_data: Signal
+    corrected: Signal
+    error: Signal
+
     def __init__(self, config: Config, *, timing_only: bool = False):
         self.timing_only = timing_only
         self.params = params = Params(config, timing_only=timing_only)
@@ -103,7 +122,7 @@ class ComputeUnit(Block):
         memories = []
         for lane in range(params.config.tile.mac_t):
             memory, swiglu, hidden = LaneMemory(params), SwigluLane(params), HiddenBuffer(params)
-            place(m, platform, **{f"lane_memory_{lane}": memory, f"swiglu_{lane}": swiglu, f"hidden_{lane}": hidden})
+            place(m, platform, {f"lane_memory_{lane}": memory, f"swiglu_{lane}": swiglu, f"hidden_{lane}": hidden})
             here = self.table.lane == lane
             passes = [sequencer.passes[half][lane] for half in range(2)]
             valid = Mux(sequencer.half, passes[1].valid, passes[0].valid)

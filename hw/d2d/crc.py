@@ -23,6 +23,7 @@ def crc(word: Value, crc_bits: int) -> Value:
     ``amaranth.lib.crc.Processor`` would chain the XORs of a bit one behind the other, hundreds of them for a wide flit.
     """
     algorithm, width = ALGORITHMS[crc_bits], len(word)
-    powers, of_zeros = remainders(algorithm, width), algorithm(width).compute([0])
+    powers = remainders(algorithm, width)
+    of_zeros: int = algorithm(width).compute([0])
     masks = [sum((power >> bit & 1) << i for i, power in enumerate(powers)) for bit in range(crc_bits)]
     return Cat(*((word & mask).xor() for mask in masks)) ^ of_zeros

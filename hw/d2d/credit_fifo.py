@@ -1,7 +1,7 @@
 """The FIFO for flits that pass over a tile."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.lib.block import Block, place
@@ -17,6 +17,11 @@ class CreditFifo(Block):
     """
 
     latency_cycles = 1
+
+    write: Signal
+    flit: data.View
+    head: stream.Interface
+    credit: Signal
 
     def __init__(self, params: Params):
         self.params = params

@@ -1,9 +1,12 @@
 """A model of a die-to-die PHY: one direction of a link as a pipeline. Not part of the tile."""
 
-from amaranth.hdl import Module, Mux, Signal
+from typing import cast
+
+from amaranth.hdl import Module, Mux, Signal, ValueLike
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from trajectile.hw.d2d.port import d2d_port
+from trajectile.hw.d2d.port import D2DReceive, D2DTransmit, Frame, d2d_port
 from trajectile.hw.lib.block import Block
 from trajectile.hw.params import Params
 
@@ -14,6 +17,10 @@ class D2DLink(Block):
     ``hold`` stands for a PHY that is busy (retraining, replay). Without a link layer it takes no flit in that cycle; with
     one it loses the frame, and the far end sees zeros. Throughput: one flit or frame a cycle.
     """
+
+    near: D2DTransmit.Interface | Frame.Interface
+    far: D2DReceive.Interface | Frame.Interface
+    hold: Signal
 
     def __init__(self, params: Params):
         self.params = params
@@ -33,21 +40,25 @@ class D2DLink(Block):
     def elaborate(self, platform: object) -> Module:
         """A shift register for each lane."""
         m = Module()
-        near, far = self.near, self.far
         if self.params.config.link.crc_bits:
-            lanes = {"frame": Mux(self.hold, 0, near.frame.as_value())}
-        else:
-            m.d.comb += near.flit.ready.eq(~self.hold)
-            lanes = {
-                "flit_valid": near.flit.valid & ~self.hold, "flit": near.flit.payload,
-                "request_valid": near.request_valid, "request": near.request,
-                "grant_valid": near.grant_valid, "grant": near.grant,
-                "credit": near.credit,
-            }
-        for name, value in lanes.items():
-            for stage in range(self.latency_cycles):
-                register = Signal.like(getattr(far, name), name=f"{name}_{stage}")
-                m.d.sync += register.eq(value)
-                value = register
-            m.d.comb += getattr(far, name).eq(value)
+            sent, received = cast(Frame.Interface, self.near), cast(Frame.Interface, self.far)
+            self._carry(m, "frame", Mux(self.hold, 0, sent.frame.as_value()), received.frame)
+            return m
+        near, far = cast(D2DTransmit.Interface, self.near), cast(D2DReceive.Interface, self.far)
+        m.d.comb += near.flit.ready.eq(~self.hold)
+        self._carry(m, "flit_valid", near.flit.valid & ~self.hold, far.flit_valid)
+        self._carry(m, "flit", near.flit.payload, far.flit)
+        self._carry(m, "request_valid", near.request_valid, far.request_valid)
+        self._carry(m, "request", near.request, far.request)
+        self._carry(m, "grant_valid", near.grant_valid, far.grant_valid)
+        self._carry(m, "grant", near.grant, far.grant)
+        self._carry(m, "credit", near.credit, far.credit)
         return m
+
+    def _carry(self, m: Module, name: str, value: ValueLike, far: Signal | data.View) -> None:
+        """One lane from the near end to the far end."""
+        for stage in range(self.latency_cycles):
+            register = Signal.like(far, name=f"{name}_{stage}")
+            m.d.sync += register.eq(value)
+            value = register
+        m.d.comb += far.eq(value)

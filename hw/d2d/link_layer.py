@@ -1,6 +1,6 @@
 """The link layer of one port: what the router sends and receives, over pins that lose and spoil frames."""
 
-from amaranth.hdl import Module
+from amaranth.hdl import Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.d2d.link_rx import LinkRx
@@ -20,6 +20,13 @@ class LinkLayer(Block):
     Latency, both ends together: ``LINK_LAYER_CYCLES`` more than the PHY's. Throughput: one flit, request, grant and credit a
     cycle, without a bubble as long as no frame is lost.
     """
+
+    lanes: LanePort.Interface
+    pins: FramePort.Interface
+    down: Signal
+    sends: Signal
+    replays: Signal
+    bad: Signal
 
     def __init__(self, params: Params):
         self.params = params

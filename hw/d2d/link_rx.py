@@ -1,11 +1,13 @@
 """The receiving half of a link layer: CRC check, order, acknowledgement."""
 
 from amaranth.hdl import Module, Signal
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.crc import ALGORITHMS, crc
 from trajectile.hw.d2d.port import D2DReceive
 from trajectile.hw.lib.block import Block
+from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.params import FrameKind, Params
 
 
@@ -22,6 +24,16 @@ class LinkRx(Block):
     """
 
     latency_cycles = 2
+
+    frame: data.View
+    lanes: D2DReceive.Interface
+    down: Signal
+    expected: Signal
+    gap: Signal
+    heard: Signal
+    ack: Signal
+    nak: Signal
+    bad: Signal
 
     def __init__(self, params: Params):
         self.params = params
@@ -43,7 +55,7 @@ class LinkRx(Block):
         layout = self.params.frame_layout
         crc_bits = layout["crc"].width
         of_zeros = ALGORITHMS[crc_bits](layout.size - crc_bits).compute([0])
-        frame = Signal(layout)
+        frame = struct_signal(layout, name="frame")
         syndrome = Signal(crc_bits, init=of_zeros)
         m.d.sync += [frame.eq(self.frame), syndrome.eq(crc(self.frame.as_value()[crc_bits:], crc_bits) ^ self.frame.crc)]
 

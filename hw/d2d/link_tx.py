@@ -1,12 +1,14 @@
 """The sending half of a link layer: frames, sequence numbers, replay buffer, link-down."""
 
 from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.crc import crc
 from trajectile.hw.d2d.port import D2DTransmit
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1R1W
+from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.params import FrameKind, Params
 
 
@@ -27,6 +29,17 @@ class LinkTx(Block):
     """
 
     latency_cycles = 2
+
+    lanes: D2DTransmit.Interface
+    frame: data.View
+    expected: Signal
+    gap: Signal
+    heard: Signal
+    ack: Signal
+    nak: Signal
+    down: Signal
+    sends: Signal
+    replays: Signal
 
     def __init__(self, params: Params):
         self.params = params
@@ -62,7 +75,7 @@ class LinkTx(Block):
         fetched = Signal()  # one of them is at the buffer's output
         fetched_seq = Signal(params.seq_bits)
         room = Signal()  # a new frame may go
-        fresh = Signal(params.lanes_layout)
+        fresh = struct_signal(params.lanes_layout, name="fresh")
         m.d.comb += [
             outstanding.eq(following - oldest), after.eq(at + 1),
             # numbers of a full window differ in their highest bit only: no subtraction on the way to the router
@@ -82,7 +95,7 @@ class LinkTx(Block):
             m.d.sync += [replaying.eq(1), at.eq(oldest)]
 
         # Two stages: the frame is chosen, then its CRC is made. What is no frame is all zeros.
-        body = Signal(layout)
+        body = struct_signal(layout, name="body")
         with m.If(self.down):
             m.d.sync += body.kind.eq(FrameKind.NOTHING)
         with m.Elif(self.sends):
@@ -98,7 +111,7 @@ class LinkTx(Block):
             m.d.sync += [self.frame.eq(body), self.frame.crc.eq(crc(body.as_value()[crc_bits:], crc_bits))]
         return m
 
-    def _waiting(self, m: Module, room: Value, fresh: Value) -> Value:
+    def _waiting(self, m: Module, room: Value, fresh: data.View) -> Value:
         """Collect in ``fresh`` what the router sends, now or while there was no ``room``; returns whether it is anything."""
         lanes = self.lanes
         credits = Signal(range(self.params.config.link_credits + 1))
@@ -117,7 +130,7 @@ class LinkTx(Block):
             m.d.sync += waits.eq(fresh[f"{name}_valid"] & ~room)
             with m.If(valid):
                 m.d.sync += kept.eq(content)
-        return fresh.flit_valid | fresh.request_valid | fresh.grant_valid | fresh.credit
+        return Value.cast(fresh.flit_valid | fresh.request_valid | fresh.grant_valid | fresh.credit)
 
     def _supervise(self, m: Module, oldest: Signal, outstanding: Signal) -> None:
         """Acknowledgements move the window; naks and the clock start replays, or find the link down."""

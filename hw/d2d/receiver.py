@@ -22,6 +22,16 @@ class SliceReceiver(Block):
 
     latency_cycles = 0
 
+    valid: Signal
+    flit: data.View
+    header: Signal
+    header_slot: Signal
+    cut: Signal
+    copy: Signal
+    arrived: Signal
+    arrived_slot: Signal
+    write: SlotWrite.Interface
+
     def __init__(self, params: Params):
         self.params = params
         super().__init__({

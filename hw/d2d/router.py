@@ -5,8 +5,8 @@ from functools import reduce
 from operator import or_
 
 from amaranth.hdl import Module, Mux, Signal, Value
-from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out, PureInterface
+from amaranth.lib import data, enum, stream
+from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.credit_fifo import CreditFifo
 from trajectile.hw.d2d.port import LanePort
@@ -36,6 +36,28 @@ class Router(Block):
     in flip-flops; for what passes one more, and the FIFO. None at the way out: there a flit stands at the expert buffer's
     SRAM, or is the one that came, and the PHY has a register of its own.
     """
+
+    north: LanePort.Interface
+    east: LanePort.Interface
+    south: LanePort.Interface
+    west: LanePort.Interface
+    previous: enum.EnumView
+    next: enum.EnumView
+    local_in: stream.Interface
+    arrival: Signal
+    flit: data.View
+    request_in: Signal
+    request: data.View
+    grant_in: Signal
+    grant: data.View
+    request_out: Signal
+    request_here: data.View
+    grant_out: Signal
+    grant_here: data.View
+    flit_out: Signal
+    passes: Signal
+    pass_from: enum.EnumView
+    pass_to: enum.EnumView
 
     def __init__(self, params: Params):
         self.params = params
@@ -69,7 +91,8 @@ class Router(Block):
         m = Module()
         self.ports = {port: getattr(self, port.name.lower()) for port in NEIGHBOURS}
         previous, next_ = self._which(self.previous), self._which(self.next)
-        pass_from = pass_to = None
+        pass_from: Which = {}
+        pass_to: Which = {}
         if self.passing:
             pass_from, pass_to = self._which(self.pass_from, self.passes), self._which(self.pass_to, self.passes)
         self._arrive(m, previous)
@@ -83,7 +106,7 @@ class Router(Block):
         return m
 
     @staticmethod
-    def _which(number: Value, any_: Value | int = 1) -> Which:
+    def _which(number: enum.EnumView, any_: Value | int = 1) -> Which:
         """Port number decoded; none with ``any_`` low."""
         return {port: (number == port) & any_ for port in NEIGHBOURS}
 
@@ -115,7 +138,7 @@ class Router(Block):
                 m.d.comb += pins.tx.credit.eq(fifo.credit)
         return fifo.head
 
-    def _way(self, m: Module, name: str, source: PureInterface, which: Which) -> tuple[Value, Value]:
+    def _way(self, m: Module, name: str, source: stream.Interface, which: Which) -> tuple[Value, Value]:
         """A way out: flits go while the far end has room for them. Returns whether there is a flit, and the flit."""
         depth = self.params.config.link_credits
         credits = Signal(range(depth + 1), init=depth, name=f"{name}_credits")
@@ -129,7 +152,7 @@ class Router(Block):
                                + _of(which, {port: pins.rx.credit for port, pins in self.ports.items()}))
         return valid, source.payload
 
-    def _control(self, m: Module, lane: str, came_by: Which, goes_by: Which, pass_from: Which | None, pass_to: Which | None
+    def _control(self, m: Module, lane: str, came_by: Which, goes_by: Which, pass_from: Which, pass_to: Which
                  ) -> None:
         """One of the control lanes: a register at the way out, two for this tile's own message."""
         layout = getattr(self.params, f"{lane}_layout")
@@ -147,7 +170,7 @@ class Router(Block):
         passing = registered(_of(pass_from, came), _of(pass_from, messages), "pass") if self.passing else None
         self._drive(m, lane, goes_by, own, pass_to, passing)
 
-    def _drive(self, m: Module, lane: str, own_by: Which, own: tuple[Value, Value], pass_by: Which | None,
+    def _drive(self, m: Module, lane: str, own_by: Which, own: tuple[Value, Value], pass_by: Which,
                passing: tuple[Value, Value] | None) -> None:
         """A lane's pins. Without traffic of its own a port shows this tile's, and says that it is not valid."""
         for port, pins in self.ports.items():

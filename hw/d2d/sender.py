@@ -1,11 +1,12 @@
 """The sender: makes a packet of a slice and hands it to the router."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import stream
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from trajectile.hw.lib.block import Block
+from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.memory.expert_buffer import SlotRead
 from trajectile.hw.params import Params
 
@@ -20,6 +21,20 @@ class SliceSender(Block):
     again the cycle after the tail. Throughput: one flit a cycle. Storage: none for payload: it stands at the SRAM's output
     or comes from the link.
     """
+
+    idle: Signal
+    start: Signal
+    slot: Signal
+    slice: data.View
+    to_slot: Signal
+    cut: Signal
+    copy: Signal
+    arriving: Signal
+    arrived: Signal
+    flits: stream.Interface
+    sent: Signal
+    sent_slot: Signal
+    read: SlotRead.Interface
 
     def __init__(self, params: Params):
         self.params = params
@@ -46,7 +61,7 @@ class SliceSender(Block):
         flits = self.flits
         busy = Signal()
         cutting = Signal()
-        header, held = (Signal(params.header_layout, name=name) for name in ("header", "held_header"))
+        header, held = (struct_signal(params.header_layout, name=name) for name in ("header", "held_header"))
         header_due = Signal()  # it could not go in the cycle of `start`
         current = Signal()  # the word at the SRAM's output is to be sent
         lost = Signal()  # the link did not take an arriving flit

@@ -1,6 +1,7 @@
 """The DDR loader: works off the load list with full-length AXI4 read bursts."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
 
@@ -30,6 +31,26 @@ class DdrLoader(Block):
     ``loaded`` goes with the last; an illegal entry is reported the cycle after it is seen. Throughput: one beat a cycle.
     Storage: the load list (SRAM), one beat, ``loads_in_flight`` slot numbers.
     """
+
+    table: TableBus.Interface
+    ddr: Axi4Read.Interface
+    base: Signal
+    count: Signal
+    has_ddr: Signal
+    clear: Signal
+    running: Signal
+    valid: Signal
+    entry: data.View
+    load: Signal
+    load_slot: Signal
+    loaded: Signal
+    loaded_slot: Signal
+    done: Signal
+    quiet: Signal
+    bad_entry: Signal
+    bad_response: Signal
+    beat: Signal
+    write: SlotWrite.Interface
 
     def __init__(self, params: Params):
         self.params = params

@@ -1,6 +1,7 @@
 """What state a tile is in: idle, starting, running, done, failed, being reset."""
 
 from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import enum
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.host.axi import HOST_DATA_BITS
@@ -21,6 +22,33 @@ class BatchControl(Block):
     Latency: an error in cycle c ends the batch here in c+1 and in all other tiles in c+2. A RESET in cycle c makes ``reset``
     high from c+1 to c+2+``hold_cycles``, or as long as a tile is not quiet.
     """
+
+    start: Signal
+    go: Signal
+    clear: Signal
+    running: Signal
+    finished: Signal
+    finish: Signal
+    cycles: Signal
+    limit: Signal
+    error_ddr_response: Signal
+    error_link_down: Signal
+    error_memory: Signal
+    error_entry: Signal
+    halt_out: Signal
+    halt: Signal
+    fail: Signal
+    ask_reset: Signal
+    reset_out: Signal
+    reset: Signal
+    quiet: Signal
+    refusal: enum.EnumView
+    busy: Signal
+    done: Signal
+    overrun: Signal
+    failed: Signal
+    resetting: Signal
+    error: Signal
 
     def __init__(self, *, hold_cycles: int):
         self.hold_cycles = hold_cycles

@@ -2,9 +2,9 @@
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
-from amaranth.lib.wiring import In, Out, PureInterface, connect, flipped
+from amaranth.lib.wiring import In, Out, connect, flipped
 
-from trajectile.hw.host.access import AccessPort
+from trajectile.hw.host.access import AccessBus, AccessPort
 from trajectile.hw.host.axi import HOST_DATA_BITS, AxiLite
 from trajectile.hw.host.batch import BatchControl
 from trajectile.hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
@@ -39,6 +39,54 @@ class HostPort(Block):
     more if the other channel is served first; a counter shows a strobe two cycles later. Storage: the registers, one access
     each way, and all but the last word of the table entry being written.
     """
+
+    host: AxiLite.Interface
+    table: TableBus.Interface
+    tile_id: Signal
+    start: Signal
+    go: Signal
+    clear: Signal
+    running: Signal
+    finished: Signal
+    error_ddr_response: Signal
+    error_link_down: Signal
+    error_memory: Signal
+    error_entry: Signal
+    halt_out: Signal
+    halt: Signal
+    reset_out: Signal
+    reset: Signal
+    quiet: Signal
+    irq: Signal
+    ddr_base: Signal
+    ring_next: Signal
+    ring_prev: Signal
+    route: data.View
+    load_count: Signal
+    arrival_count: Signal
+    token_shift: Signal
+    count_ddr_beat: Signal
+    count_word: Signal
+    count_flit_out: Signal
+    count_load: Signal
+    count_compute: Signal
+    count_send: Signal
+    count_cut: Signal
+    count_grant: Signal
+    link_down: Signal
+    count_corrected: Signal
+    link_north_frames: Signal
+    link_north_replays: Signal
+    link_north_errors: Signal
+    link_east_frames: Signal
+    link_east_replays: Signal
+    link_east_errors: Signal
+    link_south_frames: Signal
+    link_south_replays: Signal
+    link_south_errors: Signal
+    link_west_frames: Signal
+    link_west_replays: Signal
+    link_west_errors: Signal
 
     def __init__(self, config: Config, *, timing_only: bool = False):
         self.config, self.timing_only = config, timing_only
@@ -119,7 +167,7 @@ class HostPort(Block):
         m.d.comb += Value.cast(self.route).eq(Cat(routes))
         return m
 
-    def _decode(self, m: Module, access: PureInterface, fields: Fields, written: Written, refusal: Signal,
+    def _decode(self, m: Module, access: AccessBus.Interface, fields: Fields, written: Written, refusal: Signal,
                 batch: BatchControl, window: tuple[Reasons, Reasons]) -> None:
         """Which register, what it reads, and whether the access is legal. ``window``: reasons to refuse TABLE_DATA.
 
@@ -213,7 +261,7 @@ class HostPort(Block):
             causes.append(cause & fields["IRQ_ENABLE", name])
         m.d.comb += self.irq.eq(Cat(causes).any())
 
-    def _table(self, m: Module, access: PureInterface, fields: Fields, written: Written, refusal: Signal
+    def _table(self, m: Module, access: AccessBus.Interface, fields: Fields, written: Written, refusal: Signal
                ) -> tuple[Reasons, Reasons]:
         """TABLE_DATA: collect the words of an entry and write it, or read an entry and choose one word.
 
@@ -281,7 +329,7 @@ class HostPort(Block):
                 [(write_only, Refusal.WRITE_ONLY), busy, missing])
 
 
-def _write_reasons(register: Register, access: PureInterface) -> Reasons:
+def _write_reasons(register: Register, access: AccessBus.Interface) -> Reasons:
     """Why a write to a register may be refused; BUSY, whether the tile must be idle for it, is always among them."""
     if not register.writable:
         return [(Const(1), Refusal.READ_ONLY), (Const(0), Refusal.BUSY)]
@@ -292,12 +340,12 @@ def _write_reasons(register: Register, access: PureInterface) -> Reasons:
 
 def _field(register: Register, name: str, value: Value) -> Value:
     """The bits of ``value`` that are this field of the register."""
-    return data.View(register.layout, value)[name]
+    return Value.cast(data.View(register.layout, value)[name])
 
 
 def _legal(register: Register, value: Value) -> Value:
     """Whether every field can take its part of ``value`` and nothing else is set."""
-    legal = (value & ~register.mask & (2**HOST_DATA_BITS - 1)) == 0
+    legal: Value = (value & ~register.mask & (2**HOST_DATA_BITS - 1)) == 0
     if register.one_field:
         first, second = (_field(register, field.name, value) for field in register.fields)
         legal &= ~(first.any() & second.any())

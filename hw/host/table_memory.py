@@ -100,7 +100,7 @@ def table_memories(params: Params) -> dict[Table, TableMemory]:
         Table.TOKENS: {"token": {"maximum": params.token_maximum, "only_if": "valid"}},
     }
 
-    def memory(table: Table, meaning: str, layout: data.Layout, *, elements: int = 1, per_lane: bool = False,
+    def memory(table: Table, meaning: str, layout: data.StructLayout, *, elements: int = 1, per_lane: bool = False,
                sums: tuple[EntrySum, ...] = ()) -> TableMemory:
         depth, width = params.table_shape(table)
         fields = tuple(EntryField(name=str(name), low=field.offset, width=field.width,

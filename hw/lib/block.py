@@ -2,6 +2,7 @@
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 
 from amaranth.hdl import Instance, Module, ResetInserter, Value
 from amaranth.lib import wiring
@@ -24,12 +25,15 @@ class SharedModules(ABC):
         """An instance of the component's module, wired to the component's own ports; ``reset`` resets it as well."""
 
 
-def place(m: Module, platform: object, *, reset: Value | None = None, **blocks: wiring.Component) -> None:
+def place(m: Module, platform: object, numbered: Mapping[str, wiring.Component] | None = None, /, *,
+          reset: Value | None = None, **blocks: wiring.Component) -> None:
     """Add blocks to ``m`` by name: as one shared Verilog module each, or elaborated in place (in Amaranth's simulator).
+
+    ``numbered`` are those whose names are made up (``{f"tile_{number}": tile}``).
 
     With ``reset`` they are reset while it is high too; the contents of memories stay, as in any reset.
     """
-    for name, block in blocks.items():
+    for name, block in {**(numbered or {}), **blocks}.items():
         if isinstance(platform, SharedModules):
             m.submodules[name] = platform.instance(block, name, reset)
         else:

@@ -16,8 +16,8 @@ class NamedSignature(wiring.Signature):
 
     def __eq__(self, other: object) -> bool:
         """Equal if of the same class, with the same members."""
-        return type(self) is type(other) and self.members == other.members  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.members == other.members
 
     def create(self, *, path: tuple[str | int, ...] | None = None, src_loc_at: int = 0) -> Any:
         """An interface object with a signal, or another interface, for each member."""
-        return self.Interface(self, path=path, src_loc_at=1 + src_loc_at)
+        return self.Interface(self, path=path, src_loc_at=1 + src_loc_at)  # type: ignore[arg-type]  # stubs forget None

@@ -1,6 +1,6 @@
 """SRAM behind two small wrappers, one module for each size: what a chip replaces by compiled macros."""
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import memory
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import ceil_log2
@@ -22,6 +22,12 @@ class Sram1RW(Block):
 
     latency_cycles = 1
 
+    en: Signal
+    we: Signal
+    addr: Signal
+    wdata: Signal
+    rdata: Signal
+
     def __init__(self, *, depth: int, width: int, lanes: int = 1):
         self.depth, self.width, self.lanes = depth, width, lanes
         super().__init__({
@@ -40,7 +46,8 @@ class Sram1RW(Block):
     def elaborate(self, platform: object) -> Module:
         """One memory, a write and a read port that are never used in the same cycle."""
         m = Module()
-        m.submodules.memory = array = memory.Memory(shape=self.width, depth=self.depth, init=[])
+        array: memory.Memory = memory.Memory(shape=self.width, depth=self.depth, init=[])
+        m.submodules.memory = array
         write, read = array.write_port(granularity=self.width // self.lanes), array.read_port()
         m.d.comb += [
             write.addr.eq(self.addr), write.data.eq(self.wdata), write.en.eq(Mux(self.en, self.we, 0)),
@@ -56,6 +63,13 @@ class Sram1R1W(Block):
     """
 
     latency_cycles = 1
+
+    wen: Signal
+    waddr: Signal
+    wdata: Signal
+    ren: Signal
+    raddr: Signal
+    rdata: Signal
 
     def __init__(self, *, depth: int, width: int):
         self.depth, self.width = depth, width
@@ -76,7 +90,8 @@ class Sram1R1W(Block):
     def elaborate(self, platform: object) -> Module:
         """One memory with a write and a read port."""
         m = Module()
-        m.submodules.memory = array = memory.Memory(shape=self.width, depth=self.depth, init=[])
+        array: memory.Memory = memory.Memory(shape=self.width, depth=self.depth, init=[])
+        m.submodules.memory = array
         write, read = array.write_port(), array.read_port()
         m.d.comb += [
             write.addr.eq(self.waddr), write.data.eq(self.wdata), write.en.eq(self.wen),

@@ -33,7 +33,10 @@ def plain_names(text: str) -> str:
 def port_list(module: str, order: Sequence[str]) -> str:
     """A module with its ports declared in its head, one a line: clock, reset, then in ``order``, then those not in it."""
     head, body = module.split(");\n", 1)
-    attributes, opening, names = re.fullmatch(r"((?:\(\*.*\*\)\n)*)(module \w+) ?\((.*)", head, re.S).groups()
+    found = re.fullmatch(r"((?:\(\*.*\*\)\n)*)(module \w+) ?\((.*)", head, re.S)
+    if found is None:
+        raise AssertionError(f"no module begins with: {head}")
+    attributes, opening, names = found.groups()
     declared: dict[str, str] = {}
 
     def port(match: re.Match[str]) -> str:

@@ -24,6 +24,9 @@ class ChunkEncoder(Block):
 
     latency_cycles = 0
 
+    data: Signal
+    stored: Signal
+
     def __init__(self, code: ChunkCode):
         self.code = code
         super().__init__({
@@ -52,6 +55,11 @@ class ChunkDecoder(Block):
     """
 
     latency_cycles = 0
+
+    stored: Signal
+    data: Signal
+    corrected: Signal
+    error: Signal
 
     def __init__(self, code: ChunkCode):
         self.code = code

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import wiring
-from amaranth.lib.wiring import In, Out, PureInterface
+from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from trajectile.hw.lib.block import Block, place
@@ -73,6 +73,13 @@ class ExpertBuffer(Block):
 
     latency_cycles = 1
 
+    load: SlotWrite.Interface
+    receive: SlotWrite.Interface
+    compute: SlotRead.Interface
+    send: SlotRead.Interface
+    corrected: Signal
+    error: Signal
+
     def __init__(self, params: Params):
         self.params = params
         config = params.config
@@ -107,7 +114,7 @@ class ExpertBuffer(Block):
         show_flags(m, self, protect, words)
         srams = [Sram1RW(depth=params.config.slice_words, width=width, lanes=lanes) for _ in range(params.config.tile.slots)]
         for number, sram in enumerate(srams):
-            place(m, platform, **{f"slot_{number}": sram})
+            place(m, platform, {f"slot_{number}": sram})
             written = {name: Signal(name=f"{name}_writes_{number}") for name in ("load", "receive")}
             m.d.comb += [
                 written["load"].eq(self.load.en & (self.load.slot == number)),
@@ -127,7 +134,7 @@ class ExpertBuffer(Block):
         self._show(m, srams, stored, shown)
         return m
 
-    def _spread(self, m: Module, platform: object, name: str, port: PureInterface) -> tuple[Value, Value]:
+    def _spread(self, m: Module, platform: object, name: str, port: SlotWrite.Interface) -> tuple[Value, Value]:
         """The lanes of a writer's piece, and a word as it is stored that has the piece wherever it may belong."""
         of_piece = len(port.data) // self.params.lane_width
         data = encoded(m, platform, self.params.protect, port.data, f"{name}_encoder", lanes=of_piece)

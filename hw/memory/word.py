@@ -1,7 +1,7 @@
 """Encoder and decoder of a word of several chunks, and how a memory places them where there is protection."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from amaranth.hdl import Cat, Const, Module, Signal, Value
 from amaranth.lib.wiring import In, Member, Out
@@ -18,6 +18,9 @@ class WordEncoder(Block):
     """
 
     latency_cycles = 0
+
+    data: Signal
+    stored: Signal
 
     def __init__(self, protect: str, word_bits: int, lanes: int = 1):
         self.protect, self.word_bits, self.lanes = protect, word_bits, lanes
@@ -37,7 +40,7 @@ class WordEncoder(Block):
         low, stored = 0, []
         for number, code in enumerate(chunk_codes(self.protect, self.word_bits, self.lanes)):
             chunk = ChunkEncoder(code)
-            place(m, platform, **{f"chunk_{number}": chunk})
+            place(m, platform, {f"chunk_{number}": chunk})
             m.d.comb += chunk.data.eq(self.data[low:low + code.data_bits])
             stored.append(chunk.stored)
             low += code.data_bits
@@ -52,6 +55,11 @@ class WordDecoder(Block):
     """
 
     latency_cycles = 0
+
+    stored: Signal
+    data: Signal
+    corrected: Signal
+    error: Signal
 
     def __init__(self, protect: str, word_bits: int, lanes: int = 1):
         self.protect, self.word_bits, self.lanes = protect, word_bits, lanes
@@ -73,7 +81,7 @@ class WordDecoder(Block):
         low, chunks = 0, []
         for number, code in enumerate(chunk_codes(self.protect, self.word_bits, self.lanes)):
             chunk = ChunkDecoder(code)
-            place(m, platform, **{f"chunk_{number}": chunk})
+            place(m, platform, {f"chunk_{number}": chunk})
             m.d.comb += chunk.stored.eq(self.stored[low:low + code.stored_bits])
             chunks.append(chunk)
             low += code.stored_bits
@@ -90,9 +98,18 @@ def encoded(m: Module, platform: object, protect: str, data: Value, name: str, *
     if protect == "none":
         return data
     encoder = WordEncoder(protect, len(data), lanes)
-    place(m, platform, **{name: encoder})
+    place(m, platform, {name: encoder})
     m.d.comb += encoder.data.eq(data)
     return encoder.stored
+
+
+class Flagged(Protocol):
+    """What says that something is wrong with a word: a word that was read, or a block that holds protected memory."""
+
+    @property
+    def corrected(self) -> Value: ...  # noqa: D102
+    @property
+    def error(self) -> Value: ...  # noqa: D102
 
 
 class Decoded(NamedTuple):
@@ -116,7 +133,7 @@ def decoded(m: Module, platform: object, protect: str, stored: Value, word_bits:
     if protect == "none":
         return Decoded(stored, Const(0), Const(0))
     decoder = WordDecoder(protect, word_bits, lanes)
-    place(m, platform, **{name: decoder})
+    place(m, platform, {name: decoder})
     comes, corrected, error = (Signal(name=f"{name}_{what}") for what in ("used", "corrected", "error"))
     m.d.comb += decoder.stored.eq(stored)
     m.d.sync += [comes.eq(read), corrected.eq(comes & decoder.corrected), error.eq(comes & decoder.error)]
@@ -131,7 +148,7 @@ def flag_members(protect: str) -> dict[str, Member]:
     }
 
 
-def show_flags(m: Module, block: Block, protect: str, sources: Sequence[Decoded | Block]) -> None:
+def show_flags(m: Module, block: Flagged, protect: str, sources: Sequence[Flagged]) -> None:
     """Drive the outputs of :func:`flag_members`: something is wrong with one of some words, or in one of some blocks."""
     if protect != "none":
         m.d.comb += [block.corrected.eq(Cat(source.corrected for source in sources).any()),

@@ -5,11 +5,13 @@ docs/architecture.md, section "Rules, cycle by cycle". All guards look at the st
 """
 
 from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.host.tables import TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1RW
+from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.params import Params, Table
 from trajectile.hw.rules.slots import SlotTable
 
@@ -23,6 +25,44 @@ class RuleEngine(Block):
     Latency: a request that comes in cycle c is looked up and may be granted in c+1. All rules fire in the cycle in which
     their guard holds. Throughput: each rule once a cycle; release any number of slots.
     """
+
+    table: TableBus.Interface
+    running: Signal
+    load_valid: Signal
+    load_entry: data.View
+    load: Signal
+    load_slot: Signal
+    loaded: Signal
+    loaded_slot: Signal
+    compute_ready: Signal
+    compute: Signal
+    compute_slot: Signal
+    compute_expert: Signal
+    computed: Signal
+    computed_slot: Signal
+    request: Signal
+    request_slice: data.View
+    request_in: Signal
+    request_in_slice: data.View
+    grant: Signal
+    grant_slice: data.View
+    grant_in: Signal
+    grant_in_slot: Signal
+    sender_idle: Signal
+    send: Signal
+    send_slot: Signal
+    send_slice: data.View
+    send_to: Signal
+    send_escape: Signal
+    send_cut: Signal
+    sent: Signal
+    sent_slot: Signal
+    header: Signal
+    header_slot: Signal
+    arrived: Signal
+    arrived_slot: Signal
+    freed: Signal
+    empty: Signal
 
     def __init__(self, params: Params):
         self.params = params
@@ -89,7 +129,7 @@ class RuleEngine(Block):
 
         # A request from the ring-previous tile waits here; the rule table is read in the cycle of its arrival.
         pending = Signal()
-        pending_slice = Signal(params.slice_layout)
+        pending_slice = struct_signal(params.slice_layout, name="pending_slice")
         host_write = self.table.write & (self.table.table == Table.RULES)
         here, next_here = rules.rdata[0], rules.rdata[1]
         m.d.comb += [

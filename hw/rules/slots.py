@@ -19,6 +19,41 @@ class SlotTable(Block):
     Storage: per slot the slice layout and 8 bits, and one bit for every pair of slots (who is older).
     """
 
+    used: Signal
+    filled: Signal
+    from_link: Signal
+    todo: Signal
+    computing: Signal
+    forward: Signal
+    sending: Signal
+    next_stop: Signal
+    slices: data.View
+    one_free: Signal
+    two_free: Signal
+    free_slot: Signal
+    allocate: Signal
+    allocate_slice: data.View
+    allocate_from_link: Signal
+    allocate_here: Signal
+    allocate_next: Signal
+    loaded: Signal
+    loaded_slot: Signal
+    arrived: Signal
+    arrived_slot: Signal
+    compute: Signal
+    compute_slot: Signal
+    computed: Signal
+    computed_slot: Signal
+    send: Signal
+    send_slot: Signal
+    sent: Signal
+    sent_slot: Signal
+    freed: Signal
+    oldest_request_of: Signal
+    oldest_request: Signal
+    oldest_compute_of: Signal
+    oldest_compute: Signal
+
     def __init__(self, params: Params):
         self.params = params
         self.slots = slots = params.config.tile.slots
@@ -90,7 +125,7 @@ class SlotTable(Block):
                 m.d.comb += self.free_slot.eq(i)
 
         for i in slots:
-            def mine(strobe: Signal, number: Signal, i: int = i) -> Signal:
+            def mine(strobe: Signal, number: Signal, i: int = i) -> Value:
                 return strobe & (number == i)
 
             with m.If(mine(self.loaded, self.loaded_slot) | mine(self.arrived, self.arrived_slot)):
