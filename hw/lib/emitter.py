@@ -19,7 +19,9 @@ from trajectile.hw.lib.verilog_text import plain_names, port_list
 from trajectile.hw.lib.yosys import run
 
 #: As amaranth.back.verilog does it, with the internal attributes removed; and SRAM has no initial contents.
+#: Signals of no bits, such as the address within a memory of one word, have no form in Verilog: they go.
 _TO_VERILOG = """read_rtlil design.il
+delete */s:0
 delete *sram_1r*/t:$meminit_v2
 proc -nomux -norom
 memory_collect
