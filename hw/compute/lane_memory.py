@@ -56,7 +56,7 @@ class LaneMemory(Block):
             "chunk": In(range(max(config.gate_up_chunks, 2))),  #: of that chunk of d_model
             "activations": Out(params.activation_bits),  #: one cycle later
             "add": In(1),  #: the last word of a down group is addressed: add its sum to the token's results
-            "group": In(range(max(config.down_groups, 2))),
+            "group_index": In(range(max(config.down_groups, 2))),
             "finish": In(1),  #: with ``add``: it is the token's last group
             "totals": In(params.result_bits),  #: the sum, four cycles later
             "host_index": In(params.table_index_bits),  #: entry for the host
@@ -104,8 +104,8 @@ class LaneMemory(Block):
         # Stage s of this pipeline is s cycles after ``add``.
         depth = params.result_depth // 2
         valid = [self.add, *(Signal(name=f"add_{stage}") for stage in range(1, 6))]
-        bank = [self.group[0], *(Signal(name=f"bank_{stage}") for stage in range(1, 6))]
-        row = [self.token * (params.result_stride // 2) + (self.group >> 1),
+        bank = [self.group_index[0], *(Signal(name=f"bank_{stage}") for stage in range(1, 6))]
+        row = [self.token * (params.result_stride // 2) + (self.group_index >> 1),
                *(Signal(range(max(depth, 2)), name=f"row_{stage}", reset_less=True) for stage in range(1, 6))]
         new = [fresh, *(Signal(name=f"new_{stage}") for stage in range(1, 5))]
         for chain in (valid, bank, row, new):

@@ -1,6 +1,6 @@
 """The MAC sequencer: in which order weight words, tokens and hidden values meet in the MAC array."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -67,7 +67,7 @@ class MacSequencer(Block):
             "word": Out(params.word_addr_bits),  #: word of the slice
             "down": Out(1),  #: it is of the down matrix
             "chunk": Out(bits_for(max(config.gate_up_chunks, config.down_chunks) - 1)),  #: inputs ``chunk * mac_k`` on
-            "group": Out(bits_for(max(config.gate_up_groups, config.down_groups) - 1)),  #: outputs ``group * mac_n`` on
+            "group_index": Out(bits_for(max(config.gate_up_groups, config.down_groups) - 1)),  #: ``mac_n`` outputs each
             "first": Out(1),  #: first word of a group
             "last": Out(1),  #: last word of a group
             "finish": Out(1),  #: last word of a pass
@@ -119,26 +119,28 @@ class MacSequencer(Block):
         m.d.comb += [
             self.first.eq(self.chunk == 0),
             self.last.eq(self.chunk == Mux(self.down, config.down_chunks - 1, config.gate_up_chunks - 1)),
-            last_group.eq(self.group == Mux(self.down, config.down_groups - 1, config.gate_up_groups - 1)),
+            last_group.eq(self.group_index == Mux(self.down, config.down_groups - 1, config.gate_up_groups - 1)),
             self.finish.eq(self.last & last_group),
         ]
         ends = self.issue & self.finish
         with m.If(self.issue):
             m.d.sync += [self.word.eq(self.word + 1), self.chunk.eq(self.chunk + 1)]
             with m.If(self.last):
-                m.d.sync += [self.chunk.eq(0), self.group.eq(self.group + 1)]
+                m.d.sync += [self.chunk.eq(0), self.group_index.eq(self.group_index + 1)]
 
         # Which segment comes next: gate-up stays one or two passes ahead of down.
-        left = Signal(params.pass_bits)  # passes whose gate-up has not begun
+        left = Signal(params.pass_bits, name="passes_left")  # passes whose gate-up has not begun
         ahead = Signal(range(3))  # passes whose gate-up has begun and down has not
         more = (left != 0) & (ahead != 2)
         final = active & self.down & (ahead == 0) & (left == 0)
         begin_down = Signal()
+        # A slice of three words or fewer is near its end at once.
+        near_end = Const(1) if config.slice_words <= 3 else self.word >= config.slice_words - 3
         m.d.comb += [
             begin_gate_up.eq(begin | (ends & more)),
             begin_down.eq(ends & ~more & ~final),
             self.done.eq(ends & final),
-            self.ready.eq(~look_up & ~begin & (~active | (final & self.issue & (self.word >= config.slice_words - 3)))),
+            self.ready.eq(~look_up & ~begin & (~active | (final & self.issue & near_end))),
         ]
         gate_up_half = Signal()  # of the next segment of each kind
         down_half = Signal()
@@ -146,7 +148,7 @@ class MacSequencer(Block):
             m.d.sync += active.eq(0)
         with m.If(begin_gate_up):
             m.d.sync += [
-                active.eq(1), self.down.eq(0), self.word.eq(0), self.chunk.eq(0), self.group.eq(0),
+                active.eq(1), self.down.eq(0), self.word.eq(0), self.chunk.eq(0), self.group_index.eq(0),
                 self.half.eq(gate_up_half), gate_up_half.eq(~gate_up_half),
                 self.passes[gate_up_half].eq(tokens.rdata),
                 left.eq(left - 1), ahead.eq(ahead + 1),
@@ -162,7 +164,7 @@ class MacSequencer(Block):
             m.d.sync += [self.slot.eq(next_slot), left.eq(Mux(rule.passes == 0, 0, rule.passes - 1)), ahead.eq(1)]
         with m.If(begin_down):
             m.d.sync += [
-                self.down.eq(1), self.word.eq(config.gate_up_words), self.chunk.eq(0), self.group.eq(0),
+                self.down.eq(1), self.word.eq(config.gate_up_words), self.chunk.eq(0), self.group_index.eq(0),
                 self.half.eq(down_half), down_half.eq(~down_half), ahead.eq(ahead - 1),
             ]
         with m.If(self.clear):
@@ -184,7 +186,7 @@ class MacSequencer(Block):
                 m.d.sync += results.eq(3)
             with m.Elif(results != 0):
                 m.d.sync += results.eq(results - 1)
-            opens = self.first & (self.group == 0)
+            opens = self.first & (self.group_index == 0)
             for distance in conflicts:
                 blocked |= opens & (results == 4 - distance)
         m.d.comb += self.issue.eq(active & ~(self.down & blocked))

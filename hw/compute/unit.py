@@ -131,7 +131,7 @@ class ComputeUnit(Block):
                 memory.token.eq(Mux(sequencer.half, passes[1].token, passes[0].token)),
                 memory.read.eq(sequencer.issue & ~sequencer.down & valid), memory.chunk.eq(sequencer.chunk),
                 memory.add.eq(sequencer.issue & sequencer.down & sequencer.last & valid),
-                memory.group.eq(sequencer.group), memory.finish.eq(sequencer.finish),
+                memory.group_index.eq(sequencer.group_index), memory.finish.eq(sequencer.finish),
                 memory.totals.eq(array.totals[lane]),
                 memory.host_index.eq(self.table.index), memory.host_data.eq(self.table.write_data),
                 memory.host_write.eq(self.table.write & (self.table.table == Table.ACTIVATIONS) & here),

@@ -70,7 +70,7 @@ class LinkTx(Block):
         following = Signal(params.seq_bits)  # next new frame
         outstanding = Signal(params.seq_bits)  # frames that are not acknowledged
         replaying = Signal()  # frames from `at` on go again
-        at = Signal(params.seq_bits)  # frame to read
+        at = Signal(params.seq_bits, name="frame_at")  # frame to read
         after = Signal(params.seq_bits)  # frame after it
         fetched = Signal()  # one of them is at the buffer's output
         fetched_seq = Signal(params.seq_bits)

@@ -63,20 +63,20 @@ class SliceSender(Block):
         cutting = Signal()
         header, held = (struct_signal(params.header_layout, name=name) for name in ("header", "held_header"))
         header_due = Signal()  # it could not go in the cycle of `start`
-        current = Signal()  # the word at the SRAM's output is to be sent
+        fetched = Signal()  # the word at the SRAM's output is to be sent
         lost = Signal()  # the link did not take an arriving flit
         m.d.comb += [self.idle.eq(~busy), self.sent.eq(flits.valid & flits.ready & flits.payload.tail)]
 
         # The flit lane: header first, then payload. With nothing to send the header of what may come is shown.
         pieces = config.word_flits
         piece = Signal(bits_for(pieces - 1))  # which of its word
-        left = Signal(range(config.slice_flits + 1))  # payload flits to go
+        left = Signal(range(config.slice_flits + 1), name="flits_left")  # payload flits to go
         heads = ~busy | header_due
         goes = flits.valid & flits.ready
         sends = goes & ~heads
         last_piece = piece == pieces - 1
         m.d.comb += [
-            flits.valid.eq(self.start | header_due | Mux(cutting, self.copy & ~lost, current)),
+            flits.valid.eq(self.start | header_due | Mux(cutting, self.copy & ~lost, fetched)),
             flits.payload.head.eq(heads),
             flits.payload.tail.eq(~heads & (left == 1)),
             header.eq(held),
@@ -101,7 +101,7 @@ class SliceSender(Block):
         # Out of the slot: the word stands at the SRAM's output until its last flit has gone. `address` is the next to read.
         address = Signal(range(config.slice_words + 1))
         word_ends = sends & last_piece
-        reads = busy & ~cutting & (address != config.slice_words) & (~current | word_ends)
+        reads = busy & ~cutting & (address != config.slice_words) & (~fetched | word_ends)
         # Cut-through: an arriving flit goes on, or is sent later with all that come after it.
         here = Signal()  # all of the slice is in its slot
         with m.If(self.start):
@@ -117,7 +117,7 @@ class SliceSender(Block):
         with m.Else():
             m.d.sync += address.eq(address + reads)
             with m.If(reads | word_ends):
-                m.d.sync += current.eq(reads)
+                m.d.sync += fetched.eq(reads)
 
         if params.timing_only:
             m.d.comb += flits.payload.payload.eq(header)

@@ -61,3 +61,64 @@ def scaled_layer(experts: int, top_k: int, **tile: int) -> Config:
         "link": {"beat_bytes": 16, "latency_cycles": 4},
         "ddr": {"bytes_per_cycle": 4, "latency_cycles": 40},
     }, name=f"scaled-{experts}-{top_k}")
+
+
+#: every field at its least
+SMALLEST = {
+    "layer": {"d_model": 1, "d_ff": 1, "experts": 1, "top_k": 1},
+    "array": {"rows": 1, "cols": 2, "ddr_tiles": [0]},
+    "tile": {"mac_k": 1, "mac_n": 2, "mac_t": 1, "slices": 1, "slots": 2, "tokens": 1},
+    "link": {"beat_bytes": 1, "latency_cycles": 1},
+    "ddr": {"bytes_per_cycle": 1, "latency_cycles": 1},
+}
+#: a small configuration without a field at its least
+USUAL = {
+    "layer": {"d_model": 6, "d_ff": 6, "experts": 3, "top_k": 2},
+    "array": {"rows": 2, "cols": 2, "ddr_tiles": [0, 1]},
+    "tile": {"mac_k": 2, "mac_n": 4, "mac_t": 2, "slices": 3, "slots": 3, "tokens": 3},
+    "link": {"beat_bytes": 3, "latency_cycles": 2},
+    "ddr": {"bytes_per_cycle": 4, "latency_cycles": 3},
+}
+#: what has to change with a field, when it comes to its least
+AT_ITS_LEAST = {
+    "layer.d_model": {"tile.mac_n": 2},
+    "layer.d_ff": {"tile.slices": 1},
+    "layer.experts": {"layer.top_k": 1},
+    "tile.mac_n": {"link.beat_bytes": 3},
+}
+#: what has to change with a field, when it leaves its least
+ABOVE_ITS_LEAST = {
+    "layer.top_k": {"layer.experts": 2},  # all experts for each token
+    "tile.mac_n": {"layer.d_model": 2},
+    "tile.slices": {"layer.d_ff": 3},
+    "link.beat_bytes": {"link.beat_bytes": 2},
+    "ddr.bytes_per_cycle": {"ddr.bytes_per_cycle": 2},
+}
+
+
+def _changed(base: dict, changes: dict[str, object], name: str) -> Config:
+    """A configuration with some fields changed."""
+    values = {section: dict(fields) for section, fields in base.items()}
+    for path, value in changes.items():
+        section, field = path.split(".")
+        values[section][field] = value
+    return from_dict(values, name)
+
+
+def smallest(name: str = "smallest", **changes: object) -> Config:
+    """The configuration with every field at its least, but for ``changes``: ``smallest(tile__protect="parity")``."""
+    return _changed(SMALLEST, {path.replace("__", "."): value for path, value in changes.items()}, name)
+
+
+def minimal_configs() -> list[Config]:
+    """Each field at its least by itself, and every other one at its least; all at once, with each way to build it."""
+    found = [smallest(), smallest("smallest-parity", tile__protect="parity"),
+             smallest("smallest-secded", tile__protect="secded"),
+             smallest("smallest-booth", tile__multiplier="booth", tile__mac_part=1),
+             *(smallest(f"smallest-crc{bits}", link__crc_bits=bits, link__retries=1) for bits in (16, 32))]
+    for section, fields in SMALLEST.items():
+        for field, least in fields.items():
+            path, usual = f"{section}.{field}", USUAL[section][field]
+            found += [_changed(USUAL, {path: least} | AT_ITS_LEAST.get(path, {}), f"least-{path}"),
+                      _changed(SMALLEST, {path: usual} | ABOVE_ITS_LEAST.get(path, {}), f"alone-{path}")]
+    return found

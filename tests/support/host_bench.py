@@ -102,11 +102,16 @@ class Bench:
     def _pause(self) -> int:
         return self.rng.randrange(self.delay + 1)
 
-    async def write(self, ctx, address: int, value: int, strobes: int = 15) -> bool:
-        """Write; returns whether the response was OKAY."""
+    async def write(self, ctx, address: int, value: int, strobes: int = 15, *,
+                    delays: tuple[int, int, int] | None = None) -> bool:
+        """Write; returns whether the response was OKAY.
+
+        ``delays``: cycles until address and data are offered and the response is taken; None: drawn at random.
+        """
         host = self.port.host
-        pauses = {"aw": self._pause(), "w": self._pause()}
-        ready_after, cycle, response = self._pause(), 0, None
+        address_after, data_after, ready_after = delays or (self._pause(), self._pause(), self._pause())
+        pauses = {"aw": address_after, "w": data_after}
+        cycle, response, bound = 0, None, BOUND_CYCLES + max(2 * self.delay, *(delays or (0,)))
         ctx.set(host.awaddr, address)
         ctx.set(host.wdata, value)
         ctx.set(host.wstrb, strobes)
@@ -123,7 +128,7 @@ class Bench:
                 assert not pauses, "response before address and data"
                 response = resp
             cycle += 1
-            assert cycle <= BOUND_CYCLES + 2 * self.delay, "hung"
+            assert cycle <= bound, "hung"
         ctx.set(host.bready, 0)
         assert response in (0, 2)
         return response == 0

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from tests.support.batches import batch_of, exact, synthetic
-from tests.support.configurations import random_config, scaled_layer, small
+from tests.support.configurations import minimal_configs, random_config, scaled_layer, small, smallest
 from tests.support.paths import SHARED
 from trajectile.scripts.flow import workload
 from trajectile.sw_model.config import from_dict, load
@@ -60,6 +60,19 @@ def test_hardly_any_tokens(icarus, tokens, tmp_path):
     """Tiles without tokens, and a batch without any: the tiles say done at once."""
     config = load("smoke")
     exact(config, synthetic(config, tokens, tokens), tmp_path, simulator=icarus)
+
+
+def test_one_of_everything(simulator, tmp_path):
+    """One expert, one slice of two words, one token, one lane, one byte per beat."""
+    config = smallest()
+    exact(config, synthetic(config, 2, 5), tmp_path, simulator=simulator)
+
+
+@pytest.mark.regress
+@pytest.mark.parametrize("config", minimal_configs(), ids=lambda c: c.name)
+def test_one_of_something(config, icarus, tmp_path):
+    """Each field at its least, and each by itself above it."""
+    exact(config, synthetic(config, config.array.tiles * config.tile.tokens, 5), tmp_path, simulator=icarus)
 
 
 def test_batches_one_after_the_other(icarus, tmp_path):

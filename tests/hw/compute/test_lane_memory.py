@@ -50,7 +50,7 @@ class Bench:
         ctx.set(lane.token, token)
         for cycle in range(self.groups + 6):
             ctx.set(lane.add, cycle < self.groups)
-            ctx.set(lane.group, min(cycle, self.groups - 1))
+            ctx.set(lane.group_index, min(cycle, self.groups - 1))
             ctx.set(lane.finish, cycle == self.groups - 1)
             total = added[cycle - 4] if 4 <= cycle < self.groups + 4 else [self.rng.getrandbits(32) for _ in range(outputs)]
             ctx.set(lane.totals, sum(value << 32 * i for i, value in enumerate(total)))

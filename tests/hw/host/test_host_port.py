@@ -75,6 +75,26 @@ def test_random_traffic(delay, timing_only):
     bench.run(traffic)
 
 
+@pytest.mark.parametrize("delays", [(20, 0, 0), (0, 20, 0), (20, 0, 40), (0, 20, 40), (0, 0, 20)])
+def test_address_and_data_far_apart(delays):
+    """Data long before or after the address, a response that is taken late; a write in part changes nothing, and an address
+    between two words is that of the word.
+    """
+    bench = Bench(small())
+
+    async def host(ctx):
+        watchdog = bench.map["WATCHDOG"].offset
+        for value in (0x1000, 0x1001):
+            assert await bench.write(ctx, watchdog, value, delays=delays) and await bench.get(ctx, "WATCHDOG") == value
+        assert not await bench.write(ctx, watchdog, 0xDEADBEEF, 0b0011, delays=delays)
+        assert await bench.get(ctx, "WATCHDOG") == 0x1001
+        assert await bench.refused(ctx) == (Refusal.PARTIAL, True, "WATCHDOG")
+        assert await bench.write(ctx, watchdog + 2, 0x55, delays=delays) and await bench.get(ctx, "WATCHDOG") == 0x55
+        assert await bench.read(ctx, watchdog + 3) == (True, 0x55)
+
+    bench.run(host)
+
+
 @pytest.mark.parametrize("preset", ["smoke", "demo", "paper"])
 def test_table_entries_of_every_width(preset):
     """First and last entries of every table and lane arrive whole; the entry after the last is refused."""

@@ -4,9 +4,11 @@ import re
 
 import pytest
 
-from tests.support.configurations import random_config
+from tests.support.configurations import minimal_configs, random_config, smallest
 from tests.support.lint import lint
+from tests.support.reserved_words import GRAYWOLF, SYSTEM_VERILOG, VHDL
 from trajectile.scripts.commands import generate
+from trajectile.scripts.soc.ports import ports_of
 from trajectile.sw_model.config import load
 
 PROTECTED = load("smoke", ["tile.protect=secded"])
@@ -22,6 +24,21 @@ def test_lint(config, timing_only, tmp_path):
     files = ["trajectile_sram.v", "trajectile_tile.v"]
     assert lint(tmp_path, files, made.tile) == ""
     assert lint(tmp_path, [*files, "trajectile_array.v"], made.top) == ""
+
+
+#: with those that only differ from the smallest in one field in `make regress`
+MINIMAL = [pytest.param(config, timing_only, id=f"{config.name}-timing-only" if timing_only else config.name,
+                        marks=[pytest.mark.regress] if config.name.startswith("alone") else [])
+           for config in minimal_configs() for timing_only in (False, True) if not timing_only or "smallest" in config.name]
+
+
+@pytest.mark.parametrize(("config", "timing_only"), MINIMAL)
+def test_one_of_something(config, timing_only, tmp_path):
+    """One expert, one slice, one token, one lane and so on: no signal of no bits, no warning."""
+    made = generate.design(config, timing_only=timing_only)
+    assert not re.search(r"\[-", "".join(made.modules.values()))
+    generate.write(made, tmp_path)
+    assert lint(tmp_path, ["trajectile_sram.v", "trajectile_tile.v", "trajectile_array.v"], made.top) == ""
 
 
 def test_lint_sees_a_wrong_design(tmp_path):
@@ -79,6 +96,23 @@ def test_names_say_what_they_belong_to():
     assert modules["trajectile_rule_engine"] == with_link["trajectile_rule_engine"]
     assert set(re.findall(r"\\\S+|\$\w+|\b_(?:signal|like)\w*", "".join(
         text for name, text in modules.items() if name not in made.srams))) <= {"$signed"}
+
+
+@pytest.mark.parametrize("config", [
+    load("smoke"), load("smoke", ["link.crc_bits=16", "tile.protect=secded", "tile.multiplier=booth"]), smallest()],
+    ids=["smoke", "all-options", "smallest"])
+def test_names_are_no_keywords(config):
+    """No module, port, net or instance has a name that is a keyword of SystemVerilog or of a placer; no port of tile or
+    array has one that is a keyword of VHDL.
+    """
+    made = generate.design(config)
+    text = re.sub(r"//.*", "", "".join(made.modules.values()))
+    kinds = (r"module (\w+)", r"  \w+ (\w+) \(", r"  (?:(?:input|output) )?(?:wire|reg) (?:signed )?(?:\[\d+:0\] )?(\w+)")
+    names = {name for kind in kinds for name in re.findall(f"^{kind}", text, re.M)}
+    assert {"trajectile_tile", "rule_engine", "clk", "flits_left"} <= names
+    assert not {name.lower() for name in names} & (SYSTEM_VERILOG | GRAYWOLF) and "\\" not in text
+    seen = {port.name for name in (made.tile, made.top) for port in ports_of(made.components[name])}
+    assert "clk" in seen and not seen & VHDL
 
 
 def test_two_runs_write_the_same_bytes():
