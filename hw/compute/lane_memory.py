@@ -33,7 +33,7 @@ class LaneMemory(Block):
     chunk: Signal
     activations: Signal
     add: Signal
-    group: Signal
+    group_index: Signal
     finish: Signal
     totals: Signal
     host_index: Signal

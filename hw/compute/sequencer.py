@@ -38,7 +38,7 @@ class MacSequencer(Block):
     word: Signal
     down: Signal
     chunk: Signal
-    group: Signal
+    group_index: Signal
     first: Signal
     last: Signal
     finish: Signal
