@@ -22,8 +22,7 @@ from types import ModuleType
 
 from rich.console import Console
 
-os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")  # never a system Yosys of unknown age
-
+from trajectile.hw.lib.yosys import YosysError
 from trajectile.scripts.command_line import arguments as common
 from trajectile.scripts.command_line import completion, terminal
 from trajectile.scripts.command_line.errors import Exit, ToolError, UserError
@@ -159,6 +158,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (configuration.ConfigError, ScheduleError, TraceError, UserError) as error:
         _complain(args.command, str(error), log=isinstance(error, ToolError))
         return int(Exit.TOOL if isinstance(error, ToolError) else Exit.WRONG_INPUT)
+    except YosysError as error:
+        _complain(args.command, str(error), log=True)
+        return int(Exit.TOOL)
     except BrokenPipeError:  # the reader of stdout has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return int(Exit.DONE)

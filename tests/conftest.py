@@ -1,14 +1,11 @@
-"""Shared by all tests: Amaranth's own Yosys, what is observed, and where the optional data lies."""
+"""Shared by all tests: what is observed, and where the optional data lies."""
 
-import os
 from pathlib import Path
 
 import pytest
 
 from tests.support import observed
 from tests.support.paths import SHARED
-
-os.environ.setdefault("AMARANTH_USE_YOSYS", "builtin")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -16,13 +16,12 @@ from amaranth.lib.wiring import In
 
 from trajectile.hw.lib.block import SharedModules
 from trajectile.hw.lib.verilog_text import plain_names, port_list
-from trajectile.hw.lib.yosys import run
+from trajectile.hw.lib.yosys import write_verilog
 
-#: As amaranth.back.verilog does it, with the internal attributes removed; and SRAM has no initial contents.
+#: As amaranth.back.verilog does it, with the internal attributes removed.
 #: Signals of no bits, such as the address within a memory of one word, have no form in Verilog: they go.
 _TO_VERILOG = """read_rtlil design.il
 delete */s:0
-delete *sram_1r*/t:$meminit_v2
 proc -nomux -norom
 memory_collect
 attrmap -remove generator -remove top -remove src -remove amaranth.hierarchy -remove amaranth.decoding
@@ -30,6 +29,12 @@ attrmap -modattr -remove generator -remove top -remove src -remove amaranth.hier
 write_verilog -norename design.v
 """
 
+
+def without_sram_contents(rtlil_text: str) -> str:
+    """RTLIL whose SRAM has no initial contents; a ROM keeps its own. Yosys would take long to read millions of zeros."""
+    if not re.match(r"(?:attribute .*\n)*module \\\w*sram_1r", rtlil_text):
+        return rtlil_text
+    return re.sub(r"^  cell \$meminit_v2 .*?^  end\n", "", rtlil_text, flags=re.M | re.S)
 
 
 def _ports(component: wiring.Component) -> Iterator[tuple[str, bool, Value]]:
@@ -78,8 +83,8 @@ class Emitter(SharedModules):
         """Verilog text by module name, children before parents; one run of Yosys for all."""
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder)
-            (path / "design.il").write_text("\n".join(self.rtlil.values()), encoding="utf-8")
-            run(_TO_VERILOG, path)
+            (path / "design.il").write_text("\n".join(map(without_sram_contents, self.rtlil.values())), encoding="utf-8")
+            write_verilog(_TO_VERILOG, path)
             text = plain_names((path / "design.v").read_text(encoding="utf-8"))
         order = {name: [port for port, _, _ in _ports(component)] for name, component in self.components.items()}
         found = {match.group(1): port_list(match.group(0), order.get(match.group(1), ())) + "\n"

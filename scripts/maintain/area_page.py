@@ -17,8 +17,8 @@ from trajectile.scripts.commands import synthesize
 from trajectile.scripts.flow import workload
 from trajectile.scripts.maintain import pages
 from trajectile.scripts.maintain.area_check import PRESETS
-from trajectile.scripts.maintain.pages import table_rows
 from trajectile.scripts.plots import area as area_plots
+from trajectile.scripts.report.markdown import table_rows
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.scheduler import schedule
 from trajectile.sw_model.timeline.model import simulate

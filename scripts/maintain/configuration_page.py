@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 
 from trajectile.scripts.maintain import pages
-from trajectile.scripts.maintain.pages import table_rows
+from trajectile.scripts.report.markdown import table_rows
 from trajectile.sw_model.config import Config, ConfigError, load
 
 PAGE, PART = "configuration.md", "fields"

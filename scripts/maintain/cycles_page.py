@@ -18,7 +18,7 @@ from typing import Any
 from trajectile.scripts import cli
 from trajectile.scripts.command_line import terminal
 from trajectile.scripts.maintain import ablation, pages
-from trajectile.scripts.maintain.pages import table_rows
+from trajectile.scripts.report.markdown import table_rows
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.scheduler import ORDERS
 

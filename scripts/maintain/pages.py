@@ -1,6 +1,5 @@
 """Parts of the pages in ``docs/`` that a command writes: they stand between two comments which name it."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -34,9 +33,3 @@ def write_part(page: str, name: str, text: str) -> None:
     """Put a part on its page in place of what is there; raises ``LookupError`` if the page has no such part."""
     before, _, after = _parts(page, name)
     (DOCS / page).write_text(before + text.rstrip("\n") + "\n" + after, encoding="utf-8")
-
-
-def table_rows(head: tuple[str, ...], rows: Iterator[tuple[object, ...]]) -> list[str]:
-    """Lines of a Markdown table."""
-    line = "| " + " | ".join(head) + " |"
-    return [line, "|" + "---|" * len(head), *("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows), ""]

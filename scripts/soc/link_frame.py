@@ -6,7 +6,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from trajectile.hw.params import FrameKind, Params
-from trajectile.scripts.maintain.pages import table_rows
+from trajectile.scripts.report.markdown import table_rows
 from trajectile.scripts.soc.register_map import bit_range
 
 MEANINGS = {

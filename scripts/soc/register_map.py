@@ -6,7 +6,7 @@ from trajectile.hw.host.codes import REFUSALS, Refusal
 from trajectile.hw.host.regmap import RegisterMap
 from trajectile.hw.host.table_memory import EntryField
 from trajectile.hw.params import Params, Port, Table
-from trajectile.scripts.maintain.pages import table_rows
+from trajectile.scripts.report.markdown import table_rows
 
 #: prefix of every macro in the C header
 PREFIX = "TRAJ_"

