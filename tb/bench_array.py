@@ -3,17 +3,23 @@
 import json
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Coroutine, Iterable, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles, Combine, First, RisingEdge, Timer
 
 from trajectile.hw.host.regmap import RegisterMap
+from trajectile.tb.handles import Top
 from trajectile.tb.host import HostError, TileHost
 from trajectile.tb.host_ops import counter_ops, failure, get, lane_results, program_ops, put, result_ops, state_ops
 from trajectile.tb.job import JOB, Job, Run
+
+T = TypeVar("T")
+#: what a bench writes of a batch, as JSON has it
+Output = dict[str, Any]
 
 PERIOD_NS = 2
 
@@ -22,21 +28,21 @@ class BatchFailed(AssertionError):
     """A tile says that the batch has failed; the message says which and why."""
 
 
-async def all_of(tasks) -> list:
+async def all_of(tasks: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
     """Run coroutines side by side; their results."""
     started = [cocotb.start_soon(task) for task in tasks]
     await Combine(*started)
     return [task.result() for task in started]
 
 
-def tile_hosts(dut, job: Job, run: Run) -> list[TileHost]:
+def tile_hosts(dut: Top, job: Job, run: Run) -> list[TileHost]:
     """A host for each tile."""
     registers = RegisterMap(job.params)
     rng = random.Random(run.seed) if run.stall_host else None
     return [TileHost(dut, tile, registers, rng) for tile in range(job.config.array.tiles)]
 
 
-async def reset(dut, run: Run, hosts: Sequence[TileHost], cycles: int = 3) -> None:
+async def reset(dut: Top, run: Run, hosts: Sequence[TileHost], cycles: int = 3) -> None:
     """Reset everything; nothing stalls or fails."""
     dut.rst.value = 1
     if hasattr(dut, "ddr_fault"):
@@ -53,7 +59,7 @@ async def program(job: Job, hosts: Sequence[TileHost]) -> None:
     await all_of(host.do(program_ops(host.map, image)) for host, image in zip(hosts, job.images, strict=True))
 
 
-async def start(dut, run: Run, hosts: Sequence[TileHost]) -> None:
+async def start(dut: Top, run: Run, hosts: Sequence[TileHost]) -> None:
     """Start a batch; from here on it stalls as ``run`` says."""
     dut.stall_ddr.value, dut.stall_link.value = int(run.stall_ddr), int(run.stall_link)
     await RisingEdge(dut.clk)
@@ -61,7 +67,7 @@ async def start(dut, run: Run, hosts: Sequence[TileHost]) -> None:
     await hosts[run.seed % len(hosts)].do([put(hosts[0].map, "CONTROL", 1)])
 
 
-async def ended(dut, job: Job, hosts: Sequence[TileHost]) -> None:
+async def ended(dut: Top, job: Job, hosts: Sequence[TileHost]) -> None:
     """Wait until every tile is done or has failed.
 
     Raises:
@@ -83,7 +89,7 @@ async def results(job: Job, host: TileHost) -> dict[int, list[int]]:
             for (tile, lane), tokens in job.read.items() if tile == host.tile}
 
 
-async def finish(dut, job: Job, hosts: Sequence[TileHost]) -> dict:
+async def finish(dut: Top, job: Job, hosts: Sequence[TileHost]) -> Output:
     """Wait for every tile; read counters and results.
 
     Raises:
@@ -93,7 +99,7 @@ async def finish(dut, job: Job, hosts: Sequence[TileHost]) -> dict:
     registers = hosts[0].map
     await ended(dut, job, hosts)
 
-    async def read(host: TileHost) -> dict | HostError:
+    async def read(host: TileHost) -> Output | HostError:
         try:
             lanes = await results(job, host)
         except HostError as error:  # a tile that has failed refuses, and this read may be what it failed of
@@ -113,7 +119,7 @@ async def finish(dut, job: Job, hosts: Sequence[TileHost]) -> dict:
     return {"tiles": tiles}
 
 
-async def batch(dut, job: Job, run: Run, hosts: Sequence[TileHost]) -> dict:
+async def batch(dut: Top, job: Job, run: Run, hosts: Sequence[TileHost]) -> Output:
     """Reset, program, start, wait for every tile, read."""
     await reset(dut, run, hosts)
     await program(job, hosts)
@@ -122,7 +128,7 @@ async def batch(dut, job: Job, run: Run, hosts: Sequence[TileHost]) -> dict:
 
 
 @cocotb.test()
-async def run_job(dut) -> None:
+async def run_job(dut: Top) -> None:
     """All runs of the job, one after the other; the output is ``output.json`` in the current folder."""
     job = Job.load(Path(os.environ[JOB]))
     Clock(dut.clk, PERIOD_NS, "ns", impl="gpi").start()

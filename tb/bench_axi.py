@@ -17,6 +17,7 @@ from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiRamRead, AxiReadBus
 
 from trajectile.hw.host.regmap import RegisterMap
 from trajectile.tb.bench_array import PERIOD_NS, batch
+from trajectile.tb.handles import Top
 from trajectile.tb.host import TileHost
 from trajectile.tb.job import JOB, Job
 
@@ -24,7 +25,7 @@ from trajectile.tb.job import JOB, Job
 class AxiHost(TileHost):
     """A host that talks through cocotbext-axi."""
 
-    def __init__(self, dut, tile: int, registers: RegisterMap):
+    def __init__(self, dut: Top, tile: int, registers: RegisterMap):
         super().__init__(dut, tile, registers)
         bus = AxiLiteBus.from_prefix(dut, f"host_{tile}")
         self.manager = AxiLiteMaster(bus, dut.clk, dut.rst)
@@ -50,7 +51,7 @@ def hesitation(seed: int) -> Iterator[int]:
 
 
 @cocotb.test()
-async def run_job(dut) -> None:
+async def run_job(dut: Top) -> None:
     """All runs of the job; the output is ``output.json`` in the current folder, as ``bench_array`` writes it."""
     job = Job.load(Path(os.environ[JOB]))
     Clock(dut.clk, PERIOD_NS, "ns", impl="gpi").start()
@@ -61,7 +62,7 @@ async def run_job(dut) -> None:
     hosts = [AxiHost(dut, tile, registers) for tile in range(job.config.array.tiles)]
     rams = []
     for channel in range(job.config.array.channels):
-        lines = Path(cocotb.plusargs[f"ddr{channel}"]).read_text(encoding="ascii").split()
+        lines = Path(str(cocotb.plusargs[f"ddr{channel}"])).read_text(encoding="ascii").split()
         content = b"".join(bytes.fromhex(line)[::-1] for line in lines)
         ram = AxiRamRead(AxiReadBus.from_prefix(dut, f"ddr_{channel}"), dut.clk, dut.rst, size=len(content))
         ram.write(0, content)

@@ -18,6 +18,7 @@ from trajectile.hw.host.regmap import RegisterMap
 from trajectile.tb.bench_array import PERIOD_NS
 from trajectile.tb.bench_axi import AxiHost
 from trajectile.tb.c_driver import CDriver, Status
+from trajectile.tb.handles import Top
 from trajectile.tb.job import JOB, Job
 from trajectile.tb.scenario import DDR_FAULTS
 
@@ -32,7 +33,7 @@ POLLS, FEW_POLLS = 5000, 20
 class Bench:
     """The array, the driver, and what it writes."""
 
-    def __init__(self, dut, job: Job, told: dict[str, Any]):
+    def __init__(self, dut: Top, job: Job, told: dict[str, Any]):
         self.dut, self.job, self.told = dut, job, told
         self.map = RegisterMap(job.params)
         self.tiles = range(job.config.array.tiles)
@@ -146,7 +147,7 @@ class Bench:
 
 
 @cocotb.test()
-async def run_driver(dut) -> None:
+async def run_driver(dut: Top) -> None:
     """All of that; the results of each good batch go to ``output.json`` in the current folder."""
     job = Job.load(Path(os.environ[JOB]))
     Clock(dut.clk, PERIOD_NS, "ns", impl="gpi").start()

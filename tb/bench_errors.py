@@ -14,7 +14,8 @@ from trajectile.hw.host.axi import Response
 from trajectile.hw.host.codes import Refusal
 from trajectile.hw.host.regmap import RegisterMap
 from trajectile.hw.params import Table
-from trajectile.tb.bench_array import PERIOD_NS, all_of, finish, program, reset, start
+from trajectile.tb.bench_array import PERIOD_NS, Output, all_of, finish, program, reset, start
+from trajectile.tb.handles import Top
 from trajectile.tb.host import TileHost
 from trajectile.tb.host_ops import Op, failure, get, put, route_ops, select_ops, state_ops
 from trajectile.tb.job import JOB, Job, Run
@@ -49,7 +50,7 @@ def change_ops(registers: RegisterMap, scenario: Scenario, tile: int) -> Iterato
 def restore_ops(registers: RegisterMap, job: Job, scenario: Scenario, tile: int) -> Iterator[Op]:
     """Write what is right again, and no more: all the rest must have survived."""
     image = job.images[tile]
-    routes = {op.address: op.value for op in route_ops(registers, image.route)}
+    routes = {op.address: op.value or 0 for op in route_ops(registers, image.route)}
     for name in scenario.settings.get(tile, {}):
         yield put(registers, name, routes.get(registers[name].offset, image.settings.get(name, 0)))
     for owner, table, lane, index, _ in scenario.entries:
@@ -60,24 +61,24 @@ def restore_ops(registers: RegisterMap, job: Job, scenario: Scenario, tile: int)
     yield put(registers, "IRQ_ENABLE", causes.field("DONE").mask | causes.field("ERROR").mask)
 
 
-async def interrupts(dut, tiles: int, patience: int) -> tuple[int, int]:
+async def interrupts(dut: Top, tiles: int, patience: int) -> tuple[int, int]:
     """Cycles until the first and until the last tile raises its interrupt.
 
     Raises:
         AssertionError: if that takes more than ``patience``.
     """
-    first = None
+    first: int | None = None
     for cycle in range(patience):
         irq = int(dut.irq.value)
-        if irq and first is None:
-            first = cycle
-        if irq == (1 << tiles) - 1:
+        if irq:
+            first = cycle if first is None else first
+        if first is not None and irq == (1 << tiles) - 1:
             return first, cycle
         await RisingEdge(dut.clk)
     raise AssertionError(f"interrupts {irq:b} after {patience} cycles")
 
 
-async def soft_reset(dut, scenario: Scenario, hosts: Sequence[TileHost]) -> int:
+async def soft_reset(dut: Top, scenario: Scenario, hosts: Sequence[TileHost]) -> int:
     """Write CONTROL.RESET in some tile and wait for all; returns the cycles it took.
 
     While a DDR channel does not answer, the reset must go on.
@@ -105,8 +106,8 @@ async def soft_reset(dut, scenario: Scenario, hosts: Sequence[TileHost]) -> int:
 async def meddle(host: TileHost, image: TileImage, count: int) -> None:
     """Try to change a tile, or to look into it, while a batch runs. All of it is refused."""
     rng, registers = random.Random(host.tile), host.map
-    values = image.settings | {"CONTROL": registers["CONTROL"].field("START").mask, "TABLE_SELECT": 0, "TABLE_INDEX": 0,
-                               "TABLE_DATA": 0}
+    values = {**image.settings, "CONTROL": registers["CONTROL"].field("START").mask, "TABLE_SELECT": 0, "TABLE_INDEX": 0,
+              "TABLE_DATA": 0}
     for _ in range(count):
         name = rng.choice(list(values))
         response = (await host.read(registers[name].offset))[0] if name == "TABLE_DATA" and rng.random() < 0.5 else (
@@ -114,9 +115,10 @@ async def meddle(host: TileHost, image: TileImage, count: int) -> None:
         assert response == Response.SLVERR.value, f"tile {host.tile}: {name} in a batch"
 
 
-async def play(dut, job: Job, scenario: Scenario, hosts: Sequence[TileHost]) -> dict:
+async def play(dut: Top, job: Job, scenario: Scenario, hosts: Sequence[TileHost]) -> Output:
     """The bad batch, the reset, the good batch."""
-    registers, said = hosts[0].map, {"name": scenario.name}
+    registers = hosts[0].map
+    said: Output = {"name": scenario.name}
     run = Run(scenario.seed, stall_ddr=bool(scenario.seed), stall_link=bool(scenario.seed))
     await reset(dut, run, hosts)
     await program(job, hosts)
@@ -153,7 +155,7 @@ async def play(dut, job: Job, scenario: Scenario, hosts: Sequence[TileHost]) -> 
 
 
 @cocotb.test()
-async def run_scenarios(dut) -> None:
+async def run_scenarios(dut: Top) -> None:
     """All scenarios, one after the other; the output is ``output.json`` in the current folder."""
     job = Job.load(Path(os.environ[JOB]))
     registers = RegisterMap(job.params)

@@ -9,18 +9,20 @@ import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
 
-from trajectile.tb.bench_array import PERIOD_NS, all_of, ended, finish, program, reset, results, start, tile_hosts
+from trajectile.tb.bench_array import PERIOD_NS, Output, all_of, ended, finish, program, reset, results, start, tile_hosts
+from trajectile.tb.handles import Top
 from trajectile.tb.host import PATIENCE_CYCLES, HostError, TileHost
 from trajectile.tb.host_ops import counter_ops, get, put, state_ops
 from trajectile.tb.job import JOB, Job, Run
 
 
-async def outcome(job: Job, host: TileHost) -> dict:
+async def outcome(job: Job, host: TileHost) -> Output:
     """How the batch has ended in a tile: names of its errors, counters, and results if there are no errors.
 
     A link that loses its last acknowledgements fails after the batch is done, perhaps while the results are being read.
     """
-    registers, lanes = host.map, {}
+    registers = host.map
+    lanes: dict[int, list[int]] = {}
     try:
         lanes = await results(job, host)
     except HostError:
@@ -47,7 +49,7 @@ async def reset_by_register(host: TileHost, hosts: Sequence[TileHost]) -> None:
 
 
 @cocotb.test()
-async def run_job(dut) -> None:
+async def run_job(dut: Top) -> None:
     """All runs of the job; the output is ``output.json`` in the current folder, with a second try after a failure."""
     job = Job.load(Path(os.environ[JOB]))
     Clock(dut.clk, PERIOD_NS, "ns", impl="gpi").start()

@@ -91,7 +91,7 @@ class CDriver:
     def _call(self, name: str, *arguments: Any) -> int:
         function = getattr(self.library, f"trajectile_{name}")
         function.restype = ctypes.c_uint32
-        return function(ctypes.byref(self.array), *arguments)
+        return int(function(ctypes.byref(self.array), *arguments))
 
     def call(self, name: str, *arguments: Any) -> Status:
         """``trajectile_<name>(array, arguments)``, of those that return a status."""

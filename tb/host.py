@@ -3,11 +3,12 @@
 import random
 from collections.abc import Iterable
 
-from cocotb.handle import SimHandleBase
+from cocotb.handle import LogicObject
 from cocotb.triggers import RisingEdge
 
 from trajectile.hw.host.axi import Response
 from trajectile.hw.host.regmap import RegisterMap
+from trajectile.tb.handles import Pins, Top
 from trajectile.tb.host_ops import Op
 
 #: an access takes a few cycles; more than this is a hang
@@ -18,15 +19,13 @@ class HostError(AssertionError):
     """A tile refused an access or did not answer."""
 
 
-class TileHost:
+class TileHost(Pins):
     """One tile's host port. ``rng`` makes the manager hesitate at random on every channel; without, it is always ready."""
 
-    def __init__(self, top: SimHandleBase, tile: int, registers: RegisterMap, rng: random.Random | None = None):
+    def __init__(self, top: Top, tile: int, registers: RegisterMap, rng: random.Random | None = None):
+        super().__init__(top, tile)
         self.tile, self.map, self.rng = tile, registers, rng
         self.clock = RisingEdge(top.clk)
-        for name in ("awaddr", "awvalid", "awready", "wdata", "wstrb", "wvalid", "wready", "bresp", "bvalid", "bready",
-                     "araddr", "arvalid", "arready", "rdata", "rresp", "rvalid", "rready"):
-            setattr(self, name, getattr(top, f"host_{tile}_{name}"))
 
     def quiet(self) -> None:
         """Ask for nothing."""
@@ -38,7 +37,7 @@ class TileHost:
         while self.rng is not None and self.rng.random() < 0.5:
             await self.clock
 
-    async def _until(self, signal: SimHandleBase) -> None:
+    async def _until(self, signal: LogicObject) -> None:
         """Wait for the clock edge at which ``signal`` is high."""
         for _ in range(PATIENCE_CYCLES):
             await self.clock

@@ -28,9 +28,9 @@ class Run:
     @classmethod
     def load(cls, values: Mapping[str, Any]) -> "Run":
         """What ``asdict`` made of one, read from JSON."""
-        faults = tuple(LinkFaults(**{key: tuple(value) if isinstance(value, list) else value for key, value in fault.items()})
-                       for fault in values["faults"])
-        return cls(**{**values, "faults": faults})
+        def unlisted(fault: Mapping[str, Any]) -> dict[str, Any]:
+            return {key: tuple(value) if isinstance(value, list) else value for key, value in fault.items()}
+        return cls(**{**values, "faults": tuple(LinkFaults(**unlisted(fault)) for fault in values["faults"])})
 
 
 @dataclass(frozen=True)

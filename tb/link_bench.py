@@ -168,5 +168,5 @@ def measure(made: Build, folder: Path, what: LinkFaults, *, cycles: int, seed: i
     shown = clocked.run(made, folder, [*faults.write_plan(_PAIR, [(seed, [what])], folder), f"+cycles={cycles}"])
     words = next(line for line in shown.splitlines() if line.startswith("cycles ")).split()
     counts = dict(zip(words[::2], map(int, words[1::2]), strict=True))
-    return Measured(**{name: bool(value) if name in ("down", "ended") else value for name, value in counts.items()},
-                    injected=tuple(faults.injected(folder / faults.LOG).values()))
+    down, ended = bool(counts.pop("down")), bool(counts.pop("ended"))
+    return Measured(**counts, down=down, ended=ended, injected=tuple(faults.injected(folder / faults.LOG).values()))

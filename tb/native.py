@@ -79,12 +79,12 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
     log, answers = folder / "run.log", folder / "answers.txt"
     answers.unlink(missing_ok=True)
     with log.open("w", encoding="utf-8") as output:
-        command = [made.folder / "model" / "simulation", "host.txt", "answers.txt", str(job.max_cycles), *plusargs]
+        command = [str(made.folder / "model" / "simulation"), "host.txt", "answers.txt", str(job.max_cycles), *plusargs]
         code = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
     values: dict[int, list[int]] = {tile: [] for tile in tiles}
     for line in answers.read_text(encoding="ascii").splitlines() if answers.exists() else ():
-        tile, value = line.split()
-        values[int(tile)].append(int(value))
+        owner, value = line.split()
+        values[int(owner)].append(int(value))
     # A tile that has failed refuses what comes after its state; so look at that first.
     states = [values[tile][:2] for tile in tiles]
     if all(len(state) == 2 for state in states) and (message := failure(registers, states)):

@@ -7,6 +7,7 @@ from cocotb.triggers import RisingEdge
 from trajectile.hw.host.axi import HOST_DATA_BITS, Response
 from trajectile.hw.host.codes import Refusal
 from trajectile.hw.params import Table
+from trajectile.tb.handles import Top
 from trajectile.tb.host import TileHost
 from trajectile.tb.host_ops import Op, get, put, select_ops
 
@@ -21,14 +22,16 @@ async def refused(host: TileHost, op: Op, code: Refusal, strobe: int = ALL_BYTES
     Raises:
         AssertionError: if not.
     """
-    reading = op.value is None
     host.wstrb.value = strobe
-    response = (await host.read(op.address))[0] if reading else await host.write(op.address, op.value)
+    if op.value is None:
+        response, _ = await host.read(op.address)
+    else:
+        response = await host.write(op.address, op.value)
     assert response == Response.SLVERR.value, f"tile {host.tile}: {op} is accepted, not refused as {code.name}"
     host.wstrb.value = ALL_BYTES
     value, = await host.do([get(host.map, "REFUSED")])
     found = {field.name: (value & field.mask) >> field.low for field in host.map["REFUSED"].fields}
-    assert found == {"CODE": code.value, "WRITE": int(not reading), "ADDRESS": op.address & ~3}, f"{op}: {found}"
+    assert found == {"CODE": code.value, "WRITE": int(op.value is not None), "ADDRESS": op.address & ~3}, f"{op}: {found}"
     await host.do([put(host.map, "REFUSED", 0)])
 
 
@@ -53,7 +56,7 @@ async def probe(host: TileHost) -> None:
     await refused(host, put(registers, "TABLE_DATA", 0), Refusal.NO_ENTRY)
 
 
-async def start_again(dut, hosts: Sequence[TileHost]) -> int:
+async def start_again(dut: Top, hosts: Sequence[TileHost]) -> int:
     """START in the first tile that is done, while others run; returns which."""
     while not dut.irq.value:
         await RisingEdge(dut.clk)

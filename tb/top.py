@@ -5,6 +5,10 @@ Everything that runs every cycle is Verilog, so that the cocotb side wakes only 
 
 import re
 from pathlib import Path
+from typing import cast
+
+from amaranth.hdl import Value
+from amaranth.lib.wiring import In, Member, Signature
 
 from trajectile.hw.events import EventPort
 from trajectile.hw.host.axi import Axi4Read, AxiLite
@@ -19,10 +23,12 @@ SOURCES = tuple(sorted((Path(__file__).parent / "rtl").glob("*.v")))
 TOP = "bench_top"
 
 
-def _members(signature) -> list[tuple[str, bool, int]]:
+def _members(signature: Signature) -> list[tuple[str, bool, int]]:
     """Name, whether it flows into whoever owns the port as given, and width, of each member."""
-    return [("__".join(map(str, path)), str(member.flow) == "In", len(value))
-            for path, member, value in signature.flatten(signature.create())]
+    found = signature.flatten(signature.create())
+    # amaranth-stubs has a Flow where Amaranth has the Member
+    return [("__".join(map(str, path)), cast(Member, member).flow == In, len(Value.cast(value)))
+            for path, member, value in found]
 
 
 def span(width: int) -> str:
