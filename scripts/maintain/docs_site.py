@@ -93,16 +93,19 @@ def _page_texts() -> Iterator[tuple[str, str]]:
         yield made, (ROOT / origin).read_text(encoding="utf-8")
 
 
-def _modules(package: Path) -> list[str]:
-    """Modules of a package that have something public, without those of packages in it."""
-    found = sorted(path for path in package.glob("*.py") if path.stem != "__init__")
-    return [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in found]
+def _import_name(path: Path) -> str:
+    """What a file or folder below a top-level folder is imported as."""
+    return ".".join(("trajectile", *path.relative_to(ROOT).with_suffix("").parts))
 
 
-def packages() -> list[str]:
-    """Packages with an API page, each after those that it is in."""
-    folders = {path.parent for top in ("hw", "sw_model", "tb", "scripts") for path in (ROOT / top).rglob("*.py")}
-    return [".".join(folder.relative_to(ROOT).parts) for folder in sorted(folders) if _modules(folder)]
+def packages() -> dict[str, list[str]]:
+    """Packages with an API page, each after those that it is in, and their modules, by the names that one imports."""
+    paths = sorted(path for top in ("hw", "sw_model", "tb", "scripts") for path in (ROOT / top).rglob("*.py"))
+    found: dict[str, list[str]] = {}
+    for path in sorted(paths, key=lambda path: (path.parent, path)):
+        if path.stem not in ("__init__", "__main__"):
+            found.setdefault(_import_name(path.parent), []).append(_import_name(path))
+    return found
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -115,10 +118,9 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         language = LANGUAGES.get(path.suffix, "text")
         made[f"{name}.md"] = (f"---\nsearch:\n  exclude: true\nhide: [toc]\n---\n\n# {path.relative_to(ROOT)}\n\n"
                               f'``````{language} linenums="1"\n{path.read_text(encoding="utf-8")}\n``````\n')
-    for package in packages():
-        made[f"api/{package}.md"] = f"# {package}\n\n" + "".join(
-            f"::: {module}\n\n" for module in _modules(ROOT / package.replace(".", "/")))
-    made["api/index.md"] = "# API\n\nFrom the docstrings.\n\n" + "".join(
+    for package, modules in packages().items():
+        made[f"api/{package}.md"] = f"# {package}\n\n" + "".join(f"::: {module}\n\n" for module in modules)
+    made["api/index.md"] = "# API\n\nEvery package, from its docstrings.\n\n" + "".join(
         f"* [`{package}`]({package}.md)\n" for package in packages())
     for uri, text in made.items():
         level = InclusionLevel.NOT_IN_NAV if uri.startswith(("source/", "api/")) else InclusionLevel.UNDEFINED
