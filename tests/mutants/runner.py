@@ -71,7 +71,7 @@ def run(mutant: Mutant) -> Result:
 
 def markdown(results: Sequence[Result]) -> str:
     """Every mutant with the first test that failed on it, and the count."""
-    rows = [(result.mutant.name, f"`{result.mutant.module}`", result.mutant.description,
+    rows = [(result.mutant.name, f"`{result.mutant.imported}`", result.mutant.description,
              f"`{result.test.rpartition('/')[2].partition('[')[0]}`" if result.caught else
              "NOTHING" if result.caught is False else "ERROR") for result in results]
     return "\n".join([*table_rows(("mutant", "module", "what is wrong", "caught by"), rows),
