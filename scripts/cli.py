@@ -25,7 +25,8 @@ from rich.console import Console
 from trajectile.hw.lib.yosys import YosysError
 from trajectile.scripts.command_line import arguments as common
 from trajectile.scripts.command_line import completion, terminal
-from trajectile.scripts.command_line.errors import Exit, ToolError, UserError
+from trajectile.scripts.command_line.errors import Exit
+from trajectile.scripts.errors import ToolError, UserError
 from trajectile.sw_model import config as configuration
 from trajectile.sw_model.gates.workloads import TraceError
 from trajectile.sw_model.schedule.scheduler import ScheduleError

@@ -13,9 +13,9 @@ from typing import Any
 
 from rich.console import Console
 
+from trajectile.hw.design import Design
 from trajectile.scripts.area.flow import map_tile
 from trajectile.scripts.area.technology import Technology
-from trajectile.scripts.commands.generate import Design
 from trajectile.sw_model.config import Config
 
 #: modules of the tile that are the MAC array

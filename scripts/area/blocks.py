@@ -4,10 +4,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from trajectile.hw.design import Design
 from trajectile.scripts.area.memories import Choice
 from trajectile.scripts.area.technology import Technology
-from trajectile.scripts.command_line.errors import UserError
-from trajectile.scripts.commands.generate import Design
+from trajectile.scripts.errors import UserError
 
 PREFIX = "trajectile_"
 #: The part of the tile that a kind of module belongs to. What is not here (codes of protected words, memories of flip-flops)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from trajectile.scripts.area.liberty import Group
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.errors import UserError
 
 #: by precedence, the loosest first: Liberty's operators and Verilog's
 _BINARY = ({"+": "|", "|": "|"}, {"*": "&", "&": "&"}, {"^": "^"})

@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from time import sleep
 
+from trajectile.hw.design import Design
 from trajectile.hw.lib import yosys
 from trajectile.scripts.area.library_text import library_text
 from trajectile.scripts.area.memories import Choice
 from trajectile.scripts.area.technology import Technology
-from trajectile.scripts.commands.generate import Design
 
 #: SRAM modules made of macros are black boxes and the hierarchy stays, so every block is mapped once and found again.
 SCRIPT = """read_verilog sram.v

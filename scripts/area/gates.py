@@ -3,18 +3,18 @@
 import re
 from pathlib import Path
 
+from trajectile.hw.design import Design
 from trajectile.hw.lib import yosys
 from trajectile.scripts.area.cell_models import cell_models
 from trajectile.scripts.area.flow import MAPPING, SCRIPT, map_tile
 from trajectile.scripts.area.library_text import library_text
 from trajectile.scripts.area.memories import choose
 from trajectile.scripts.area.technology import Technology
-from trajectile.scripts.command_line.errors import UserError
-from trajectile.scripts.commands import generate
+from trajectile.scripts.errors import UserError
 from trajectile.tb.runner import cached
 
 
-def gate_level(made: generate.Design, technology: Technology) -> dict[str, str]:
+def gate_level(made: Design, technology: Technology) -> dict[str, str]:
     """The files of a design with the tile mapped to cells: netlist, cells, and SRAM and array as they are.
 
     The hierarchy stays, so every block is its own module of cells. Flip-flops have no initial value: they are x until a

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from math import inf
 from pathlib import Path
 
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.errors import UserError
 from trajectile.sw_model.config.checks import shown
 
 #: Characters of a library. The largest of those tried has 22 million.

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
+from trajectile.hw.design import Design
 from trajectile.scripts.area.sram_compiler import Memory, compile_memory
 from trajectile.scripts.area.technology import Technology
-from trajectile.scripts.command_line.errors import UserError
-from trajectile.scripts.commands.generate import Design
+from trajectile.scripts.errors import UserError
 
 
 @dataclass(frozen=True)

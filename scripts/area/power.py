@@ -15,14 +15,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from trajectile.hw.design import Design
 from trajectile.scripts.area import netlist
 from trajectile.scripts.area.activity import BlockEnergy, energy_of
 from trajectile.scripts.area.blocks import ORDER, PREFIX, placed
 from trajectile.scripts.area.flow import Mapped
 from trajectile.scripts.area.memories import Choice
 from trajectile.scripts.area.technology import Technology
-from trajectile.scripts.command_line.errors import UserError
-from trajectile.scripts.commands.generate import Design
+from trajectile.scripts.errors import UserError
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import edge_hops
 from trajectile.sw_model.schedule.scheduler import Schedule

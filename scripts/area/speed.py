@@ -7,14 +7,14 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from trajectile.hw.design import Design
 from trajectile.scripts.area import graph, netlist, timing
 from trajectile.scripts.area.blocks import PREFIX
 from trajectile.scripts.area.flow import Mapped
 from trajectile.scripts.area.memories import Choice
 from trajectile.scripts.area.sram_compiler import Memory
 from trajectile.scripts.area.technology import Technology
-from trajectile.scripts.command_line.errors import UserError
-from trajectile.scripts.commands.generate import Design
+from trajectile.scripts.errors import UserError
 
 
 def macro_timing(memory: Memory, technology: Technology) -> graph.MacroTiming:

@@ -12,7 +12,7 @@ from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar
 
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.errors import UserError
 from trajectile.sw_model.config.checks import shown
 from trajectile.sw_model.config.toml_file import TomlError
 from trajectile.sw_model.config.toml_file import read as read_toml

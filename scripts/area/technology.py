@@ -9,7 +9,7 @@ from trajectile.scripts.area import liberty
 from trajectile.scripts.area.cells import Cell, Cells
 from trajectile.scripts.area.graph import LoadModel
 from trajectile.scripts.area.sram_compiler import Macro, SramTable, read_table
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.errors import UserError
 
 DATA = Path(__file__).parent / "data"
 

@@ -8,11 +8,11 @@ from typing import Any
 from rich.console import Console, RenderableType
 from rich.table import Table
 
+from trajectile.hw.design import Design
 from trajectile.scripts.area.blocks import GROUPS, OVERHEAD, PREFIX, by_block, placed, total
 from trajectile.scripts.area.flow import Mapped, map_tile
 from trajectile.scripts.area.memories import Choice, choose
 from trajectile.scripts.area.technology import Technology
-from trajectile.scripts.commands.generate import Design
 from trajectile.sw_model.config import Config
 
 

@@ -5,7 +5,7 @@ import os
 from math import inf
 from pathlib import Path
 
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.errors import UserError
 
 #: numbers that several commands have, and their legal range
 RANGES: dict[str, tuple[float, float]] = {"seed": (0, 2**63 - 1), "windows": (1, inf), "batches": (1, inf), "skew": (0, 1e6),

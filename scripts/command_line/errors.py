@@ -1,6 +1,9 @@
-"""Errors that a user can mend: shown as one line, without a traceback; and what the exit code of a command says."""
+"""What the exit code of a command says."""
 
 from enum import IntEnum
+
+from trajectile.scripts.errors import ToolError as ToolError
+from trajectile.scripts.errors import UserError as UserError
 
 
 class Exit(IntEnum):
@@ -16,11 +19,3 @@ class Exit(IntEnum):
     TOOL = 3
     #: stopped with Ctrl-C, as shells count it
     STOPPED = 130
-
-
-class UserError(ValueError):
-    """Wrong input. The message names the field, the value and the legal values."""
-
-
-class ToolError(UserError):
-    """A simulator is missing or failed. The message has what it said."""

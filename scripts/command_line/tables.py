@@ -1,31 +1,8 @@
 """Tables that a person can read."""
 
-import json
-from math import isfinite
-from pathlib import Path
 from typing import Any
 
 from rich.table import Table
-
-
-def _standard(values: Any) -> Any:
-    """Values with null for what JSON has no number for: infinity and NaN."""
-    if isinstance(values, dict):
-        return {key: _standard(value) for key, value in values.items()}
-    if isinstance(values, list | tuple):
-        return [_standard(value) for value in values]
-    return None if isinstance(values, float) and not isfinite(values) else values
-
-
-def json_text(values: Any) -> str:
-    """Values as JSON, with null for infinity and NaN."""
-    return json.dumps(_standard(values), indent=2, allow_nan=False) + "\n"
-
-
-def write_json(path: Path, values: Any) -> None:
-    """Write values; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json_text(values), encoding="utf-8")
 
 
 def _verdict(value: bool | None, message: str) -> str:

@@ -5,14 +5,24 @@ Colours and moving lines are for terminals only; ``NO_COLOR`` turns colours off 
 
 import argparse
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
 from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, track
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    track,
+)
 
-from trajectile.scripts.command_line import tables as report
+from trajectile.scripts.json_file import json_text, write_json
 
 #: columns of tables where nobody watches: a pipe, a file
 WIDTH = 120
@@ -67,10 +77,20 @@ def tracked(items: Iterable[Item], text: str, total: int | None = None) -> Itera
     return iter(track(items, text, total=total, console=on, transient=True, disable=not on.is_terminal))
 
 
+@contextmanager
+def bar(text: str, total: int) -> Iterator[Callable[[int], None]]:
+    """A bar for as long as the block lasts; the function that is given is told how many are done."""
+    on = watched()
+    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
+    with Progress(*columns, console=on, transient=True, disable=not on.is_terminal) as progress:
+        task = progress.add_task(text, total=total)
+        yield lambda done: progress.update(task, completed=done)
+
+
 def answer(args: argparse.Namespace, values: Any) -> None:
     """Write ``values`` as JSON where ``--json`` says, if it does."""
     path = getattr(args, "json", None)
     if path == STDOUT:
-        sys.stdout.write(report.json_text(values))
+        sys.stdout.write(json_text(values))
     elif path is not None:
-        report.write_json(path, values)
+        write_json(path, values)

@@ -2,78 +2,12 @@
 
 import argparse
 import shlex
-from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from amaranth.lib.wiring import Component
-
-from trajectile.hw.array import TileArray
-from trajectile.hw.lib.emitter import Emitter
-from trajectile.hw.lib.sram import Sram1R1W, Sram1RW
+from trajectile.hw.design import design
 from trajectile.scripts.command_line import terminal
-from trajectile.scripts.soc import bundle
+from trajectile.scripts.soc.bundle import DEFAULT_MHZ, write
 from trajectile.sw_model.config import Config
-
-#: clock of the constraints, if none is given: the paper's
-DEFAULT_MHZ = 800.0
-
-
-@dataclass(frozen=True)
-class Design:
-    """The generated Verilog, in memory."""
-
-    config: Config
-    timing_only: bool
-    #: Verilog text by module name, children before parents
-    modules: dict[str, str]
-    #: (depth, width, kind, lanes) of each SRAM module; kind is ``1rw`` or ``1r1w``; a write may leave out lanes
-    srams: dict[str, tuple[int, int, str, int]]
-    #: module names of the array and the tile
-    top: str
-    tile: str
-
-    #: block by module name, for what is said about it and its ports
-    components: Mapping[str, Component] = field(default_factory=dict)
-
-    def file_modules(self) -> dict[str, list[str]]:
-        """File name to the modules in it: the SRAM wrappers, the tile with its blocks, and the array with its links."""
-        outside = {self.top, "trajectile_d2d_link"}
-        return {
-            "trajectile_sram.v": list(self.srams),
-            "trajectile_tile.v": [name for name in self.modules if name not in outside and name not in self.srams],
-            "trajectile_array.v": [name for name in self.modules if name in outside],
-        }
-
-    def files(self) -> dict[str, str]:
-        """File name to text, without the comments of what is written for people: what simulators and Yosys get."""
-        return {file: "\n".join(self.modules[name] for name in names) for file, names in self.file_modules().items()}
-
-
-def design(config: Config, *, timing_only: bool = False) -> Design:
-    """Elaborate a configuration to Verilog."""
-    emitter = Emitter()
-    top = emitter.emit(TileArray(config, timing_only=timing_only))
-    blocks = emitter.components.items()
-    srams = {name: (block.depth, block.width, "1rw", block.lanes) for name, block in blocks if isinstance(block, Sram1RW)}
-    srams |= {name: (block.depth, block.width, "1r1w", 1) for name, block in blocks if isinstance(block, Sram1R1W)}
-    return Design(config, timing_only, emitter.verilog(), srams, top, "trajectile_tile", emitter.components)
-
-
-def write(made: Design, folder: Path, *, command: str | None = None, mhz: float = DEFAULT_MHZ) -> list[Path]:
-    """Write everything that goes with a design into ``folder`` (:mod:`trajectile.scripts.soc.bundle`); returns the files.
-
-    ``command`` is named in their heads; ``mhz`` is the clock of the constraints. Where a design was written before,
-    files that this one does not have are removed.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    texts = bundle.texts(made, command or f"trajectile generate {made.config.name} -o DIR", mhz)
-    if (folder / "trajectile_tile.v").exists():
-        for name in set(bundle.SOMETIMES) - set(texts):
-            (folder / name).unlink(missing_ok=True)
-    for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
-    return [folder / name for name in texts]
 
 
 def command_of(args: argparse.Namespace) -> str:

@@ -3,22 +3,19 @@
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from rich.table import Table
 
 from trajectile.hw.params import Params
 from trajectile.scripts.command_line import terminal
-from trajectile.scripts.command_line.errors import Exit, ToolError, UserError
-from trajectile.scripts.commands import simulate
-from trajectile.scripts.flow import workload
+from trajectile.scripts.command_line.errors import Exit
+from trajectile.scripts.errors import ToolError, UserError
+from trajectile.scripts.flow.link_rates import batches, measure
 from trajectile.scripts.plots import comparison as plots
 from trajectile.sw_model.config import Config, ConfigError
-from trajectile.sw_model.timeline import goodput as model
-from trajectile.tb import link_bench, runner
-from trajectile.tb.faults import LinkFaults
-from trajectile.tb.job import Run
+from trajectile.sw_model.timeline.goodput import goodput, replay_cycles
+from trajectile.tb.runner import SimulationError
 
 DEFAULT_BER = "0,1e-7,1e-6,1e-5,3e-5,1e-4,3e-4,1e-3"
 
@@ -48,51 +45,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--tokens", metavar="N", type=int, help="tokens of that batch (default: 64, or what fits)")
     parser.add_argument("--plot", metavar="FILE", type=Path, help="draw goodput over bit error rate")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, help="folder for logs (default build/link/CONFIG)")
-
-
-def measure(config: Config, bers: Sequence[float], *, cycles: int, seeds: Sequence[int], folder: Path,
-            ) -> list[dict[str, Any]]:
-    """A row for each rate: what two link layers carried, with the prediction beside it.
-
-    Raises:
-        SimulationError: if Verilator is missing or fails.
-    """
-    with terminal.status("generating and building the link bench"):
-        built = link_bench.build(config)
-    bits, rows = Params(config).frame_bits, []
-    for ber in terminal.tracked(bers, "running"):
-        runs = [link_bench.measure(built, folder, LinkFaults(ber=ber), cycles=cycles, seed=seed) for seed in seeds]
-        least, most = model.goodput(config, ber, bits)
-        rows.append({
-            "ber": ber,
-            "frames": sum(2 * run.cycles for run in runs),
-            "frames_spoilt": sum(link.hurt for run in runs for link in run.injected),
-            "crc_errors": sum(run.bad for run in runs), "replays": sum(run.replays for run in runs),
-            "goodput": fmean(run.goodput for run in runs), "goodput_least": least, "goodput_most": most,
-            "undetected": sum(run.undetected for run in runs),
-            "down": sum(run.down for run in runs), "hung": sum(not run.ended for run in runs),
-        })
-    return rows
-
-
-def batches(config: Config, bers: Sequence[float], *, tokens: int | None, seeds: Sequence[int], folder: Path,
-            ) -> list[dict[str, Any]]:
-    """For each rate what becomes of a batch: its cycles (mean of the seeds) and whether all results were exact.
-
-    Raises:
-        SimulationError: if the simulation fails.
-        UserError: if the batch does not fit.
-    """
-    runs = [Run(seed, faults=(LinkFaults(ber=ber),)) for ber in bers for seed in seeds]
-    with terminal.status(f"building the array and running {len(runs)} batches"):
-        done = simulate.simulate(config, workload.load(config, tokens=tokens), folder=folder, runs=runs)
-    rows = []
-    for number in range(len(bers)):
-        mine = done.outcomes[number * len(seeds):(number + 1) * len(seeds)]
-        rows.append({"batch_cycles": fmean(outcome.cycles for outcome in mine),
-                     "batch_exact": all(bool(outcome.results) for outcome in mine),
-                     "batch_failed": sum(bool(outcome.failed) for outcome in mine)})
-    return rows
 
 
 def table(config: Config, rows: Sequence[dict[str, Any]]) -> Table:
@@ -126,20 +78,21 @@ def run(args: argparse.Namespace, config: Config) -> int:
     console = terminal.console(args)
     folder, seeds = args.output or Path("build/link") / config.name, range(args.seed, args.seed + args.seeds)
     try:
-        rows = measure(config, bers, cycles=args.cycles, seeds=seeds, folder=folder)
-        if args.batch:
-            more = batches(config, bers, tokens=args.tokens, seeds=seeds, folder=folder / "batch")
-            rows = [row | other for row, other in zip(rows, more, strict=True)]
-    except runner.SimulationError as error:
+        with terminal.status("starting") as line:
+            rows = measure(config, bers, cycles=args.cycles, seeds=seeds, folder=folder, say=line.update)
+            if args.batch:
+                more = batches(config, bers, tokens=args.tokens, seeds=seeds, folder=folder / "batch", say=line.update)
+                rows = [row | other for row, other in zip(rows, more, strict=True)]
+    except SimulationError as error:
         raise ToolError(str(error)) from error
     console.print(table(config, rows))
     terminal.answer(args, {
         "config": {"name": config.name, **config.as_dict}, "frame_bits": Params(config).frame_bits,
-        "flight_cycles": config.link_flight_cycles, "replay_cycles": model.replay_cycles(config),
+        "flight_cycles": config.link_flight_cycles, "replay_cycles": replay_cycles(config),
         "cycles": args.cycles, "seeds": list(seeds), "rates": rows})
     if args.plot:
         bits = Params(config).frame_bits
-        plots.goodput(rows, lambda ber: model.goodput(config, ber, bits), args.plot,
+        plots.goodput(rows, lambda ber: goodput(config, ber, bits), args.plot,
                       f"{config.name}: frames of {bits} bits, flight of {config.link_flight_cycles} cycles")
         console.print(str(args.plot), highlight=False)
     wrong = any(row["undetected"] or row["hung"] or not row.get("batch_exact", True) for row in rows)

@@ -3,25 +3,23 @@
 import argparse
 import json
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from trajectile.scripts.command_line import tables as report
+from trajectile.scripts.area.synthesis import synthesize
 from trajectile.scripts.command_line import terminal
-from trajectile.scripts.command_line.errors import Exit, ToolError, UserError
-from trajectile.scripts.commands import simulate, synthesize
-from trajectile.scripts.report.facts import facts
-from trajectile.scripts.report.page import render
+from trajectile.scripts.command_line.batch import add_batch_arguments, simulated
+from trajectile.scripts.command_line.errors import Exit
+from trajectile.scripts.command_line.tables import simulation_table
+from trajectile.scripts.errors import UserError
+from trajectile.scripts.flow.simulation import usual_simulator
+from trajectile.scripts.report.page import FILE, write
 from trajectile.sw_model.config import Config
-
-#: its name beside a run's other files
-FILE = "report.html"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile report``."""
-    simulate.add_batch_arguments(parser)
+    add_batch_arguments(parser)
     parser.add_argument("-o", "--output", metavar="FILE", type=Path, dest="page",
                         help=f"the page (default build/run/CONFIG/{FILE})")
     parser.add_argument("--area", metavar="FILE", type=Path,
@@ -33,47 +31,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def command_line(args: argparse.Namespace, page: str = "report") -> str:
     """The command that gives a page with the same figures: what differs from the default of an argument."""
     parser = argparse.ArgumentParser()
-    simulate.add_batch_arguments(parser)
+    add_batch_arguments(parser)
     words = ["trajectile", page, str(args.config)]
     for override in args.overrides:
         words += ["--set", override]
+    usual = usual_simulator(timing_only=args.timing_only)
     for name, default in vars(parser.parse_args([])).items():
         value, option = getattr(args, name), "--" + name.replace("_", "-")
         if value is True:
             words.append(option)
-        elif value is not False and value != default and not (name == "simulator" and value == _usual(args)):
+        elif value is not False and value != default and not (name == "simulator" and value == usual):
             words += [option, str(value)]
     if getattr(args, "area", None):
         words += ["--area", str(args.area)]
     return shlex.join([*words, *(["--no-area"] if getattr(args, "no_area", False) else [])])
-
-
-def _usual(args: argparse.Namespace) -> str:
-    """The simulator that is taken where none is named."""
-    return "native" if args.timing_only else "verilator"
-
-
-def write(page: Path, done: simulate.Simulation, values: Mapping[str, Any], area: Mapping[str, Any] | None,
-          command: str) -> Path:
-    """Write the page of a simulation; returns its path.
-
-    Args:
-        page: the file; its folder is made.
-        done: the simulation.
-        values: its summary.
-        area: what ``synthesize`` says, if it was asked.
-        command: that gives the page again.
-
-    Raises:
-        UserError: if ``area`` is of another configuration.
-        ToolError: if the batch did not come to its end.
-    """
-    if not values["counters"]:
-        raise ToolError(f"no report on a batch that did not end: {values['events']}")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    shown = facts(done.config, done.plan, done.first.log, values, area, command)
-    page.write_text(render(done.config, shown), encoding="utf-8")
-    return page
 
 
 def _read_area(path: Path) -> Any:
@@ -90,15 +61,15 @@ def run(args: argparse.Namespace, config: Config) -> int:
     if args.area and args.no_area:
         raise UserError("--area is not legal with --no-area; legal: one of them")
     area = _read_area(args.area) if args.area else None
-    folder = args.output = Path("build/run") / config.name
+    folder = Path("build/run") / config.name
     page = args.page or folder / FILE
-    done, load = simulate.with_progress(args, config, console)
-    values = simulate.summary(done, load, args)
+    done = simulated(args, config, console, folder)
+    values = done.summary()
     if not (args.area or args.no_area or args.timing_only):
         with terminal.status("synthesizing the tile"):
-            area = synthesize.synthesize(config, folder / "area")
-    write(page, done, values, area, command_line(args))
+            area = synthesize(config, folder / "area")
+    write(page, config, done.plan, done.events, values, area, command_line(args))
     terminal.answer(args, values | {"report": str(page)})
-    console.print(report.simulation_table(values))
+    console.print(simulation_table(values))
     console.print(f"report            {page}", highlight=False, soft_wrap=True)
-    return Exit.DONE if simulate.exact(done) else Exit.NOT_EXACT
+    return Exit.DONE if done.exact else Exit.NOT_EXACT

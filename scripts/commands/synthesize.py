@@ -8,84 +8,18 @@ from typing import Any
 
 from rich.console import Console
 
-from trajectile.hw.lib.yosys import YosysError, YosysMissing
 from trajectile.scripts.area import bare_macs, changes, power, speed, tile_report
-from trajectile.scripts.area import technology as technologies
 from trajectile.scripts.area.power import Counters, Outside
-from trajectile.scripts.area.technology import TECHNOLOGIES, Technology
+from trajectile.scripts.area.synthesis import synthesize
+from trajectile.scripts.area.technology import TECHNOLOGIES
 from trajectile.scripts.command_line import terminal
-from trajectile.scripts.command_line.errors import ToolError, UserError
-from trajectile.scripts.commands import generate
-from trajectile.scripts.flow import workload
+from trajectile.scripts.command_line.batch import add_workload_arguments, workload_of
+from trajectile.scripts.command_line.cells import add_technology, technology_of
+from trajectile.scripts.errors import UserError
 from trajectile.scripts.plots import area as area_plots
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import ORDERS, schedule
 from trajectile.sw_model.timeline.model import simulate
-
-
-def synthesize(config: Config, folder: Path, technology: Technology | None = None, *, registers: int | None = None,
-               clock_mhz: float | None = None, counters: Counters | None = None, outside: Outside | None = None,
-               made: generate.Design | None = None) -> dict[str, Any]:
-    """What one tile of a configuration takes: :func:`trajectile.scripts.area.tile_report.area_of`, and on request speed
-    and power.
-
-    Args:
-        config: the accelerator.
-        folder: where scripts and logs go.
-        technology: cells and SRAM macros; IHP SG13G2 by default.
-        registers: memories of at most so many bits become flip-flops; None: those that are smaller so.
-        clock_mhz: map once more for this clock, and estimate the speed.
-        counters: what a batch did; with ``clock_mhz`` also estimate its energy.
-        outside: energies outside of the tiles.
-        made: the generated design, where somebody has it.
-
-    Raises:
-        UserError: if Yosys cannot use the libraries of the user, or they have no delays or energies.
-        ToolError: if Yosys fails with the project's own, or is not installed.
-    """
-    technology = technology or technologies.load()
-    technologies.check(technology)
-    if clock_mhz and technology.loads is None:
-        raise UserError("a speed or power estimate needs delays and energies; legal: --technology sg13g2 or asap7, with "
-                        "--liberty for the full libraries of its cells")
-    made, period = made or generate.design(config), clock_mhz and 1e6 / clock_mhz
-    try:
-        values, mapped, choices = tile_report.area_of(config, made, folder, technology, registers=registers, period_ps=period)
-    except YosysError as error:
-        raise failed(error, technology, folder) from error
-    if period:
-        values["speed"] = speed.speed_of(made, mapped, folder, technology, choices, period)
-    if clock_mhz and counters:
-        values["power"] = power.power_of(config, made, mapped, folder, technology, choices, counters, clock_mhz,
-                                         outside or Outside())
-    return values
-
-
-def failed(error: YosysError, technology: Technology, folder: Path) -> UserError:
-    """What to say when Yosys fails: a user's libraries are to blame before the project's are."""
-    if technology.own or isinstance(error, YosysMissing):
-        return ToolError(str(error))
-    said = [line for line in str(error).splitlines() if "ERROR" in line or "error" in line]
-    return UserError(f"--liberty = {', '.join(technology.sources)} is not legal; legal values: cells that a design can be "
-                     f"mapped to (Yosys: {said[-1].strip() if said else 'failed'}; log in {folder})")
-
-
-def add_technology(parser: argparse.ArgumentParser) -> None:
-    """Arguments that say what a tile is made of."""
-    parser.add_argument("--technology", choices=TECHNOLOGIES, default="sg13g2",
-                        help="; ".join(f"{name}: {known.title}" for name, known in TECHNOLOGIES.items())
-                             + " (default sg13g2)")
-    parser.add_argument("--liberty", metavar="FILE", type=Path, action="append", default=[],
-                        help="Liberty file (plain or gzip) of cells or SRAM macros, in place of the areas that come with the "
-                             "project; may be repeated")
-    parser.add_argument("--sram", metavar="FILE", type=Path, help="SRAM macros: a TOML table (docs/area.md)")
-    parser.add_argument("--registers", metavar="BITS", type=int,
-                        help="memories of at most BITS bits become flip-flops (default: those that are smaller so)")
-
-
-def chosen(args: argparse.Namespace) -> Technology:
-    """The technology that the arguments name."""
-    return technologies.load(args.technology, args.liberty, args.sram)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -105,13 +39,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", "--output", metavar="DIR", type=Path,
                         help="folder for scripts and logs (default build/area/CONFIG-TECHNOLOGY)")
     batch = parser.add_argument_group("batch of --power")
-    workload.add_arguments(batch)
+    add_workload_arguments(batch)
     batch.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
 
 
 def _counters(args: argparse.Namespace, config: Config) -> Counters:
     """What the batch of the arguments does, from the timeline model."""
-    load = workload.from_arguments(args, config, gate_only=True)
+    load = workload_of(args, config, gate_only=True)
     plan = schedule(config, load.topk_ids, args.order)
     if not plan.tokens:
         raise UserError("--tokens = 0 is not legal with --power; legal values: 1 or more")
@@ -137,7 +71,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     console = terminal.console(args)
     if not console.is_terminal:
         console.width = max(console.width, 160)
-    technology = chosen(args)
+    technology = technology_of(args)
     folder = args.output or Path("build/area") / f"{config.name}-{args.technology}"
     for name, low, high in (("clock", 1, 100_000), ("ddr_pj", 0, 1e6), ("registers", 0, 1 << 40)):
         value = getattr(args, name)

@@ -5,20 +5,20 @@ import json
 from pathlib import Path
 
 from trajectile.scripts.command_line import terminal
-from trajectile.scripts.command_line.errors import Exit, UserError
-from trajectile.scripts.commands import simulate
-from trajectile.scripts.flow import workload
+from trajectile.scripts.command_line.batch import add_run_arguments, simulated, workload_of
+from trajectile.scripts.command_line.errors import Exit
+from trajectile.scripts.errors import UserError
 from trajectile.scripts.plots import batch as picture
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import schedule
-from trajectile.sw_model.timeline import model as timeline
+from trajectile.sw_model.timeline.model import simulate as play
 from trajectile.sw_model.timeline.trace_events import trace_events
 from trajectile.tb import scoreboard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile timeline``."""
-    simulate.add_run_arguments(parser)
+    add_run_arguments(parser)
     parser.add_argument("--rtl", action="store_true", help="events of the Verilog, simulated; default: of the model, the "
                         "same events at once")
 
@@ -28,25 +28,25 @@ def run(args: argparse.Namespace, config: Config) -> int:
     console = terminal.console(args)
     folder = args.output or Path("build/run") / config.name
     if args.rtl:
-        done, load = simulate.with_progress(args, config, console)
-        events, cycles, exact = done.first.log, done.first.cycles, simulate.exact(done)
+        done = simulated(args, config, console, folder)
+        batch, events, cycles, exact = done.load.source, done.events, done.cycles, done.exact
     else:
         if args.simulator:
             raise UserError(f"--simulator = {args.simulator} is not legal without --rtl: the model needs none")
         with terminal.status("playing the batch"):
-            load = workload.from_arguments(args, config, gate_only=True)
-            line = timeline.simulate(schedule(config, load.topk_ids, args.order))
-        events, cycles, exact = scoreboard.events_of(line), line.cycles, True
+            load = workload_of(args, config, gate_only=True)
+            line = play(schedule(config, load.topk_ids, args.order))
+        batch, events, cycles, exact = load.source, scoreboard.events_of(line), line.cycles, True
     source = "RTL" if args.rtl else "model"
     trace, image = folder / "trace.json", folder / picture.FILE
     folder.mkdir(parents=True, exist_ok=True)
     with terminal.status("writing events, drawing the picture"):
         trace.write_text(json.dumps(trace_events(config, events, cycles)), encoding="utf-8")
         picture.timeline_picture(config, events, cycles, image,
-                                 f"{load.source}, order {args.order}, {source}: {cycles:,} cycles")
+                                 f"{batch}, order {args.order}, {source}: {cycles:,} cycles")
     console.print(f"{cycles:,} cycles, {len(events):,} events of the {source}\n"
                   f"trace        {trace} (open it at ui.perfetto.dev)\npicture      {image}", highlight=False)
-    terminal.answer(args, {"config": {"name": config.name, **config.as_dict}, "trace": load.source, "order": args.order,
+    terminal.answer(args, {"config": {"name": config.name, **config.as_dict}, "trace": batch, "order": args.order,
                            "source": source, "exact": exact if args.rtl else None, "cycles": cycles, "events": len(events),
                            "files": {"trace": str(trace), "picture": str(image)}})
     return Exit.DONE if exact else Exit.NOT_EXACT

@@ -11,11 +11,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from trajectile import sw_model
-from trajectile.scripts.command_line import terminal
-from trajectile.scripts.command_line.errors import ToolError, UserError
+from trajectile.scripts.errors import ToolError, UserError
 from trajectile.sw_model import baselines
 from trajectile.sw_model.config import Config, from_dict
 from trajectile.sw_model.gates import traces, workloads
@@ -192,9 +189,9 @@ def known_rows(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def run_all(tasks: Sequence[Task], folder: Path, *, kind: str = "process", address: str | None = None,
-            ) -> list[dict[str, Any]]:
+            done: Callable[[int], object] = int) -> list[dict[str, Any]]:
     """Rows of all tasks, in their order. What ``folder`` holds of an earlier run is not done again, if trace and model are
-    those of that run.
+    those of that run. ``done`` is told how many rows there are, as they come.
 
     Raises:
         UserError: if the executor is not there (:func:`executor`).
@@ -203,16 +200,13 @@ def run_all(tasks: Sequence[Task], folder: Path, *, kind: str = "process", addre
     path = folder / "rows.jsonl"
     rows = known_rows(path)
     missing = {task.key: task for task in tasks if task.key not in rows}
-    progress = Progress(TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                        console=terminal.watched(), transient=True)
     if missing:
-        with executor(kind, address) as submit, path.open("a", encoding="utf-8") as log, progress:
-            bar = progress.add_task("batches", total=len(tasks), completed=len(tasks) - len(missing))
+        with executor(kind, address) as submit, path.open("a", encoding="utf-8") as log:
             futures = {submit(evaluate, task): key for key, task in missing.items()}
-            for future in _finished(list(futures)):
+            for number, future in enumerate(_finished(list(futures)), 1):
                 row = future.result()
                 log.write(json.dumps({"key": futures[future], **row}) + "\n")
                 log.flush()
                 rows[futures[future]] = row
-                progress.advance(bar)
+                done(len(tasks) - len(missing) + number)
     return [rows[task.key] for task in tasks]

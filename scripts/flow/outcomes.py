@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from trajectile.sw_model.schedule.scheduler import Schedule
 from trajectile.sw_model.timeline.model import Event, Timeline
@@ -33,6 +34,8 @@ class Outcome:
     errors: Sequence[Sequence[str]] = ()
     #: what the faulty PHY of each link did in that run, by name
     injected: Mapping[str, Injected] = field(default_factory=dict)
+    #: outputs of the layer, int32 [tokens, d_model]; None where there are none
+    values: NDArray[np.int32] | None = None
 
     @property
     def failed(self) -> bool:
@@ -40,7 +43,7 @@ class Outcome:
         return any(self.errors)
 
 
-def read_outcomes(job: Job, plan: Schedule, model: Timeline, golden: np.ndarray | None, folder: Path) -> list[Outcome]:
+def read_outcomes(job: Job, plan: Schedule, model: Timeline, golden: NDArray[np.int32] | None, folder: Path) -> list[Outcome]:
     """Results and events of every batch, in order; ``golden`` is None in the timing-only build.
 
     Raises:
@@ -63,16 +66,19 @@ def read_outcomes(job: Job, plan: Schedule, model: Timeline, golden: np.ndarray 
         errors = [tile.get("errors", []) for tile in tiles]
         words = {(tile, int(lane)): np.array(values, dtype=np.uint32).view(np.int32).reshape(-1, job.config.tile.mac_n)
                  for tile, part in enumerate(tiles) for lane, values in part["results"].items()}
+        values = None
         if any(errors):
             results = Verdict(False, "failed: " + "; ".join(f"tile {t} {' '.join(e)}" for t, e in enumerate(errors) if e))
         elif golden is None:
             results = Verdict(True, "not compared: timing only")
         else:
-            results = check_results(gather_results(job.params, plan, words), golden)
+            values = gather_results(job.params, plan, words)
+            results = check_results(values, golden)
         # a second try, after a failure, has no faults and no stalls but the host's
         events = (check_events(log, model) if run == Run() or output.get("again")
                   else Verdict(True, "not compared: random stalls or faults"))
         counters = [part["counters"] for part in tiles]
         outcomes.append(Outcome(results, events, max(c["CYCLES"] for c in counters), counters, log, run, errors,
-                                {name: did for (which, name), did in struck.items() if which == number + 1}))
+                                {name: did for (which, name), did in struck.items() if which == number + 1},
+                                values))
     return outcomes

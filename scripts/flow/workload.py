@@ -1,21 +1,19 @@
 """What a batch is made of: gate decisions, a layer's weights and activations."""
 
-import argparse
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.errors import UserError
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import traces, workloads
 from trajectile.sw_model.gates.npy import NpyError, read_npy
-from trajectile.sw_model.gates.reading import LEGAL, Reading
-from trajectile.sw_model.numerics import integer as numerics
-from trajectile.sw_model.numerics import layer_file
+from trajectile.sw_model.gates.reading import Reading
+from trajectile.sw_model.numerics import integer, layer_file
 
 #: tokens to measure a layer on
 MAX_TOKENS = 65536
@@ -27,8 +25,8 @@ DEFAULT_SKEW = 0.2
 class Values:
     """The numbers of a batch: weights, activations and what should come out."""
 
-    layer: numerics.QuantisedLayer
-    batch: numerics.QuantisedBatch
+    layer: integer.QuantisedLayer
+    batch: integer.QuantisedBatch
     #: float32 layer output, [tokens, d_model]
     reference: NDArray[np.float32]
     #: of which weights the reference is
@@ -36,12 +34,12 @@ class Values:
 
     def results(self) -> NDArray[np.int32]:
         """The integer layer, int32 [tokens, d_model]: what the RTL must give."""
-        return numerics.integer_layer(self.layer, self.batch)
+        return integer.integer_layer(self.layer, self.batch)
 
     def fidelity(self, results: NDArray[np.int32]) -> dict[str, float]:
         """Cosine similarity and signal-to-noise of integer results against the float32 layer."""
-        real = numerics.dequantise(results, self.batch)
-        return {"cosine": numerics.cosine(real, self.reference), "sqnr_db": numerics.sqnr_db(real, self.reference)}
+        real = integer.dequantise(results, self.batch)
+        return {"cosine": integer.cosine(real, self.reference), "sqnr_db": integer.sqnr_db(real, self.reference)}
 
 
 @dataclass(frozen=True)
@@ -54,6 +52,8 @@ class Workload:
     topk_ids: NDArray[Any]
     #: None in a batch that was made for its timing
     values: Values | None
+    #: of everything random in it
+    seed: int = 1
 
     @property
     def given(self) -> Values:
@@ -61,32 +61,6 @@ class Workload:
         if self.values is None:
             raise ValueError("this batch has gate decisions only")
         return self.values
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments that choose a batch."""
-    parser.add_argument("--trace", metavar="FILE", type=Path,
-                        help="gate trace: .npz, .npy or JSON lines (docs/import.md); without one the toy model's, if the "
-                             "layer has its shape, else the gate of --weights, else a synthetic one")
-    add_trace_as(parser)
-    parser.add_argument("--weights", metavar="FILE", type=Path,
-                        help="layer.safetensors of trajectile import (default: random weights)")
-    parser.add_argument("--activations", metavar="FILE", type=Path,
-                        help="inputs of the layer, .npy [tokens, d_model] (default: normal noise)")
-    parser.add_argument("--layer", metavar="L", type=int, help="layer of the trace (default: its first)")
-    parser.add_argument("--offset", metavar="K", type=int, default=0, help="first token of the window (default 0)")
-    parser.add_argument("--tokens", metavar="N", type=int, default=None, help="tokens of the batch (default: 64, or "
-                        "what fits)")
-    parser.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
-    parser.add_argument("--skew", type=float, default=DEFAULT_SKEW,
-                        help=f"unevenness of the synthetic gate, 0 = even (default {DEFAULT_SKEW})")
-
-
-def add_trace_as(parser: argparse.ArgumentParser) -> None:
-    """The option of every command that reads a trace."""
-    parser.add_argument("--trace-as", metavar="KEY=VALUE", action="append", default=[],
-                        help=f"how a trace is read that leaves it open; keys: {', '.join(LEGAL)} (docs/import.md); may be "
-                             "repeated")
 
 
 def is_toy(config: Config) -> bool:
@@ -148,21 +122,14 @@ def load(config: Config, *, gate_only: bool = False, **source: Any) -> Workload:
                         f"({config.array.tiles} tiles of tile.tokens = {config.tile.tokens})")
     try:
         if is_toy(config) and given.trace is given.weights is given.activations is None:
-            return _toy(given.layer, given.offset, tokens)
-        return _made(config, given, tokens, gate_only)
+            made = _toy(given.layer, given.offset, tokens)
+        else:
+            made = _made(config, given, tokens, gate_only)
+        return replace(made, seed=given.seed)
     except UserError:
         raise
     except (ValueError, OSError) as error:
         raise UserError(str(error)) from error
-
-
-def from_arguments(args: argparse.Namespace, config: Config, *, gate_only: bool = False) -> Workload:
-    """The batch that :func:`add_arguments` describes.
-
-    Raises:
-        UserError: as :func:`load`.
-    """
-    return load(config, gate_only=gate_only, **{name: getattr(args, name) for name in Source.__dataclass_fields__})
 
 
 def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Workload:
@@ -184,7 +151,7 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
             f"{given.trace}: --set layer.experts={gate.experts} --set layer.top_k={gate.topk_ids.shape[1]}")
     if gate and gate_only:
         return Workload(source, gate.topk_ids, None)
-    weights = None if saved else numerics.random_layer(shape, rng)
+    weights = None if saved else integer.random_layer(shape, rng)
     if given.activations:
         x = activations(given.activations, shape.d_model, given.offset, tokens)
     else:
@@ -196,10 +163,10 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
         source = f"gate of {saved.source} on {inputs}"
         if gate_only:
             return Workload(source, gate.topk_ids, None)
-    quantised = saved.layer if saved else numerics.quantise_layer(weights)
+    quantised = saved.layer if saved else integer.quantise_layer(weights)
     return Workload(source, gate.topk_ids, Values(
-        quantised, numerics.quantise_batch(quantised, x, gate.topk_ids, gate.topk_weights),
-        numerics.float_layer(saved.layer.real() if saved else weights, x, gate.topk_ids, gate.topk_weights),
+        quantised, integer.quantise_batch(quantised, x, gate.topk_ids, gate.topk_weights),
+        integer.float_layer(saved.layer.real() if saved else weights, x, gate.topk_ids, gate.topk_weights),
         "float32 with the int8 weights" if saved else "float32"))
 
 
@@ -219,6 +186,6 @@ def _toy(layer: int | None, offset: int, tokens: int) -> Workload:
     number = int(toy.trace.layers[0]) if layer is None else layer
     gate = toy.trace.window(number, offset, tokens)
     window = slice(offset, offset + tokens)
-    batch = numerics.quantise_batch(toy.layer, toy.x[window], gate.topk_ids, gate.topk_weights)
+    batch = integer.quantise_batch(toy.layer, toy.x[window], gate.topk_ids, gate.topk_weights)
     return Workload(f"toy model, held-out tokens {offset} to {offset + tokens - 1}", gate.topk_ids,
                     Values(toy.layer, batch, toy.y[window]))

@@ -10,7 +10,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from trajectile.scripts.commands import compare
+from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of
+from trajectile.scripts.flow.comparison import window_offsets
 from trajectile.sw_model import config as configuration
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import ORDERS, roofline, schedule
@@ -40,17 +41,17 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("config", metavar="CONFIG")
     parser.add_argument("--tokens", type=int, default=1024)
     parser.add_argument("--windows", type=int, default=2)
-    compare.add_gate_arguments(parser)
+    add_gate_arguments(parser)
     return parser.parse_args(arguments)
 
 
 def measured(args: argparse.Namespace) -> list[tuple[list[float], float]]:
     """For each of ``VARIANTS``: cycles over the roofline for each order, and the bound of the token lanes over it."""
     config = configuration.load(args.config)
-    trace = compare.gate_of(args, Console(stderr=True)).read(config)
+    trace = gate_of(args, Console(stderr=True)).read(config)
     layer = int(trace.layers[0]) if args.layer is None else args.layer
     windows = [trace.window(layer, offset, args.tokens).topk_ids
-               for offset in compare.window_offsets(trace, args.tokens, args.windows)]
+               for offset in window_offsets(trace, args.tokens, args.windows)]
     rows = []
     for lanes, dealt, turns in VARIANTS:
         variant = configuration.load(args.config, LANES) if lanes == 4 else config

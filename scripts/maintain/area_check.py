@@ -9,9 +9,9 @@ from typing import Any
 from rich.console import Console
 
 from trajectile.scripts.area import changes, technology
-from trajectile.scripts.command_line import tables as report
+from trajectile.scripts.area.synthesis import synthesize
 from trajectile.scripts.command_line import terminal
-from trajectile.scripts.commands.synthesize import synthesize
+from trajectile.scripts.json_file import write_json
 from trajectile.sw_model.config import load
 
 BASELINE = Path(__file__).parent / "area_baseline.json"
@@ -47,7 +47,7 @@ def check(presets: Sequence[str], names: Sequence[str], folder: Path, console: C
         console.print(what, highlight=False)
     if reason:
         baseline["reasons"].append({"why": reason, "what": found})
-        report.write_json(path, baseline)
+        write_json(path, baseline)
         console.print(f"{path} written", highlight=False)
     elif found:
         console.print(f"more than {changes.LIMIT:.0%} over {path.name}; if that is meant: make area REASON='why'",

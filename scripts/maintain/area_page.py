@@ -12,8 +12,8 @@ from typing import Any
 
 from trajectile.scripts.area import bare_macs, power, technology
 from trajectile.scripts.area.blocks import ORDER
+from trajectile.scripts.area.synthesis import synthesize
 from trajectile.scripts.command_line import terminal
-from trajectile.scripts.commands import synthesize
 from trajectile.scripts.flow import workload
 from trajectile.scripts.maintain import pages
 from trajectile.scripts.maintain.area_check import PRESETS
@@ -39,7 +39,7 @@ def area(preset: str, name: str, *overrides: str) -> Values:
     """Area with the cells that come with the project."""
     folder = FOLDER / "-".join([preset, name, *overrides])
     with terminal.status(f"synthesizing {folder.name}"):
-        return synthesize.synthesize(load(preset, list(overrides)), folder, technology.load(name))
+        return synthesize(load(preset, list(overrides)), folder, technology.load(name))
 
 
 def timed(preset: str, name: str, pdk: Path, *overrides: str) -> Values:
@@ -47,7 +47,7 @@ def timed(preset: str, name: str, pdk: Path, *overrides: str) -> Values:
     config, cells = load(preset, list(overrides)), technology.load(name, sorted(pdk.rglob(FULL[name])))
     folder = FOLDER / "-".join([preset, name, *overrides, "timed"])
     with terminal.status(f"synthesizing {folder.name}"):
-        return synthesize.synthesize(config, folder, cells, clock_mhz=technology.TECHNOLOGIES[name].clock_mhz)
+        return synthesize(config, folder, cells, clock_mhz=technology.TECHNOLOGIES[name].clock_mhz)
 
 
 def full(preset: str, name: str, pdk: Path, *, estimates: bool) -> Values:
@@ -56,7 +56,7 @@ def full(preset: str, name: str, pdk: Path, *, estimates: bool) -> Values:
     folder = FOLDER / f"{preset}-{name}-full"
     plan = schedule(config, workload.load(config, gate_only=True).topk_ids, "balanced")
     with terminal.status(f"synthesizing {folder.name}"):
-        values = synthesize.synthesize(
+        values = synthesize(
             config, folder, cells, clock_mhz=technology.TECHNOLOGIES[name].clock_mhz if estimates else None,
             counters=power.count(plan, simulate(plan)) if estimates else None)
         return values | {"bare_macs": bare_macs.compare(config, values, folder / "bare_macs", cells)}

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from trajectile.scripts.commands import simulate
 from trajectile.scripts.flow import workload
+from trajectile.scripts.flow.simulation import simulate
 from trajectile.sw_model import config as configuration
 from trajectile.sw_model.schedule.scheduler import schedule
-from trajectile.sw_model.timeline.model import simulate as model_timeline
+from trajectile.sw_model.timeline.model import simulate as play
 
 TOKENS = 256
 
@@ -33,8 +33,8 @@ def main() -> None:
         load = workload.load(config, tokens=TOKENS, gate_only=True)
         plan = schedule(config, load.topk_ids)
         console.print(f"{preset}, {TOKENS} tokens: scheduler {best(lambda c=config, w=load: schedule(c, w.topk_ids)):.3f} s, "
-                      f"timeline model {best(lambda p=plan: model_timeline(p, record=False)):.3f} s")
-        done = simulate.simulate(config, load, folder=Path("build/run/bench"), simulator="native", timing_only=True)
+                      f"timeline model {best(lambda p=plan: play(p, record=False)):.3f} s")
+        done = simulate(config, load, folder=Path("build/run/bench"), simulator="native", timing_only=True)
         seconds = done.wall_seconds
         console.print(f"  control RTL: {done.first.cycles:,} cycles, {done.first.events.message}; built in "
                       f"{seconds['build']:.1f} s, {done.first.cycles / seconds['run']:,.0f} cycles a second, "

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.errors import UserError
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import edge_path, ring_next
 from trajectile.sw_model.schedule.scheduler import Schedule

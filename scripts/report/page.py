@@ -1,7 +1,7 @@
-"""The page: facts and charts in a template. Every figure names the fact that it shows."""
+"""The page about a run: facts and charts in a template. Every figure names the fact that it shows."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -10,9 +10,15 @@ import jinja2
 import numpy as np
 from markupsafe import Markup, escape
 
+from trajectile.scripts.errors import ToolError
 from trajectile.scripts.report import charts
+from trajectile.scripts.report.facts import facts
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.schedule.scheduler import Schedule
+from trajectile.sw_model.timeline.model import Event
 
+#: its name beside a run's other files
+FILE = "report.html"
 #: how figures are written
 FORMS = {"int": "{:,}", "share": "{:.1%}", "ratio": "{:.3f}", "one": "{:,.1f}", "two": "{:,.2f}", "five": "{:.5f}",
          "text": "{}"}
@@ -38,26 +44,50 @@ def _tenths(values: Any, edges: Any) -> list[float]:
     return (np.diff(sums) / (edges[-1] / 10)).tolist()
 
 
-def render(config: Config, facts: Mapping[str, Any]) -> str:
-    """The whole file; ``facts`` are those of :func:`trajectile.scripts.report.facts.facts`."""
+def render(config: Config, found: Mapping[str, Any]) -> str:
+    """The whole file; ``found`` are those of :func:`trajectile.scripts.report.facts.facts`."""
     environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
                                      undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
 
     def figure(path: str, form: str = "int") -> Markup:
-        text = shown(look_up(facts, path), form)
+        text = shown(look_up(found, path), form)
         return Markup(f'<span class="n" data-fact="{escape(path)}" data-form="{form}">{escape(text)}</span>')
 
     def embedded() -> Markup:
         """The facts as JSON that cannot end its element."""
-        return Markup(json.dumps(facts, allow_nan=False).replace("<", "\\u003c"))
+        return Markup(json.dumps(found, allow_nan=False).replace("<", "\\u003c"))
 
-    paths = {number: tile["path"] for number, tile in enumerate(facts["tiles"])}
-    edges = facts["edges"]
+    paths = {number: tile["path"] for number, tile in enumerate(found["tiles"])}
+    edges = found["edges"]
     return environment.get_template("template.html").render(
-        f=facts, config=config, fig=figure, embedded=embedded, pairwise=pairwise,
+        f=found, config=config, fig=figure, embedded=embedded, pairwise=pairwise,
         style=Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8")),
         tenths=lambda values: _tenths(values, edges),
-        steps=lambda name, kind: charts.steps(edges, facts["utilisation"][name], kind, f"{name} over the batch"),
-        stack=charts.stack(edges, facts["mac"]["over_time"], facts["mac"]["reasons"], "Where the MAC arrays' cycles went"),
-        array=charts.array(config, facts["tiles"]),
+        steps=lambda name, kind: charts.steps(edges, found["utilisation"][name], kind, f"{name} over the batch"),
+        stack=charts.stack(edges, found["mac"]["over_time"], found["mac"]["reasons"], "Where the MAC arrays' cycles went"),
+        array=charts.array(config, found["tiles"]),
         way=lambda kind: charts.trajectory(config, kind, paths)) + "\n"
+
+
+def write(page: Path, config: Config, plan: Schedule, events: Sequence[Event], run: Mapping[str, Any],
+          area: Mapping[str, Any] | None, command: str) -> Path:
+    """Write the page of a simulation; returns its path.
+
+    Args:
+        page: the file; its folder is made.
+        config: the accelerator.
+        plan: the batch's schedule.
+        events: of the RTL.
+        run: the summary of the simulation.
+        area: what ``synthesize`` says, if it was asked.
+        command: that gives the page again.
+
+    Raises:
+        UserError: if ``area`` is of another configuration.
+        ToolError: if the batch did not come to its end.
+    """
+    if not run["counters"]:
+        raise ToolError(f"no report on a batch that did not end: {run['events']}")
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(render(config, facts(config, plan, events, run, area, command)), encoding="utf-8")
+    return page

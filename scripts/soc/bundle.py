@@ -1,8 +1,10 @@
-"""All files of a generated design, as texts."""
+"""All files of a generated design: Verilog, registers, driver, constraints, templates; as texts, and written."""
 
 import json
 from importlib import metadata
+from pathlib import Path
 
+from trajectile.hw.design import Design
 from trajectile.hw.params import Params
 from trajectile.scripts.soc import driver, fusesoc, instances, verilog, waves
 from trajectile.scripts.soc import link_frame as frame_docs
@@ -11,6 +13,8 @@ from trajectile.scripts.soc.ports import ports_of, summary_of
 from trajectile.scripts.soc.register_map import c_header, markdown
 from trajectile.scripts.soc.systemrdl import systemrdl
 
+#: clock of the constraints, if none is given: the paper's
+DEFAULT_MHZ = 800.0
 #: files of some configurations only; what an earlier one left of them in a folder would not be true of the next
 SOMETIMES = ("frame.md", *driver.NAMES)
 #: what the Verilog files hold
@@ -29,7 +33,7 @@ def version() -> str:
         return "0"
 
 
-def _verilog(made, origin: str) -> dict[str, str]:
+def _verilog(made: Design, origin: str) -> dict[str, str]:
     """The Verilog files with their comments."""
     ports = {name: ports_of(component) for name, component in made.components.items()}
     summaries = {name: summary_of(component) for name, component in made.components.items()}
@@ -41,11 +45,11 @@ def _verilog(made, origin: str) -> dict[str, str]:
     return files
 
 
-def texts(made, command: str, mhz: float) -> dict[str, str]:
+def texts(made: Design, command: str, mhz: float) -> dict[str, str]:
     """File name to text of everything that ``trajectile generate`` writes.
 
     Args:
-        made: the :class:`trajectile.scripts.commands.generate.Design`.
+        made: the design.
         command: how it is written again; the same command gives the same bytes.
         mhz: clock of the constraints.
     """
@@ -71,3 +75,19 @@ def texts(made, command: str, mhz: float) -> dict[str, str]:
     if config.link.crc_bits:
         files["frame.md"] = frame_docs.markdown(params)
     return files
+
+
+def write(made: Design, folder: Path, *, command: str | None = None, mhz: float = DEFAULT_MHZ) -> list[Path]:
+    """Write the files of a design; returns their paths.
+
+    ``command`` is named in their heads; ``mhz`` is the clock of the constraints. Where a design was written before,
+    files that this one does not have are removed.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    content = texts(made, command or f"trajectile generate {made.config.name} -o DIR", mhz)
+    if (folder / "trajectile_tile.v").exists():
+        for name in set(SOMETIMES) - set(content):
+            (folder / name).unlink(missing_ok=True)
+    for name, text in content.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return [folder / name for name in content]

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import strategies as st
 
 from tests.support.fuzzing import cases, fuzz, run
-from trajectile.scripts.commands import buffer as buffering
+from trajectile.scripts.flow import deferral
 
 numbers = st.one_of(st.integers(-2, 20), st.integers(), st.sampled_from([2**63, -2**63, 10**400])).map(str)
 odd = ["", "0", "nan", "1e999", "1_0", "1,2", "0,0.5", "x" * 5000, "9" * 4400, "--", "-", "é", "\udcff"]
@@ -15,7 +15,7 @@ texts = st.one_of(numbers, st.floats().map(repr), st.text(max_size=6), st.sample
 @pytest.mark.timeout(300)
 def test_options(tmp_path, number, request, monkeypatch):
     """Of the command that needs no tool; what is accepted is not played."""
-    monkeypatch.setattr(buffering, "measure", lambda config, batches, slack, order: {
+    monkeypatch.setattr(deferral, "measure", lambda config, batches, slack, order: {
         "slack": slack, "tokens": 1, "cycles": 1, "tokens_per_million_cycles": 1.0, "held_tokens": 0, "mean_wait_cycles": 0.0,
         "longest_wait_cycles": 0})
     monkeypatch.chdir(tmp_path)

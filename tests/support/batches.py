@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from tests.support.observed import instruments
-from trajectile.scripts.commands import simulate as command
-from trajectile.scripts.flow import workload
+from trajectile.scripts.flow import simulation, workload
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import workloads
 from trajectile.sw_model.numerics import integer as numerics
@@ -41,12 +40,12 @@ def synthetic(config: Config, tokens: int, seed: int, skew: float = 1.0, experts
     return batch_of(config, gate, seed)
 
 
-def simulated(config: Config, load: workload.Workload, folder: Path, **options) -> command.Simulation:
+def simulated(config: Config, load: workload.Workload, folder: Path, **options) -> simulation.Simulation:
     """Run a batch, observed as this test run is (:mod:`tests.support.observed`) or as the options say."""
-    return command.simulate(config, load, folder=folder, **({"instruments": instruments()} | options))
+    return simulation.simulate(config, load, folder=folder, **({"instruments": instruments()} | options))
 
 
-def exact(config: Config, load: workload.Workload, folder: Path, **options) -> command.Simulation:
+def exact(config: Config, load: workload.Workload, folder: Path, **options) -> simulation.Simulation:
     """Run a batch; results and events must equal the model's, and so must the cycles of every tile."""
     done = simulated(config, load, folder, **options)
     for outcome in done.outcomes:

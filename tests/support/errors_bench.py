@@ -10,8 +10,9 @@ import numpy as np
 
 from tests.support import observed
 from tests.support.batches import synthetic
+from trajectile.hw.design import design
 from trajectile.hw.params import Params, Port, Table
-from trajectile.scripts.commands import generate, simulate
+from trajectile.scripts.flow import simulation
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import Schedule, schedule
 from trajectile.sw_model.timeline.model import Timeline
@@ -51,13 +52,13 @@ class Playground:
         load = synthetic(config, config.token_capacity, seed, experts=USED_EXPERTS)
         plan = schedule(config, load.topk_ids, "balanced")
         values = None if timing_only else load.given
-        job = simulate.make_job(plan, values, max_cycles=20_000)
+        job = simulation.make_job(plan, values, max_cycles=20_000)
         model = model_timeline(plan)
         for image, cycles in zip(job.images, model.tile_cycles, strict=True):
             image.tables[Table.RULES, 0].pop()
             image.settings["WATCHDOG"] = cycles  # a good batch takes that and not one more
         return cls(config, plan, model, job, values and values.results(),
-                   simulate.write_files(config, values, folder), folder, instruments or observed.instruments())
+                   simulation.write_files(config, values, folder), folder, instruments or observed.instruments())
 
     @property
     def limit(self) -> int:
@@ -67,7 +68,7 @@ class Playground:
     def run(self, scenarios: Sequence[Scenario], simulator: str) -> list[dict]:
         """What the bench writes down of each scenario; the results of every good batch must be exact."""
         timing_only = self.job.timing_only
-        built = runner.build(generate.design(self.config, timing_only=timing_only).files(),
+        built = runner.build(design(self.config, timing_only=timing_only).files(),
                              bench_top(self.config, timing_only=timing_only), simulator, instruments=self.instruments)
         folder = self.folder / simulator
         folder.mkdir(exist_ok=True)

@@ -9,8 +9,8 @@ import numpy as np
 from tests.support.batches import simulated, synthetic
 from tests.support.configurations import small
 from trajectile.hw.params import Params
-from trajectile.scripts.commands.simulate import Simulation
 from trajectile.scripts.flow.outcomes import Outcome
+from trajectile.scripts.flow.simulation import Simulation
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import links
 from trajectile.sw_model.schedule.scheduler import schedule

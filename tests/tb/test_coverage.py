@@ -3,7 +3,7 @@
 import re
 
 from tests.support.batches import exact, synthetic
-from trajectile.scripts.commands import generate
+from trajectile.hw.design import design
 from trajectile.sw_model.config import load
 from trajectile.tb import clocked, coverage
 from trajectile.tb.coverage_points import POINTS, Point
@@ -47,7 +47,7 @@ def test_hits_are_merged(tmp_path):
 def test_every_point_is_watched():
     """In a build with everything in it; and each has a line of meaning."""
     # in a line of three tiles flits pass the one between
-    made = generate.design(load("smoke", ["link.crc_bits=16", "tile.protect=secded", "array.cols=3"]))
+    made = design(load("smoke", ["link.crc_bits=16", "tile.protect=secded", "array.cols=3"]))
     watched = re.findall(r'"COVERED (\S+)"', "".join(coverage.instrumented(made.files()).values()))
     assert sorted(watched) == sorted(point.name for point in POINTS)
     assert all(point.meaning and re.fullmatch(r"[a-z]+\.[a-z_]+", point.name) for point in POINTS)

@@ -10,9 +10,10 @@ import pytest
 from tests.support.batches import synthetic
 from tests.support.configurations import random_config
 from tests.support.observed import instruments
+from trajectile.hw.design import design
 from trajectile.hw.params import Params
-from trajectile.scripts.commands import generate, simulate
-from trajectile.scripts.soc import driver
+from trajectile.scripts.flow import simulation
+from trajectile.scripts.soc import bundle, driver
 from trajectile.scripts.soc import register_map as regmap_docs
 from trajectile.sw_model.config import load, presets
 from trajectile.sw_model.schedule.scheduler import schedule
@@ -33,16 +34,16 @@ def test_batches(tmp_path):
     batch = synthetic(config, 11, seed)
     plan = schedule(config, batch.topk_ids, "balanced")
     values = batch.given
-    made = generate.design(config)
-    generate.write(made, tmp_path)
-    simulate.make_job(plan, values, max_cycles=20 * model_timeline(plan).cycles).save(tmp_path / "job.json")
+    made = design(config)
+    bundle.write(made, tmp_path)
+    simulation.make_job(plan, values, max_cycles=20 * model_timeline(plan).cycles).save(tmp_path / "job.json")
     (tmp_path / "program.json").write_text(json.dumps({
         "programs": [program_of(plan, tile, values.batch) for tile in range(config.array.tiles)],
         "tokens": [[*map(int, place), values.batch.x[token].tolist()] for token, place in enumerate(plan.placement)]}))
     built = runner.build(made.files(), bench_top(config), instruments=instruments())
     runner.run(built, "bench_driver", tmp_path / "run", environment={
         JOB: str(tmp_path / "job.json"), bench_driver.PROGRAM: str(tmp_path / "program.json"),
-        bench_driver.LIBRARY: str(compile_driver(tmp_path))}, plusargs=simulate.write_files(config, values, tmp_path))
+        bench_driver.LIBRARY: str(compile_driver(tmp_path))}, plusargs=simulation.write_files(config, values, tmp_path))
     outputs = json.loads((tmp_path / "run" / "output.json").read_text())
     assert len(outputs) == 3
     for output in outputs:

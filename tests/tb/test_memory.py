@@ -5,8 +5,8 @@ import pytest
 from tests.support.batches import exact, simulated, synthetic
 from tests.support.configurations import small
 from tests.support.memory_bench import forgetful
+from trajectile.hw.design import design
 from trajectile.hw.params import Params
-from trajectile.scripts.commands import generate
 from trajectile.tb.faulty_sram import faulty_srams
 from trajectile.tb.job import Run
 
@@ -81,10 +81,10 @@ def test_designs_that_cannot_forget():
     for changes in ({}, {"tile__protect": "secded", "tile__mac_k": 17, "tile__mac_n": 2}):  # activations: 45, 45, 46 bits
         config = small(**changes)
         with pytest.raises(ValueError, match="is not legal here"):
-            faulty_srams(generate.design(config).modules, Params(config))
+            faulty_srams(design(config).modules, Params(config))
     config = small(tile__protect="secded")
     with pytest.raises(ValueError, match=r"is in \[\]; legal"):
         faulty_srams({}, Params(config))
-    modules = generate.design(config).modules
+    modules = design(config).modules
     changed = faulty_srams(modules, Params(config))
     assert sum(changed[name] != text for name, text in modules.items()) == 3

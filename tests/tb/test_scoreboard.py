@@ -5,7 +5,8 @@ import pytest
 
 from tests.support.batches import simulated, synthetic
 from tests.support.tools import require_icarus
-from trajectile.scripts.commands import generate, simulate
+from trajectile.hw.design import design
+from trajectile.scripts.flow import simulation
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule import scheduler
 from trajectile.sw_model.timeline import model as timeline
@@ -70,11 +71,11 @@ def test_logs_that_are_cut_off(tmp_path):
 
 
 def _longer_link(config):
-    return generate.design(load("smoke", ["link.latency_cycles=3"]))
+    return design(load("smoke", ["link.latency_cycles=3"]))
 
 
 def _wrong_arithmetic(config):
-    made = generate.design(config)
+    made = design(config)
     right = made.modules["trajectile_mac_pe"]
     made.modules["trajectile_mac_pe"] = right.replace(" + ", " - ", 1)
     assert made.modules["trajectile_mac_pe"] != right
@@ -87,22 +88,22 @@ def test_wrong_rtl_is_seen(icarus, mutation, results, events, tmp_path, monkeypa
     """A link that is a cycle too long changes events only; a wrong sum changes results only."""
     config = load("smoke")
     wrong = mutation(config)
-    monkeypatch.setattr(generate, "design", lambda config, timing_only=False: wrong)
+    monkeypatch.setattr(simulation, "design", lambda config, timing_only=False: wrong)
     done = simulated(config, synthetic(config, 9, 2), tmp_path, simulator=icarus)
     assert bool(done.first.results) is results and bool(done.first.events) is events
-    assert not simulate.exact(done)
+    assert not done.exact
 
 
 def test_a_hang_is_seen(icarus, tmp_path, monkeypatch):
     """A tile that waits for a slice that never comes is reported, with the state of all tiles."""
     config = load("smoke")
-    honest = simulate.tile_image
+    honest = simulation.tile_image
 
     def one_more(params, plan, tile, batch):
         image = honest(params, plan, tile, batch)
         image.settings["ARRIVAL_COUNT"] += 1
         return image
-    monkeypatch.setattr(simulate, "tile_image", one_more)
+    monkeypatch.setattr(simulation, "tile_image", one_more)
     with pytest.raises(runner.SimulationError, match="hung: not done"):
         simulated(config, synthetic(config, 3, 2), tmp_path, simulator=icarus)
 
@@ -113,14 +114,14 @@ def test_a_failure_is_seen_at_once(simulator, tmp_path, monkeypatch):
     if simulator == "icarus":
         require_icarus()
     config = load("smoke")
-    honest = simulate.tile_image
+    honest = simulation.tile_image
 
     def impatient(params, plan, tile, batch):
         image = honest(params, plan, tile, batch)
         if tile == 1:
             image.settings["WATCHDOG"] = 20
         return image
-    monkeypatch.setattr(simulate, "tile_image", impatient)
+    monkeypatch.setattr(simulation, "tile_image", impatient)
     with pytest.raises(runner.SimulationError, match="failed: tile 0: status FAILED, error STOPPED; "
                        "tile 1: status FAILED, error WATCHDOG"):
         simulated(config, synthetic(config, 3, 2), tmp_path, simulator=simulator)

@@ -7,7 +7,8 @@ import pytest
 from tests.support.configurations import minimal_configs, random_config, smallest
 from tests.support.lint import lint
 from tests.support.reserved_words import GRAYWOLF, SYSTEM_VERILOG, VHDL
-from trajectile.scripts.commands import generate
+from trajectile.hw.design import design
+from trajectile.scripts.soc import bundle
 from trajectile.scripts.soc.ports import ports_of
 from trajectile.sw_model.config import load
 
@@ -19,8 +20,8 @@ PROTECTED = load("smoke", ["tile.protect=secded"])
 @pytest.mark.parametrize("timing_only", [False, True])
 def test_lint(config, timing_only, tmp_path):
     """No warning is left on tile and array but the waived classes."""
-    made = generate.design(config, timing_only=timing_only)
-    generate.write(made, tmp_path)
+    made = design(config, timing_only=timing_only)
+    bundle.write(made, tmp_path)
     files = ["trajectile_sram.v", "trajectile_tile.v"]
     assert lint(tmp_path, files, made.tile) == ""
     assert lint(tmp_path, [*files, "trajectile_array.v"], made.top) == ""
@@ -35,21 +36,21 @@ MINIMAL = [pytest.param(config, timing_only, id=f"{config.name}-timing-only" if 
 @pytest.mark.parametrize(("config", "timing_only"), MINIMAL)
 def test_one_of_something(config, timing_only, tmp_path):
     """One expert, one slice, one token, one lane and so on: no signal of no bits, no warning."""
-    made = generate.design(config, timing_only=timing_only)
+    made = design(config, timing_only=timing_only)
     assert not re.search(r"\[-", "".join(made.modules.values()))
-    generate.write(made, tmp_path)
+    bundle.write(made, tmp_path)
     assert lint(tmp_path, ["trajectile_sram.v", "trajectile_tile.v", "trajectile_array.v"], made.top) == ""
 
 
 def test_lint_sees_a_wrong_design(tmp_path):
     """The check above can fail: an unconnected port is reported."""
-    made = generate.design(load("smoke"))
+    made = design(load("smoke"))
     tile = made.modules[made.tile]
     made.modules[made.tile] = re.sub(r"^    \.ddr__rvalid\(.*\n", "", tile, flags=re.M)
     if made.modules[made.tile] == tile:
         made.modules[made.tile] = re.sub(r"^    \.start\(.*\n", "", tile, count=1, flags=re.M)
     assert made.modules[made.tile] != tile
-    generate.write(made, tmp_path)
+    bundle.write(made, tmp_path)
     assert "PINMISSING" in lint(tmp_path, ["trajectile_sram.v", "trajectile_tile.v"], made.tile)
 
 
@@ -58,7 +59,7 @@ def test_one_module_a_kind_of_block(config):
     """No text twice under two names, all names prefixed, a MAC element written once and placed k x n x t times or once a dot
     product, and no submodule of a tile is flat.
     """
-    made = generate.design(config)
+    made = design(config)
     bodies = [text.split("(", 1)[1] for text in made.modules.values()]
     assert len(set(bodies)) == len(bodies)
     assert all(name.startswith("trajectile_") for name in made.modules)
@@ -71,7 +72,7 @@ def test_one_module_a_kind_of_block(config):
 @pytest.mark.parametrize("config", [load("smoke"), load("demo"), PROTECTED], ids=["smoke", "demo", "secded"])
 def test_memory_is_in_the_wrappers(config):
     """Verilog arrays stand in SRAM modules only, without initial contents; but for the SiLU table, a ROM made of gates."""
-    made = generate.design(config)
+    made = design(config)
     arrays = {name: re.findall(r"reg (?:\[\d+:0\] )?\w+ *\[(\d+):0\];", text) for name, text in made.modules.items()}
     for name, depths in arrays.items():
         if name in made.srams:
@@ -87,8 +88,8 @@ def test_names_say_what_they_belong_to():
     """Wires to a block inside another have its name in front, ports are listed in the order of the block, none twice, and
     no name depends on what else the design holds.
     """
-    with_link = generate.design(load("smoke", ["link.crc_bits=16"])).modules
-    made = generate.design(load("smoke"))
+    with_link = design(load("smoke", ["link.crc_bits=16"])).modules
+    made = design(load("smoke"))
     modules = made.modules
     ports = re.findall(r"^  (?:input|output) (?:wire|reg) (?:\[\d+:0\] )?(\w+)", modules["trajectile_tile"], re.M)
     assert ports[:5] == ["clk", "rst", "tile_id", "host__awaddr", "host__awvalid"] and len(set(ports)) == len(ports)
@@ -105,7 +106,7 @@ def test_names_are_no_keywords(config):
     """No module, port, net or instance has a name that is a keyword of SystemVerilog or of a placer; no port of tile or
     array has one that is a keyword of VHDL.
     """
-    made = generate.design(config)
+    made = design(config)
     text = re.sub(r"//.*", "", "".join(made.modules.values()))
     kinds = (r"module (\w+)", r"  \w+ (\w+) \(", r"  (?:(?:input|output) )?(?:wire|reg) (?:signed )?(?:\[\d+:0\] )?(\w+)")
     names = {name for kind in kinds for name in re.findall(f"^{kind}", text, re.M)}
@@ -118,12 +119,12 @@ def test_names_are_no_keywords(config):
 def test_two_runs_write_the_same_bytes():
     """Builds are found again by their content."""
     config = load("smoke")
-    assert generate.design(config).files() == generate.design(config).files()
+    assert design(config).files() == design(config).files()
 
 
 def test_timing_only_leaves_the_arithmetic_out():
     """No MAC array, no SwiGLU, no expert buffer; the controllers stay."""
-    made = generate.design(load("smoke"), timing_only=True)
+    made = design(load("smoke"), timing_only=True)
     kept = {"trajectile_rule_engine", "trajectile_router", "trajectile_ddr_loader", "trajectile_mac_sequencer"}
     assert kept <= set(made.modules)
     assert not {"trajectile_mac_array", "trajectile_swiglu_lane", "trajectile_lane_memory"} & set(made.modules)

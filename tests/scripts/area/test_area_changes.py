@@ -9,7 +9,7 @@ from rich.console import Console
 
 from trajectile.scripts import cli
 from trajectile.scripts.area import changes, pareto
-from trajectile.scripts.commands import synthesize
+from trajectile.scripts.flow import variants
 from trajectile.scripts.maintain import area_check
 
 PART = {"cells": 10, "cell_area": 100.0, "sram_area": 50.0}
@@ -86,7 +86,7 @@ def test_the_front():
 
 def test_sweep_with_areas(tmp_path, monkeypatch, capsys):
     """``trajectile sweep --area``: areas beside the cycles, the front marked and drawn; what cannot be built has none."""
-    monkeypatch.setattr(synthesize, "synthesize", lambda config, *_, **__: {
+    monkeypatch.setattr(variants, "synthesize", lambda config, *_, **__: {
         "totals": {"cell_area": 100.0 * config.tile.slots, "sram_area": 10.0}})
     assert cli.main(["sweep", "smoke", "--vary", "tile.slots=1,3,4", "--tokens", "4", "--windows", "1", "--area", "-o",
                      str(tmp_path)]) == 0

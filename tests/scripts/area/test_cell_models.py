@@ -5,7 +5,7 @@ import pytest
 
 from trajectile.scripts.area import liberty, technology
 from trajectile.scripts.area.cell_models import cell_model, cell_models, verilog_of
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.errors import UserError
 
 #: every combination of three inputs
 A, B, C = (np.arange(8) >> bit & 1 == 1 for bit in range(3))

@@ -6,7 +6,7 @@ import pytest
 
 from trajectile.scripts.area import liberty
 from trajectile.scripts.area.technology import load
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.errors import UserError
 
 
 def library(*cells):

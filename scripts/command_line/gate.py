@@ -1,0 +1,56 @@
+"""Arguments that say where gate decisions come from, and where many batches are played; and lists of words."""
+
+import argparse
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from trajectile.scripts.command_line.batch import add_trace_as
+from trajectile.scripts.errors import UserError
+from trajectile.scripts.flow.experiments import Gate
+from trajectile.scripts.flow.workload import DEFAULT_SKEW
+from trajectile.sw_model.gates import traces, workloads
+from trajectile.sw_model.gates.reading import Reading
+
+
+def integers(text: str) -> list[int]:
+    """``1,2,4``."""
+    return [int(part) for part in text.split(",")]
+
+
+def names(legal: Sequence[str]) -> Callable[[str], list[str]]:
+    """A parser of a list of names."""
+    def parse(text: str) -> list[str]:
+        chosen = text.split(",")
+        if wrong := [name for name in chosen if name not in legal]:
+            raise argparse.ArgumentTypeError(f"{wrong[0]!r} is not legal; legal values: {', '.join(legal)}")
+        return chosen
+    return parse
+
+
+def add_gate_arguments(parser: argparse.ArgumentParser) -> None:
+    """Where the gate decisions come from, and where the work is done."""
+    parser.add_argument("--trace", metavar="FILE", type=Path, help="gate trace; without one a synthetic gate")
+    add_trace_as(parser)
+    parser.add_argument("--layer", metavar="L", type=int, help="layer of the trace (default: its first)")
+    parser.add_argument("--skew", type=float, default=DEFAULT_SKEW, help=f"of the synthetic gate (default {DEFAULT_SKEW})")
+    parser.add_argument("--fit", metavar="FILE", type=Path, help="fit the synthetic gate's skew to this trace")
+    parser.add_argument("--seed", type=int, default=1, help="of the synthetic gate (default 1)")
+    parser.add_argument("--executor", choices=("process", "dask"), default="process", help="default process")
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="of the Dask cluster")
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path,
+                        help="folder for table, JSON, plots; a run that was stopped is continued from it")
+
+
+def gate_of(args: argparse.Namespace, console: Console) -> Gate:
+    """What the arguments say of the gate; a fit is printed."""
+    skew, how = args.skew, Reading.of(args.trace_as)
+    if args.fit:
+        try:
+            skew, error = workloads.fit_skew(traces.load_trace(args.fit, how=how))
+        except workloads.TraceError as wrong:
+            raise UserError(str(wrong)) from wrong
+        console.print(f"skew {skew} fitted to {args.fit.name}: mean relative error {error:.1%} of active experts and "
+                      "hottest load over windows of 16, 64 and 256 tokens", highlight=False)
+    return Gate(str(args.trace) if args.trace else None, args.layer, skew, args.seed, how)
