@@ -18,7 +18,11 @@ class TileArray(Block):
 
     Any tile's START starts all of them in the same cycle; any tile's failure stops all of them; any tile's
     RESET resets all of them, until the last is ready. Links are pipelines that drain in that time.
+
+    Latency: what one tile asks for in cycle c (start, halt, reset) comes to all tiles in c+1 (``latency_cycles`` = 1).
     """
+
+    latency_cycles = 1
 
     host: list[AxiLite.Interface]
     irq: Signal

@@ -4,6 +4,7 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
+from trajectile.hw.formats import MULT_BITS, SHIFT_BITS
 from trajectile.sw_model.config import DDR_ADDRESS_BITS, Config, ceil_div
 
 
@@ -144,16 +145,16 @@ class Params:
             "next": unsigned(1),
             "first": unsigned(self.list_bits),
             "passes": unsigned(self.pass_bits),
-            "gate_mult": unsigned(16),
-            "gate_shift": unsigned(6),
-            "up_mult": unsigned(16),
-            "up_shift": unsigned(6),
+            "gate_mult": unsigned(MULT_BITS),
+            "gate_shift": unsigned(SHIFT_BITS),
+            "up_mult": unsigned(MULT_BITS),
+            "up_shift": unsigned(SHIFT_BITS),
         })
         #: one lane's part of a token list entry
         self.token_layout = data.StructLayout({
             "valid": unsigned(1),
             "token": unsigned(self.token_bits),
-            "mult": unsigned(16),
+            "mult": unsigned(MULT_BITS),
         })
         #: token list entry: one token a lane
         self.pass_layout = data.ArrayLayout(self.token_layout, tile.mac_t)

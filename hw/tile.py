@@ -25,9 +25,14 @@ class Tile(Block):
     """A tile holds its share of the tokens; micro-slices come from its DDR channel and from the ring-previous tile, meet
     the tokens, and go on to the ring-next tile.
 
+    Latency: ``go`` in cycle c makes c+1 cycle 0 of the batch (``latency_cycles`` = 1); from there docs/architecture.md,
+    "Latencies".
+
     All tiles of an array are the same module: number, ring and routes are set by strap and registers. With
     ``timing_only`` payload and arithmetic are left out and every cycle stays where it is.
     """
+
+    latency_cycles = 1
 
     tile_id: Signal
     host: AxiLite.Interface

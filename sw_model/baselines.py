@@ -16,10 +16,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from trajectile.sw_model import latencies
 from trajectile.sw_model.config import Config, ceil_div
 from trajectile.sw_model.config.topology import grid_path
 from trajectile.sw_model.schedule.scheduler import ScheduleError
-from trajectile.sw_model.timeline.model import COMPUTE_DRAIN, compute_cycles
+from trajectile.sw_model.timeline.model import compute_cycles
 
 IntArray = NDArray[np.int64]
 
@@ -86,7 +87,7 @@ class _Links:
         for link in pairwise(path):
             head = max(head, self.free.get(link, 0))
             self.free[link] = head + flits
-            head += self.config.link_flight_cycles + 1
+            head += latencies.hop_cycles(self.config)
             self.flits += flits
         return head + flits
 
@@ -105,15 +106,16 @@ class _Home:
         config, first = self.config, None
         for _ in range(config.tile.slices):
             asked = self.places.pop(0)
-            filled = max(asked + 1 + config.ddr.latency_cycles, self.bus_free) + config.slice_beats + 1
-            self.bus_free = filled - 1
+            first_beat = max(asked + latencies.ADDRESS_CYCLES + config.ddr.latency_cycles, self.bus_free)
+            self.bus_free = first_beat + config.slice_beats
+            filled = self.bus_free - 1 + latencies.LOADED_CYCLES + latencies.STATE_CYCLES
             start = max(filled, ready, self.mac_free)
             self.last = start + compute_cycles(config, passes)
-            self.mac_free = self.last - min(2, config.down_words - 1)
-            self.places.append(self.last + 1)
+            self.mac_free = self.last - latencies.compute_early_cycles(config)
+            self.places.append(self.last + latencies.STATE_CYCLES)
             first = start if first is None else first
         assert first is not None
-        return first, self.last + COMPUTE_DRAIN
+        return first, self.last + latencies.COMPUTE_DRAIN_CYCLES
 
     def whole_expert(self) -> None:
         """Free the places of the last expert only now, all at once: buffers of whole experts."""

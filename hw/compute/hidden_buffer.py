@@ -13,9 +13,11 @@ class HiddenBuffer(Block):
 
     Values are written in the order of the slice's columns; after the last column of a pass the other half follows.
 
-    Latency: written in cycle c, readable in c+1; a read is combinational. Throughput: one value in, ``mac_k`` values out a
-    cycle. Storage: two passes of int8.
+    Latency: written in cycle c, readable in c+1 (``latency_cycles`` = 1); a read is combinational. Throughput: one value in,
+    ``mac_k`` values out a cycle. Storage: two passes of int8.
     """
+
+    latency_cycles = 1
 
     clear: Signal
     write: Signal

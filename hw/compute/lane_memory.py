@@ -10,22 +10,46 @@ from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.code import stored_bits
 from trajectile.hw.memory.word import Decoded, decoded, encoded, flag_members, show_flags
 from trajectile.hw.params import Params
+from trajectile.sw_model.config import Config
+
+
+def bank_conflicts(config: Config) -> tuple[int, ...]:
+    """Distances, from the last word of a down segment to the first of the next, at which one bank would read for the second
+    and write for the first in the same cycle.
+    """
+    chunks, groups = config.down_chunks, config.down_groups
+    late = LaneMemory.result_write_cycles - LaneMemory.result_read_cycles
+    # In cycles from the end of the first segment on: when its groups write, when those of the second read. Each group adds
+    # its sum with its last word; of those far from the border none can meet.
+    writes = {(group % 2, (group + 1 - groups) * chunks + late) for group in range(max(groups - late, 0), groups)}
+    reads = [(group % 2, (group + 1) * chunks - 1) for group in range(min(groups, late))]
+    return tuple(distance for distance in range(1, late + 1)
+                 if any((bank, cycle + distance) in writes for bank, cycle in reads))
 
 
 class LaneMemory(Block):
     """The token buffer of a lane: int8 activations and int32 results of its tokens, in single-port SRAM.
 
-    Results lie in two banks, even and odd groups. A group's sum reads its word two cycles after ``add`` and writes it three
-    cycles after that: an odd distance, so that in a row of groups a bank reads and writes in different cycles. What follows
-    the last group is kept apart by the sequencer (``result_conflicts``). The first sum of a token after ``clear`` is written
-    and not added, so nothing need be zeroed; until a token has met an expert its results read as zero.
+    Results lie in two banks, even and odd groups. A group's sum reads its word two cycles after ``add``
+    (``result_read_cycles`` = 2) and writes it three cycles after that (``result_write_cycles`` = 5): an odd distance, so that
+    in a row of groups a bank reads and writes in different cycles. What follows the last group is kept apart by the sequencer
+    (:func:`bank_conflicts`). The first sum of a token after ``clear`` is written and not added, so nothing need be zeroed;
+    until a token has met an expert its results read as zero.
 
     With ``tile.protect`` every word has check bits, and there are two more outputs (docs/memory.md).
 
-    Latency: activations one cycle after ``read``; ``totals`` four cycles after ``add``, in the SRAM two later; a host's read
-    one cycle; ``corrected`` and ``error`` two cycles after the SRAM's read. Throughput: one activation word and one result
-    word a cycle. Storage: SRAM, one bit a token, one result word (with check bits two).
+    Latency: activations, and what the host reads, one cycle after ``read`` (``latency_cycles`` = 1); ``totals`` four cycles
+    after ``add`` (``totals_cycles`` = 4), in the SRAM two later (``stored_cycles`` = 6); ``corrected`` and ``error`` two
+    cycles after the SRAM's read (``flag_cycles`` = 2). Throughput: one activation word and one result word per cycle.
+    Storage: SRAM, one bit a token, one result word (with check bits two).
     """
+
+    latency_cycles = 1
+    totals_cycles = 4
+    result_read_cycles = 2
+    result_write_cycles = totals_cycles + 1
+    stored_cycles = result_write_cycles + 1
+    flag_cycles = 2
 
     clear: Signal
     token: Signal

@@ -14,11 +14,11 @@ class MacArray(Block):
     """A weight word is broadcast to all lanes, a lane's activations to all its outputs. With ``tile.multiplier`` "booth" they
     are recoded where they are registered, once for all outputs.
 
-    Latency: operands in cycle c, in ``totals`` from c+3 on. Throughput: one weight word a cycle.
+    Latency: operands in cycle c, in ``totals`` from c+3 on (``latency_cycles`` = 3). Throughput: one weight word per cycle.
     Storage: one weight word, ``mac_k`` activations a lane, the processing elements.
     """
 
-    latency_cycles = 3
+    latency_cycles = 1 + MacPe.latency_cycles
 
     enable: Signal
     first: Signal

@@ -25,8 +25,8 @@ class MacPe(Block):
     stage shorter, and the second stage, which adds up the parts, longer. The parts have no enable: operands stay when no
     new ones come.
 
-    Latency: operands in cycle c, added in c+1 (with ``add``), in ``total`` from c+2 on. Throughput: one dot product a cycle.
-    Storage: one dot product in parts, one int32 accumulator.
+    Latency: operands in cycle c, added in c+1 (with ``add``), in ``total`` from c+2 on (``latency_cycles`` = 2). Throughput:
+    one dot product a cycle. Storage: one dot product in parts, one int32 accumulator.
     """
 
     latency_cycles = 2

@@ -5,25 +5,33 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from trajectile.hw.compute.hidden_buffer import HiddenBuffer
+from trajectile.hw.compute.lane_memory import LaneMemory, bank_conflicts
+from trajectile.hw.compute.mac_array import MacArray
+from trajectile.hw.compute.swiglu import SwigluLane
 from trajectile.hw.host.tables import TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.limits import exceeds
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.params import Params, Table
-from trajectile.sw_model.timeline.model import COMPUTE_DRAIN, result_conflicts, swiglu_drain
 
 
 class MacSequencer(Block):
     """Walks a slice's passes: gate-up of pass 0, of pass 1, down of pass 0, gate-up of pass 2, down of pass 1, and so on.
 
-    A down segment waits until SwiGLU has finished with its pass (``swiglu_drain``), and a cycle more where it would meet the
-    down segment before it in a result bank (``result_conflicts``); docs/architecture.md, "Compute time". Passes alternate
-    between two halves of the hidden buffer and of the token registers; ``half`` says which.
+    A down segment waits until SwiGLU has finished with its pass (``swiglu_cycles``), and a cycle more where it would meet the
+    down segment before it in a result bank (``conflicts``); docs/architecture.md, "Compute time". Passes alternate between
+    two halves of the hidden buffer and of the token registers; ``half`` says which.
 
-    Latency: ``start`` in cycle c, first word in c+3; the next slice's first word may follow this one's last.
+    Latency: ``start`` in cycle c, first word in c+3 (``latency_cycles`` = 3). It is ``ready`` again ``early_cycles`` before a
+    slice's last word, so that the next slice's first word may follow it, and not ``busy`` any more ``drain_cycles`` = 6 after
+    that word. The down segment of a pass begins ``swiglu_cycles`` after the last word of its gate-up segment, or later.
     Throughput: one word a cycle within a segment. Storage: rule table (compute part) and token lists (SRAM), the token list
     entries of two passes.
     """
+
+    latency_cycles = 3
+    drain_cycles = LaneMemory.stored_cycles
 
     table: TableBus.Interface
     clear: Signal
@@ -50,6 +58,13 @@ class MacSequencer(Block):
     def __init__(self, params: Params):
         self.params = params
         config = params.config
+        #: a segment of one word is over too soon for more
+        self.early_cycles = min(self.latency_cycles - 1, config.down_words - 1)
+        #: from a word out of its slot, through MAC array, SwiGLU (its last pair) and hidden buffer, to one that meets it
+        self.swiglu_cycles = (MacArray.latency_cycles + SwigluLane.latency_cycles + config.tile.mac_n // 2 - 1
+                              + HiddenBuffer.latency_cycles)
+        #: distances from one down segment to the next at which they would meet in a result bank
+        self.conflicts = bank_conflicts(config)
         #: what the rule table holds for this block: all but the two routing bits, which lie lowest
         self.rule_layout = data.StructLayout({
             str(name): field.shape for name, field in params.rule_layout if name not in ("here", "next")})
@@ -134,8 +149,9 @@ class MacSequencer(Block):
         more = (left != 0) & (ahead != 2)
         final = active & self.down & (ahead == 0) & (left == 0)
         begin_down = Signal()
-        # A slice of three words or fewer is near its end at once.
-        near_end = Const(1) if config.slice_words <= 3 else self.word >= config.slice_words - 3
+        # A slice of so few words that the setup of the next takes longer is near its end at once.
+        sure = config.slice_words <= self.latency_cycles
+        near_end = Const(1) if sure else self.word >= config.slice_words - self.latency_cycles
         m.d.comb += [
             begin_gate_up.eq(begin | (ends & more)),
             begin_down.eq(ends & ~more & ~final),
@@ -171,15 +187,14 @@ class MacSequencer(Block):
             m.d.sync += [gate_up_half.eq(0), down_half.eq(0)]
 
         # When a down segment may begin.
-        drain, conflicts = swiglu_drain(config), result_conflicts(config)
-        hidden = [Signal(range(drain), name=f"hidden_wait_{half}") for half in range(2)]
+        hidden = [Signal(range(self.swiglu_cycles), name=f"hidden_wait_{half}") for half in range(2)]
         for half, wait in enumerate(hidden):
             with m.If(ends & ~self.down & (self.half == half)):
-                m.d.sync += wait.eq(drain - 1)
+                m.d.sync += wait.eq(self.swiglu_cycles - 1)
             with m.Elif(wait != 0):
                 m.d.sync += wait.eq(wait - 1)
         blocked = Mux(self.half, hidden[1] != 0, hidden[0] != 0)
-        if conflicts:
+        if self.conflicts:
             # 3, 2, 1 in the cycles at a distance of 1, 2, 3 from the last word of a down segment
             results = Signal(range(4), name="result_wait")
             with m.If(ends & self.down):
@@ -187,11 +202,11 @@ class MacSequencer(Block):
             with m.Elif(results != 0):
                 m.d.sync += results.eq(results - 1)
             opens = self.first & (self.group_index == 0)
-            for distance in conflicts:
+            for distance in self.conflicts:
                 blocked |= opens & (results == 4 - distance)
         m.d.comb += self.issue.eq(active & ~(self.down & blocked))
 
-        draining = Signal(COMPUTE_DRAIN - 1)
+        draining = Signal(self.drain_cycles - 1)
         m.d.sync += draining.eq((draining << 1) | active)
         m.d.comb += self.busy.eq(look_up | begin | active | draining.any())
         return m

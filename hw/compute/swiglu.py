@@ -6,10 +6,19 @@ from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.formats import (
+    GATE_BITS,
+    GATE_LIMIT,
+    HIDDEN_LIMIT,
+    MULT_BITS,
+    SHIFT_BITS,
+    SILU_BITS,
+    SILU_ENTRY_BITS,
+    UP_LIMIT,
+    silu_table,
+)
 from trajectile.hw.lib.block import Block
 from trajectile.hw.params import Params
-from trajectile.sw_model.config import INT8_MAX
-from trajectile.sw_model.numerics.integer import GATE_BITS, GATE_LIMIT, SILU_BITS, UP_LIMIT, silu_table
 
 
 def clip(value: Value, limit: int) -> Value:
@@ -23,8 +32,9 @@ class SwigluLane(Block):
     Multipliers and shifts of gate and up are registered here: they must be there with ``load`` and stay until the group's
     last pair is requantised. Nothing but ``valid`` has an enable: what comes between two groups is never looked at.
 
-    Latency: ``load`` in cycle c, pair j leaves at c + 9 + j. Throughput: one pair a cycle; the next ``load`` may come
-    ``mac_n / 2`` cycles later. Storage: the sums of one group, eight pipeline stages, the SiLU table (ROM, 512 x 10 bits).
+    Latency: ``load`` in cycle c, pair j leaves at c + 9 + j (``latency_cycles`` = 9). Throughput: one pair a cycle; the next
+    ``load`` may come ``mac_n / 2`` cycles later. Storage: the sums of one group, eight pipeline stages, the SiLU table (ROM,
+    512 x 10 bits).
     """
 
     latency_cycles = 9
@@ -43,7 +53,7 @@ class SwigluLane(Block):
 
     def __init__(self, params: Params):
         self.params = params
-        mult, shift = 16, 6
+        mult, shift = MULT_BITS, SHIFT_BITS
         super().__init__({
             "load": In(1),  #: take ``totals``
             "totals": In(params.result_bits),  #: int32: gate, up, gate, up, ...
@@ -99,8 +109,7 @@ class SwigluLane(Block):
         up_4 = stage(3, "up", rounded(1, "up", waiting[32:64].as_signed(), up_mult, up_shift, UP_LIMIT),
                      signed(UP_LIMIT.bit_length() + 1))
         # 4: the table says what |g| loses in SiLU.
-        table: memory.Memory = memory.Memory(
-            shape=10, depth=GATE_LIMIT + 1, init=[int(entry) for entry in silu_table()])
+        table: memory.Memory = memory.Memory(shape=SILU_ENTRY_BITS, depth=GATE_LIMIT + 1, init=silu_table())
         m.submodules.silu_table = table
         port = table.read_port()
         magnitude = Signal(range(GATE_LIMIT + 1))
@@ -113,6 +122,6 @@ class SwigluLane(Block):
         product = stage(6, "hidden", silu * up_6, signed(26))
         # 7-9: requantise with the token's multiplier; the hidden buffer is the last register.
         mult = Mux(half[6], self.token_mult[1], self.token_mult[0])
-        hidden = rounded(7, "value", product, mult, self.token_shift, INT8_MAX)
+        hidden = rounded(7, "value", product, mult, self.token_shift, HIDDEN_LIMIT)
         m.d.comb += [self.valid.eq(valid[-1]), self.value.eq(hidden)]
         return m

@@ -22,9 +22,14 @@ class ComputeUnit(Block):
     A word addressed in cycle i comes from the slot in i+1, stands in the operand registers in i+2, is a dot product in i+3
     and in the sums in i+4. From there gate-up sums go through SwiGLU into the hidden buffer, down sums into the results.
 
-    Latency: docs/architecture.md, "Compute time". Throughput: one weight word a cycle. With ``timing_only`` there is only the
-    sequencer.
+    Latency: ``start`` in cycle c, first word in c+3 (``latency_cycles`` = 3), the last result written ``drain_cycles`` = 6
+    after the last word; between them docs/architecture.md, "Compute time". The host's read of a result is answered after
+    ``read_cycles`` = 2. Throughput: one weight word per cycle. With ``timing_only`` there is only the sequencer.
     """
+
+    latency_cycles = MacSequencer.latency_cycles
+    drain_cycles = MacSequencer.drain_cycles
+    read_cycles = LaneMemory.latency_cycles + 1
 
     table: TableBus.Interface
     clear: Signal

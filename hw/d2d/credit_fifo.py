@@ -12,11 +12,13 @@ from trajectile.hw.params import Params
 class CreditFifo(Block):
     """Takes every flit that comes (the far end holds a credit for it) and returns a credit when one leaves.
 
-    Latency: a flit that comes in cycle c can leave in c+1. Throughput: one flit a cycle. Storage: ``link_credits`` flits of
-    two-port SRAM, and one flit in flip-flops.
+    Latency: a flit that comes in cycle c can leave in c+1 (``latency_cycles`` = 1), and returns its credit in the cycle after
+    it has left (``credit_cycles`` = 1). Throughput: one flit a cycle. Storage: ``link_credits`` flits of two-port SRAM, and
+    one flit in flip-flops.
     """
 
     latency_cycles = 1
+    credit_cycles = 1
 
     write: Signal
     flit: data.View

@@ -12,10 +12,13 @@ from trajectile.hw.params import Params
 
 
 class D2DLink(Block):
-    """Carries every lane, or the frame of a link layer, to the far end in ``link.latency_cycles`` cycles.
+    """Carries every lane, or the frame of a link layer, to the far end.
 
     ``hold`` stands for a PHY that is busy (retraining, replay). Without a link layer it takes no flit in that cycle; with
-    one it loses the frame, and the far end sees zeros. Throughput: one flit or frame a cycle.
+    one it loses the frame, and the far end sees zeros.
+
+    Latency: ``latency_cycles``, which is ``link.latency_cycles`` of the configuration. Throughput: one flit or frame per
+    cycle.
     """
 
     near: D2DTransmit.Interface | Frame.Interface

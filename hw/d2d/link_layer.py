@@ -17,9 +17,12 @@ class LinkLayer(Block):
     neighbour never has anything outstanding, so it is never down; a link that is dead from the beginning is down once it
     was used.
 
-    Latency, both ends together: ``LINK_LAYER_CYCLES`` more than the PHY's. Throughput: one flit, request, grant and credit a
-    cycle, without a bubble as long as no frame is lost.
+    Latency: ``latency_cycles`` = 4 more than the PHY's, both ends together. When a frame is lost no new one goes for
+    ``replay_cycles``, a round trip and 3. Throughput: one flit, request, grant and credit per cycle, without a bubble as long
+    as no frame is lost.
     """
+
+    latency_cycles = LinkTx.latency_cycles + LinkRx.latency_cycles
 
     lanes: LanePort.Interface
     pins: FramePort.Interface
@@ -30,6 +33,8 @@ class LinkLayer(Block):
 
     def __init__(self, params: Params):
         self.params = params
+        #: as many as there are frames from the lost one to the nak's effect, and one to read the first of them again
+        self.replay_cycles = 2 * (params.config.link.latency_cycles + self.latency_cycles) + 3
         super().__init__({
             "lanes": In(LanePort(params)),  #: the router's port
             "pins": Out(FramePort(params)),  #: to the PHY

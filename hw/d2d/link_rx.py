@@ -18,9 +18,9 @@ class LinkRx(Block):
     delivered before is dropped; one that comes too early, or an IDLE frame that says so, shows that something was lost: a
     ``gap``, until what is missing has come.
 
-    Latency: lanes of a frame at the pins in cycle c are at the router in c+2; the far end's acknowledgement goes to
-    :class:`~trajectile.hw.d2d.link_tx.LinkTx` in c+1. Throughput: one frame a cycle. Storage: a frame and its lanes in
-    flip-flops.
+    Latency: lanes of a frame at the pins in cycle c are at the router in c+2 (``latency_cycles`` = 2); the far end's
+    acknowledgement goes to :class:`~trajectile.hw.d2d.link_tx.LinkTx` in c+1. Throughput: one frame a cycle. Storage: a frame
+    and its lanes in flip-flops.
     """
 
     latency_cycles = 2

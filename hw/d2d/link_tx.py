@@ -16,16 +16,16 @@ class LinkTx(Block):
     """Makes a frame a cycle of what the router sends, keeps it until it is acknowledged, and sends it again if need be.
 
     DATA frames are numbered. A nak of the far end, or a timeout, starts a *replay*: all frames from the oldest that is not
-    acknowledged go again, in order, before any new one. For one round trip after its start naks are old news. ``retries``
-    replays without an acknowledgement in between, and the need of one more, mean that the link is down.
+    acknowledged go again, in order, before any new one. For ``deaf_cycles`` after its start, a round trip, naks are old news.
+    ``retries`` replays without an acknowledgement in between, and the need of one more, mean that the link is down.
 
     What the router has to send meanwhile waits: flits are not taken, credits are counted, and of requests and grants one
     each is kept. More cannot come: a link carries one ring edge each way (``sw_model/config/topology.py``), and a tile
-    sends its
-    next request after the grant of its last, a grant after a request, so the one before has crossed this link.
+    sends its next request after the grant of its last, a grant after a request, so the one before has crossed this link.
 
-    Latency: lanes in cycle c are in ``frame`` in c+2. Throughput: one frame a cycle; without errors no lane ever waits.
-    Storage: ``link_window`` times the lanes in two-port SRAM; two frames, a request, a grant in flip-flops.
+    Latency: lanes in cycle c are in ``frame`` in c+2 (``latency_cycles`` = 2). Throughput: one frame per cycle; without
+    errors no lane ever waits. Storage: ``link_window`` times the lanes in two-port SRAM; two frames, a request, a grant in
+    flip-flops.
     """
 
     latency_cycles = 2

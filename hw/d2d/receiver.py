@@ -16,7 +16,7 @@ class SliceReceiver(Block):
     It takes what comes: the slice has its slot. In the cycle in which a header flit stands at ``flit`` the rule engine
     answers with ``cut``.
 
-    Latency: a flit is written in the cycle in which it comes; ``arrived`` goes with the last.
+    Latency: a flit is written in the cycle in which it comes (``latency_cycles`` = 0); ``arrived`` goes with the last.
     Throughput: one flit a cycle. Storage: none for payload.
     """
 

@@ -31,11 +31,18 @@ class Router(Block):
     Slices that end here have a slot, so they are taken as they come, and there is no FIFO for them; one that passes waits
     in a :class:`~trajectile.hw.d2d.credit_fifo.CreditFifo` for the next link. A credit goes back for each flit.
 
-    Latency: a flit at the pins in cycle c is at ``arrival`` in c+1; one at ``local_in`` is on the link in the same cycle; one
-    that passes is on the next link the cycle after it came. Throughput: one flit a cycle and way. Storage: the flit that came
-    in flip-flops; for what passes one more, and the FIFO. None at the way out: there a flit stands at the expert buffer's
-    SRAM, or is the one that came, and the PHY has a register of its own.
+    Latency: a flit at the pins in cycle c is at ``arrival`` in c+1, and what passes is on the next link in c+1
+    (``latency_cycles`` = 1). A flit at ``local_in`` is on the link in the same cycle, a request or grant of this tile after
+    ``control_cycles`` = 2; one that ends here is shown as it comes. A credit is there to be spent again a round trip of the
+    link and ``credit_cycles`` = 3 after its flit went. Throughput: one flit per cycle and way. Storage: the flit that came in
+    flip-flops; for what passes one more, and the FIFO. None at the way out: there a flit stands at the expert buffer's SRAM,
+    or is the one that came, and the PHY has a register of its own.
     """
+
+    latency_cycles = 1
+    control_cycles = 2
+    #: a register each: the flit that came, its credit, the count of credits
+    credit_cycles = latency_cycles + 2
 
     north: LanePort.Interface
     east: LanePort.Interface

@@ -7,7 +7,7 @@ from amaranth.utils import bits_for
 
 from trajectile.hw.lib.block import Block
 from trajectile.hw.lib.struct_signal import struct_signal
-from trajectile.hw.memory.expert_buffer import SlotRead
+from trajectile.hw.memory.expert_buffer import ExpertBuffer, SlotRead
 from trajectile.hw.params import Params
 
 
@@ -17,10 +17,12 @@ class SliceSender(Block):
     On cut-through a flit goes to the router in the cycle in which it stands at the receiver. If the link does not take it
     then, the rest of the slice is sent out of its slot, once all of it is there: nothing that arrives ever waits.
 
-    Latency: ``start`` and header flit in cycle c, out of a slot payload flit j in c+2+j (the SRAM is read in c+1), ``idle``
-    again the cycle after the tail. Throughput: one flit a cycle. Storage: none for payload: it stands at the SRAM's output
-    or comes from the link.
+    Latency: ``start`` and header flit in cycle c, out of a slot payload flit j in c+2+j (``latency_cycles`` = 2: the SRAM is
+    read in c+1), ``idle`` again the cycle after the tail. Throughput: one flit a cycle. Storage: none for payload: it stands
+    at the SRAM's output or comes from the link.
     """
+
+    latency_cycles = 1 + ExpertBuffer.latency_cycles
 
     idle: Signal
     start: Signal

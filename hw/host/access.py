@@ -49,9 +49,13 @@ class AccessPort(Block):
     A write waits for its response to be taken before the next one is accepted, so a read waits for one write at the most.
     The low two address bits are ignored.
 
-    Latency: with address and data accepted in cycle c, or before, the access is in c+2 and the response valid from c+3 on.
+    Latency: with address and data accepted in cycle c, or before, the access is in c+2 and the response valid from c+3 on
+    (``latency_cycles`` = 3). That is up to 2 cycles later (``behind_write_cycles`` = 2) if a write is served first.
     Storage: one write, one read.
     """
+
+    latency_cycles = 3
+    behind_write_cycles = 2
 
     host: AxiLite.Interface
     access: AccessBus.Interface

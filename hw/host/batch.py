@@ -19,9 +19,12 @@ class BatchControl(Block):
     RESET goes the same way, as ``reset_out`` and ``reset``, but as a level: every tile keeps it up for ``hold_cycles`` and
     until it is ``quiet``, so all tiles come out of the reset in the same cycle, when the last one is ready.
 
-    Latency: an error in cycle c ends the batch here in c+1 and in all other tiles in c+2. A RESET in cycle c makes ``reset``
-    high from c+1 to c+2+``hold_cycles``, or as long as a tile is not quiet.
+    Latency: ``go`` in cycle c makes c+1 cycle 0 of the batch (``latency_cycles`` = 1). An error in cycle c ends it here in
+    c+1 and in all other tiles in c+2. A RESET in cycle c makes ``reset`` high from c+1 to c+2+``hold_cycles``, or as long as
+    a tile is not quiet.
     """
+
+    latency_cycles = 1
 
     start: Signal
     go: Signal

@@ -35,10 +35,16 @@ class HostPort(Block):
     ``start``, ``halt_out`` and ``reset_out`` go off the tile and come back, to all tiles at once, as ``go``, ``halt`` and
     ``reset`` (:class:`~trajectile.hw.host.batch.BatchControl`). A reset leaves settings and tables as they are.
 
-    Latency: response valid 2 cycles after the request (address and data) is accepted, 4 for a read of TABLE_DATA; up to 3
-    more if the other channel is served first; a counter shows a strobe two cycles later. Storage: the registers, one access
+    Latency: a request (address and data) that is accepted in cycle c has its response in c+3 (``latency_cycles`` = 3), a read
+    of TABLE_DATA in c+5 (``table_read_cycles`` = 5); up to 3 cycles later (``other_access_cycles`` = 3) if an access of the
+    other channel is served first. A counter shows a strobe after ``counter_cycles`` = 2. Storage: the registers, one access
     each way, and all but the last word of the table entry being written.
     """
+
+    latency_cycles = AccessPort.latency_cycles
+    table_read_cycles = latency_cycles + 2
+    other_access_cycles = 3
+    counter_cycles = 2
 
     host: AxiLite.Interface
     table: TableBus.Interface

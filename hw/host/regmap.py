@@ -12,12 +12,12 @@ from amaranth.hdl import Shape
 from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
+from trajectile.hw.formats import SHIFT_MAX, SHIFT_MIN
 from trajectile.hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS
 from trajectile.hw.host.codes import ERRORS, Refusal
 from trajectile.hw.host.table_memory import TableMemory, table_memories
 from trajectile.hw.params import NEIGHBOURS, Params, Port, Table
 from trajectile.sw_model.config import PROTECTIONS
-from trajectile.sw_model.numerics.integer import SHIFT_MAX, SHIFT_MIN
 
 #: what ID reads as: "TRAJ", first letter in the highest byte
 ID_VALUE = int.from_bytes(b"TRAJ", "big")

@@ -6,11 +6,11 @@ from typing import Any
 from amaranth.hdl import Cat, Value
 from amaranth.lib import data
 
+from trajectile.hw.formats import SHIFT_MAX, SHIFT_MIN
 from trajectile.hw.host.axi import HOST_DATA_BITS
 from trajectile.hw.lib.limits import exceeds
 from trajectile.hw.params import Params, Table
 from trajectile.sw_model.config import ceil_div
-from trajectile.sw_model.numerics.integer import SHIFT_MAX, SHIFT_MIN
 
 
 @dataclass(frozen=True, kw_only=True)

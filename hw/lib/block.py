@@ -11,6 +11,9 @@ from amaranth.lib import wiring
 class Block(wiring.Component):
     """A component that is one Verilog module. ``module_name`` tells blocks of other parameters apart."""
 
+    #: cycles from what the docstring names first to what that causes; every block has it, and a test measures it
+    latency_cycles: int
+
     @property
     def module_name(self) -> str:
         """Verilog name: the class name in snake case. Override where one tile holds several sizes."""

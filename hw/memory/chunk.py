@@ -19,7 +19,7 @@ def _parities(m: Module, name: str, groups: Sequence[Sequence[Value]]) -> list[S
 class ChunkEncoder(Block):
     """Puts check bits on top of the data.
 
-    Latency: none. Storage: none.
+    Latency: none (``latency_cycles`` = 0). Storage: none.
     """
 
     latency_cycles = 0
@@ -51,7 +51,7 @@ class ChunkDecoder(Block):
     """Data without its check bits. Parity sees one flipped bit (and any odd number); SECDED corrects one, sees two, and takes
     more for an error only where their syndrome is none of a single bit.
 
-    Latency: none. Storage: none.
+    Latency: none (``latency_cycles`` = 0). Storage: none.
     """
 
     latency_cycles = 0

@@ -67,11 +67,12 @@ class ExpertBuffer(Block):
     With ``tile.protect`` every lane has check bits: an encoder at each write port, a decoder at each read port, and two more
     outputs (docs/memory.md).
 
-    Latency: one cycle to read; ``corrected`` and ``error`` two cycles after ``en``. Storage: ``slots * slice_words`` words of
-    ``word_bits`` and their check bits, in single-port SRAM.
+    Latency: one cycle to read (``latency_cycles`` = 1); ``corrected`` and ``error`` two cycles after ``en`` (``flag_cycles``
+    = 2). Storage: ``slots * slice_words`` words of ``word_bits`` and their check bits, in single-port SRAM.
     """
 
     latency_cycles = 1
+    flag_cycles = 2
 
     load: SlotWrite.Interface
     receive: SlotWrite.Interface

@@ -14,7 +14,7 @@ from trajectile.hw.memory.code import chunk_codes, stored_bits
 class WordEncoder(Block):
     """A word as it is stored: its chunks, lowest first, each with its check bits above.
 
-    Latency: none. Storage: none.
+    Latency: none (``latency_cycles`` = 0). Storage: none.
     """
 
     latency_cycles = 0
@@ -51,7 +51,7 @@ class WordEncoder(Block):
 class WordDecoder(Block):
     """A word as it was before it was stored, if it can be had.
 
-    Latency: none. Storage: none.
+    Latency: none (``latency_cycles`` = 0). Storage: none.
     """
 
     latency_cycles = 0

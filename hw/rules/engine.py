@@ -22,9 +22,11 @@ class RuleEngine(Block):
     It owns the slot table, the routing part of the rule table (is this tile, is the ring-next tile a stop of an expert),
     one request that waits for a slot here, and one request of its own at the ring-next tile.
 
-    Latency: a request that comes in cycle c is looked up and may be granted in c+1. All rules fire in the cycle in which
-    their guard holds. Throughput: each rule once a cycle; release any number of slots.
+    Latency: a request that comes in cycle c is looked up and may be granted in c+1 (``latency_cycles`` = 1). All rules fire
+    in the cycle in which their guard holds. Throughput: each rule once a cycle; release any number of slots.
     """
+
+    latency_cycles = 1
 
     table: TableBus.Interface
     running: Signal

@@ -13,11 +13,14 @@ from trajectile.hw.params import Params
 class SlotTable(Block):
     """Metadata of the slots, their age, the allocator.
 
-    State changes are strobes with a slot number; several in one cycle concern different bits. A strobe in cycle c shows in
-    the state of c+1. ``oldest_*`` answer in the same cycle: which of the given candidates was allocated first.
+    State changes are strobes with a slot number; several in one cycle concern different bits. ``oldest_*`` say which of the
+    given candidates was allocated first.
 
+    Latency: a strobe in cycle c shows in the state of c+1 (``latency_cycles`` = 1); ``oldest_*`` answer in the same cycle.
     Storage: per slot the slice layout and 8 bits, and one bit for every pair of slots (who is older).
     """
+
+    latency_cycles = 1
 
     used: Signal
     filled: Signal

@@ -14,7 +14,8 @@ from trajectile.scripts.errors import ToolError, UserError
 from trajectile.scripts.flow.link_rates import batches, measure
 from trajectile.scripts.plots import comparison as plots
 from trajectile.sw_model.config import Config, ConfigError
-from trajectile.sw_model.timeline.goodput import goodput, replay_cycles
+from trajectile.sw_model.latencies import replay_cycles
+from trajectile.sw_model.timeline.goodput import goodput
 from trajectile.tb.runner import SimulationError
 
 DEFAULT_BER = "0,1e-7,1e-6,1e-5,3e-5,1e-4,3e-4,1e-3"

@@ -2,7 +2,6 @@
 
 from trajectile.sw_model.config.accelerator import (
     DDR_ADDRESS_BITS,
-    LINK_LAYER_CYCLES,
     Config,
     from_dict,
     load,
@@ -27,7 +26,7 @@ from trajectile.sw_model.config.sections import (
 )
 
 __all__ = [
-    "AXI_BOUNDARY_BYTES", "AXI_MAX_BURST_BEATS", "DDR_ADDRESS_BITS", "INT8_MAX", "INT32_MAX", "LINK_LAYER_CYCLES",
+    "AXI_BOUNDARY_BYTES", "AXI_MAX_BURST_BEATS", "DDR_ADDRESS_BITS", "INT8_MAX", "INT32_MAX",
     "MULTIPLIERS", "PROTECTIONS", "ArrayConfig", "Config", "ConfigError", "DdrConfig", "LayerConfig", "LinkConfig",
     "TileConfig", "ceil_div", "divisors", "from_dict", "load", "parse_override", "presets",
 ]

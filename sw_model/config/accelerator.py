@@ -25,11 +25,10 @@ from trajectile.sw_model.config.sections import (
     ceil_div,
     divisors,
 )
+from trajectile.sw_model.latencies import CREDIT_CYCLES, LINK_LAYER_CYCLES, LOAD_AHEAD_CYCLES
 
 #: Address space of a DDR channel.
 DDR_ADDRESS_BITS = 32
-#: Cycles that the link layer adds to a link's flight: two at the near end (frame, CRC), two at the far end (check, deliver).
-LINK_LAYER_CYCLES = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,7 +149,7 @@ class Config:
     @cached_property
     def loads_in_flight(self) -> int:
         """Slices a loader may have asked for and not yet received: enough to hide the DDR latency."""
-        return 1 + ceil_div(self.ddr.latency_cycles + 4, self.slice_beats)
+        return 1 + ceil_div(self.ddr.latency_cycles + LOAD_AHEAD_CYCLES, self.slice_beats)
 
     @cached_property
     def own_share(self) -> int:
@@ -188,7 +187,7 @@ class Config:
 
         It is also the depth of the FIFO for flits that pass over a tile.
         """
-        return 2 * self.link_flight_cycles + 3
+        return 2 * self.link_flight_cycles + CREDIT_CYCLES
 
     @cached_property
     def link_flight_cycles(self) -> int:

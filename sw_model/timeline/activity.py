@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.timeline.model import COMPUTE_SETUP, Event
+from trajectile.sw_model.latencies import COMPUTE_SETUP_CYCLES, LOADED_CYCLES
+from trajectile.sw_model.timeline.model import Event
 
 #: DDR channel, MAC array and ring link of a tile
 RESOURCES = ("DDR", "MAC", "D2D")
@@ -23,9 +24,9 @@ def busy_spans(config: Config, events: Sequence[Event], tile: int) -> dict[str, 
         if event.kind in ("compute", "send"):
             began[event.kind, event.slot] = event.cycle
         elif event.kind == "loaded":
-            spans["DDR"].append((event.cycle - config.slice_beats, config.slice_beats))
+            spans["DDR"].append((event.cycle - LOADED_CYCLES + 1 - config.slice_beats, config.slice_beats))
         elif event.kind == "computed":
-            first = began.pop(("compute", event.slot)) + COMPUTE_SETUP
+            first = began.pop(("compute", event.slot)) + COMPUTE_SETUP_CYCLES
             spans["MAC"].append((first, event.cycle + 1 - first))
         elif event.kind == "sent":
             # the header goes at once, the payload when the slot's SRAM has been read

@@ -1,8 +1,8 @@
 """The timeline: when every slice is loaded, computed, sent and released on every tile, to the cycle.
 
-An event-driven model of the five rules (docs/rules.md) with the latencies of docs/architecture.md. It looks at a tile only
-in cycles where something changed there, so its cost follows the number of slice visits and not the number of cycles.
-The RTL logs the same events; they are equal cycle for cycle.
+An event-driven model of the five rules (docs/rules.md) with the latencies of :mod:`trajectile.sw_model.latencies`. It looks
+at a tile only in cycles where something changed there, so its cost follows the number of slice visits and not the number of
+cycles. The RTL logs the same events; they are equal cycle for cycle.
 """
 
 import heapq
@@ -10,35 +10,11 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, NamedTuple
 
+from trajectile.sw_model import latencies
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import edge_hops, ring_next, ring_prev
+from trajectile.sw_model.latencies import STATE_CYCLES
 from trajectile.sw_model.schedule.scheduler import Load, Schedule
-
-#: cycles from a compute's start to its first weight address
-COMPUTE_SETUP = 3
-#: cycles from a compute's last weight address to the last accumulator written
-COMPUTE_DRAIN = 6
-
-
-def swiglu_drain(config: Config) -> int:
-    """Cycles from a gate-up segment's last weight address to the first address of its down segment."""
-    return config.tile.mac_n // 2 + 12
-
-
-def result_conflicts(config: Config) -> tuple[int, ...]:
-    """Distances, from the last word of a down segment to the first of the next, at which both would use one result bank.
-
-    Results lie in two banks by the parity of the group, and a bank reads for one group in the cycle in which it writes for
-    the group three cycles before. Within a segment those two groups lie in different banks. Across the border of two
-    segments they may lie in the same.
-    """
-    words, groups = config.down_chunks, config.down_groups
-
-    def conflict(distance: int) -> bool:
-        begin = groups * words - 1 + distance
-        return any((group - other) % 2 == 0 and begin + group * words - other * words == 3
-                   for group in range(min(groups, 4)) for other in range(groups - min(groups, 4), groups))
-    return tuple(distance for distance in (1, 2, 3) if conflict(distance))
 
 
 @cache
@@ -46,14 +22,14 @@ def compute_cycles(config: Config, passes: int) -> int:
     """Cycles from a compute's start to its last weight address."""
     gate_up_end = []
     down_end = -4
-    conflicts = result_conflicts(config)
-    cycle = COMPUTE_SETUP
+    conflicts = latencies.result_conflicts(config)
+    cycle = latencies.COMPUTE_SETUP_CYCLES
     for step in range(passes + 1):
         if step < passes:
             cycle += config.gate_up_words
             gate_up_end.append(cycle - 1)
         if step > 0:
-            cycle = max(cycle, gate_up_end[step - 1] + swiglu_drain(config))
+            cycle = max(cycle, gate_up_end[step - 1] + latencies.swiglu_drain_cycles(config))
             while cycle - down_end in conflicts:
                 cycle += 1
             cycle += config.down_words
@@ -136,9 +112,9 @@ class _Tile:
         self.model, self.number = model, number
         self.next, self.prev = ring_next(config.array, number), ring_prev(config.array, number)
         hops = edge_hops(config.array, number)
-        self.control_latency = 2 + hops * (config.link_flight_cycles + 1)
-        self.header_latency = hops * (config.link_flight_cycles + 1)
-        self.back_latency = 2 + edge_hops(config.array, self.prev) * (config.link_flight_cycles + 1)
+        self.control_latency = latencies.control_cycles(config, hops)
+        self.header_latency = latencies.header_cycles(config, hops)
+        self.back_latency = latencies.control_cycles(config, edge_hops(config.array, self.prev))
         self.loads, self.arrivals = loads, arrivals
         self.slots: dict[int, Slot] = {}  # by number, in order of allocation
         self.request: Request | None = None  # of the ring-previous tile, waiting for a slot
@@ -179,7 +155,7 @@ class _Tile:
         fired |= self.rule_release(now)
         self.header = None
         if fired:
-            self.model.at(now + 1, self.number, "look")
+            self.model.at(now + STATE_CYCLES, self.number, "look")
         elif (not self.slots and self.loaded == len(self.loads) and not self.in_flight
                 and self.arrived == self.arrivals and now >= self.drained):
             self.finished = now
@@ -210,13 +186,15 @@ class _Tile:
         self.slots[number] = Slot(number, load.expert, load.index, load.left, False, load.here, load.next_here)
         self.loaded += 1
         self.in_flight += 1
-        self.loader_free = now + 1 + config.slice_bursts
+        first_address = now + latencies.ADDRESS_CYCLES
+        self.loader_free = first_address + config.slice_bursts
         self.model.at(self.loader_free, self.number, "look")
-        last_beat = max(now + 1 + config.ddr.latency_cycles, self.bus_free) + config.slice_beats - 1
+        last_beat = max(first_address + config.ddr.latency_cycles, self.bus_free) + config.slice_beats - 1
         self.bus_free = last_beat + 1
+        loaded = last_beat + latencies.LOADED_CYCLES
         self.model.log(now, self.number, "load", number, load.expert, load.index)
-        self.model.log(last_beat + 1, self.number, "loaded", number)
-        self.model.at(last_beat + 2, self.number, "loaded", number)
+        self.model.log(loaded, self.number, "loaded", number)
+        self.model.at(loaded + STATE_CYCLES, self.number, "loaded", number)
         return True
 
     def rule_request(self, now: int) -> bool:
@@ -237,16 +215,17 @@ class _Tile:
         cut = not slot.filled and self.header == slot.number
         if not cut and (not slot.filled or slot.computing):
             return False
-        flits = self.model.config.slice_flits
-        arrival = now + self.header_latency
+        config = self.model.config
+        header, sent = now + self.header_latency, now + latencies.tail_cycles(config)
+        arrived = header + latencies.tail_cycles(config) + latencies.WRITTEN_CYCLES
         self.model.log(now, self.number, "send", slot.number, flags=(not slot.next_stop) + 2 * cut)
-        self.model.log(now + 1 + flits, self.number, "sent", slot.number)
-        self.model.log(arrival + 1 + flits, self.next, "arrived", self.granted)
-        self.model.at(arrival, self.next, "header", self.granted)
-        self.model.at(arrival + 2 + flits, self.next, "filled", self.granted)
-        self.sender_free = now + 2 + flits
+        self.model.log(sent, self.number, "sent", slot.number)
+        self.model.log(arrived, self.next, "arrived", self.granted)
+        self.model.at(header, self.next, "header", self.granted)
+        self.model.at(arrived + STATE_CYCLES, self.next, "filled", self.granted)
+        self.sender_free = sent + STATE_CYCLES
         self.model.at(self.sender_free, self.number, "sent", slot.number)
-        self.flits += 1 + flits
+        self.flits += 1 + config.slice_flits
         self.wanted = self.granted = None
         slot.forward, slot.sending = False, True
         return True
@@ -261,13 +240,13 @@ class _Tile:
         config = self.model.config
         passes = self.model.passes[self.number][slot.expert]
         last = now + compute_cycles(config, passes)
-        self.mac_free = last - min(2, config.down_words - 1)
-        self.drained = last + COMPUTE_DRAIN
+        self.mac_free = last - latencies.compute_early_cycles(config)
+        self.drained = last + latencies.COMPUTE_DRAIN_CYCLES
         self.mac_busy += passes * config.slice_words
         self.model.log(now, self.number, "compute", slot.number)
         self.model.log(last, self.number, "computed", slot.number)
         self.model.at(self.mac_free, self.number, "look")
-        self.model.at(last + 1, self.number, "computed", slot.number)
+        self.model.at(last + STATE_CYCLES, self.number, "computed", slot.number)
         self.model.at(self.drained, self.number, "look")
         slot.todo, slot.computing = False, True
         return True

@@ -12,8 +12,9 @@ import numpy as np
 
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import edge_hops
+from trajectile.sw_model.latencies import COMPUTE_SETUP_CYCLES, STATE_CYCLES, control_cycles
 from trajectile.sw_model.timeline.activity import busy_between, busy_spans
-from trajectile.sw_model.timeline.model import COMPUTE_SETUP, Event
+from trajectile.sw_model.timeline.model import Event
 from trajectile.sw_model.timeline.visits import Visit, journeys, visits
 
 #: what a MAC array does, or its next slice waits for
@@ -108,8 +109,8 @@ class _Way:
     def asked_at(self, visit: Visit) -> int:
         """Cycle in which the ring-next tile is asked for a slot: one request at a time, in the order of the sends."""
         assert visit.send is not None
-        ready = visit.begin + 1 if visit.from_link else _filled(visit)
-        return max(ready, self.before[visit.tile, visit.send] + 1)
+        ready = visit.begin + STATE_CYCLES if visit.from_link else _filled(visit)
+        return max(ready, self.before[visit.tile, visit.send] + STATE_CYCLES)
 
     def waits(self, here: Visit, first: int, end: int) -> Iterator[Span]:
         """From ``first`` to ``end``, the cycle of its first weight word at ``here``."""
@@ -135,7 +136,7 @@ class _Way:
     def _hop(self, spans: _Spans, visit: Visit, following: Visit) -> None:
         """From one tile to the ring-next; the first may still be coming there (cut-through)."""
         assert visit.send is not None  # it has a following visit
-        control = 2 + edge_hops(self.config.array, visit.tile) * (self.config.link_flight_cycles + 1)
+        control = control_cycles(self.config, edge_hops(self.config.array, visit.tile))
         spans.until(min(self.asked_at(visit) + control, following.begin), "link")
         spans.until(following.begin, "slot")
         spans.until(following.begin + control, "link")
@@ -153,7 +154,7 @@ def _compute(visit: Visit) -> int:
 def _filled(visit: Visit) -> int:
     """First cycle in which the slot shows the whole slice."""
     assert visit.filled is not None
-    return visit.filled + 1
+    return visit.filled + STATE_CYCLES
 
 
 def mac_account(config: Config, events: Sequence[Event], cycles: int) -> list[list[Span]]:
@@ -161,7 +162,7 @@ def mac_account(config: Config, events: Sequence[Event], cycles: int) -> list[li
     way = _Way(config, events)
     tiles = [_Spans(0) for _ in range(config.array.tiles)]
     for visit in way.computes:
-        spans, first = tiles[visit.tile], _compute(visit) + COMPUTE_SETUP
+        spans, first = tiles[visit.tile], _compute(visit) + COMPUTE_SETUP_CYCLES
         for reason, _, end in way.waits(visit, spans.end, first):
             spans.until(end, reason)
         assert visit.computed is not None

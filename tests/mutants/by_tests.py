@@ -61,10 +61,10 @@ BY_TESTS = (
     # -- sequencer ------------------------------------------------------------------------------------------------
     Mutant(name="sequencer-down-early", module="hw.compute.sequencer",
            description="a down segment begins before its hidden values are there",
-           old="wait.eq(drain - 1)", new="wait.eq(drain - 2)", killed_by=(UNIT,)),
+           old="wait.eq(self.swiglu_cycles - 1)", new="wait.eq(self.swiglu_cycles - 2)", killed_by=(UNIT,)),
     Mutant(name="sequencer-banks-collide", module="hw.compute.sequencer",
            description="two down segments use one result bank at the same time",
-           old="swiglu_drain(config), result_conflicts(config)", new="swiglu_drain(config), ()", killed_by=(UNIT,)),
+           old="self.conflicts = bank_conflicts(config)", new="self.conflicts = ()", killed_by=(UNIT,)),
     Mutant(name="sequencer-three-ahead", module="hw.compute.sequencer",
            description="gate-up runs three passes ahead of down, over the hidden values of the first",
            old="(ahead != 2)", new="(ahead != 3)", killed_by=(UNIT,)),

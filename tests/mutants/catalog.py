@@ -262,8 +262,8 @@ _ALL = (
            new="[next_slot.eq(self.start_slot), self.slot.eq(self.start_slot)]"),
     Mutant(name="sequencer-ready-early", module="hw.compute.sequencer",
            description="ready four words before the end: the setup cuts the slice off",
-           old="config.slice_words - 3",
-           new="config.slice_words - 4"),
+           old="config.slice_words - self.latency_cycles",
+           new="config.slice_words - self.latency_cycles - 1"),
     # -- link layer -----------------------------------------------------------------------------------------------
     Mutant(name="link-crc-unchecked", module="hw.d2d.link_rx",
            description="a frame counts whatever its CRC",

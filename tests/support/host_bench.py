@@ -3,8 +3,8 @@
 import random
 
 from amaranth.hdl import Cat, Value
-from amaranth.sim import Simulator
 
+from tests.support.blocks import run_block
 from trajectile.hw.host.codes import REPORTED_ERRORS, Refusal
 from trajectile.hw.host.port import HostPort
 from trajectile.hw.host.regmap import COUNTERS, Access
@@ -32,14 +32,9 @@ class Bench:
         self.quiet = 1  #: the loader has nothing under way
         self.limit = 0  #: what WATCHDOG is
 
-    def run(self, *benches) -> None:
-        """Simulate until every bench has returned."""
-        simulator = Simulator(self.port)
-        simulator.add_clock(1e-6)
-        simulator.add_testbench(self.surroundings, background=True)
-        for bench in benches:
-            simulator.add_testbench(bench)
-        simulator.run()
+    def run(self, *benches, background=()) -> None:
+        """Simulate until every bench has returned; ``background`` benches may go on for ever."""
+        run_block(self.port, *benches, background=[self.surroundings, *background])
 
     def result(self, lane: int, index: int) -> int:
         """An entry of RESULTS."""

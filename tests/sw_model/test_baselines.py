@@ -8,8 +8,9 @@ from tests.support.configurations import small
 from trajectile.sw_model import baselines
 from trajectile.sw_model.config import load
 from trajectile.sw_model.gates.workloads import synthetic_gate
+from trajectile.sw_model.latencies import COMPUTE_DRAIN_CYCLES
 from trajectile.sw_model.schedule.scheduler import ORDERS, ScheduleError, roofline, schedule
-from trajectile.sw_model.timeline.model import COMPUTE_DRAIN, compute_cycles, simulate
+from trajectile.sw_model.timeline.model import compute_cycles, simulate
 
 
 def test_one_expert_by_hand():
@@ -18,7 +19,7 @@ def test_one_expert_by_hand():
     run = baselines.simulate_ep(config, np.array([[0]]), baselines.index_homes(config))
     beats = config.tile.slices * config.slice_beats
     filled = config.ddr.latency_cycles + beats + 2  # as in the tile: two cycles after the last beat
-    last = filled + compute_cycles(config, 1) + COMPUTE_DRAIN
+    last = filled + compute_cycles(config, 1) + COMPUTE_DRAIN_CYCLES
     assert run == baselines.BaselineRun(last + 1, (beats, 0), (config.tile.slices * config.slice_words, 0), 0, 1)
 
 

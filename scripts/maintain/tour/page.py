@@ -12,10 +12,11 @@ import jinja2
 from trajectile.scripts.flow import workload
 from trajectile.scripts.maintain.tour import pictures as tour_pictures
 from trajectile.sw_model import config as configuration
+from trajectile.sw_model import latencies
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import edge_path, ring, ring_next
 from trajectile.sw_model.schedule.scheduler import Schedule, roofline, schedule
-from trajectile.sw_model.timeline.model import COMPUTE_SETUP, Timeline, compute_cycles, simulate, swiglu_drain
+from trajectile.sw_model.timeline.model import Timeline, compute_cycles, simulate
 from trajectile.sw_model.timeline.stalls import DDR_REASONS, MAC_REASONS, ddr_account, mac_account, totals
 from trajectile.sw_model.timeline.visits import Visit, journeys, visits
 
@@ -39,7 +40,8 @@ def _tells(config: Config, way: Sequence[Visit]) -> bool:
     return (first.compute is not None and first.send is not None and first.send < first.compute
             and way[-1].compute is not None and any(visit.escape and visit.compute is not None for visit in others)
             and any(visit.compute is None and visit.cut for visit in others)
-            and first.filled == first.begin + 1 + config.ddr.latency_cycles + config.slice_beats)
+            and first.filled == first.begin + latencies.ADDRESS_CYCLES + config.ddr.latency_cycles
+            + config.slice_beats - 1 + latencies.LOADED_CYCLES)
 
 
 def _tokens(plan: Schedule) -> list[dict[str, Any]]:
@@ -76,8 +78,9 @@ def story(plan: Schedule, line: Timeline) -> dict[str, Any]:
         "config": config, "plan": plan, "cycles": line.cycles, "roof": roofline(plan), "events": line.events, "stays": stays,
         "tiles": _tokens(plan), "ring": ring(config.array), "way": way, "first": first, "between": between,
         "chosen": [token for token in range(plan.tokens) if first.expert in plan.topk_ids[token]],
-        "one_pass": compute_cycles(config, 1) + 1, "setup": COMPUTE_SETUP, "drain": swiglu_drain(config) - 1,
-        "control": 2 + config.link_flight_cycles + 1, "header": config.link_flight_cycles + 1,
+        "one_pass": compute_cycles(config, 1) + 1, "setup": latencies.COMPUTE_SETUP_CYCLES,
+        "drain": latencies.swiglu_drain_cycles(config) - 1,
+        "control": latencies.control_cycles(config, 1), "header": latencies.header_cycles(config, 1),
         "passes": passes, "slices": len(ways), "hops": sum(visit.from_link for visit in stays),
         "escapes": sum(visit.escape for visit in stays), "cuts": sum(visit.cut for visit in stays),
         "mac": {reason: sum(tile[reason] for tile in mac) for reason in MAC_REASONS}, "mac_text": MAC_REASONS,

@@ -9,10 +9,11 @@ from tests.support.memory_bench import open_srams
 from trajectile.hw.compute import lane_memory
 from trajectile.hw.compute.unit import ComputeUnit
 from trajectile.hw.params import Params, Table
+from trajectile.sw_model.latencies import COMPUTE_DRAIN_CYCLES, compute_early_cycles
 from trajectile.sw_model.numerics import image
 from trajectile.sw_model.numerics import integer as numerics
 from trajectile.sw_model.schedule.scheduler import schedule
-from trajectile.sw_model.timeline.model import COMPUTE_DRAIN, compute_cycles
+from trajectile.sw_model.timeline.model import compute_cycles
 from trajectile.tb.program import gather_results, tile_image
 
 #: changes of the smoke configuration; they cover one word a segment, odd and single groups, more values than inputs
@@ -126,7 +127,6 @@ def test_slices_meet_tokens(changes, seed, monkeypatch):
     # timing
     passes = [int(plan.passes[0, expert]) for expert, _ in visits]
     assert [end - start for start, end in zip(starts, ends, strict=True)] == [compute_cycles(config, p) for p in passes]
-    assert idle == [ends[-1] + COMPUTE_DRAIN]
+    assert idle == [ends[-1] + COMPUTE_DRAIN_CYCLES]
     if seed == 1:
-        turn = min(2, config.down_words - 1)
-        assert starts[1:] == [end - turn for end in ends[:-1]]
+        assert starts[1:] == [end - compute_early_cycles(config) for end in ends[:-1]]

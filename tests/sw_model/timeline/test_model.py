@@ -8,8 +8,9 @@ import pytest
 from tests.support.batches import draw
 from tests.support.configurations import small
 from trajectile.sw_model.config import load
+from trajectile.sw_model.latencies import result_conflicts, swiglu_drain_cycles
 from trajectile.sw_model.schedule.scheduler import ORDERS, roofline, schedule
-from trajectile.sw_model.timeline.model import compute_cycles, result_conflicts, simulate, swiglu_drain
+from trajectile.sw_model.timeline.model import compute_cycles, simulate
 
 
 @pytest.mark.parametrize("slots", [2, 3, 5])
@@ -54,7 +55,7 @@ def test_one_slice_by_hand():
     ready = loaded + 1
     request = ready
     grant = request + 2 + link + 1
-    last = ready + 3 + config.gate_up_words - 1 + swiglu_drain(config) + config.down_words - 1
+    last = ready + 3 + config.gate_up_words - 1 + swiglu_drain_cycles(config) + config.down_words - 1
     send = max(grant + 2 + link + 1, last + 1)
     header = send + link + 1
     arrived = header + 1 + flits
@@ -71,7 +72,7 @@ def test_one_slice_by_hand():
 def test_compute_cycles():
     """Segments in order, without gaps but for the SwiGLU drain of the last pass."""
     config = load("paper")
-    g, d, gap = config.gate_up_words, config.down_words, swiglu_drain(config)
+    g, d, gap = config.gate_up_words, config.down_words, swiglu_drain_cycles(config)
     assert compute_cycles(config, 1) == 3 + g - 1 + gap + d - 1
     assert compute_cycles(config, 2) == 3 + 2 * g + 2 * d - 1
     assert compute_cycles(config, 5) == 3 + 5 * (g + d) - 1

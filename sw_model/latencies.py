@@ -1,0 +1,118 @@
+"""The timing contract: every latency that the golden model relies on, named once.
+
+docs/architecture.md, section "Latencies", promises them; its table is written from here. The blocks of ``hw`` state their own
+and import none of these: tests measure each block, and compare what it states with this module
+(``tests/hw/test_timing_contract.py``). So a wrong number fails on whichever side it is.
+
+Below, "to" counts cycles from one event to another: 0 is the same cycle.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trajectile.sw_model.config import Config
+
+# -- tile: rules, slots, loader -------------------------------------------------------------------------------------
+
+#: an event (load, loaded, arrived, computed, sent, ...) to the state in which the rules see it
+STATE_CYCLES = 1
+#: load fires to its first address on the DDR channel; one burst per cycle
+ADDRESS_CYCLES = 1
+#: the last beat of a slice to `loaded`: it is written
+LOADED_CYCLES = 1
+#: a slice's last beat to the first address of a load that had to wait for it: `loaded`, state, load, address
+LOAD_TURN_CYCLES = LOADED_CYCLES + STATE_CYCLES + ADDRESS_CYCLES
+#: how much longer than the DDR's latency loads are asked for ahead: their turn, and a grant that goes first
+LOAD_AHEAD_CYCLES = LOAD_TURN_CYCLES + 1
+
+# -- from tile to tile ----------------------------------------------------------------------------------------------
+
+#: request or grant fires to its message on the link
+CONTROL_CYCLES = 2
+#: the end of a link to what is there: receiver, rules, or the next link
+ROUTER_CYCLES = 1
+#: send fires, and the header is on the link, to the first payload flit out of the slot; one per cycle
+PAYLOAD_CYCLES = 2
+#: a payload flit at the receiver to its place in the slot
+WRITTEN_CYCLES = 0
+#: what a link layer adds to a link's flight: two cycles at the near end (frame, CRC), two at the far end (check, deliver)
+LINK_LAYER_CYCLES = 4
+#: how much longer than two flights a credit takes until it may be spent again: the flit's register, the credit's, the count
+CREDIT_CYCLES = 3
+#: how much longer than two flights no new frame goes because one was lost
+REPLAY_CYCLES = 3
+
+# -- compute --------------------------------------------------------------------------------------------------------
+
+#: compute fires to its first weight address
+COMPUTE_SETUP_CYCLES = 3
+#: the last weight address to the compute unit drained, all accumulators written
+COMPUTE_DRAIN_CYCLES = 6
+#: the last weight address of a gate-up segment to the first of its down segment, besides a cycle for each pair of a word
+SWIGLU_DRAIN_CYCLES = 12
+#: how much sooner than the last weight address the next slice may start, if the down segment is that long
+COMPUTE_EARLY_CYCLES = 2
+#: a bank of results reads for one group in the cycle in which it writes for the group so many cycles before
+RESULT_WRITE_CYCLES = 3
+
+# -- host: no part of the timeline, promised to software ------------------------------------------------------------
+
+#: a request that is accepted to its response, and how much longer a read of TABLE_DATA takes
+HOST_CYCLES, TABLE_READ_CYCLES = 3, 2
+#: how much later a response can be because an access of the other channel goes first
+OTHER_ACCESS_CYCLES = 3
+#: what a counter counts to the counter
+COUNTER_CYCLES = 2
+#: a protected SRAM is read to the error, or the correction, at the host port
+FLAG_CYCLES = 2
+
+
+def hop_cycles(config: "Config") -> int:
+    """From one router's output, over a link, to what is behind the next router."""
+    return config.link_flight_cycles + ROUTER_CYCLES
+
+
+def header_cycles(config: "Config", hops: int) -> int:
+    """Send fires to its header at the ring-next receiver, over so many links."""
+    return hops * hop_cycles(config)
+
+
+def control_cycles(config: "Config", hops: int) -> int:
+    """Request fires to a request pending at the ring-next tile, or grant fires to granted at the ring-previous tile."""
+    return CONTROL_CYCLES + hops * hop_cycles(config)
+
+
+def tail_cycles(config: "Config") -> int:
+    """Send fires to the tail flit on the link; as long from the header at a receiver to the tail there."""
+    return PAYLOAD_CYCLES + config.slice_flits - 1
+
+
+def swiglu_drain_cycles(config: "Config") -> int:
+    """The last weight address of a gate-up segment to the first of its down segment: its hidden values are there."""
+    return SWIGLU_DRAIN_CYCLES + config.tile.mac_n // 2
+
+
+def compute_early_cycles(config: "Config") -> int:
+    """How much sooner than a slice's last weight address the next may start: its first word follows the last."""
+    return min(COMPUTE_EARLY_CYCLES, config.down_words - 1)
+
+
+def result_conflicts(config: "Config") -> tuple[int, ...]:
+    """Distances, from the last word of a down segment to the first of the next, at which both would use one result bank.
+
+    Results lie in two banks by the parity of the group, and a bank reads for one group in the cycle in which it writes for
+    the group ``RESULT_WRITE_CYCLES`` before. Within a segment those two groups lie in different banks. Across the border of
+    two segments they may lie in the same.
+    """
+    words, groups = config.down_chunks, config.down_groups
+
+    def conflict(distance: int) -> bool:
+        begin = groups * words - 1 + distance
+        return any((group - other) % 2 == 0 and begin + group * words - other * words == RESULT_WRITE_CYCLES
+                   for group in range(min(groups, 4)) for other in range(groups - min(groups, 4), groups))
+    return tuple(distance for distance in (1, 2, 3) if conflict(distance))
+
+
+def replay_cycles(config: "Config") -> int:
+    """Cycles in which no new frame goes because one was lost: until the nak is back, what was sent since must go again."""
+    return 2 * config.link_flight_cycles + REPLAY_CYCLES
