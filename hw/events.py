@@ -9,7 +9,7 @@ from trajectile.hw.params import Params
 
 
 class EventPort(NamedSignature):
-    """One strobe an event, with the slot concerned. Cycle 0 of a batch is the first cycle with ``running``."""
+    """One strobe per event, with the slot concerned. Cycle 0 of a batch is the first cycle with ``running``."""
 
     class Interface(wiring.PureInterface):
         running: Signal
@@ -63,5 +63,5 @@ class EventPort(NamedSignature):
             "send_cut": Out(1),  #: with ``send``: cut-through, as the slice arrives
             "sent": Out(1),  #: the tail flit enters the router
             "sent_slot": slot,
-            "release": Out(params.config.tile.slots),  #: rule 5: one bit a slot
+            "release": Out(params.config.tile.slots),  #: rule 5: one bit per slot
         })

@@ -44,7 +44,7 @@ class Measured:
 
     @property
     def goodput(self) -> float:
-        """Flits a cycle and direction: the share of the link rate."""
+        """Flits per cycle and direction: the share of the link rate."""
         return self.flits / (2 * self.cycles) if self.cycles else 0.0
 
     @property

@@ -48,7 +48,7 @@ def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = Tr
     """Verilog of the top.
 
     Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_link``, ``ddr_fault``
-    (three bits a channel), ``ddr_fault_at``. Outputs: ``irq`` (a bit a tile), ``all_done`` (every tile's interrupt is up).
+    (three bits per channel), ``ddr_fault_at``. Outputs: ``irq`` (one bit per tile), ``all_done`` (all interrupts are high).
     Without ``ddr_model`` the DDR ports come out as ``ddr_<channel>_*``, with the IDs that AXI models want (always 0: the
     loader's reads stay in order), and there are no ``ddr_fault``s. With ``link_faults`` there is ``fault_run``, for
     ``tb/rtl/faulty_link.v``.

@@ -1,4 +1,4 @@
-"""The CRC of a frame, as one balanced tree of XORs a bit."""
+"""The CRC of a frame, as one balanced tree of XORs per bit."""
 
 from amaranth.hdl import Cat, Value
 from amaranth.lib.crc import Algorithm, catalog

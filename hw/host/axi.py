@@ -82,7 +82,7 @@ class Axi4Read(NamedSignature):
         super().__init__({
             "araddr": Out(address_bits),  #: first byte of the burst
             "arlen": Out(8),  #: beats less one
-            "arsize": Out(3),  #: log2 of the bytes a beat
+            "arsize": Out(3),  #: log2 of the bytes per beat
             "arburst": Out(2),  #: INCR
             "arvalid": Out(1),  #: a read address is offered
             "arready": In(1),  #: and taken

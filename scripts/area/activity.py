@@ -31,7 +31,7 @@ class BlockEnergy:
 
 
 def _function(cell: Cell) -> Callable[[Mapping[str, int]], int]:
-    """The output of a cell on packed bits, one a cycle."""
+    """The output of a cell on packed bits, one per cycle."""
     text = next(iter(cell.functions.values()))
     code: CodeType = compile(verilog_of(text, cell.name).replace("1'b0", "0").replace("1'b1", "-1"), cell.name, "eval")
     return lambda pins: eval(code, {"__builtins__": {}}, pins)  # made of pins and four operators

@@ -23,7 +23,7 @@ ARRAY = ("mac_pe", "mac_array")
 
 
 def verilog(inputs: int) -> str:
-    """A bare multiply-accumulator of some products a cycle, named ``bare_<inputs>``."""
+    """A bare multiply-accumulator of some products per cycle, named ``bare_<inputs>``."""
     products = " + ".join(f"$signed(a[{8 * i} +: 8]) * $signed(b[{8 * i} +: 8])" for i in range(inputs))
     return (f"module bare_{inputs}(input clk, input clear, input [{8 * inputs - 1}:0] a, input [{8 * inputs - 1}:0] b, "
             f"output reg signed [31:0] total);\n  wire signed [31:0] sum = {products};\n"
@@ -64,7 +64,7 @@ def compare(config: Config, values: Mapping[str, Any], folder: Path, technology:
 def show(values: Mapping[str, Any], unit: str, console: Console) -> None:
     """Print the comparison."""
     array, macs, inputs = values["array_area"], values["macs"], values["dot_inputs"]
-    console.print(f"MAC array ({' and '.join(ARRAY)}): {array:,.0f} {unit} for {macs:,} products a cycle\n"
+    console.print(f"MAC array ({' and '.join(ARRAY)}): {array:,.0f} {unit} for {macs:,} products per cycle\n"
                   f"  {values['over_macs']:.2f} of {macs:,} bare multiply-accumulators with an accumulator each "
                   f"({values['mac_area']:,.1f} {unit} one)\n"
                   f"  {values['over_dots']:.2f} of {macs // inputs:,} bare dot products of {inputs} with one accumulator "

@@ -2,9 +2,8 @@
 
 How often comes from the timeline model (which the RTL equals cycle for cycle): weight words, DDR beats, flits, slices.
 Energies come from the Liberty file (:mod:`trajectile.scripts.area.activity`), the table of SRAM macros, and published
-figures for
-links. An estimate: no glitches, no clock gating, no clock tree, no wires longer than the load model's, controllers as busy
-as data.
+figures for links. It is an estimate: it has no glitches, no clock gating, no clock tree, and no wires longer than those of
+the load model; controllers count as busy as the data path.
 """
 
 from collections.abc import Mapping
@@ -85,7 +84,7 @@ def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
 def accesses(config: Config, counters: Counters) -> dict[str, list[tuple[float, float]]]:
     """Reads and writes of the memories of each part, in all tiles together.
 
-    The token buffer has two kinds, in order of their number: activations (one a lane) and results (two banks a lane).
+    The token buffer has two kinds, in order of their number: activations (one per lane) and results (two banks per lane).
     """
     lanes = config.tile.mac_t
     received = counters.slices_sent * config.slice_words
@@ -199,7 +198,7 @@ def show(values: Mapping[str, Any], console: Console) -> None:
         table.add_row(part, *(f"{row[kind]:,.2f}" if kind in row else "" for kind in kinds), f"{whole:,.2f}",
                       f"{whole / values['energy_uj']:.1%}")
     console.print(table, highlight=False)
-    console.print(f"{values['energy_uj']:,.1f} uJ, {values['uj_per_token']:,.2f} uJ a token, {values['watts']:,.2f} W at "
+    console.print(f"{values['energy_uj']:,.1f} uJ, {values['uj_per_token']:,.2f} uJ per token, {values['watts']:,.2f} W at "
                   f"{values['clock_mhz']:,.0f} MHz", highlight=False)
     if not values["assumed"]["ddr_pj_per_bit"]:
         console.print(f"DRAM is not counted: {values['ddr_bytes']:,} bytes were read (--ddr-pj)", highlight=False)

@@ -23,7 +23,7 @@ def fractions(text: str) -> list[float]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile buffer``."""
-    parser.add_argument("--tokens", type=int, default=16, help="new tokens a batch (default 16)")
+    parser.add_argument("--tokens", type=int, default=16, help="new tokens per batch (default 16)")
     parser.add_argument("--batches", type=int, default=16, help="batches in a row; the last finishes everything (default 16)")
     parser.add_argument("--slack", type=fractions, default=[0, 0.1, 0.2, 0.3], metavar="S,S,...",
                         help="shares of a batch that may stay over (default 0,0.1,0.2,0.3)")

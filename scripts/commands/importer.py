@@ -45,7 +45,7 @@ def shown(values: dict[str, Any], folder: Path) -> Table:
     table.add_row("int8 layer", f"cosine {error['cosine']:.5f}, SQNR {error['sqnr_db']:.1f} dB against float32")
     table.add_row("measured on", error["measured_on"])
     table.add_row("DDR", f"{ddr['channels']} channels of {ddr['bytes_per_channel']:,} bytes, {ddr['slices']} slices of "
-                         f"{ddr['slice_bytes']:,} bytes an expert")
+                         f"{ddr['slice_bytes']:,} bytes per expert")
     table.add_row("files", f"{folder}: {', '.join(values['files'])}")
     return table
 

@@ -67,7 +67,7 @@ def _number(value: float | None) -> str:
 
 
 def totals(reports: Mapping[tuple[str, str], Values]) -> Iterator[str]:
-    """One row a preset and technology."""
+    """One row per preset and technology."""
     yield from table_rows(
         ("command", "cells", "um2 of cells", "combinational", "sequential", "um2 of SRAM", "SRAM bits", "bits in flip-flops",
          "overhead"),

@@ -37,7 +37,7 @@ def main() -> None:
         done = simulate(config, load, folder=Path("build/run/bench"), simulator="native", timing_only=True)
         seconds = done.wall_seconds
         console.print(f"  control RTL: {done.first.cycles:,} cycles, {done.first.events.message}; built in "
-                      f"{seconds['build']:.1f} s, {done.first.cycles / seconds['run']:,.0f} cycles a second, "
+                      f"{seconds['build']:.1f} s, {done.first.cycles / seconds['run']:,.0f} cycles per second, "
                       "comparison included")
 
 

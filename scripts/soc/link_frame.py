@@ -48,5 +48,5 @@ def frame_table(params: Params) -> str:
 def markdown(params: Params) -> str:
     """The page that goes with the Verilog."""
     config = params.config
-    return (f"# Frame\n\nConfiguration `{config.name}`: {params.frame_bits} bits, one frame a cycle and direction. "
+    return (f"# Frame\n\nConfiguration `{config.name}`: {params.frame_bits} bits, one frame per cycle and direction. "
             f"Generated from `hw/params.py`; do not edit. docs/link.md says what happens to it.\n\n{frame_table(params)}")

@@ -27,7 +27,7 @@ ERROR are cleared, settings and tables are kept, and the next batch can be start
 """
 
 TABLE_INTRODUCTION = """\
-To write entries: TABLE_SELECT, TABLE_INDEX, then TABLE_DATA once a word, lowest word first. With the last word of an entry
+To write entries: TABLE_SELECT, TABLE_INDEX, then TABLE_DATA once per word, lowest word first. With the last word of an entry
 the entry is written and TABLE_INDEX counts up. To read RESULTS: the same, reading TABLE_DATA. Bits above an entry's
 width are ignored. Element number i of an entry has its bits i * stride higher. An entry with a field that is not legal is
 refused with its last word: write TABLE_INDEX again to begin it anew.

@@ -10,7 +10,7 @@ AXI_BOUNDARY_BYTES = 4096
 #: Largest magnitude of an int8 operand. Weights and activations are symmetric, -128 never occurs.
 INT8_MAX = 127
 INT32_MAX = 2**31 - 1
-#: Protection of the buffers' SRAM: none, one parity bit a chunk, or single errors corrected and double ones detected.
+#: Protection of the buffers' SRAM: none, one parity bit per chunk, or single errors corrected and double ones detected.
 PROTECTIONS = ("none", "parity", "secded")
 #: How the MAC array multiplies: as ``*`` in the Verilog, or with activations recoded in radix 4.
 MULTIPLIERS = ("plain", "booth")

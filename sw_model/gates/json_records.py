@@ -1,4 +1,4 @@
-"""Objects of a JSON file of unknown origin: one a line, or a document over several lines (an array, objects in a row)."""
+"""Objects of a JSON file of unknown origin: one per line, or a document over several lines (an array, objects in a row)."""
 
 import codecs
 import json

@@ -43,7 +43,7 @@ def channel_image(config: Config, layer: QuantisedLayer, channel: int) -> Bytes:
 
 
 def write_hex(path: Path, image: Bytes, beat_bytes: int) -> None:
-    """Write an image for Verilog's ``$readmemh``: a beat a line, its lowest byte last."""
+    """Write an image for Verilog's ``$readmemh``: a beat per line, its lowest byte last."""
     beats = np.ascontiguousarray(image.reshape(-1, beat_bytes)[:, ::-1])
     text = beats.tobytes().hex()
     width = 2 * beat_bytes

@@ -1,6 +1,6 @@
 """Breadth-first search over packed states: every state is one uint64, every step works on arrays of them.
 
-A search of tens of millions of states takes a minute and nine bytes a state. States that a symmetry maps onto each other
+A search of tens of millions of states takes a minute and nine bytes per state. States that a symmetry maps onto each other
 are kept once: ``canonical`` names the one that stands for all. A way to what was looked for is found again from the levels.
 """
 

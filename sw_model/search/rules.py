@@ -1,21 +1,23 @@
 """Exhaustive search of the abstract rules: can slices on a ring ever come to a standstill?
 
-The rules of docs/rules.md without time: a tile has slots, a slice in a slot has stops ahead, any action whose guard holds
-may happen next. Two kinds of action remain, **load** (rule 1) and **forward** (rules 3 and 4, a slot granted and the slice
-moved in one step). ``sw_model/search/visits.py`` looks at what is left out here: requests and grants, compute, turns.
+These are the rules of docs/rules.md without time: a tile has slots, a slice in a slot has stops ahead, and any action whose
+guard holds may happen next. Two kinds of action remain: **load** (rule 1) and **forward** (rules 3 and 4, where a slot is
+granted and the slice moved in one step). ``sw_model/search/visits.py`` covers what is left out here: requests and grants,
+compute, turns.
 
-* Compute and release happen at once. They need nothing from others and only free slots; nothing can take their guards
-  away; and a guard that holds with fewer free slots holds with more.
-* The ring looks the same from every tile: states are kept up to rotation (only if the supply of slices is the same for all).
-* Slots of a tile are alike: a tile's content is a multiset of slices.
-* Turns only withhold a grant while a load can fire or a slot is bound to be freed, so what is free of deadlock without
-  them is with them, too.
+* Compute and release happen immediately. They need nothing from other slices, and only free slots. Nothing can take their
+  guards away, and a guard that holds with fewer free slots also holds with more.
+* States are kept up to rotation, since the ring looks the same from every tile (only if the supply of slices is the same for
+  all).
+* A tile's content is a multiset of slices, since the slots of a tile are alike.
+* Turns withhold a grant only while a load can fire, or while a slot is bound to be freed. So rules that are free of deadlock
+  without turns are free of deadlock with them.
 
 A slice is a mask of the stops ahead: bit d - 1 for the tile d steps on. With rule 4 it moves by one step, so that only its
-last stop matters; without, it jumps to its next stop and needs a slot only there.
+last stop matters. Without rule 4 it jumps to its next stop, and needs a slot only there.
 
 A state is a **standstill** if it holds slices and none of them can be forwarded: with the load lists at their end nothing
-would ever happen. There is no livelock to look for: every forward takes the sum of the distances ahead down.
+would ever happen. No livelock is possible: every forward reduces the sum of the distances ahead.
 """
 
 from collections.abc import Iterator, Sequence
@@ -45,7 +47,7 @@ class Found:
     steps: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        """The run, a line a step, or that there is none."""
+        """The run, a line per step, or that there is none."""
         if self.standstill is None:
             return f"no standstill in {self.states} states"
         return "\n".join([f"standstill after {len(self.steps) - 1} steps ({self.states} states); slices by tile, as the "

@@ -1,22 +1,21 @@
-"""One slice on its way round the ring, with everything that the hardware keeps of it and everything it must not forget.
+"""One slice on its way round the ring, with everything that the hardware stores about it.
 
-The other half of ``sw_model/search/rules.py``, which knows only where slices are: here a slice has its stops, its copies
-in the
-slots of several tiles, the number of stops left as the hardware counts it, its request, its reservations ahead, and the
-tiles whose tokens it has met. :func:`trajectories` plays one slice in every order of events and checks that it **meets the
-tokens of every stop exactly once**, whatever the others do: they can only make it wait.
+``sw_model/search/rules.py`` knows only where slices are. Here a slice has more state: its stops, its copies in the slots of
+several tiles, the number of stops left as the hardware counts it, its request, its reservations ahead, and the tiles whose
+tokens it has met. :func:`trajectories` plays one slice in every order of events. It checks that the slice **meets the tokens
+of every stop exactly once**. Other slices can only make it wait, so this holds whatever they do.
 
-What begins and ends in the hardware is one action here, by the usual argument about commuting actions (what lies between is
-independent of one end, which can be moved to the other):
+An action that begins and ends in the hardware is a single action here. This is allowed because whatever happens in between is
+independent of one of the two ends, so that this end can be moved to the other:
 
-* *compute* happens when it ends: in between the slot cannot be sent and the MAC array takes no other slice, which is so
-  before it begins if the two are chosen not to happen;
-* *send* happens when it begins, and with it the arrival: that a slot is full, and the sender idle, only ever permits more;
-* *load* is filled at once, for the same reason;
-* a request waits at the ring-next tile at once; that it travels is a grant that comes later.
+* *compute* happens when it ends. In between the slot cannot be sent, and the MAC array takes no other slice. The same runs
+  exist without compute having begun: those in which neither happens.
+* *send* happens when it begins, and the arrival with it. A slot that is full, and a sender that is idle, only permit more.
+* *load* fills its slot at once, for the same reason.
+* A request waits at the ring-next tile at once. The time that it travels is a grant that comes later.
 
-*Release* is an action of its own: it can take away a grant (turns look at own slots). Any slice may ask and any may be
-computed, not only the oldest: more runs than the hardware has, and the same answer to whether there is one to go on with.
+*Release* is an action of its own, because it can take away a grant (turns look at own slots). Any slice may ask, and any may
+be computed, not only the oldest. These are more runs than the hardware has, with the same answer to whether there is a way on.
 """
 
 from collections.abc import Iterator

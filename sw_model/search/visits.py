@@ -1,25 +1,25 @@
 """Exhaustive search with requests, reservations, compute, release and turns: can slices on a ring come to a standstill?
 
 :mod:`trajectile.sw_model.search.rules` moves a slice in one step. Here every slice takes the steps of
-:mod:`trajectile.sw_model.search.trajectory`, and
-slices meet in what they share: the slots of a tile, its one request at the ring-next tile, and its turn to load. Slices may
-be loaded in any tile, with any stops, in any order and any number; the bound is how many are in the ring at a time.
+:mod:`trajectile.sw_model.search.trajectory`. Slices share the slots of a tile, its one request at the ring-next tile, and its
+turn to load. They may be loaded in any tile, with any stops, in any order and any number. The search is bounded by how many
+slices are in the ring at a time.
 
-What makes the search smaller, and why nothing is missed:
+These reductions make the search smaller. Each says why nothing is missed:
 
-* *Beginning and end of an action* are one: :mod:`trajectile.sw_model.search.trajectory` says why.
-* *Partial order*: compute, release and send need nothing from others once they can happen, take nothing away from others but
-  give slots back, and a state in which one of them can happen is no standstill. So every run to a standstill can be reordered
-  into one in which they happen at once, and only these are looked at (``reduce``). That they can happen in any order with the
-  same outcome is checked for every slice. Grants that turns would withhold are granted here, so a slot given back never
-  takes a grant away.
-* *What behaves alike is alike.* States of one slice that offer the same actions, take the same slots and lead to the same
-  are one (the coarsest bisimulation, found by refinement of what can be seen): what a slice has met is forgotten where it no
-  longer matters.
-* *Slices have no names*: a state is a multiset of slices. *Slots of a tile are alike.*
-* *The ring looks the same from every tile*: states are kept up to rotation.
-* *Turns and the ends of the load lists* are looked at only where it is asked whether there is a way on: every run with turns
-  is one without, and if for some lists nothing can happen in a state, it is a standstill with these lists.
+* *One action for its beginning and its end*: :mod:`trajectile.sw_model.search.trajectory` says why.
+* *Partial-order reduction* (``reduce``). Once compute, release or send can happen, they need nothing from other slices. They
+  take nothing away from others, and only give slots back. A state in which one of them can happen is no standstill. So every
+  run to a standstill can be reordered into one in which they happen immediately, and only these runs are searched. The search
+  checks for every slice that these actions can happen in any order with the same outcome. Grants that turns would withhold
+  are granted here, so a slot that is given back never takes a grant away.
+* *Bisimulation.* States of one slice are merged if they offer the same actions, take the same slots and lead to merged
+  states. (This is the coarsest bisimulation, found by partition refinement.) So the tokens that a slice has met are
+  forgotten where they no longer matter.
+* *Symmetry.* A state is a multiset of slices without names; the slots of a tile are alike; states are kept up to rotation of
+  the ring.
+* *Turns and the ends of the load lists* matter only for the question whether there is a way on. Every run with turns
+  is also a run without. If for some lists nothing can happen in a state, it is a standstill with these lists.
 """
 
 from collections.abc import Hashable, Iterator, Sequence
@@ -51,7 +51,7 @@ class FoundVisits:
     run: tuple[str, ...] | None
 
     def __str__(self) -> str:
-        """The run, a line a step, or that there is none."""
+        """The run, a line per step, or that there is none."""
         if self.run is None:
             return f"no standstill in {self.states} states"
         return "\n  ".join([f"standstill after {len(self.run)} steps ({self.states} states):", *self.run])

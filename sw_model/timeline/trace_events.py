@@ -1,9 +1,9 @@
 """A batch as trace events, the JSON that ui.perfetto.dev and chrome://tracing open. One cycle is shown as one microsecond.
 
-The same for the events of the RTL and of the model. A tile is a process; its threads are its DDR channel, its MAC array,
-its ring link, what the MAC array waits for (:mod:`trajectile.sw_model.timeline.stalls`) and its slots. A flow follows one
-slice along its
-trajectory. Counters show the free slots, and how many slices wait for what. (Format: "Trace Event Format", Google, 2016.)
+Events of the RTL and of the model give the same form. A tile is a process. Its threads are its DDR channel, its MAC array,
+its ring link, what the MAC array waits for (:mod:`trajectile.sw_model.timeline.stalls`), and its slots. A flow follows one
+slice along its trajectory. Counters show the free slots, and how many slices wait for what. (Format: "Trace Event Format",
+Google, 2016.)
 """
 
 from collections.abc import Iterator, Sequence

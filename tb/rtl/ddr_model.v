@@ -1,4 +1,4 @@
-// A model of one DDR channel behind AXI4 (reads only): a given latency, one beat a cycle, bursts in order.
+// A model of one DDR channel behind AXI4 (reads only): a given latency, one beat per cycle, bursts in order.
 //
 // A burst whose address is taken in cycle a has its first beat in cycle a + LATENCY, or in the cycle after the last beat of
 // the burst before it, whichever is later. `stall` makes both channels hesitate at random. The memory comes from the

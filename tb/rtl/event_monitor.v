@@ -1,4 +1,4 @@
-// Writes what the rules of one tile do into a log, a line an event: cycle kind slot expert index flags.
+// Writes what the rules of one tile do into a log, a line per event: cycle kind slot expert index flags.
 // Cycle 0 is the first cycle of a batch. A batch ends with a line: cycles end 0 0 0 0; so does one that a reset cuts off.
 module event_monitor #(
     parameter TILE = 0,

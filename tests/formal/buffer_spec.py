@@ -25,7 +25,7 @@ class ExpertBufferSpec(Spec):
         uses = {name: self.wire(port.en & (port.slot == slot), f"{name}_uses") for name, port in ports.items()}
         # It holds for any slot, so it is enough to assume it of this one.
         self.assume(sum(uses.values()) <= 1)
-        written, contents = Signal(params.config.tile.word_bytes), Signal(params.word_bits)  # a bit a byte
+        written, contents = Signal(params.config.tile.word_bytes), Signal(params.word_bits)  # one bit per byte
         for name in ("load", "receive"):
             port = ports[name]
             size = len(port.data)

@@ -1,4 +1,4 @@
-"""``make regress``: what takes long. One line a step at the end; the exit code says whether all of it was as it should be."""
+"""``make regress``: the long tests. One line per step at the end; the exit code says whether all was as it should be."""
 
 import shutil
 import subprocess

@@ -28,7 +28,7 @@ def saved(path, **values) -> None:
 
 
 def vllm_logger(path, *, weights=True, meta=True):
-    """A line a token and layer, as loggers in vLLM's fused MoE layer write them."""
+    """A line per token and layer, as loggers in vLLM's fused MoE layer write them."""
     lines = [{"type": "meta", "model_id": "some/model", "layers_logged": [4, 9], "top_k": 3}] if meta else []
     for layer, ids, scores in zip((4, 9), IDS, WEIGHTS, strict=True):
         lines += [{"type": "route", "req_id": "r0", "token_idx": token, "layer": layer, "topk_ids": ids[token].tolist()}
@@ -37,7 +37,7 @@ def vllm_logger(path, *, weights=True, meta=True):
 
 
 def megatron(path):
-    """A line a step and layer; layers of multi-token prediction in between; a step without tokens."""
+    """A line per step and layer; layers of multi-token prediction in between; a step without tokens."""
     lines = []
     for step, (first, last) in enumerate(((0, 6), (6, 7), (7, 7), (7, 10))):
         for layer, ids in zip((4, 9), IDS, strict=True):

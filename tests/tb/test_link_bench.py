@@ -31,7 +31,7 @@ def measure(built, tmp_path):
 
 
 def test_full_rate(measure):
-    """Without errors a flit a cycle and direction, no replay."""
+    """Without errors a flit per cycle and direction, no replay."""
     seen = measure(cycles=5000)
     assert (seen.cycles, seen.flits, seen.goodput, seen.replays, seen.bad) == (5000, 10_000, 1.0, 0, 0)
     assert seen.ended and not seen.down and seen.undetected == 0

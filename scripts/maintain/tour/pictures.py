@@ -74,7 +74,7 @@ def array_picture(config: Config, tiles: Sequence[Mapping[str, Any]], way: Seque
 
 
 def slice_picture(way: Sequence[Visit], cycles: int) -> str:
-    """One slice over time: a row a tile that it enters, from the slot's allocation to its release."""
+    """One slice over time: one row per tile that it enters, from the slot's allocation to its release."""
     first, last = way[0].begin, max(visit.release or cycles for visit in way)
     left, width, row, high = 70, 640, 58, 15
     scale = width / (last - first)
@@ -106,7 +106,7 @@ def slice_picture(way: Sequence[Visit], cycles: int) -> str:
         x = left + (0, 130, 345)[number]
         body += _box(x, 4, 12, 12, f"f-{kind}") + _text(x + 18, 14, label, "tiny")
     return _file(body, (0, 0, left + width + 20, 54 + row * len(way)), f"Slice {way[0].name} over time",
-                 "A row a tile; grey is the time in a slot, the bars in it are filling, compute and sending.")
+                 "One row per tile; grey is the time in a slot, the bars in it are filling, compute and sending.")
 
 
 def batch_picture(config: Config, events: Sequence[Event], stays: Sequence[Visit], cycles: int, followed: str) -> str:

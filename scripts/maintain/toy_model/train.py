@@ -98,7 +98,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=4500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--batch", type=int, default=16, help=f"sequences of {CONTEXT} bytes a step")
+    parser.add_argument("--batch", type=int, default=16, help=f"sequences of {CONTEXT} bytes per step")
     parser.add_argument("--lr", type=float, default=3e-3)
     parser.add_argument("--weight-decay", type=float, default=0.1)
     parser.add_argument("--balance", type=float, default=0.01, help="weight of the load-balancing loss")

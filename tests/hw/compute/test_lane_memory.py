@@ -25,7 +25,7 @@ class Bench:
         self.groups, self.tokens = self.params.config.down_groups, self.params.config.tile.lane_tokens
         assert (self.groups, self.tokens) == (3, 4)
         self.lane, self.rng = LaneMemory(self.params), random.Random(seed)
-        self.sums = {}  #: by token: a list of ``mac_n`` numbers a group
+        self.sums = {}  #: by token: a list of ``mac_n`` numbers per group
         self.flags = [0, 0]  #: cycles with ``corrected``, with ``error``
         self.protect = protect
 
@@ -135,7 +135,7 @@ def test_flipped_results(protect, number, reader, monkeypatch):
 
 @pytest.mark.parametrize(("protect", "number"), [("none", 0), ("parity", 1), ("secded", 0), ("secded", 1), ("secded", 2)])
 def test_activations(protect, number, monkeypatch):
-    """Written by the host, read a word a cycle; each read of a flipped word is one strobe."""
+    """Written by the host, read a word per cycle; each read of a flipped word is one strobe."""
     bench = Bench(protect, monkeypatch, number)
     lane, params, rng = bench.lane, bench.params, bench.rng
     corrects = (protect, number) == ("secded", 1)

@@ -22,7 +22,7 @@ def packed(values):
 @pytest.mark.parametrize("multiplier", ["plain", "booth"])
 @pytest.mark.parametrize(("inputs", "part"), [(1, 8), (8, 8), (17, 8), (5, 1), (3, 64)])  # one part, or unequal ones
 def test_sums(inputs, part, multiplier):
-    """A word a cycle with gaps between sums; a sum stands ``latency_cycles`` after its last word until the next begins."""
+    """A word per cycle with gaps between sums; a sum stands ``latency_cycles`` after its last word until the next begins."""
     seed = inputs
     print(f"seed {seed}")
     rng = random.Random(seed)

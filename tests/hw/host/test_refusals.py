@@ -8,7 +8,7 @@ from trajectile.hw.host.codes import Refusal
 from trajectile.hw.host.regmap import RegisterMap
 from trajectile.hw.params import Params, Table
 
-#: every entry field has more bits than values: five experts, three slices, five rows, three tokens a lane, three tiles
+#: every entry field has more bits than values: five experts, three slices, five rows, three tokens per lane, three tiles
 CONFIG = small(layer__experts=5, array__cols=3, array__ddr_tiles=(0, 1, 2))
 #: what the host does, by the code that it gets: register, value, or None for a read
 CASES = {

@@ -37,6 +37,6 @@ def test_every_weight_has_its_byte(config):
 
 
 def test_hex_file(tmp_path):
-    """A beat a line, its lowest byte last."""
+    """A beat per line, its lowest byte last."""
     image.write_hex(tmp_path / "a.hex", np.array([1, 2, 3, 0xAB], dtype=np.uint8), 2)
     assert (tmp_path / "a.hex").read_text() == "0201\nab03\n"

@@ -92,6 +92,6 @@ def test_roofline():
     bound = roofline(plan)
     assert bound.ddr == 2 * 3 * 12 * 18 / 4
     assert bound.mac == 2 * 3 * 12 * 18 / 32
-    # the slices whose home is tile 1 cross the edge to tile 0: 3 of 6, of 216 bytes, over 8 bytes a cycle
+    # the slices whose home is tile 1 cross the edge to tile 0: 3 of 6, of 216 bytes, over 8 bytes per cycle
     assert bound.d2d == 3 * 216 / 8
     assert bound.cycles == 324
