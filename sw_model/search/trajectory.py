@@ -15,7 +15,8 @@ independent of one of the two ends, so that this end can be moved to the other:
 * A request waits at the ring-next tile at once. The time that it travels is a grant that comes later.
 
 *Release* is an action of its own, because it can take away a grant (turns look at own slots). Any slice may ask, and any may
-be computed, not only the oldest. These are more runs than the hardware has, with the same answer to whether there is a way on.
+be computed, not only the oldest. So there are more runs here than in the hardware, but the question
+whether there is a way on has the same answer.
 """
 
 from collections.abc import Iterator
