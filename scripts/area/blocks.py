@@ -58,8 +58,9 @@ class Measure:
 
     def times(self, number: int) -> "Measure":
         """Of so many."""
-        return Measure(*(value if value is None else round(value * number, 4) if isinstance(value, float) else value * number
-                         for value in asdict(self).values()))
+        def product(value: Any) -> Any:
+            return value if value is None else round(value * number, 4) if isinstance(value, float) else value * number
+        return Measure(*map(product, asdict(self).values()))
 
 
 def group_of(kind: str, parent: str, within: str) -> str:
@@ -90,7 +91,7 @@ def own(name: str, modules: Mapping[str, Mapping[str, int]], made: Design, techn
     """
     if name in choices and not choices[name].registers:
         choice = choices[name]
-        return Measure(sram_bits=choice.bits, sram_area=choice.macros and round(choice.macros.area_um2, 4))
+        return Measure(sram_bits=choice.bits, sram_area=round(choice.macros.area_um2, 4) if choice.macros else None)
     result = Measure()
     for kind, number in modules[name].items():
         if kind in modules or kind in made.srams:

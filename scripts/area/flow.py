@@ -84,8 +84,10 @@ def write_inputs(made: Design, folder: Path, technology: Technology, choices: Ma
     macros = [name for name in made.srams if not choices[name].registers]
     script = SCRIPT.format(top=made.tile, macros=" ".join(macros) or "none",
                            save=SAVE if period_ps else "")
-    if period_ps:
-        loads = technology.loads
+    loads = technology.loads
+    if period_ps and loads is None:
+        raise ValueError(f"period_ps = {period_ps} is not legal for {technology.name}, whose cells have no timing; legal: 0")
+    if period_ps and loads:
         texts |= {
             "timed.lib": library_text(technology.cells, loads), "fast.abc": FAST_MAPPING,
             "loads.txt": f"set_driving_cell {loads.buffer}\nset_load {technology.port_load_ff:.3f}\n",

@@ -122,7 +122,8 @@ class Graph:
 
     def _flatten(self) -> None:
         """All instances side by side; nets that are joined through ports get one number."""
-        offsets, owners, arcs, pins, pin_ff, joined = [], [], [], [], [], []
+        offsets, owners, arcs, pins, pin_ff = [], [], [], [], []
+        joined: list[tuple[int, int]] = []
         starts: list[tuple[int, int, float]] = []
         ends: list[tuple[int, float, int]] = []
         size = 0

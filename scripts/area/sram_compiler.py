@@ -182,7 +182,8 @@ def _beside(lane: Memory, lanes: int) -> Memory:
 
 def _compile(table: SramTable, depth: int, width: int, two_port: bool, mux_um2: float, lanes: int) -> Memory | None:
     """:func:`compile_memory` without a choice about lanes."""
-    doubled = two_port and not any(part.two_port for part in (*table.macros, *table.compilers))
+    offered: list[Macro | Density] = [*table.macros, *table.compilers]
+    doubled = two_port and not any(part.two_port for part in offered)
     wanted = two_port and not doubled
     macros = [macro for macro in table.macros if macro.two_port or not wanted]
     macros += [compiler.macro(depth, width) for compiler in table.compilers if compiler.two_port == wanted]
@@ -198,23 +199,23 @@ def _compile(table: SramTable, depth: int, width: int, two_port: bool, mux_um2: 
     rows = len(parts) if by_rows else max(map(len, parts))
     copies = 2 if doubled else 1
 
-    def known(measure: str) -> list[float] | None:
+    def known(measure: str) -> list[float]:
+        """Of each macro; nothing if one does not say."""
         values = [getattr(macro, measure) for macro in used]
-        return None if None in values else values
+        return [] if None in values else values
 
     def mean(measure: str, times: Sequence[int]) -> float | None:
-        return known(measure) and sum(getattr(macro, measure) * share * often
-                                      for (macro, share), often in zip(shares, times, strict=True))
+        return sum(value * share * often for value, (_, share), often in zip(known(measure), shares, times, strict=True)
+                   ) if known(measure) else None
 
-    worst = {measure: values and max(values) for measure in ("access_ps", "setup_ps") for values in [known(measure)]}
     leaks = known("leakage_nw")
     names = sorted({macro.name for macro in used})
     return Memory(depth, width, two_port, tuple((name, copies * sum(macro.name == name for macro in used)) for name in names),
                   doubled, copies * sum(macro.area_um2 for macro in used), copies * muxes * mux_um2, rows,
-                  (rows - 1).bit_length(), **worst,
+                  (rows - 1).bit_length(), max(known("access_ps"), default=None), max(known("setup_ps"), default=None),
                   read_pj=mean("read_pj", [1] * len(shares)),
                   write_pj=mean("write_pj", [1 if lanes == 1 else -(-macro.width * lanes // width) for macro, _ in shares]),
-                  leakage_nw=leaks and copies * sum(leaks))
+                  leakage_nw=copies * sum(leaks) if leaks else None)
 
 
 def _entry(kind: type[Entry], name: str, entry: Any) -> Entry:

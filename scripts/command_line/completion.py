@@ -1,8 +1,8 @@
 """Completion scripts for shells: ``trajectile --completion bash``."""
 
 import argparse
-from collections.abc import Callable, Sequence
-from dataclasses import fields
+from collections.abc import Callable, Iterable
+from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +36,7 @@ def add_argument(parser: argparse.ArgumentParser, whole: Callable[[], argparse.A
                         help="print a completion script for bash, zsh or fish")
 
 
-def words(name: str, found: Sequence[str], *, files: bool = False) -> dict[str, Any]:
+def words(name: str, found: Iterable[str], *, files: bool = False) -> dict[str, Any]:
     """Completion by a list of words and, where ``files`` says so, by names of files; in the terms of shtab."""
     text, function = " ".join(found), f"_trajectile_{name}"
     bash = f'compgen -W "{text}" -- "$1"' + '; compgen -f -- "$1"' * files
@@ -54,7 +54,7 @@ def complete(command: argparse.ArgumentParser) -> None:
             action.complete = words("config", configuration.presets(), files=True)  # type: ignore[attr-defined]
         elif action.dest == "overrides":
             names = [f"{section.name}.{field.name}=" for section in fields(configuration.Config)
-                     if hasattr(section.type, "__dataclass_fields__") for field in fields(section.type)]
+                     if isinstance(section.type, type) and is_dataclass(section.type) for field in fields(section.type)]
             action.complete = words("field", names)  # type: ignore[attr-defined]
         elif action.type is Path:
             kind = shtab.DIRECTORY if action.metavar == "DIR" else shtab.FILE

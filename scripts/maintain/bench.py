@@ -1,6 +1,7 @@
 """How fast the models are: ``make bench``. Wall-clock figures, of this machine at this moment."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from trajectile.sw_model.timeline.model import simulate as play
 TOKENS = 256
 
 
-def best(work, times: int = 5) -> float:
+def best(work: Callable[[], object], times: int = 5) -> float:
     """Seconds of the fastest of some runs."""
     found = []
     for _ in range(times):

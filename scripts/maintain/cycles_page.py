@@ -138,7 +138,8 @@ def fifths(commands: Commands) -> Iterator[str]:
         for number, (command, (name, more)) in enumerate(FIFTHS.items()):
             entries = commands.answer(command, "-o", str(FOLDER / f"fifth-{number}"))
             args = cli.parser("compare").parse_args(commands.words(command))
-            config = load(*args.config, args.overrides)
+            preset, = args.config
+            config = load(preset, args.overrides)
             ours = {entry["tokens"]: entry for entry in entries if entry["strategy"] == "fse"}
             whole = _of(entries, tokens=1, strategy="ep-whole-experts")["weight_bytes"]
             weights = ours[1]["weight_bytes"]

@@ -4,12 +4,12 @@
 
 import argparse
 
-from trajectile.sw_model.search.rules import search
+from trajectile.sw_model.search.rules import Supply, search
 from trajectile.sw_model.search.trajectory import Ring, steps_left, trajectories
 from trajectile.sw_model.search.visits import search_visits
 
 #: 4 tiles, 2 slots: a standstill without rule 4
-KNOWN = [[(0, 1, 2), (1, 2)], [(0, 2), (1, 2)], [(0,), (1, 3)], [(0, 1, 3), (0, 1, 2)]]
+KNOWN: Supply = [[(0, 1, 2), (1, 2)], [(0, 2), (1, 2)], [(0,), (1, 3)], [(0, 1, 3), (0, 1, 2)]]
 #: tiles, slots, slices at a time; with ``--long`` also the second list
 VISITS = [(2, 2, 3), (2, 3, 5), (3, 2, 5), (3, 3, 8), (4, 2, 4), (4, 3, 4), (5, 2, 3), (5, 3, 3)]
 LONG_VISITS = [(4, 2, 7), (4, 3, 7), (5, 2, 6), (5, 3, 5)]

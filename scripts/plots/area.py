@@ -8,6 +8,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
+from matplotlib.patches import Rectangle
 
 from trajectile.scripts.area.blocks import ORDER, OVERHEAD
 from trajectile.scripts.plots.comparison import COLOURS, save
@@ -20,7 +21,8 @@ def bars(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
     """A bar for the cells and one for the SRAM of each report, as shares, with the area on top; and the overhead's share."""
     figure, (axis, small) = plt.subplots(1, 2, figsize=(3.5 + 1.6 * len(reports), 4.6), layout="constrained",
                                          width_ratios=(3, 1.4))
-    labels, place = [], 0
+    labels: list[str] = []
+    place = 0
     for values in reports:
         for key, what in (("cell_area", "cells"), ("sram_area", "SRAM")):
             total = values["totals"][key]
@@ -41,7 +43,7 @@ def bars(reports: Sequence[Mapping[str, Any]], path: Path) -> None:
     axis.set_xticks(range(len(labels)), labels, fontsize=7)
     axis.set_ylabel("share of the tile's area")
     axis.set_ylim(0, 1.1)
-    handles = [plt.Rectangle((0, 0), 1, 1, facecolor=colour, hatch=hatch, edgecolor="white")
+    handles = [Rectangle((0, 0), 1, 1, facecolor=colour, hatch=hatch, edgecolor="white")
                for colour, hatch in _LOOKS.values()]
     axis.legend(handles, _LOOKS, fontsize=6, loc="center left", bbox_to_anchor=(1.0, 0.5))
     names = [f"{values['config']['name']}\n{values['technology']['name']}" for values in reports]

@@ -41,7 +41,7 @@ def _tenths(values: Any, edges: Any) -> list[float]:
     """Means of a share over ten parts of equal length, from its parts between ``edges``."""
     parts = np.diff(edges) * np.asarray(values)
     sums = np.interp(np.linspace(0, edges[-1], 11), edges, np.concatenate(([0.0], np.cumsum(parts))))
-    return (np.diff(sums) / (edges[-1] / 10)).tolist()
+    return [float(mean) for mean in np.diff(sums) / (edges[-1] / 10)]
 
 
 def render(config: Config, found: Mapping[str, Any]) -> str:

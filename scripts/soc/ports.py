@@ -44,7 +44,8 @@ def _comments(kind: type) -> Mapping[str, str]:
 
 def _meaning(component: wiring.Component, path: tuple[str | int, ...]) -> str:
     """What is said about a port, or about the interface it belongs to."""
-    signature, kind, meaning = component.signature, type(component), ""
+    signature, meaning = component.signature, ""
+    kind: type = type(component)
     for part in path:
         if isinstance(part, int):
             continue

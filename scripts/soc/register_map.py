@@ -95,13 +95,13 @@ def constants(params: Params) -> dict[str, int]:
         define(f"PORT_{port.name}", port.value)
     for table in Table:
         define(f"TABLE_{table.name}", table.value)
-    for table in regmap.tables.values():
-        name = table.table.name
+    for memory in regmap.tables.values():
+        name = memory.table.name
         for what in ("depth", "width", "words", "lanes", "elements", "stride_bits"):
-            define(f"TABLE_{name}_{what.upper()}", getattr(table, what))
-        for field in table.fields:
-            define(f"ENTRY_{name}_{field.name.upper()}_LOW", field.low)
-            define(f"ENTRY_{name}_{field.name.upper()}_WIDTH", field.width)
+            define(f"TABLE_{name}_{what.upper()}", getattr(memory, what))
+        for part in memory.fields:
+            define(f"ENTRY_{name}_{part.name.upper()}_LOW", part.low)
+            define(f"ENTRY_{name}_{part.name.upper()}_WIDTH", part.width)
     return values
 
 

@@ -69,7 +69,7 @@ def story(plan: Schedule, line: Timeline) -> dict[str, Any]:
         raise ValueError("no slice shows all five rules; change configs/tour.toml")
     first = way[0]
     between = [visit for visit in stays if visit.tile == first.tile and visit is not first and visit.compute is not None
-               and first.filled < (visit.computed or 0) and visit.compute < (first.compute or 0)]
+               and (first.filled or 0) < (visit.computed or 0) and visit.compute < (first.compute or 0)]
     between.sort(key=lambda visit: visit.compute or 0)
     mac = [totals(spans, list(MAC_REASONS)) for spans in mac_account(config, line.events, line.cycles)]
     ddr = [totals(spans, list(DDR_REASONS)) for spans in ddr_account(config, line.events, line.cycles).values()]

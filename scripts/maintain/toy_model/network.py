@@ -1,5 +1,7 @@
 """The network: blocks of attention and feed-forward layers, the last one with the MoE layer."""
 
+from typing import Any
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -15,13 +17,13 @@ class Permute(torch.autograd.Function):
     """Copy rows to other places, zeros where nothing goes; the gradient copies them back. Both ways are gathers."""
 
     @staticmethod
-    def forward(ctx, rows: Tensor, forth: Tensor, back: Tensor) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, forth: Tensor, back: Tensor) -> Tensor:
         """``out[i] = rows[forth[i]]``, zero where ``forth[i] == len(rows)``; ``back`` is the inverse of ``forth``."""
         ctx.save_for_backward(back)
         return torch.cat([rows, rows.new_zeros(1, rows.shape[1])]).index_select(0, forth)
 
     @staticmethod
-    def backward(ctx, grad: Tensor) -> tuple[Tensor, None, None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None]:
         """The same with the inverse map."""
         (back,) = ctx.saved_tensors
         return torch.cat([grad, grad.new_zeros(1, grad.shape[1])]).index_select(0, back), None, None
