@@ -34,10 +34,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def shown(config: str, entries: Sequence[dict[str, Any]]) -> Table:
     """The table of one configuration, for people."""
     table = Table(title=config, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name, justify in (("tokens", "right"), ("strategy", "left"), ("cycles", "right"), ("/roofline", "right"),
-                          ("vs EP", "right"), ("vs Hydra", "right"), ("DDR", "right"), ("MAC", "right"), ("D2D", "right"),
-                          ("weights kB", "right"), ("tokens kB", "right")):
-        table.add_column(name, justify=justify, no_wrap=True)
+    for name in ("tokens", "strategy", "cycles", "/roofline", "vs EP", "vs Hydra", "DDR", "MAC", "D2D", "weights kB",
+                 "tokens kB"):
+        table.add_column(name, justify="left" if name == "strategy" else "right", no_wrap=True)
     for e in entries:
         table.add_row(
             str(e["tokens"]), e["strategy"] if e["order"] == "-" else f"{e['strategy']} {e['order']}",

@@ -188,7 +188,7 @@ def simulate(config: Config, load: Workload, *, folder: Path, order: str = "bala
     if waves:
         ports = ports_of(made.components[made.top])
         (folder / "waves.gtkw").write_text(gtkwave(config, ports), encoding="utf-8")
-    outcomes = read_outcomes(job, plan, model, values and values.results(), folder)
+    outcomes = read_outcomes(job, plan, model, values.results() if values else None, folder)
     ended = time.monotonic()
     return Simulation(
         config, load, order, simulator, timing_only, cells is not None, made, plan, model, roofline(plan), outcomes,
@@ -200,7 +200,7 @@ def make_job(plan: Schedule, values: Values | None, *, max_cycles: int, runs: Se
     """What the host does; without ``values`` for the timing-only build."""
     config, params = plan.config, Params(plan.config, timing_only=values is None)
     return Job(
-        config, [tile_image(params, plan, tile, values and values.batch) for tile in range(config.array.tiles)],
+        config, [tile_image(params, plan, tile, values.batch if values else None) for tile in range(config.array.tiles)],
         read={} if values is None else {(tile, lane): len(tokens)
                                         for tile, program in enumerate(plan.tiles)
                                         for lane, tokens in enumerate(program.lanes)},

@@ -151,23 +151,26 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
             f"{given.trace}: --set layer.experts={gate.experts} --set layer.top_k={gate.topk_ids.shape[1]}")
     if gate and gate_only:
         return Workload(source, gate.topk_ids, None)
-    weights = None if saved else integer.random_layer(shape, rng)
+    weights = saved.layer if saved else integer.random_layer(shape, rng)
     if given.activations:
         x = activations(given.activations, shape.d_model, given.offset, tokens)
     else:
         x = rng.standard_normal((tokens, shape.d_model)).astype(np.float32)
-    if saved and gate is None:
+    if gate is None:
+        assert saved is not None and saved.router is not None  # else there is a synthetic gate
         gate = workloads.router_gate(saved.router, x, shape.top_k, normalise=saved.normalise)
         inputs = (f"{given.activations.name} from token {given.offset}" if given.activations
                   else f"normal noise, seed {given.seed}")
         source = f"gate of {saved.source} on {inputs}"
         if gate_only:
             return Workload(source, gate.topk_ids, None)
-    quantised = saved.layer if saved else integer.quantise_layer(weights)
+    if isinstance(weights, integer.FloatLayer):
+        quantised, real, against = integer.quantise_layer(weights), weights, "float32"
+    else:
+        quantised, real, against = weights, weights.real(), "float32 with the int8 weights"
     return Workload(source, gate.topk_ids, Values(
         quantised, integer.quantise_batch(quantised, x, gate.topk_ids, gate.topk_weights),
-        integer.float_layer(saved.layer.real() if saved else weights, x, gate.topk_ids, gate.topk_weights),
-        "float32 with the int8 weights" if saved else "float32"))
+        integer.float_layer(real, x, gate.topk_ids, gate.topk_weights), against))
 
 
 def _saved(config: Config, path: Path) -> layer_file.SavedLayer:

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -33,8 +34,8 @@ def main() -> None:
         config = configuration.load(preset)
         load = workload.load(config, tokens=TOKENS, gate_only=True)
         plan = schedule(config, load.topk_ids)
-        console.print(f"{preset}, {TOKENS} tokens: scheduler {best(lambda c=config, w=load: schedule(c, w.topk_ids)):.3f} s, "
-                      f"timeline model {best(lambda p=plan: play(p, record=False)):.3f} s")
+        scheduler, timeline = best(partial(schedule, config, load.topk_ids)), best(partial(play, plan, record=False))
+        console.print(f"{preset}, {TOKENS} tokens: scheduler {scheduler:.3f} s, timeline model {timeline:.3f} s")
         done = simulate(config, load, folder=Path("build/run/bench"), simulator="native", timing_only=True)
         seconds = done.wall_seconds
         console.print(f"  control RTL: {done.first.cycles:,} cycles, {done.first.events.message}; built in "
