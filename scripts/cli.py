@@ -27,6 +27,7 @@ from trajectile.scripts.command_line import arguments as common
 from trajectile.scripts.command_line import completion, terminal
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.errors import ToolError, UserError
+from trajectile.scripts.version import version
 from trajectile.sw_model import config as configuration
 from trajectile.sw_model.gates.workloads import TraceError
 from trajectile.sw_model.schedule.scheduler import ScheduleError
@@ -107,6 +108,7 @@ def parser(only: str | None = None) -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(
         prog="trajectile", description="Expert-streaming Mixture-of-Experts accelerators: Verilog, simulation, area.",
         epilog=CODES, formatter_class=_Help)
+    top.add_argument("--version", action="version", version=f"trajectile {version()}", help="print the version")
     completion.add_argument(top, parser)
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     for name, command in COMMANDS.items():

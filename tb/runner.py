@@ -189,11 +189,12 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
              **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
 
     def compile_into(folder: Path, log: Path) -> None:
-        sources: list[Path] = [folder / name for name in texts]
+        sources: list[Path | runner.VerilatorControlFile] = [folder / name for name in texts]
         args, environment = ["-g2005"], {}
         if simulator == "verilator":
             (folder / "visible.vlt").write_text(visible(top), encoding="utf-8")
-            sources.insert(0, folder / "visible.vlt")
+            # cocotb 2.0 does not know the file by its ending
+            sources.insert(0, runner.VerilatorControlFile(folder / "visible.vlt"))
             args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-j", "2", *["--trace-structs"] * waves,
                     *instruments.build_arguments]
             environment = verilator_environment(optimise)

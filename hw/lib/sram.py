@@ -48,7 +48,9 @@ class Sram1RW(Block):
         m = Module()
         array: memory.Memory = memory.Memory(shape=self.width, depth=self.depth, init=[])
         m.submodules.memory = array
-        write, read = array.write_port(granularity=self.width // self.lanes), array.read_port()
+        # an assignment each: Amaranth names a port's signals after its variable, which a tuple hides on Python 3.13
+        write = array.write_port(granularity=self.width // self.lanes)
+        read = array.read_port()
         m.d.comb += [
             write.addr.eq(self.addr), write.data.eq(self.wdata), write.en.eq(Mux(self.en, self.we, 0)),
             read.addr.eq(self.addr), read.en.eq(self.en & ~self.we.any()), self.rdata.eq(read.data),
@@ -93,7 +95,8 @@ class Sram1R1W(Block):
         m = Module()
         array: memory.Memory = memory.Memory(shape=self.width, depth=self.depth, init=[])
         m.submodules.memory = array
-        write, read = array.write_port(), array.read_port()
+        write = array.write_port()
+        read = array.read_port()
         m.d.comb += [
             write.addr.eq(self.waddr), write.data.eq(self.wdata), write.en.eq(self.wen),
             read.addr.eq(self.raddr), read.en.eq(self.ren), self.rdata.eq(read.data),

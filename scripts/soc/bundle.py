@@ -1,7 +1,6 @@
 """All files of a generated design: Verilog, registers, driver, constraints, templates; as texts, and written."""
 
 import json
-from importlib import metadata
 from pathlib import Path
 
 from trajectile.hw.design import Design
@@ -12,6 +11,7 @@ from trajectile.scripts.soc.constraints import sdc
 from trajectile.scripts.soc.ports import ports_of, summary_of
 from trajectile.scripts.soc.register_map import c_header, markdown
 from trajectile.scripts.soc.systemrdl import systemrdl
+from trajectile.scripts.version import version
 
 #: clock of the constraints, if none is given: the paper's
 DEFAULT_MHZ = 800.0
@@ -23,14 +23,6 @@ _WHAT = {
     "trajectile_tile.v": "one tile and its blocks; needs trajectile_sram.v",
     "trajectile_array.v": "the array: tiles, and a model of the PHY on each link; needs the other two files",
 }
-
-
-def version() -> str:
-    """Version of this generator."""
-    try:
-        return metadata.version("trajectile")
-    except metadata.PackageNotFoundError:
-        return "0"
 
 
 def _verilog(made: Design, origin: str) -> dict[str, str]:

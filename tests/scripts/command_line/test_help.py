@@ -7,6 +7,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 
@@ -138,6 +139,13 @@ def test_doctor_does_not_trust_names():
     assert doctor.said(["sh", "-c", "echo 1.2; exit 1"]) is None
     assert doctor.said(["sh", "-c", "echo hello"]) == "hello"
     assert doctor.said(["sh", "-c", "echo tool version 1.2.3-4 of today"]) == "1.2.3-4"
+
+
+def test_version(capsys):
+    """That of the package, and nothing is run."""
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--version"])
+    assert stop.value.code == 0 and capsys.readouterr().out == f"trajectile {metadata.version('trajectile')}\n"
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
