@@ -64,7 +64,7 @@ def run(mutant: Mutant) -> Result:
     began = time.monotonic()
     done = run_tests(mutant.name, mutant.killed_by)
     log = done.stdout + done.stderr
-    codes = {pytest.ExitCode.OK: False, pytest.ExitCode.TESTS_FAILED: True}
+    codes = {int(pytest.ExitCode.OK): False, int(pytest.ExitCode.TESTS_FAILED): True}
     failed = [line[7:].partition(" - ")[0] for line in log.splitlines() if line.startswith("FAILED ")]
     return Result(mutant, codes.get(done.returncode), failed[0] if failed else "", time.monotonic() - began, log)
 

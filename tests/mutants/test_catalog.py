@@ -14,7 +14,9 @@ from tests.support.paths import ROOT
 
 @pytest.mark.parametrize("mutant", MUTANTS.values(), ids=lambda mutant: mutant.name)
 def test_every_mutant_changes_its_module(mutant):
-    source = Path(importlib.util.find_spec(mutant.imported).origin).read_text(encoding="utf-8")
+    spec = importlib.util.find_spec(mutant.imported)
+    assert spec is not None and spec.origin is not None
+    source = Path(spec.origin).read_text(encoding="utf-8")
     changed = mutant.transform(source)
     assert changed != source
     compile(changed, mutant.module, "exec")

@@ -58,7 +58,8 @@ def write(folder: Path, table, *, shards=1, config=None) -> Path:
     if shards == 1:
         save_file(table, folder / "model.safetensors")
         return folder
-    names, places = sorted(table), {}
+    names = sorted(table)
+    places: dict[str, str] = {}
     for shard in range(shards):
         file = f"model-{shard + 1:05}-of-{shards:05}.safetensors"
         part = {name: table[name] for name in names[shard::shards]}

@@ -1,5 +1,7 @@
 """Configurations for tests: a preset with changes, a tiny tile, random legal ones, scaled-down real layers."""
 
+from typing import Any
+
 import numpy as np
 
 from trajectile.sw_model.config import Config, ConfigError, divisors, from_dict, load
@@ -29,7 +31,7 @@ def random_config(seed: int) -> Config:
         ddr = sorted(int(t) for t in rng.choice(tiles, size=rng.integers(1, tiles + 1), replace=False))
         experts = int(rng.integers(1, 8))
         d_ff = int(rng.integers(1, 25))
-        values = {
+        values: dict[str, dict[str, Any]] = {
             "layer": {"d_model": int(rng.integers(1, 21)), "d_ff": d_ff, "experts": experts,
                       "top_k": int(rng.integers(1, min(experts, 3) + 1))},
             "array": {"rows": rows, "cols": cols, "ddr_tiles": ddr},
@@ -64,7 +66,7 @@ def scaled_layer(experts: int, top_k: int, **tile: int) -> Config:
 
 
 #: every field at its least
-SMALLEST = {
+SMALLEST: dict[str, dict[str, Any]] = {
     "layer": {"d_model": 1, "d_ff": 1, "experts": 1, "top_k": 1},
     "array": {"rows": 1, "cols": 2, "ddr_tiles": [0]},
     "tile": {"mac_k": 1, "mac_n": 2, "mac_t": 1, "slices": 1, "slots": 2, "tokens": 1},
@@ -72,7 +74,7 @@ SMALLEST = {
     "ddr": {"bytes_per_cycle": 1, "latency_cycles": 1},
 }
 #: a small configuration without a field at its least
-USUAL = {
+USUAL: dict[str, dict[str, Any]] = {
     "layer": {"d_model": 6, "d_ff": 6, "experts": 3, "top_k": 2},
     "array": {"rows": 2, "cols": 2, "ddr_tiles": [0, 1]},
     "tile": {"mac_k": 2, "mac_n": 4, "mac_t": 2, "slices": 3, "slots": 3, "tokens": 3},
@@ -96,7 +98,7 @@ ABOVE_ITS_LEAST = {
 }
 
 
-def _changed(base: dict, changes: dict[str, object], name: str) -> Config:
+def _changed(base: dict[str, dict[str, Any]], changes: dict[str, object], name: str) -> Config:
     """A configuration with some fields changed."""
     values = {section: dict(fields) for section, fields in base.items()}
     for path, value in changes.items():

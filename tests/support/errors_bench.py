@@ -3,7 +3,7 @@
 import json
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +54,12 @@ class Playground:
         values = None if timing_only else load.given
         job = simulation.make_job(plan, values, max_cycles=20_000)
         model = model_timeline(plan)
-        for image, cycles in zip(job.images, model.tile_cycles, strict=True):
+        for image in job.images:
             image.tables[Table.RULES, 0].pop()
-            image.settings["WATCHDOG"] = cycles  # a good batch takes that and not one more
-        return cls(config, plan, model, job, values and values.results(),
+        # a good batch takes that and not one more
+        job = replace(job, images=[replace(image, settings={**image.settings, "WATCHDOG": cycles})
+                                   for image, cycles in zip(job.images, model.tile_cycles, strict=True)])
+        return cls(config, plan, model, job, values.results() if values else None,
                    simulation.write_files(config, values, folder), folder, instruments or observed.instruments())
 
     @property
@@ -80,7 +82,9 @@ class Playground:
         assert "ERROR: ddr_model" not in (folder / "run.log").read_text(encoding="utf-8")
         outputs = json.loads((folder / "output.json").read_text(encoding="utf-8"))
         assert [output["name"] for output in outputs] == [scenario.name for scenario in scenarios]
-        for output in outputs if self.golden is not None else ():
+        for output in outputs:
+            if self.golden is None:
+                break
             words = {(tile, int(lane)): np.array(values, dtype=np.uint32).view(np.int32).reshape(-1, self.config.tile.mac_n)
                      for tile, part in enumerate(output["tiles"]) for lane, values in part["results"].items()}
             results = check_results(gather_results(self.job.params, self.plan, words), self.golden)

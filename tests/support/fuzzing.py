@@ -71,7 +71,7 @@ def run(arguments: Sequence[str]) -> tuple[int, str]:
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:
-            code = cli.main(list(arguments))
+            code: object = cli.main(list(arguments))
         except SystemExit as stop:  # the argument parser's
             code = stop.code
     text = err.getvalue()

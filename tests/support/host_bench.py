@@ -45,7 +45,8 @@ class Bench:
         port, table = self.port, self.port.table
         strobes = {name: getattr(port, name.lower()) for name, _ in COUNTERS}
         errors = [port.halt, *(getattr(port, f"error_{name.lower()}") for name in REPORTED_ERRORS)]
-        fetched, starts, was_clear, was_running, failed = [], [0] * (self.go_delay - 1), 0, 0, False
+        fetched: list[tuple[int, int]] = []
+        starts, was_clear, was_running, failed = [0] * (self.go_delay - 1), 0, 0, False
         ctx.set(port.tile_id, 1)
         self.counts = dict.fromkeys(["CYCLES", *strobes], 0)
         while True:

@@ -1,7 +1,7 @@
 """A campaign of faults on links: which configurations, what a seed does to them, and what must hold afterwards."""
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -101,7 +101,7 @@ def run_of(seed: int, config: Config, cycles: int) -> Run:
     return Run(seed, stall_ddr=kind not in LASTING and bool(rng.random() < 1 / 3), faults=KINDS[kind](rng, config, cycles))
 
 
-def lives(log: list[Event]) -> Counter:
+def lives(log: Sequence[Event]) -> Counter:
     """What became of each slice at each tile, and how often."""
     return Counter((v.tile, v.expert, v.index, v.from_link, v.filled is None, v.compute is None, v.computed is None,
                     v.send is None, v.sent is None, v.release is None) for v in visits(log))

@@ -40,6 +40,12 @@ class State(NamedTuple):
     #: what each name stands for
     slices: tuple[Content | None, ...]
 
+    def content(self, name: int) -> Content:
+        """Of a slice that is there."""
+        found = self.slices[name]
+        assert found is not None
+        return found
+
 
 class Rules:
     """``exact``: the oldest candidate, and turns; else any candidate, and no turns."""
@@ -71,7 +77,7 @@ class Rules:
         def put(tile: Tile, at: int = t, base: State = state) -> State:
             return base._replace(tiles=(*base.tiles[:at], tile, *base.tiles[at + 1:]))
 
-        def slot(old: Slot, **changes: object) -> Tile:
+        def slot(old: Slot, **changes: bool) -> Tile:
             return here._replace(slots=tuple(old._replace(**changes) if s is old else s for s in here.slots))
 
         if self.slots - len(here.slots) >= 2 and None in state.slices:
@@ -89,7 +95,8 @@ class Rules:
             if s.sending and not any(s_.sending for s_ in upstream):
                 yield put(slot(s, sending=False))
             if s.computing:
-                content, bit = state.slices[s.name], 1 << (t - state.slices[s.name].origin) % self.tiles
+                content = state.content(s.name)
+                bit = 1 << (t - content.origin) % self.tiles
                 assert not content.met & bit and content.stops & bit
                 met = content._replace(met=content.met | bit)
                 yield put(slot(s, computing=False))._replace(
@@ -97,7 +104,7 @@ class Rules:
             if s.filled and not (s.todo or s.computing or s.forward or s.sending):
                 freed = put(here._replace(slots=tuple(s_ for s_ in here.slots if s_ is not s)))
                 if not any(s_.name == s.name for tile in freed.tiles for s_ in tile.slots):
-                    assert state.slices[s.name].met == state.slices[s.name].stops
+                    assert state.content(s.name).met == state.content(s.name).stops
                     freed = freed._replace(slices=(*state.slices[:s.name], None, *state.slices[s.name + 1:]))
                 yield freed
         if not any(s.computing for s in here.slots):
@@ -110,7 +117,7 @@ class Rules:
         if here.phase in ("asking", "granting"):
             yield put(here._replace(phase={"asking": "pending", "granting": "granted"}[here.phase]))
         elif here.phase == "pending" and len(beyond.slots) < self.slots and not self._turn(beyond):
-            content = state.slices[here.wanted]
+            content = state.content(here.wanted)
             stop = content.stops >> (n - content.origin) % self.tiles & 1
             left = next(s.left for s in here.slots if s.name == here.wanted) - stop
             reserved = Slot(here.wanted, left, True, bool(stop), left > 0)
@@ -137,7 +144,7 @@ class Rules:
         return [self._slice(state, name) for name, content in enumerate(state.slices) if content is not None]
 
     def _slice(self, state: State, name: int) -> Slice:
-        origin, stops, met = state.slices[name]
+        origin, stops, met = state.content(name)
         used = todo = reach = head = left = 0
         for step in range(self.tiles):
             for s in state.tiles[(origin + step) % self.tiles].slots:

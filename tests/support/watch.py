@@ -21,7 +21,7 @@ class Watch:
         assert self[begin], begin
         return {last - first for first, last in zip(self[begin], self[end], strict=True)}
 
-    async def run(self, ctx: object) -> None:
+    async def run(self, ctx) -> None:
         """Pass to ``run_block`` as a background bench."""
         names: Sequence[str] = list(self.signals)
         while True:
