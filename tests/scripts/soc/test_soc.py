@@ -22,7 +22,7 @@ from trajectile.scripts.soc import bundle, fusesoc, verilog
 from trajectile.scripts.soc.ports import Port, ports_of
 from trajectile.scripts.soc.systemrdl import TILE_STRIDE, systemrdl
 from trajectile.sw_model.config import load
-from trajectile.tb.runner import verilator_environment
+from trajectile.tb.toolchain import environment
 
 CONFIG = load("smoke", ["link.crc_bits=16"])
 COMMAND = "trajectile generate smoke --set link.crc_bits=16 -o DIR"
@@ -130,7 +130,7 @@ def test_fusesoc(folder, tmp_path):
     def call(*words: str) -> subprocess.CompletedProcess:
         home = {"XDG_CONFIG_HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
         return subprocess.run([sys.executable, "-m", "fusesoc.main", "--cores-root", "core", *words], cwd=tmp_path, text=True,
-                              env=verilator_environment("-O0") | home, capture_output=True, check=False)
+                              env=environment("-O0") | home, capture_output=True, check=False)
     shown = call("core", "show", core)
     assert shown.returncode == 0 and all(f"\n{target} " in shown.stdout for target in ("tile", "array", "lint", "lint_tile"))
     for target in ("lint", "lint_tile"):
