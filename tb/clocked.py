@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trajectile.tb.runner import Build, SimulationError, cached, require, tail
-from trajectile.tb.toolchain import environment, seen_from
+from trajectile.tb.runner import Build, cached, require, tail
+from trajectile.tb.toolchain import SimulationError, environment, seen_from
 from trajectile.tb.top import TOP
 
 MAIN = Path(__file__).parent / "cpp" / "clock.cpp"

