@@ -5,6 +5,8 @@ from math import isfinite
 from pathlib import Path
 from typing import Any
 
+from trajectile.scripts.files import write_text
+
 
 def _standard(values: Any) -> Any:
     """Values with null for what JSON has no number for: infinity and NaN."""
@@ -22,5 +24,4 @@ def json_text(values: Any) -> str:
 
 def write_json(path: Path, values: Any) -> None:
     """Write values; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json_text(values), encoding="utf-8")
+    write_text(path, json_text(values))

@@ -84,7 +84,8 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
                    *seen_from(folder, plusargs)]
         code = subprocess.run(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT, check=False).returncode
     values: dict[int, list[int]] = {tile: [] for tile in tiles}
-    for line in answers.read_text(encoding="ascii").splitlines() if answers.exists() else ():
+    text = answers.read_text(encoding="ascii") if answers.exists() else ""
+    for line in text[:text.rfind("\n") + 1].splitlines():  # without a last line that is cut off
         owner, value = line.split()
         values[int(owner)].append(int(value))
     # A tile that has failed refuses what comes after its state; so look at that first.
@@ -93,6 +94,9 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
         raise SimulationError(message)
     if code:
         raise SimulationError(f"the simulation ended with code {code}\n{tail(log)}")
+    wanted = [sum(op.value is None for op in (*state_ops(registers), *after[tile])) for tile in tiles]
+    if [len(values[tile]) for tile in tiles] != wanted:
+        raise SimulationError(f"{answers} is cut off, as where no space is left")
     made.instruments.collect(folder)
     outputs = []
     for tile in tiles:

@@ -20,15 +20,16 @@ def read_events(prefix: Path, tiles: int) -> list[list[Event]]:
     counts = []
     for tile in range(tiles):
         path = prefix.with_name(f"{prefix.name}{tile}.log")
+        text = path.read_text(encoding="ascii")
         number, ended = 0, True
-        for line in path.read_text(encoding="ascii").splitlines():
+        for line in text[:text.rfind("\n") + 1].splitlines():
             cycle, kind, *rest = line.split()
             if number == len(batches):
                 batches.append([])
             batches[number].append(Event(int(cycle), tile, kind, *map(int, rest)))
             ended = kind == "end"
             number += ended
-        counts.append(number if ended else -1)
+        counts.append(number if ended and (not text or text.endswith("\n")) else -1)
     if set(counts) != {len(batches)}:
         raise ValueError(f"{prefix}*.log: batches by tile {counts} (-1: cut off)")
     return [sorted(batch) for batch in batches]

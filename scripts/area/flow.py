@@ -14,6 +14,7 @@ from trajectile.hw.lib import yosys
 from trajectile.scripts.area.library_text import library_text
 from trajectile.scripts.area.memories import Choice
 from trajectile.scripts.area.technology import Technology
+from trajectile.scripts.files import write_text
 
 #: SRAM modules made of macros are black boxes and the hierarchy stays, so every block is mapped once and found again.
 SCRIPT = """read_verilog sram.v
@@ -95,7 +96,7 @@ def write_inputs(made: Design, folder: Path, technology: Technology, choices: Ma
         texts["fast.ys"] = SPEED.format(period=f"{period_ps:.0f}")
     texts["synth.ys"] = script
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_text(folder / name, text)
     return texts
 
 
@@ -120,7 +121,7 @@ def _run_once(texts: Mapping[str, str], more: str, folder: Path) -> str:
         if saved.exists():
             yosys.run(texts["fast.ys"], folder, "fast")
         area.result()
-    mark.write_text(digest, encoding="utf-8")
+    write_text(mark, digest)
     return log.read_text(encoding="utf-8")
 
 

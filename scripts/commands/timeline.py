@@ -8,6 +8,7 @@ from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.batch import add_run_arguments, simulated, workload_of
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.errors import UserError
+from trajectile.scripts.files import write_text
 from trajectile.scripts.plots import batch as picture
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import schedule
@@ -39,9 +40,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
         batch, events, cycles, exact = load.source, scoreboard.events_of(line), line.cycles, True
     source = "RTL" if args.rtl else "model"
     trace, image = folder / "trace.json", folder / picture.FILE
-    folder.mkdir(parents=True, exist_ok=True)
     with terminal.status("writing events, drawing the picture"):
-        trace.write_text(json.dumps(trace_events(config, events, cycles)), encoding="utf-8")
+        write_text(trace, json.dumps(trace_events(config, events, cycles)))
         picture.timeline_picture(config, events, cycles, image,
                                  f"{batch}, order {args.order}, {source}: {cycles:,} cycles")
     console.print(f"{cycles:,} cycles, {len(events):,} events of the {source}\n"

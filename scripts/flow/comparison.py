@@ -8,6 +8,7 @@ from statistics import fmean
 from typing import Any
 
 from trajectile.scripts.errors import UserError
+from trajectile.scripts.files import whole
 from trajectile.scripts.flow.experiments import STRATEGIES, Gate, Task, config_text
 from trajectile.scripts.json_file import write_json
 from trajectile.sw_model.config import Config
@@ -86,7 +87,7 @@ def means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
 def write(entries: Sequence[dict[str, Any]], folder: Path, stem: str) -> None:
     """CSV and JSON."""
     write_json(folder / f"{stem}.json", list(entries))
-    with (folder / f"{stem}.csv").open("w", encoding="utf-8", newline="") as file:
+    with whole(folder / f"{stem}.csv") as part, part.open("w", encoding="utf-8", newline="") as file:
         writer = csv.DictWriter(file, fieldnames=list(entries[0]))
         writer.writeheader()
         writer.writerows(entries)

@@ -9,8 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.scripts.errors import UserError
+from trajectile.scripts.files import together
 from trajectile.scripts.flow import workload
-from trajectile.scripts.json_file import write_json
+from trajectile.scripts.json_file import json_text
 from trajectile.sw_model import config as configuration
 from trajectile.sw_model.checkpoints.checkpoint import Checkpoint, CheckpointError
 from trajectile.sw_model.checkpoints.moe_layer import MoeLayer, find
@@ -114,20 +115,19 @@ def measured(layer: MoeLayer, top_k: int, x: NDArray[np.float32], batch: str, se
                     f"{batch}; {'the gate of the checkpoint' if router is not None else 'a synthetic gate'}")
 
 
-def write(folder: Path, config: Config, done: Imported, *, hexadecimal: bool) -> list[str]:
-    """Write layer, configuration and DDR images; returns the files' names."""
-    folder.mkdir(parents=True, exist_ok=True)
-    layer_file.save(folder / LAYER_FILE, done.saved)
+def write(part: Callable[[str], Path], config: Config, done: Imported, *, hexadecimal: bool) -> list[str]:
+    """Write layer, configuration and DDR images where ``part`` says; returns the files' names."""
+    layer_file.save(part(LAYER_FILE), done.saved)
     tables = {name: table for name, table in config.as_dict.items() if isinstance(table, dict)}
-    (folder / CONFIG_FILE).write_text(f"# {done.saved.source}, by trajectile import\n{toml_file.written(tables)}",
-                                      encoding="utf-8")
+    part(CONFIG_FILE).write_text(f"# {done.saved.source}, by trajectile import\n{toml_file.written(tables)}",
+                                 encoding="utf-8")
     names = [LAYER_FILE, CONFIG_FILE]
     for channel in range(config.array.channels):
         content = image.channel_image(config, done.saved.layer, channel)
-        content.tofile(folder / f"ddr{channel}.bin")
+        part(f"ddr{channel}.bin").write_bytes(content.data)
         names.append(f"ddr{channel}.bin")
         if hexadecimal:
-            image.write_hex(folder / f"ddr{channel}.hex", content, config.ddr.bytes_per_cycle)
+            image.write_hex(part(f"ddr{channel}.hex"), content, config.ddr.bytes_per_cycle)
             names.append(f"ddr{channel}.hex")
     return names
 
@@ -186,12 +186,13 @@ def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: 
                 x = rng.standard_normal((tokens, layer.d_model)).astype(np.float32)
                 batch = f"{tokens} tokens of normal noise, seed {seed}"
             done = measured(layer, config.layer.top_k, x, batch, seed, tracked=tracked)
-            values = summary(layer, config, done, write(folder, config, done, hexadecimal=hexadecimal))
+            with together(folder) as part:
+                values = summary(layer, config, done, write(part, config, done, hexadecimal=hexadecimal))
+                part(REPORT_FILE).write_text(json_text(values), encoding="utf-8")
     except CheckpointError as error:
         raise UserError(str(error)) from error
     except configuration.ConfigError:
         raise
     except ValueError as error:
         raise UserError(f"{path}: {error}") from error
-    write_json(folder / REPORT_FILE, values)
     return values

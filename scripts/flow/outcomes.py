@@ -47,10 +47,13 @@ def read_outcomes(job: Job, plan: Schedule, model: Timeline, golden: NDArray[np.
     """Results and events of every batch, in order; ``golden`` is None in the timing-only build.
 
     Raises:
-        SimulationError: if event logs are missing.
+        SimulationError: if event logs are missing or cut off.
     """
     outputs = json.loads((folder / "output.json").read_text(encoding="utf-8"))
-    logs = read_events(folder / "events", job.config.array.tiles)
+    try:
+        logs = read_events(folder / "events", job.config.array.tiles)
+    except ValueError as error:
+        raise SimulationError(f"{error}; a log is cut off where no space is left") from error
     if len(logs) != len(outputs):
         raise SimulationError(f"{len(outputs)} batches but {len(logs)} event logs in {folder}")
     struck = faults.injected(folder / faults.LOG) if any(run.faults for run in job.runs) else {}

@@ -8,6 +8,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 
+from trajectile.scripts.files import whole
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.timeline.activity import busy_spans
 from trajectile.sw_model.timeline.model import Event
@@ -38,6 +39,6 @@ def timeline_picture(config: Config, events: Sequence[Event], cycles: int, path:
     axes.set_title(title, fontsize=10)
     for side in ("top", "right", "left"):
         axes.spines[side].set_visible(False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    with whole(path) as part:
+        figure.savefig(part, dpi=120)
     plt.close(figure)

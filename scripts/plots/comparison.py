@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from trajectile.scripts.files import whole
+
 #: distinct for the colour-blind
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 #: of strategies with their orders, which are nine
@@ -30,8 +32,8 @@ def _panels(configs: Sequence[str]) -> tuple[Figure, Sequence[Axes]]:
 
 def save(figure: Figure, path: Path) -> None:
     """Write a figure; folders are made."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=110)
+    with whole(path) as part:
+        figure.savefig(part, dpi=110)
     plt.close(figure)
 
 

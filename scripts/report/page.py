@@ -11,6 +11,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from trajectile.scripts.errors import ToolError
+from trajectile.scripts.files import write_text
 from trajectile.scripts.report import charts
 from trajectile.scripts.report.facts import facts
 from trajectile.sw_model.config import Config
@@ -88,6 +89,5 @@ def write(page: Path, config: Config, plan: Schedule, events: Sequence[Event], r
     """
     if not run["counters"]:
         raise ToolError(f"no report on a batch that did not end: {run['events']}")
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(render(config, facts(config, plan, events, run, area, command)), encoding="utf-8")
+    write_text(page, render(config, facts(config, plan, events, run, area, command)))
     return page

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from trajectile.hw.design import Design
 from trajectile.hw.params import Params
+from trajectile.scripts.files import together
 from trajectile.scripts.soc import driver, fusesoc, instances, verilog, waves
 from trajectile.scripts.soc import link_frame as frame_docs
 from trajectile.scripts.soc.constraints import sdc
@@ -75,11 +76,11 @@ def write(made: Design, folder: Path, *, command: str | None = None, mhz: float 
     ``command`` is named in their heads; ``mhz`` is the clock of the constraints. Where a design was written before,
     files that this one does not have are removed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     content = texts(made, command or f"trajectile generate {made.config.name} -o DIR", mhz)
-    if (folder / "trajectile_tile.v").exists():
-        for name in set(SOMETIMES) - set(content):
-            (folder / name).unlink(missing_ok=True)
-    for name, text in content.items():
-        (folder / name).write_text(text, encoding="utf-8")
+    before = (folder / "trajectile_tile.v").exists()
+    with together(folder) as part:
+        for name, text in content.items():
+            part(name).write_text(text, encoding="utf-8")
+    for name in set(SOMETIMES) - set(content) if before else ():
+        (folder / name).unlink(missing_ok=True)
     return [folder / name for name in content]

@@ -1,12 +1,14 @@
 """The file in which an imported layer is kept: int8 weights, scales and the router, as ``safetensors``."""
 
+import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from trajectile.sw_model.checkpoints.checkpoint import CheckpointError
@@ -40,12 +42,22 @@ class SavedLayer:
 
 
 def save(path: Path, saved: SavedLayer) -> None:
-    """Write a layer."""
+    """Write a layer.
+
+    Raises:
+        OSError: if the system refuses it, as where no space is left.
+    """
     tensors: dict[str, NDArray[Any]] = {name: getattr(saved.layer, name) for name in WEIGHTS + SCALES}
     if saved.router is not None:
         tensors["router"] = saved.router
-    save_file(tensors, path, metadata={"format": FORMAT, "top_k": str(saved.top_k), "normalise": str(int(saved.normalise)),
-                                       "source": saved.source})
+    facts = {"format": FORMAT, "top_k": str(saved.top_k), "normalise": str(int(saved.normalise)), "source": saved.source}
+    try:
+        save_file(tensors, path, metadata=facts)
+    except SafetensorError as error:  # a full disk, which the library tells in words only
+        code = re.search(r"\(os error (\d+)\)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
 
 
 def load(path: Path) -> SavedLayer:
