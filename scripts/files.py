@@ -31,9 +31,9 @@ def together(folder: Path) -> Iterator[Callable[[str], Path]]:
             error.filename = str(folder / parts.get(str(error.filename), ""))
         for path in parts:
             Path(path).unlink(missing_ok=True)
-        for path in made:
-            if path.is_dir() and not any(path.iterdir()):
-                path.rmdir()
+        for above in made:
+            if above.is_dir() and not any(above.iterdir()):
+                above.rmdir()
         raise
 
 

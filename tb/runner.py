@@ -19,7 +19,7 @@ from cocotb_tools.check_results import get_results
 
 from trajectile.tb import toolchain
 from trajectile.tb.instruments import OFF, Instruments
-from trajectile.tb.toolchain import SimulationError
+from trajectile.tb.toolchain import SimulationError as SimulationError  # users of this module catch it
 from trajectile.tb.top import SOURCES, TOP, visible
 
 SIMULATORS = ("verilator", "icarus")
