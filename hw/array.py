@@ -58,8 +58,7 @@ class TileArray(Block):
         for number, tile in enumerate(tiles):
             place(m, platform, {f"tile_{number}": tile})
             connect(m, flipped(self.host[number]), tile.host)
-            for name in tile.events.signature.members:
-                m.d.comb += getattr(self.events[number], name).eq(getattr(tile.events, name))
+            connect(m, tile.events, flipped(self.events[number]))
             m.d.comb += [
                 tile.tile_id.eq(number), tile.has_ddr.eq(number in array.ddr_tiles), tile.go.eq(go), tile.halt.eq(halt),
                 tile.reset.eq(reset), self.irq[number].eq(tile.irq),
@@ -75,8 +74,8 @@ class TileArray(Block):
             link = D2DLink(self.params)
             name = f"link_{wire.tile}_to_{wire.peer}"
             place(m, platform, {name: link})
-            near = getattr(tiles[wire.tile], NEIGHBOURS[wire.port].name.lower())
-            far = getattr(tiles[wire.peer], NEIGHBOURS[wire.peer_port].name.lower())
+            near = tiles[wire.tile].ports[NEIGHBOURS[wire.port]]
+            far = tiles[wire.peer].ports[NEIGHBOURS[wire.peer_port]]
             connect(m, near.tx, link.near)
             connect(m, link.far, far.rx)
             m.d.comb += link.hold.eq(self.link_hold[number])

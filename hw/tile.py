@@ -15,7 +15,7 @@ from trajectile.hw.host.axi import Axi4Read, AxiLite
 from trajectile.hw.host.port import HostPort
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.memory.expert_buffer import ExpertBuffer
-from trajectile.hw.params import NEIGHBOURS, Params
+from trajectile.hw.params import NEIGHBOURS, Params, Port
 from trajectile.hw.rules.engine import RuleEngine
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import passing_edges, ring_next
@@ -82,98 +82,59 @@ class Tile(Block):
         place(m, platform, host_port=host, ddr_loader=loader)
         place(m, platform, reset=self.reset, rule_engine=engine, router=router, slice_sender=sender, slice_receiver=receiver,
               compute_unit=compute)
-
-        connect(m, flipped(self.host), host.host)
+        # the rules
+        connect(m, engine.load, loader.load)
+        connect(m, engine.compute, compute.compute)
+        connect(m, engine.control, router.control)
+        connect(m, engine.send, sender.send)
+        connect(m, engine.receive, receiver.receive)
+        connect(m, engine.events, flipped(self.events))
+        # slices on their way
         connect(m, loader.ddr, flipped(self.ddr))
-        for port in NEIGHBOURS:
-            name = port.name.lower()
-            lanes, pins = getattr(router, name), flipped(getattr(self, name))
+        connect(m, router.arrival, receiver.arrival)
+        connect(m, receiver.arriving, sender.arriving)
+        connect(m, sender.flits, router.local_in)
+        self._links(m, platform, host, router)
+        if not self.timing_only:
+            self._buffer(m, platform, host, loader, receiver, sender, compute)
+        # the host
+        connect(m, flipped(self.host), host.host)
+        connect(m, host.table, engine.table, loader.table, compute.table)
+        connect(m, host.results, compute.results)
+        self._batch(m, host, engine, loader, compute)
+        cuts = Signal()  # rule 3 or 4 by cut-through
+        m.d.comb += [
+            cuts.eq(engine.send.start & engine.send.cut), receiver.cut.eq(cuts),
+            host.count_ddr_beat.eq(loader.beat), host.count_word.eq(compute.issuing),
+            host.count_flit_out.eq(router.flit_out), host.count_load.eq(engine.load.start),
+            host.count_compute.eq(engine.compute.start), host.count_send.eq(engine.send.start),
+            host.count_cut.eq(cuts), host.count_grant.eq(engine.control.grant.valid),
+        ]
+        return m
+
+    @property
+    def ports(self) -> dict[Port, LanePort.Interface | FramePort.Interface]:
+        """The pins of each die-to-die port."""
+        return {Port.NORTH: self.north, Port.EAST: self.east, Port.SOUTH: self.south, Port.WEST: self.west}
+
+    def _links(self, m: Module, platform: object, host: HostPort, router: Router) -> None:
+        """Pins, with a link layer before them if there is one, and which of them the ring takes by the routing table."""
+        for port, pins in self.ports.items():
             if not self.config.link.crc_bits:
-                connect(m, lanes, pins)
+                connect(m, router.ports[port], flipped(pins))
                 continue
-            layer = LinkLayer(params)
+            name = port.name.lower()
+            layer = LinkLayer(self.params)
             place(m, platform, {f"link_layer_{name}": layer}, reset=self.reset)
-            connect(m, lanes, layer.lanes)
-            connect(m, layer.pins, pins)
+            connect(m, router.ports[port], layer.lanes)
+            connect(m, layer.pins, flipped(pins))
             m.d.comb += [
                 host.link_down[port.value].eq(layer.down), getattr(host, f"link_{name}_frames").eq(layer.sends),
                 getattr(host, f"link_{name}_replays").eq(layer.replays), getattr(host, f"link_{name}_errors").eq(layer.bad),
             ]
-        connect(m, sender.flits, router.local_in)
-        self._ports(m, host, router)
-        if not self.timing_only:
-            buffer = ExpertBuffer(params)
-            place(m, platform, reset=self.reset, expert_buffer=buffer)
-            connect(m, loader.write, buffer.load)
-            connect(m, receiver.write, buffer.receive)
-            connect(m, sender.read, buffer.send)
-            m.d.comb += [
-                buffer.compute.en.eq(compute.weight_en), buffer.compute.slot.eq(compute.weight_slot),
-                buffer.compute.addr.eq(compute.weight_addr), compute.weight_data.eq(buffer.compute.data),
-            ]
-            if params.protect != "none":
-                m.d.comb += host.error_memory.eq(buffer.error | compute.error)
-            if params.protect == "secded":
-                m.d.comb += host.count_corrected.eq(buffer.corrected | compute.corrected)
-
         if self.config.link.crc_bits:
             m.d.comb += host.error_link_down.eq(host.link_down.any())
-
-        # The table bus goes to every block that owns a table; each looks at its own only.
-        for block in (engine, loader, compute):
-            for name in ("table", "lane", "index", "write", "write_data", "read"):
-                m.d.comb += getattr(block.table, name).eq(getattr(host.table, name))
-        m.d.comb += host.table.read_data.eq(compute.table.read_data)
-
-        # A tile has finished when all its loads and arrivals have come, been computed and left.
-        arrivals = Signal.like(host.arrival_count)
-        with m.If(host.clear):
-            m.d.sync += arrivals.eq(0)
-        with m.Elif(engine.grant):
-            m.d.sync += arrivals.eq(arrivals + 1)
-        m.d.comb += [
-            host.tile_id.eq(self.tile_id), host.go.eq(self.go), self.go_out.eq(host.start),
-            host.halt.eq(self.halt), self.halt_out.eq(host.halt_out), self.irq.eq(host.irq),
-            host.reset.eq(self.reset), self.reset_out.eq(host.reset_out), host.quiet.eq(loader.quiet),
-            host.error_ddr_response.eq(loader.bad_response), host.error_entry.eq(loader.bad_entry | compute.bad_entry),
-            host.finished.eq(loader.done & engine.empty & ~compute.busy & (arrivals == host.arrival_count)),
-            engine.running.eq(host.running),
-            # rule 1
-            loader.base.eq(host.ddr_base), loader.count.eq(host.load_count), loader.clear.eq(host.clear),
-            loader.running.eq(host.running), loader.load.eq(engine.load), loader.load_slot.eq(engine.load_slot),
-            loader.has_ddr.eq(self.has_ddr),
-            engine.load_valid.eq(loader.valid), engine.load_entry.eq(loader.entry),
-            engine.loaded.eq(loader.loaded), engine.loaded_slot.eq(loader.loaded_slot),
-            # rule 2
-            compute.start.eq(engine.compute), compute.start_slot.eq(engine.compute_slot),
-            compute.start_expert.eq(engine.compute_expert), compute.clear.eq(host.clear),
-            compute.token_shift.eq(host.token_shift), engine.compute_ready.eq(compute.ready),
-            engine.computed.eq(compute.done), engine.computed_slot.eq(compute.done_slot),
-            # rules 3 and 4: control lanes
-            router.request_in.eq(engine.request), router.request.slice.eq(engine.request_slice),
-            engine.request_in.eq(router.request_out), engine.request_in_slice.eq(router.request_here.slice),
-            router.grant_in.eq(engine.grant), router.grant.slot.eq(engine.load_slot),
-            engine.grant_in.eq(router.grant_out), engine.grant_in_slot.eq(router.grant_here.slot),
-            # rules 3 and 4: slices
-            receiver.valid.eq(router.arrival), receiver.flit.eq(router.flit),
-            sender.copy.eq(receiver.copy), sender.arriving.eq(router.flit.payload), sender.arrived.eq(receiver.arrived),
-            sender.start.eq(engine.send), sender.slot.eq(engine.send_slot), sender.slice.eq(engine.send_slice),
-            sender.to_slot.eq(engine.send_to), sender.cut.eq(engine.send_cut),
-            engine.sender_idle.eq(sender.idle), engine.sent.eq(sender.sent), engine.sent_slot.eq(sender.sent_slot),
-            engine.header.eq(receiver.header), engine.header_slot.eq(receiver.header_slot),
-            receiver.cut.eq(engine.send & engine.send_cut),
-            engine.arrived.eq(receiver.arrived), engine.arrived_slot.eq(receiver.arrived_slot),
-            # counters
-            host.count_ddr_beat.eq(loader.beat), host.count_word.eq(compute.issuing),
-            host.count_flit_out.eq(router.flit_out), host.count_load.eq(engine.load),
-            host.count_compute.eq(engine.compute), host.count_send.eq(engine.send),
-            host.count_cut.eq(engine.send & engine.send_cut), host.count_grant.eq(engine.grant),
-        ]
-        self._events(m, host, engine)
-        return m
-
-    def _ports(self, m: Module, host: HostPort, router: Router) -> None:
-        """Which ports the ring takes here: those on the way to the tiles before and after, by the routing table."""
+        # The ports on the way to the tiles before and after.
         array = self.config.array
         m.d.comb += [router.previous.eq(host.route[host.ring_prev]), router.next.eq(host.route[host.ring_next])]
         if router.passing:
@@ -184,21 +145,36 @@ class Tile(Block):
                             m.d.comb += [router.passes.eq(1), router.pass_from.eq(host.route[start]),
                                          router.pass_to.eq(host.route[ring_next(array, start)])]
 
-    def _events(self, m: Module, host: HostPort, engine: RuleEngine) -> None:
-        """Show what the rules do."""
-        events = self.events
-        m.d.comb += [
-            events.running.eq(host.running),
-            events.load.eq(engine.load), events.load_slot.eq(engine.load_slot),
-            events.load_expert.eq(engine.load_entry.expert), events.load_index.eq(engine.load_entry.index),
-            events.grant.eq(engine.grant), events.grant_slot.eq(engine.load_slot),
-            events.grant_expert.eq(engine.grant_slice.expert), events.grant_index.eq(engine.grant_slice.index),
-            events.send_escape.eq(engine.send_escape), events.send_cut.eq(engine.send_cut),
-            events.release.eq(engine.freed),
-        ]
-        for name in ("loaded", "arrived", "compute", "computed", "send", "sent"):
-            m.d.comb += [
-                getattr(events, name).eq(getattr(engine, name)),
-                getattr(events, f"{name}_slot").eq(getattr(engine, f"{name}_slot")),
-            ]
+    def _buffer(self, m: Module, platform: object, host: HostPort, loader: DdrLoader, receiver: SliceReceiver,
+                sender: SliceSender, compute: ComputeUnit) -> None:
+        """The slots, with two writers and two readers; what their protection finds."""
+        buffer, protect = ExpertBuffer(self.params), self.params.protect
+        place(m, platform, reset=self.reset, expert_buffer=buffer)
+        connect(m, loader.write, buffer.load)
+        connect(m, receiver.write, buffer.receive)
+        connect(m, sender.read, buffer.send)
+        connect(m, compute.weights, buffer.compute)
+        if protect != "none":
+            m.d.comb += host.error_memory.eq(buffer.error | compute.error)
+        if protect == "secded":
+            m.d.comb += host.count_corrected.eq(buffer.corrected | compute.corrected)
 
+    def _batch(self, m: Module, host: HostPort, engine: RuleEngine, loader: DdrLoader, compute: ComputeUnit) -> None:
+        """Start, finish, failure, reset; the settings that blocks look at."""
+        # A tile has finished when all its loads and arrivals have come, been computed and left.
+        arrivals = Signal.like(host.arrival_count)
+        with m.If(host.clear):
+            m.d.sync += arrivals.eq(0)
+        with m.Elif(engine.control.grant.valid):
+            m.d.sync += arrivals.eq(arrivals + 1)
+        m.d.comb += [
+            host.tile_id.eq(self.tile_id), host.go.eq(self.go), self.go_out.eq(host.start),
+            host.halt.eq(self.halt), self.halt_out.eq(host.halt_out), self.irq.eq(host.irq),
+            host.reset.eq(self.reset), self.reset_out.eq(host.reset_out), host.quiet.eq(loader.quiet),
+            host.error_ddr_response.eq(loader.bad_response), host.error_entry.eq(loader.bad_entry | compute.bad_entry),
+            host.finished.eq(loader.done & engine.empty & ~compute.busy & (arrivals == host.arrival_count)),
+            engine.running.eq(host.running),
+            loader.running.eq(host.running), loader.clear.eq(host.clear), loader.has_ddr.eq(self.has_ddr),
+            loader.base.eq(host.ddr_base), loader.count.eq(host.load_count),
+            compute.clear.eq(host.clear), compute.token_shift.eq(host.token_shift),
+        ]

@@ -40,10 +40,19 @@ def _several(mask: str) -> str:
 #: ports of the slot table, as the rule engine's conditions below call them
 _SLOT_TABLE = re.compile(
     r"\b(?:allocate_here|computing|filled|forward|from_link|(?:one|two)_free|oldest_\w+|sending|todo|used)\b")
+#: ports of the rule engine likewise
+_ENGINE = {
+    "load": "load__start", "load_valid": "load__valid", "grant": "control__grant__valid",
+    "request": "control__request__valid",
+    "send": "send__start", "send_cut": "send__cut", "send_escape": "events__send_escape", "sender_ready": "send__ready",
+    "compute": "compute__start", "compute_slot": "compute__slot", "compute_ready": "compute__ready", "freed": "slots__freed",
+}
 
 
 def _rules(*points: tuple[str, str, str]) -> tuple[Point, ...]:
-    return tuple(Point(name, "rule_engine", _SLOT_TABLE.sub(r"slots__\g<0>", when), meaning)
+    def verilog(when: str) -> str:
+        return re.sub(r"\w+", lambda word: _ENGINE.get(word[0], word[0]), _SLOT_TABLE.sub(r"slots__\g<0>", when))
+    return tuple(Point(name, "rule_engine", verilog(when), meaning)
                  for name, when, meaning in points)
 
 
@@ -94,10 +103,10 @@ WAITS = _rules(
     ("wait.grant", "running & wanted & ~granted", "a slice waits for a slot at the ring-next tile"),
     ("wait.request", "running & wanted & |(oldest_request_of & ~(1 << wanted_slot))",
      "a slice waits: another one's request is outstanding"),
-    ("wait.sender", "running & granted & ~sender_idle", "a granted slice waits for the sender"),
-    ("wait.filled", "running & granted & sender_idle & ~send_cut & ~filled[wanted_slot]",
+    ("wait.sender", "running & granted & ~sender_ready", "a granted slice waits for the sender"),
+    ("wait.filled", "running & granted & sender_ready & ~send_cut & ~filled[wanted_slot]",
      "a granted slice waits to arrive in full"),
-    ("wait.port", "running & granted & sender_idle & filled[wanted_slot] & computing[wanted_slot]",
+    ("wait.port", "running & granted & sender_ready & filled[wanted_slot] & computing[wanted_slot]",
      "a granted slice waits for the MAC array to let go of its slot"),
     ("wait.mac", "running & ~compute_ready & |oldest_compute_of", "a slice waits for the MAC array"),
     ("wait.sent", "running & compute_ready & |(used & filled & todo & sending)",
@@ -105,13 +114,15 @@ WAITS = _rules(
     ("wait.slot", "running & pending & ~one_free", "a request waits for a free slot"),
     ("wait.turn", "running & pending & one_free & turn", "a request waits for the loader's turn"),
 ) + (
-    Point("wait.flight", "ddr_loader", "due & ~asking & ~valid", "a load waits: as many slices as may be are in flight"),
+    Point("wait.flight", "ddr_loader", "due & ~asking & ~load__valid",
+          "a load waits: as many slices as may be are in flight"),
     Point("wait.asking", "ddr_loader", "due & asking", "a load waits: the bursts of the one before are being asked for"),
     Point("wait.address", "ddr_loader", "ddr__arvalid & ~ddr__arready", "a burst waits for DDR to take its address"),
     Point("wait.credit", "router", "local_in__valid & own_credits == 0", "a flit waits for a credit"),
     Point("wait.link", "router", _of_ports("{low}__tx__flit__valid & ~{low}__tx__flit__ready"),
           "a flit waits for the link to take it"),
-    Point("wait.overtaken", "slice_sender", "cutting & copy & ~lost & ~(flits__valid & flits__ready & ~flits__payload[0])",
+    Point("wait.overtaken", "slice_sender",
+          "cutting & arriving__copy & ~lost & ~(flits__valid & flits__ready & ~flits__payload[0])",
           "on cut-through the link does not take a flit when it comes"),
     Point("wait.resumed", "slice_sender", "lost & here & cutting", "the rest of such a slice goes out of its slot"),
     Point("wait.swiglu", "mac_sequencer", "active & down & ~issue & (half ? hidden_wait_1 != 0 : hidden_wait_0 != 0)",
@@ -128,15 +139,15 @@ WAITS = _rules(
 )
 
 PACKETS = (
-    Point("flit.header", "router", "arrival & flit__head", "a header flit reaches its tile"),
-    Point("flit.payload", "router", "arrival & ~flit__head & ~flit__tail", "a payload flit"),
-    Point("flit.tail", "router", "arrival & flit__tail", "a tail flit"),
+    Point("flit.header", "router", "arrival__valid & arrival__payload__head", "a header flit reaches its tile"),
+    Point("flit.payload", "router", "arrival__valid & ~arrival__payload__head & ~arrival__payload__tail", "a payload flit"),
+    Point("flit.tail", "router", "arrival__valid & arrival__payload__tail", "a tail flit"),
     Point("flit.through", "router", "pass_valid", "a flit passes the router of a tile between"),
     Point("flit.credit", "router", _of_ports("{low}__rx__credit"), "a credit comes back"),
     Point("flit.queued", "credit_fifo", "waiting != 0", "flits wait in the SRAM of an input"),
-    Point("request.packet", "router", "request_out", "a request reaches its tile"),
+    Point("request.packet", "router", "control__request_in__valid", "a request reaches its tile"),
     Point("request.through", "router", "request_pass_valid", "a request passes a tile between"),
-    Point("grant.packet", "router", "grant_out", "a grant reaches its tile"),
+    Point("grant.packet", "router", "control__grant_in__valid", "a grant reaches its tile"),
     Point("grant.through", "router", "grant_pass_valid", "a grant passes a tile between"),
     Point("frame.idle", "link_rx", f"heard & frame__kind == {FrameKind.IDLE.value}", "an IDLE frame is heard"),
     Point("frame.data", "link_rx", "deliver", "a DATA frame is delivered"),

@@ -14,6 +14,7 @@ from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.limits import exceeds
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.params import Params, Table
+from trajectile.hw.rules.ports import ComputePort
 
 
 class MacSequencer(Block):
@@ -23,7 +24,7 @@ class MacSequencer(Block):
     down segment before it in a result bank (``conflicts``); docs/architecture.md, "Compute time". Passes alternate between
     two halves of the hidden buffer and of the token registers; ``half`` says which.
 
-    Latency: ``start`` in cycle c, first word in c+3 (``latency_cycles`` = 3). It is ``ready`` again ``early_cycles`` before a
+    Latency: ``compute.start`` in cycle c, first word in c+3 (``latency_cycles`` = 3). It is ``ready`` again ``early_cycles`` before a
     slice's last word, so that the next slice's first word may follow it, and not ``busy`` any more ``drain_cycles`` = 6 after
     that word. The down segment of a pass begins ``swiglu_cycles`` after the last word of its gate-up segment, or later.
     Throughput: one word a cycle within a segment. Storage: rule table (compute part) and token lists (SRAM), the token list
@@ -35,11 +36,7 @@ class MacSequencer(Block):
 
     table: TableBus.Interface
     clear: Signal
-    start: Signal
-    start_slot: Signal
-    start_expert: Signal
-    ready: Signal
-    done: Signal
+    compute: ComputePort.Interface
     busy: Signal
     slot: Signal
     issue: Signal
@@ -71,11 +68,7 @@ class MacSequencer(Block):
         super().__init__({
             "table": In(TableBus(params)),  #: host writes of RULES and TOKENS
             "clear": In(1),  #: a batch begins
-            "start": In(1),  #: take this slice; only when ``ready``
-            "start_slot": In(params.slot_bits),
-            "start_expert": In(params.expert_bits),
-            "ready": Out(1),
-            "done": Out(1),  #: the slice's last word is addressed in this cycle
+            "compute": In(ComputePort(params)),  #: rule 2
             "busy": Out(1),  #: from the cycle after ``start`` until the last result is written
             "slot": Out(params.slot_bits),  #: slot of the slice
             "issue": Out(1),  #: a word is addressed in this cycle; all below belong to it
@@ -96,6 +89,7 @@ class MacSequencer(Block):
         """Setup pipeline, segment counters, choice of the next segment."""
         m = Module()
         params, config = self.params, self.params.config
+        compute = self.compute
         rules = Sram1RW(depth=config.layer.experts, width=self.rule_layout.size)
         tokens = Sram1RW(depth=params.list_depth, width=params.pass_layout.size)
         place(m, platform, rule_table=rules, token_list=tokens)
@@ -110,13 +104,13 @@ class MacSequencer(Block):
         begin_gate_up = Signal()
         write_rules = self.table.write & (self.table.table == Table.RULES)
         write_tokens = self.table.write & (self.table.table == Table.TOKENS)
-        m.d.sync += [look_up.eq(self.start), begin.eq(look_up)]
-        with m.If(self.start):
-            m.d.sync += next_slot.eq(self.start_slot)
+        m.d.sync += [look_up.eq(compute.start), begin.eq(look_up)]
+        with m.If(compute.start):
+            m.d.sync += next_slot.eq(compute.slot)
         m.d.comb += [
-            rules.en.eq(self.start | write_rules),
+            rules.en.eq(compute.start | write_rules),
             rules.we.eq(write_rules),
-            rules.addr.eq(Mux(write_rules, self.table.index, self.start_expert)),
+            rules.addr.eq(Mux(write_rules, self.table.index, compute.expert)),
             rules.wdata.eq(self.table.write_data[2:]),
             tokens.en.eq(look_up | begin_gate_up | write_tokens),
             tokens.we.eq(write_tokens),
@@ -155,12 +149,12 @@ class MacSequencer(Block):
         m.d.comb += [
             begin_gate_up.eq(begin | (ends & more)),
             begin_down.eq(ends & ~more & ~final),
-            self.done.eq(ends & final),
-            self.ready.eq(~look_up & ~begin & (~active | (final & self.issue & near_end))),
+            compute.done.eq(ends & final), compute.done_slot.eq(self.slot),
+            compute.ready.eq(~look_up & ~begin & (~active | (final & self.issue & near_end))),
         ]
         gate_up_half = Signal()  # of the next segment of each kind
         down_half = Signal()
-        with m.If(self.done):
+        with m.If(compute.done):
             m.d.sync += active.eq(0)
         with m.If(begin_gate_up):
             m.d.sync += [

@@ -1,18 +1,20 @@
 """The compute unit: everything that happens to a slice and its tokens."""
 
 from amaranth.hdl import Array, Const, Module, Mux, Signal, Value
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.compute.hidden_buffer import HiddenBuffer
 from trajectile.hw.compute.lane_memory import LaneMemory
 from trajectile.hw.compute.mac_array import MacArray
 from trajectile.hw.compute.sequencer import MacSequencer
 from trajectile.hw.compute.swiglu import SwigluLane
-from trajectile.hw.host.tables import TableBus
+from trajectile.hw.host.tables import ResultBus, TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.divide import quotient
+from trajectile.hw.memory.expert_buffer import SlotRead
 from trajectile.hw.memory.word import flag_members, show_flags
 from trajectile.hw.params import Params, Table
+from trajectile.hw.rules.ports import ComputePort
 from trajectile.sw_model.config import Config
 
 
@@ -32,21 +34,14 @@ class ComputeUnit(Block):
     read_cycles = LaneMemory.latency_cycles + 1
 
     table: TableBus.Interface
+    results: ResultBus.Interface
     clear: Signal
     token_shift: Signal
-    start: Signal
-    start_slot: Signal
-    start_expert: Signal
-    ready: Signal
-    done: Signal
-    done_slot: Signal
+    compute: ComputePort.Interface
     busy: Signal
     issuing: Signal
     bad_entry: Signal
-    weight_en: Signal
-    weight_slot: Signal
-    weight_addr: Signal
-    weight_data: Signal
+    weights: SlotRead.Interface
     corrected: Signal
     error: Signal
 
@@ -54,22 +49,15 @@ class ComputeUnit(Block):
         self.timing_only = timing_only
         self.params = params = Params(config, timing_only=timing_only)
         super().__init__({
-            "table": In(TableBus(params)),  #: host writes of RULES, TOKENS, ACTIVATIONS, reads of RESULTS
+            "table": In(TableBus(params)),  #: host writes of RULES, TOKENS, ACTIVATIONS
+            "results": In(ResultBus(params)),  #: host reads of RESULTS
             "clear": In(1),  #: a batch begins
             "token_shift": In(6),  #: shift of the last requantisation
-            "start": In(1),  #: take this slice; only when ``ready``
-            "start_slot": In(params.slot_bits),
-            "start_expert": In(params.expert_bits),
-            "ready": Out(1),  #: a slice may start in this cycle
-            "done": Out(1),  #: a slice's last word is addressed in this cycle
-            "done_slot": Out(params.slot_bits),
+            "compute": In(ComputePort(params)),  #: rule 2
             "busy": Out(1),  #: from the cycle after ``start`` until the last result is written
             "issuing": Out(1),  #: a word is addressed (for the counter)
             "bad_entry": Out(1),  #: a table entry that was just used is not legal
-            "weight_en": Out(1),  #: read a weight word
-            "weight_slot": Out(params.slot_bits),
-            "weight_addr": Out(params.word_addr_bits),
-            **({} if timing_only else {"weight_data": In(params.word_bits)}),  #: the word, one cycle later
+            **({} if timing_only else {"weights": Out(SlotRead(params))}),  #: from the expert buffer
             **flag_members(params.protect),  #: of activations and results
         })
 
@@ -78,17 +66,11 @@ class ComputeUnit(Block):
         m = Module()
         sequencer = MacSequencer(self.params)
         place(m, platform, sequencer=sequencer)
-        for name in ("table", "lane", "index", "write", "write_data", "read"):
-            m.d.comb += getattr(sequencer.table, name).eq(getattr(self.table, name))
+        connect(m, flipped(self.table), sequencer.table)
+        connect(m, flipped(self.compute), sequencer.compute)
         m.d.comb += [
             sequencer.clear.eq(self.clear),
-            sequencer.start.eq(self.start), sequencer.start_slot.eq(self.start_slot),
-            sequencer.start_expert.eq(self.start_expert),
-            self.ready.eq(sequencer.ready), self.done.eq(sequencer.done), self.done_slot.eq(sequencer.slot),
-            self.busy.eq(sequencer.busy), self.issuing.eq(sequencer.issue),
-            self.bad_entry.eq(sequencer.bad_entry),
-            self.weight_en.eq(sequencer.issue), self.weight_slot.eq(sequencer.slot),
-            self.weight_addr.eq(sequencer.word),
+            self.busy.eq(sequencer.busy), self.issuing.eq(sequencer.issue), self.bad_entry.eq(sequencer.bad_entry),
         ]
         if not self.timing_only:
             self._lanes(m, platform, sequencer)
@@ -115,9 +97,10 @@ class ComputeUnit(Block):
         m.d.comb += [
             array.enable.eq(delayed(sequencer.issue, 1, "issue")),
             array.first.eq(delayed(sequencer.first, 1, "first")),
-            array.weights.eq(self.weight_data),
+            array.weights.eq(self.weights.data),
+            self.weights.en.eq(sequencer.issue), self.weights.slot.eq(sequencer.slot), self.weights.addr.eq(sequencer.word),
         ]
-        reads = self.table.read & (self.table.table == Table.RESULTS)
+        reads = self.results.read & (self.table.table == Table.RESULTS)
         # A token has ``rows`` words in each of the two banks of results; with an odd number of groups one of them is a pad.
         rows, row = params.result_stride // 2, Signal(range(max(params.result_depth // 2, 2)), name="host_row")
         host_token = Signal(params.token_bits)
@@ -144,8 +127,8 @@ class ComputeUnit(Block):
                 swiglu.load.eq(grouped_4), swiglu.totals.eq(array.totals[lane]), swiglu.half.eq(half_4),
                 swiglu.token_shift.eq(self.token_shift),
                 *(swiglu.token_mult[half].eq(passes[half].mult) for half in range(2)),
-                *(getattr(swiglu, name).eq(sequencer.scales[name])
-                  for name in ("gate_mult", "gate_shift", "up_mult", "up_shift")),
+                swiglu.gate_mult.eq(sequencer.scales.gate_mult), swiglu.gate_shift.eq(sequencer.scales.gate_shift),
+                swiglu.up_mult.eq(sequencer.scales.up_mult), swiglu.up_shift.eq(sequencer.scales.up_shift),
                 hidden.clear.eq(self.clear), hidden.write.eq(swiglu.valid), hidden.value.eq(swiglu.value),
                 hidden.half.eq(half_1), hidden.chunk.eq(chunk_1),
                 array.activations[lane].eq(Mux(down_1, hidden.values, memory.activations)),
@@ -154,6 +137,6 @@ class ComputeUnit(Block):
         show_flags(m, self, params.protect, memories)
         # The host's answer comes two cycles after its read.
         lane_1 = delayed(self.table.lane, 1, "lane")
-        answer = Signal.like(self.table.read_data, reset_less=True)
+        answer = Signal.like(self.results.data, reset_less=True)
         m.d.sync += answer.eq(Array(memory.results for memory in memories)[lane_1])
-        m.d.comb += self.table.read_data.eq(answer)
+        m.d.comb += self.results.data.eq(answer)

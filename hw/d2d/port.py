@@ -8,6 +8,36 @@ from trajectile.hw.lib.signature import NamedSignature
 from trajectile.hw.params import Params
 
 
+class Message(NamedSignature):
+    """Something that comes in this cycle, if ``valid``, and is always taken."""
+
+    class Interface(wiring.PureInterface):
+        valid: Signal
+        payload: data.View
+
+    def __init__(self, layout: data.Layout):
+        super().__init__({
+            "valid": Out(1),
+            "payload": Out(layout),
+        })
+
+
+class Arriving(NamedSignature):
+    """From receiver to sender: the slice that is sent on as it arrives."""
+
+    class Interface(wiring.PureInterface):
+        copy: Signal
+        payload: Signal
+        last: Signal
+
+    def __init__(self, params: Params):
+        super().__init__({
+            "copy": Out(1),  #: a payload flit of it comes
+            "payload": Out(params.payload_bits),  #: payload of the flit that comes
+            "last": Out(1),  #: the last word of a slice is written into its slot in this cycle
+        })
+
+
 class D2DTransmit(NamedSignature):
     """What a port sends in a cycle: a flit, a request, a grant and a credit, each on its own lane.
 

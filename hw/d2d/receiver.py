@@ -5,44 +5,38 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from trajectile.hw.d2d.port import Arriving, Message
 from trajectile.hw.lib.block import Block
 from trajectile.hw.memory.expert_buffer import SlotWrite
 from trajectile.hw.params import Params
+from trajectile.hw.rules.ports import ReceivePort
 
 
 class SliceReceiver(Block):
     """Writes every payload flit to its place; on cut-through the sender takes it in the same cycle.
 
-    It takes what comes: the slice has its slot. In the cycle in which a header flit stands at ``flit`` the rule engine
+    It takes what comes: the slice has its slot. In the cycle in which a header flit stands at ``arrival`` the rule engine
     answers with ``cut``.
 
-    Latency: a flit is written in the cycle in which it comes (``latency_cycles`` = 0); ``arrived`` goes with the last.
+    Latency: a flit is written in the cycle in which it comes (``latency_cycles`` = 0); ``receive.done`` goes with the last.
     Throughput: one flit a cycle. Storage: none for payload.
     """
 
     latency_cycles = 0
 
-    valid: Signal
-    flit: data.View
-    header: Signal
-    header_slot: Signal
+    arrival: Message.Interface
+    receive: ReceivePort.Interface
     cut: Signal
-    copy: Signal
-    arrived: Signal
-    arrived_slot: Signal
+    arriving: Arriving.Interface
     write: SlotWrite.Interface
 
     def __init__(self, params: Params):
         self.params = params
         super().__init__({
-            "valid": In(1),  #: a flit comes
-            "flit": In(params.flit_layout),  #: from the router
-            "header": Out(1),  #: it is a header flit
-            "header_slot": Out(params.slot_bits),  #: the slot that was reserved for its slice
+            "arrival": In(Message(params.flit_layout)),  #: from the router
+            "receive": In(ReceivePort(params)),  #: to the rule engine
             "cut": In(1),  #: send the slice on as it arrives
-            "copy": Out(1),  #: it is a payload flit of such a slice
-            "arrived": Out(1),  #: the last flit of a slice is written in this cycle
-            "arrived_slot": Out(params.slot_bits),
+            "arriving": Out(Arriving(params)),  #: to the sender
             **({} if params.timing_only else  # to the expert buffer
                {"write": Out(SlotWrite(params, params.config.word_flits, params.config.flit_bytes))}),
         })
@@ -51,17 +45,19 @@ class SliceReceiver(Block):
         """Header, then payload."""
         m = Module()
         params, config = self.params, self.params.config
-        header = data.View(params.header_layout, self.flit.payload[:params.header_layout.size])
+        flit, receive = self.arrival.payload, self.receive
+        header = data.View(params.header_layout, flit.payload[:params.header_layout.size])
         slot = Signal(params.slot_bits)
         cutting = Signal()
         payload = Signal()
         m.d.comb += [
-            self.header.eq(self.valid & self.flit.head), payload.eq(self.valid & ~self.flit.head),
-            self.header_slot.eq(header.slot),
-            self.copy.eq(payload & cutting),
-            self.arrived.eq(payload & self.flit.tail), self.arrived_slot.eq(slot),
+            receive.header.eq(self.arrival.valid & flit.head), payload.eq(self.arrival.valid & ~flit.head),
+            receive.header_slot.eq(header.slot),
+            self.arriving.copy.eq(payload & cutting), self.arriving.payload.eq(flit.payload),
+            self.arriving.last.eq(receive.done),
+            receive.done.eq(payload & flit.tail), receive.done_slot.eq(slot),
         ]
-        with m.If(self.header):
+        with m.If(receive.header):
             m.d.sync += [slot.eq(header.slot), cutting.eq(self.cut)]
         if params.timing_only:
             return m
@@ -71,9 +67,9 @@ class SliceReceiver(Block):
         with m.If(payload):
             m.d.sync += piece.eq(Mux(last_piece, 0, piece + 1))
             with m.If(last_piece):
-                m.d.sync += word.eq(Mux(self.flit.tail, 0, word + 1))
+                m.d.sync += word.eq(Mux(flit.tail, 0, word + 1))
         m.d.comb += [
             self.write.en.eq(payload), self.write.slot.eq(slot), self.write.addr.eq(word), self.write.piece.eq(piece),
-            self.write.data.eq(self.flit.payload),
+            self.write.data.eq(flit.payload),
         ]
         return m

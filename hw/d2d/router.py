@@ -3,19 +3,35 @@
 from collections.abc import Mapping, Sequence
 from functools import reduce
 from operator import or_
+from typing import NamedTuple
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.credit_fifo import CreditFifo
-from trajectile.hw.d2d.port import LanePort
+from trajectile.hw.d2d.port import LanePort, Message
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.params import NEIGHBOURS, Params, Port
+from trajectile.hw.rules.ports import ControlPort
 from trajectile.sw_model.config.topology import most_passing
 
 #: for each port whether it is the one that is meant
 Which = Mapping[Port, Value]
+#: what a lane carries at each port: whether there is anything, and what
+Pins = Mapping[Port, tuple[Value, data.View]]
+
+
+class Lane(NamedTuple):
+    """A control lane at the ports."""
+
+    name: str
+    #: of a message
+    layout: data.Layout
+    #: what comes
+    come: Pins
+    #: what goes
+    go: Pins
 
 
 class Router(Block):
@@ -51,16 +67,8 @@ class Router(Block):
     previous: enum.EnumView
     next: enum.EnumView
     local_in: stream.Interface
-    arrival: Signal
-    flit: data.View
-    request_in: Signal
-    request: data.View
-    grant_in: Signal
-    grant: data.View
-    request_out: Signal
-    request_here: data.View
-    grant_out: Signal
-    grant_here: data.View
+    arrival: Message.Interface
+    control: ControlPort.Interface
     flit_out: Signal
     passes: Signal
     pass_from: enum.EnumView
@@ -80,23 +88,14 @@ class Router(Block):
                 "pass_to": In(Port),  #: to the tile behind this one
             } if self.passing else {}),
             "local_in": In(stream.Signature(params.flit_layout)),  #: from the sender
-            "arrival": Out(1),  #: a flit for this tile stands at ``flit``
-            "flit": Out(params.flit_layout),  #: to the receiver
-            "request_in": In(1),  #: from the rule engine: send a request
-            "request": In(params.request_layout),
-            "grant_in": In(1),  #: from the rule engine: send a grant
-            "grant": In(params.grant_layout),
-            "request_out": Out(1),  #: for the rule engine: a request has come
-            "request_here": Out(params.request_layout),
-            "grant_out": Out(1),  #: for the rule engine: a grant has come
-            "grant_here": Out(params.grant_layout),
+            "arrival": Out(Message(params.flit_layout)),  #: to the receiver: a flit for this tile
+            "control": In(ControlPort(params)),  #: control lanes, from and to the rule engine
             "flit_out": Out(1),  #: a flit of this tile's own goes out (for the counter)
         })
 
     def elaborate(self, platform: object) -> Module:
         """Data lane first, then the control lanes."""
         m = Module()
-        self.ports = {port: getattr(self, port.name.lower()) for port in NEIGHBOURS}
         previous, next_ = self._which(self.previous), self._which(self.next)
         pass_from: Which = {}
         pass_to: Which = {}
@@ -107,10 +106,23 @@ class Router(Block):
         m.d.comb += self.flit_out.eq(self.local_in.valid & self.local_in.ready)
         if self.passing:
             passing = self._way(m, "pass", self._queue(m, platform, pass_from), pass_to)
-        self._drive(m, "flit", next_, own, pass_to, passing)
-        self._control(m, "request", previous, next_, pass_from, pass_to)
-        self._control(m, "grant", next_, previous, pass_to, pass_from)
+        flits = {port: (pins.tx.flit.valid, pins.tx.flit.payload) for port, pins in self.ports.items()}
+        self._drive(m, flits, next_, own, pass_to, passing)
+        requests = Lane("request", self.params.request_layout,
+                        {port: (pins.rx.request_valid, pins.rx.request) for port, pins in self.ports.items()},
+                        {port: (pins.tx.request_valid, pins.tx.request) for port, pins in self.ports.items()})
+        grants = Lane("grant", self.params.grant_layout,
+                      {port: (pins.rx.grant_valid, pins.rx.grant) for port, pins in self.ports.items()},
+                      {port: (pins.tx.grant_valid, pins.tx.grant) for port, pins in self.ports.items()})
+        control = self.control
+        self._control(m, requests, control.request, control.request_in, previous, next_, pass_from, pass_to)
+        self._control(m, grants, control.grant, control.grant_in, next_, previous, pass_to, pass_from)
         return m
+
+    @property
+    def ports(self) -> dict[Port, LanePort.Interface]:
+        """The ports with a link."""
+        return {Port.NORTH: self.north, Port.EAST: self.east, Port.SOUTH: self.south, Port.WEST: self.west}
 
     @staticmethod
     def _which(number: enum.EnumView, any_: Value | int = 1) -> Which:
@@ -119,15 +131,15 @@ class Router(Block):
 
     def _arrive(self, m: Module, previous: Which) -> None:
         """What ends here: a register, and the receiver takes whatever stands there."""
-        # Contents need no reset: ``arrival`` says whether there are any.
+        # Contents need no reset: ``arrival.valid`` says whether there are any.
         taken = Signal(self.params.flit_layout, reset_less=True)
         credit = Signal()
         m.d.sync += [
-            self.arrival.eq(_of(previous, {port: pins.rx.flit_valid for port, pins in self.ports.items()})),
+            self.arrival.valid.eq(_of(previous, {port: pins.rx.flit_valid for port, pins in self.ports.items()})),
             taken.eq(_of(previous, {port: pins.rx.flit for port, pins in self.ports.items()})),
-            credit.eq(self.arrival),
+            credit.eq(self.arrival.valid),
         ]
-        m.d.comb += self.flit.eq(taken)
+        m.d.comb += self.arrival.payload.eq(taken)
         for port, pins in self.ports.items():
             with m.If(previous[port]):
                 m.d.comb += pins.tx.credit.eq(credit)
@@ -159,37 +171,34 @@ class Router(Block):
                                + _of(which, {port: pins.rx.credit for port, pins in self.ports.items()}))
         return valid, source.payload
 
-    def _control(self, m: Module, lane: str, came_by: Which, goes_by: Which, pass_from: Which, pass_to: Which
-                 ) -> None:
+    def _control(self, m: Module, lane: Lane, own_message: Message.Interface, arrived: Message.Interface, came_by: Which,
+                 goes_by: Which, pass_from: Which, pass_to: Which) -> None:
         """One of the control lanes: a register at the way out, two for this tile's own message."""
-        layout = getattr(self.params, f"{lane}_layout")
-        came = {port: getattr(pins.rx, f"{lane}_valid") for port, pins in self.ports.items()}
-        messages = {port: getattr(pins.rx, lane) for port, pins in self.ports.items()}
-        m.d.comb += [getattr(self, f"{lane}_out").eq(_of(came_by, came)),
-                     Value.cast(getattr(self, f"{lane}_here")).eq(_of(came_by, messages))]
+        came = {port: valid for port, (valid, _) in lane.come.items()}
+        messages = {port: Value.cast(content) for port, (_, content) in lane.come.items()}
+        m.d.comb += [arrived.valid.eq(_of(came_by, came)), arrived.payload.eq(_of(came_by, messages))]
 
-        def registered(valid: Value, message: Value, name: str) -> tuple[Signal, Signal]:
-            later, content = Signal(name=f"{lane}_{name}_valid"), Signal(layout, name=f"{lane}_{name}", reset_less=True)
-            m.d.sync += [later.eq(valid), Value.cast(content).eq(message)]
+        def registered(valid: Value, message: Value, name: str) -> tuple[Value, Value]:
+            later = Signal(name=f"{lane.name}_{name}_valid")
+            content = Value.cast(Signal(lane.layout, name=f"{lane.name}_{name}", reset_less=True))
+            m.d.sync += [later.eq(valid), content.eq(message)]
             return later, content
 
-        own = registered(*registered(getattr(self, f"{lane}_in"), Value.cast(getattr(self, lane)), "sent"), "own")
+        own = registered(*registered(own_message.valid, Value.cast(own_message.payload), "sent"), "own")
         passing = registered(_of(pass_from, came), _of(pass_from, messages), "pass") if self.passing else None
-        self._drive(m, lane, goes_by, own, pass_to, passing)
+        self._drive(m, lane.go, goes_by, own, pass_to, passing)
 
-    def _drive(self, m: Module, lane: str, own_by: Which, own: tuple[Value, Value], pass_by: Which,
+    def _drive(self, m: Module, lane: Pins, own_by: Which, own: tuple[Value, Value], pass_by: Which,
                passing: tuple[Value, Value] | None) -> None:
         """A lane's pins. Without traffic of its own a port shows this tile's, and says that it is not valid."""
-        for port, pins in self.ports.items():
-            valid, out = ((pins.tx.flit.valid, pins.tx.flit.payload) if lane == "flit" else
-                          (getattr(pins.tx, f"{lane}_valid"), getattr(pins.tx, lane)))
+        for port, (valid, out) in lane.items():
             m.d.comb += [valid.eq(own[0] & own_by[port]), out.eq(own[1])]
             if passing:
                 with m.If(pass_by[port]):
                     m.d.comb += [valid.eq(passing[0]), out.eq(passing[1])]
 
 
-def _of(which: Which, values: Mapping[Port, Value]) -> Value:
+def _of(which: Which, values: Mapping[Port, ValueLike]) -> Value:
     """The value of the port that is meant, zero if none is: an AND-OR."""
     parts: Sequence[Value] = [Mux(which[port], Value.cast(values[port]), 0) for port in values]
     return reduce(or_, parts)

@@ -1,14 +1,16 @@
 """The sender: makes a packet of a slice and hands it to the router."""
 
 from amaranth.hdl import Module, Mux, Signal
-from amaranth.lib import data, stream
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from trajectile.hw.d2d.port import Arriving
 from trajectile.hw.lib.block import Block
 from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.memory.expert_buffer import ExpertBuffer, SlotRead
 from trajectile.hw.params import Params
+from trajectile.hw.rules.ports import SendPort
 
 
 class SliceSender(Block):
@@ -18,7 +20,7 @@ class SliceSender(Block):
     then, the rest of the slice is sent out of its slot, once all of it is there: nothing that arrives ever waits.
 
     Latency: ``start`` and header flit in cycle c, out of a slot payload flit j in c+2+j (``latency_cycles`` = 2: the SRAM is
-    read in c+1), ``idle`` again the cycle after the tail. Throughput: one flit a cycle. Storage: none for payload: it stands
+    read in c+1), ``ready`` again the cycle after the tail. Throughput: one flit a cycle. Storage: none for payload: it stands
     at the SRAM's output or comes from the link.
     """
 
@@ -34,25 +36,14 @@ class SliceSender(Block):
     arriving: Signal
     arrived: Signal
     flits: stream.Interface
-    sent: Signal
-    sent_slot: Signal
     read: SlotRead.Interface
 
     def __init__(self, params: Params):
         self.params = params
         super().__init__({
-            "idle": Out(1),  #: a slice can be started
-            "start": In(1),  #: send a slice
-            "slot": In(params.slot_bits),  #: the slot it is in
-            "slice": In(params.slice_layout),  #: which slice it is
-            "to_slot": In(params.slot_bits),  #: the slot reserved at the ring-next tile
-            "cut": In(1),  #: it is just arriving: take its flits from the receiver
-            "copy": In(1),  #: ``arriving`` is one of them
-            "arriving": In(params.payload_bits),  #: payload of the flit at the receiver
-            "arrived": In(1),  #: the last word of a slice is written into its slot in this cycle
+            "send": In(SendPort(params)),  #: rules 3 and 4
+            "arriving": In(Arriving(params)),  #: from the receiver: on cut-through the flits come from here
             "flits": Out(stream.Signature(params.flit_layout)),  #: to the router; a flit may give way to none (overtaken)
-            "sent": Out(1),  #: the tail flit goes to the router in this cycle
-            "sent_slot": Out(params.slot_bits),
             **({} if params.timing_only else {"read": Out(SlotRead(params))}),  #: from the expert buffer
         })
 
@@ -60,14 +51,14 @@ class SliceSender(Block):
         """The packet, then where its payload comes from."""
         m = Module()
         params, config = self.params, self.params.config
-        flits = self.flits
+        send, arriving, flits = self.send, self.arriving, self.flits
         busy = Signal()
         cutting = Signal()
         header, held = (struct_signal(params.header_layout, name=name) for name in ("header", "held_header"))
         header_due = Signal()  # it could not go in the cycle of `start`
         fetched = Signal()  # the word at the SRAM's output is to be sent
         lost = Signal()  # the link did not take an arriving flit
-        m.d.comb += [self.idle.eq(~busy), self.sent.eq(flits.valid & flits.ready & flits.payload.tail)]
+        m.d.comb += [send.ready.eq(~busy), send.done.eq(flits.valid & flits.ready & flits.payload.tail)]
 
         # The flit lane: header first, then payload. With nothing to send the header of what may come is shown.
         pieces = config.word_flits
@@ -78,18 +69,18 @@ class SliceSender(Block):
         sends = goes & ~heads
         last_piece = piece == pieces - 1
         m.d.comb += [
-            flits.valid.eq(self.start | header_due | Mux(cutting, self.copy & ~lost, fetched)),
+            flits.valid.eq(send.start | header_due | Mux(cutting, arriving.copy & ~lost, fetched)),
             flits.payload.head.eq(heads),
             flits.payload.tail.eq(~heads & (left == 1)),
             header.eq(held),
         ]
         with m.If(~busy):
             m.d.comb += [
-                header.slot.eq(self.to_slot), header.expert.eq(self.slice.expert), header.index.eq(self.slice.index),
+                header.slot.eq(send.to_slot), header.expert.eq(send.slice.expert), header.index.eq(send.slice.index),
             ]
-        with m.If(self.start):
+        with m.If(send.start):
             m.d.sync += [
-                busy.eq(1), self.sent_slot.eq(self.slot), held.eq(header), header_due.eq(~flits.ready),
+                busy.eq(1), send.done_slot.eq(send.slot), held.eq(header), header_due.eq(~flits.ready),
                 left.eq(config.slice_flits), piece.eq(0),
             ]
         with m.Else():
@@ -97,7 +88,7 @@ class SliceSender(Block):
                 m.d.sync += header_due.eq(0)
             with m.If(sends):
                 m.d.sync += [left.eq(left - 1), piece.eq(Mux(last_piece, 0, piece + 1))]
-            with m.If(self.sent):
+            with m.If(send.done):
                 m.d.sync += busy.eq(0)
 
         # Out of the slot: the word stands at the SRAM's output until its last flit has gone. `address` is the next to read.
@@ -106,13 +97,13 @@ class SliceSender(Block):
         reads = busy & ~cutting & (address != config.slice_words) & (~fetched | word_ends)
         # Cut-through: an arriving flit goes on, or is sent later with all that come after it.
         here = Signal()  # all of the slice is in its slot
-        with m.If(self.start):
-            m.d.sync += [cutting.eq(self.cut), address.eq(0), lost.eq(0), here.eq(0)]
+        with m.If(send.start):
+            m.d.sync += [cutting.eq(send.cut), address.eq(0), lost.eq(0), here.eq(0)]
         with m.Elif(cutting):
             m.d.sync += address.eq(address + word_ends)
-            with m.If(self.copy & ~sends):
+            with m.If(arriving.copy & ~sends):
                 m.d.sync += lost.eq(1)
-            with m.If(self.arrived):
+            with m.If(arriving.last):
                 m.d.sync += here.eq(1)
             with m.If(lost & here):
                 m.d.sync += cutting.eq(0)
@@ -124,11 +115,11 @@ class SliceSender(Block):
         if params.timing_only:
             m.d.comb += flits.payload.payload.eq(header)
             return m
-        m.d.comb += [self.read.en.eq(reads), self.read.slot.eq(self.sent_slot), self.read.addr.eq(address)]
+        m.d.comb += [self.read.en.eq(reads), self.read.slot.eq(send.done_slot), self.read.addr.eq(address)]
         with m.If(heads):
             m.d.comb += flits.payload.payload.eq(header)
         with m.Elif(cutting):
-            m.d.comb += flits.payload.payload.eq(self.arriving)
+            m.d.comb += flits.payload.payload.eq(arriving.payload)
         with m.Else():
             m.d.comb += flits.payload.payload.eq(self.read.data.word_select(piece, 8 * config.flit_bytes))
         return m

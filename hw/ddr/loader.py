@@ -1,7 +1,6 @@
 """The DDR loader: works off the load list with full-length AXI4 read bursts."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal
-from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
 
@@ -12,6 +11,7 @@ from trajectile.hw.lib.limits import exceeds
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.expert_buffer import SlotWrite
 from trajectile.hw.params import Params, Table
+from trajectile.hw.rules.ports import LoadPort
 
 #: AXI4 burst type: addresses count up
 AXI_BURST_INCR = 1
@@ -27,9 +27,9 @@ class DdrLoader(Block):
 
     An entry that names no slice of the layer, or any entry in a tile without DDR, is not taken but reported.
 
-    Latency: ``load`` in cycle c, first address in c+1 (``latency_cycles`` = 1), one burst per cycle; a beat is written the
-    cycle after it came (``write_cycles`` = 1), ``loaded`` goes with the last; an illegal entry is reported the cycle after it
-    is seen. From the last beat of a slice to the first address of a load that had to wait for it: ``turn_cycles`` = 3.
+    Latency: ``load.start`` in cycle c, first address in c+1 (``latency_cycles`` = 1), one burst per cycle; a beat is written the
+    cycle after it came (``write_cycles`` = 1), ``load.done`` goes with the last; an illegal entry is reported the cycle after
+    it is seen. From the last beat of a slice to the first address of a load that had to wait for it: ``turn_cycles`` = 3.
     Throughput: one beat per cycle. Storage: the load list (SRAM), one beat, ``loads_in_flight`` slot numbers.
     """
 
@@ -45,12 +45,7 @@ class DdrLoader(Block):
     has_ddr: Signal
     clear: Signal
     running: Signal
-    valid: Signal
-    entry: data.View
-    load: Signal
-    load_slot: Signal
-    loaded: Signal
-    loaded_slot: Signal
+    load: LoadPort.Interface
     done: Signal
     quiet: Signal
     bad_entry: Signal
@@ -68,12 +63,7 @@ class DdrLoader(Block):
             "has_ddr": In(1),  #: strap: there is a DDR controller
             "clear": In(1),  #: start again with entry 0 (the cycle before a batch)
             "running": In(1),  #: a batch runs
-            "valid": Out(1),  #: there is an entry and it can be taken
-            "entry": Out(params.load_layout),  #: the next entry
-            "load": In(1),  #: rule 1: fetch it now
-            "load_slot": In(params.slot_bits),  #: into this slot
-            "loaded": Out(1),  #: the last beat of a slice is written in this cycle
-            "loaded_slot": Out(params.slot_bits),
+            "load": In(LoadPort(params)),  #: rule 1
             "done": Out(1),  #: every entry is fetched and written
             "quiet": Out(1),  #: nothing that was asked for is still to come
             "bad_entry": Out(1),  #: the next entry was not legal in the cycle before
@@ -97,21 +87,21 @@ class DdrLoader(Block):
         pointer = Signal(params.load_bits)
         host_write = self.table.write & (self.table.table == Table.LOADS)
         m.d.comb += [
-            entries.en.eq(host_write | self.clear | self.load),
+            entries.en.eq(host_write | self.clear | self.load.start),
             entries.we.eq(host_write),
             entries.addr.eq(Mux(host_write, self.table.index, Mux(self.clear, 0, pointer + 1))),
             entries.wdata.eq(self.table.write_data),
-            self.entry.eq(entries.rdata),
+            self.load.entry.eq(entries.rdata),
         ]
         with m.If(self.clear):
             m.d.sync += pointer.eq(0)
-        with m.Elif(self.load):
+        with m.Elif(self.load.start):
             m.d.sync += pointer.eq(pointer + 1)
 
         # An entry is looked at as soon as it stands there.
         due = Signal()
         refused = Signal()
-        wrong = Cat(exceeds(self.entry[name], maximum) for name, maximum in params.load_maxima.items()).any()
+        wrong = Cat(exceeds(self.load.entry[name], maximum) for name, maximum in params.load_maxima.items()).any()
         m.d.comb += [
             due.eq(self.running & (pointer != self.count)),
             refused.eq(due & (wrong | ~self.has_ddr)),
@@ -122,13 +112,13 @@ class DdrLoader(Block):
         flight = config.loads_in_flight
         queue = [Signal(params.slot_bits, name=f"flight_{i}") for i in range(flight)]
         in_flight = Signal(range(flight + 1))
-        m.d.sync += in_flight.eq(in_flight + self.load - self.loaded)
-        with m.If(self.loaded):
+        m.d.sync += in_flight.eq(in_flight + self.load.start - self.load.done)
+        with m.If(self.load.done):
             m.d.sync += [queue[i].eq(queue[i + 1]) for i in range(flight - 1)]
-        with m.If(self.load):
+        with m.If(self.load.start):
             for i in range(flight):
-                with m.If(in_flight - self.loaded == i):
-                    m.d.sync += queue[i].eq(self.load_slot)
+                with m.If(in_flight - self.load.done == i):
+                    m.d.sync += queue[i].eq(self.load.slot)
 
         # Address channel: one slice at a time, one burst a cycle.
         asking = Signal()
@@ -142,12 +132,12 @@ class DdrLoader(Block):
             ddr.arlen.eq(Mux(last_burst, last_beats - 1, burst_beats - 1)),
             ddr.arsize.eq(exact_log2(config.ddr.bytes_per_cycle)),
             ddr.arburst.eq(AXI_BURST_INCR),
-            self.valid.eq(due & ~refused & ~asking & (in_flight != flight)),
+            self.load.valid.eq(due & ~refused & ~asking & (in_flight != flight)),
         ]
-        with m.If(self.load):
+        with m.If(self.load.start):
             m.d.sync += [
                 asking.eq(1), burst.eq(0),
-                address.eq(self.base[exact_log2(burst_bytes):] + self.entry.row * bursts),
+                address.eq(self.base[exact_log2(burst_bytes):] + self.load.entry.row * bursts),
             ]
         with m.Elif(asking & ddr.arready):
             m.d.sync += [asking.eq(~last_burst), burst.eq(burst + 1), address.eq(address + 1)]
@@ -170,8 +160,8 @@ class DdrLoader(Block):
             with m.If(last_beat):
                 m.d.sync += word.eq(Mux(last_word, 0, word + 1))
         m.d.comb += [
-            self.loaded.eq(ends),
-            self.loaded_slot.eq(queue[0]),
+            self.load.done.eq(ends),
+            self.load.done_slot.eq(queue[0]),
             self.done.eq((pointer == self.count) & self.quiet),
             self.quiet.eq(in_flight == 0),
         ]

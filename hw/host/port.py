@@ -9,7 +9,7 @@ from trajectile.hw.host.axi import HOST_DATA_BITS, AxiLite
 from trajectile.hw.host.batch import BatchControl
 from trajectile.hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
 from trajectile.hw.host.regmap import COUNTERS, Access, Register, RegisterMap, optional_counters
-from trajectile.hw.host.tables import TableBus
+from trajectile.hw.host.tables import ResultBus, TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.limits import exceeds
 from trajectile.hw.params import NEIGHBOURS, Params, Port
@@ -48,6 +48,7 @@ class HostPort(Block):
 
     host: AxiLite.Interface
     table: TableBus.Interface
+    results: ResultBus.Interface
     tile_id: Signal
     start: Signal
     go: Signal
@@ -101,7 +102,8 @@ class HostPort(Block):
         self.map = RegisterMap(params)
         super().__init__({
             "host": In(AxiLite()),  #: from the host
-            "table": Out(TableBus(params)),  #: to the table memories
+            "table": Out(TableBus(params)),  #: writes to the table memories
+            "results": Out(ResultBus(params)),  #: reads of results
             "tile_id": In(params.tile_bits),  #: strap: number of this tile
             "start": Out(1),  #: the host has written START: ask for ``go``
             "go": In(1),  #: start a batch; ignored while one runs
@@ -314,14 +316,14 @@ class HostPort(Block):
         # Every word reads its entry anew: nothing that happens between two reads can make it stale.
         window = self.map["TABLE_DATA"].offset * 8 // HOST_DATA_BITS
         m.d.comb += [
-            self.table.read.eq(access.read & (access.address == window) & (refusal == Refusal.NONE)),
-            access.wait.eq(self.table.read),
+            self.results.read.eq(access.read & (access.address == window) & (refusal == Refusal.NONE)),
+            access.wait.eq(self.results.read),
             access.done.eq(arrived),
         ]
-        m.d.sync += [reading.eq(self.table.read), arrived.eq(reading)]
+        m.d.sync += [reading.eq(self.results.read), arrived.eq(reading)]
         if any(table.read_only for table in tables):
             with m.If(access.address == window):
-                m.d.comb += access.value.eq(self.table.read_data.word_select(word, HOST_DATA_BITS))
+                m.d.comb += access.value.eq(self.results.data.word_select(word, HOST_DATA_BITS))
 
         with m.If(write | (arrived & access.okay)):
             m.d.sync += word.eq(Mux(ends, 0, word + 1))

@@ -1,4 +1,4 @@
-"""The bus on which the host port writes the table memories and reads results."""
+"""The buses on which the host port writes the table memories and reads results."""
 
 from amaranth.hdl import Signal
 from amaranth.lib import enum, wiring
@@ -9,9 +9,9 @@ from trajectile.hw.params import Params, Table
 
 
 class TableBus(NamedSignature):
-    """Write and read strobes from the host port to the table memories. Used only while no batch runs.
+    """Writes from the host port to the table memories; each looks at its own only. Used only while no batch runs.
 
-    A write takes the cycle of its strobe. A read gives ``read_data`` two cycles after ``read``; it holds.
+    A write takes the cycle of its strobe.
     """
 
     class Interface(wiring.PureInterface):
@@ -20,8 +20,6 @@ class TableBus(NamedSignature):
         index: Signal
         write: Signal
         write_data: Signal
-        read: Signal
-        read_data: Signal
 
     def __init__(self, params: Params):
         super().__init__({
@@ -30,6 +28,18 @@ class TableBus(NamedSignature):
             "index": Out(params.table_index_bits),  #: which entry
             "write": Out(1),  #: write ``write_data`` in this cycle
             "write_data": Out(params.table_write_bits),  #: entry, in the low bits
-            "read": Out(1),  #: read an entry of RESULTS
-            "read_data": In(params.result_bits),  #: the entry, two cycles later
+        })
+
+
+class ResultBus(NamedSignature):
+    """Reads of RESULTS, at ``lane`` and ``index`` of the :class:`TableBus`. Used only while no batch runs."""
+
+    class Interface(wiring.PureInterface):
+        read: Signal
+        data: Signal
+
+    def __init__(self, params: Params):
+        super().__init__({
+            "read": Out(1),  #: read an entry; only while the bus names RESULTS
+            "data": In(params.result_bits),  #: the entry, two cycles later; it holds
         })

@@ -8,11 +8,13 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.events import EventPort
 from trajectile.hw.host.tables import TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.params import Params, Table
+from trajectile.hw.rules.ports import ComputePort, ControlPort, LoadPort, ReceivePort, SendPort
 from trajectile.hw.rules.slots import SlotTable
 
 
@@ -30,87 +32,25 @@ class RuleEngine(Block):
 
     table: TableBus.Interface
     running: Signal
-    load_valid: Signal
-    load_entry: data.View
-    load: Signal
-    load_slot: Signal
-    loaded: Signal
-    loaded_slot: Signal
-    compute_ready: Signal
-    compute: Signal
-    compute_slot: Signal
-    compute_expert: Signal
-    computed: Signal
-    computed_slot: Signal
-    request: Signal
-    request_slice: data.View
-    request_in: Signal
-    request_in_slice: data.View
-    grant: Signal
-    grant_slice: data.View
-    grant_in: Signal
-    grant_in_slot: Signal
-    sender_idle: Signal
-    send: Signal
-    send_slot: Signal
-    send_slice: data.View
-    send_to: Signal
-    send_escape: Signal
-    send_cut: Signal
-    sent: Signal
-    sent_slot: Signal
-    header: Signal
-    header_slot: Signal
-    arrived: Signal
-    arrived_slot: Signal
-    freed: Signal
+    load: LoadPort.Interface
+    compute: ComputePort.Interface
+    control: ControlPort.Interface
+    send: SendPort.Interface
+    receive: ReceivePort.Interface
+    events: EventPort.Interface
     empty: Signal
 
     def __init__(self, params: Params):
         self.params = params
-        number, slice_ = params.slot_bits, params.slice_layout
         super().__init__({
             "table": In(TableBus(params)),  #: host writes of RULES
             "running": In(1),  #: a batch runs: without it no rule fires
-            # rule 1, to the loader
-            "load_valid": In(1),  #: the load list has an entry and the loader can take it
-            "load_entry": In(params.load_layout),  #: that entry
-            "load": Out(1),  #: rule 1 fires: fetch it
-            "load_slot": Out(number),  #: into this slot (also the slot of a grant)
-            "loaded": In(1),  #: the loader wrote the last word of a slice
-            "loaded_slot": In(number),
-            # rule 2, to the compute unit
-            "compute_ready": In(1),  #: the MAC array can take a slice
-            "compute": Out(1),  #: rule 2 fires
-            "compute_slot": Out(number),
-            "compute_expert": Out(params.expert_bits),
-            "computed": In(1),  #: the MAC array has read the slice
-            "computed_slot": In(number),
-            # rules 3 and 4, control lanes
-            "request": Out(1),  #: ask the ring-next tile for a slot
-            "request_slice": Out(slice_),  #: for this slice
-            "request_in": In(1),  #: the ring-previous tile asks for a slot here
-            "request_in_slice": In(slice_),  #: for this slice
-            "grant": Out(1),  #: the slot ``load_slot`` is granted to the ring-previous tile
-            "grant_slice": Out(slice_),  #: for this slice
-            "grant_in": In(1),  #: the ring-next tile has granted
-            "grant_in_slot": In(number),  #: this slot
-            # rules 3 and 4, sender and receiver
-            "sender_idle": In(1),  #: the sender can take a slice
-            "send": Out(1),  #: rule 3 or 4 fires
-            "send_slot": Out(number),  #: the slice's slot here
-            "send_slice": Out(slice_),  #: which slice it is
-            "send_to": Out(number),  #: the slot reserved for it at the ring-next tile
-            "send_escape": Out(1),  #: it is rule 4: the ring-next tile is no stop of the slice
-            "send_cut": Out(1),  #: the slice is just arriving: cut-through
-            "sent": In(1),  #: the sender has sent the slice
-            "sent_slot": In(number),
-            "header": In(1),  #: the header flit of an arriving slice stands at the receiver in this cycle
-            "header_slot": In(number),  #: its slot
-            "arrived": In(1),  #: the receiver wrote the last word of a slice
-            "arrived_slot": In(number),
-            # rule 5
-            "freed": Out(params.config.tile.slots),  #: slots freed in this cycle
+            "load": Out(LoadPort(params)),  #: rule 1, to the loader
+            "compute": Out(ComputePort(params)),  #: rule 2, to the compute unit
+            "control": Out(ControlPort(params)),  #: rules 3 and 4, control lanes to the router
+            "send": Out(SendPort(params)),  #: rules 3 and 4, to the sender
+            "receive": Out(ReceivePort(params)),  #: rules 3 and 4, from the receiver
+            "events": Out(EventPort(params)),  #: what fires or ends in this cycle
             "empty": Out(1),  #: no slot is in use
         })
 
@@ -121,11 +61,14 @@ class RuleEngine(Block):
         slots = SlotTable(params)
         rules = Sram1RW(depth=params.config.layer.experts, width=2)
         place(m, platform, slots=slots, rule_table=rules)
+        load, compute, send, receive = self.load, self.compute, self.send, self.receive
+        request, request_in = self.control.request, self.control.request_in
+        grant, grant_in = self.control.grant, self.control.grant_in
         m.d.comb += [
-            slots.loaded.eq(self.loaded), slots.loaded_slot.eq(self.loaded_slot),
-            slots.arrived.eq(self.arrived), slots.arrived_slot.eq(self.arrived_slot),
-            slots.computed.eq(self.computed), slots.computed_slot.eq(self.computed_slot),
-            slots.sent.eq(self.sent), slots.sent_slot.eq(self.sent_slot),
+            slots.loaded.eq(load.done), slots.loaded_slot.eq(load.done_slot),
+            slots.arrived.eq(receive.done), slots.arrived_slot.eq(receive.done_slot),
+            slots.computed.eq(compute.done), slots.computed_slot.eq(compute.done_slot),
+            slots.sent.eq(send.done), slots.sent_slot.eq(send.done_slot),
             self.empty.eq(~slots.used.any()),
         ]
 
@@ -135,15 +78,15 @@ class RuleEngine(Block):
         host_write = self.table.write & (self.table.table == Table.RULES)
         here, next_here = rules.rdata[0], rules.rdata[1]
         m.d.comb += [
-            rules.en.eq(self.request_in | host_write),
+            rules.en.eq(request_in.valid | host_write),
             rules.we.eq(host_write),
-            rules.addr.eq(Mux(host_write, self.table.index, self.request_in_slice.expert)),
+            rules.addr.eq(Mux(host_write, self.table.index, request_in.payload.slice.expert)),
             rules.wdata.eq(self.table.write_data[:2]),
         ]
-        with m.If(self.grant):
+        with m.If(grant.valid):
             m.d.sync += pending.eq(0)
-        with m.If(self.request_in):
-            m.d.sync += [pending.eq(1), pending_slice.eq(self.request_in_slice)]
+        with m.If(request_in.valid):
+            m.d.sync += [pending.eq(1), pending_slice.eq(request_in.payload.slice)]
 
         # Rules 3 and 4, receiving side: one free slot is enough to let a slice in, but while own loads have less than their
         # share it is rule 1's turn: a second slot is free, or will be, since some slice here has nowhere to go.
@@ -152,22 +95,22 @@ class RuleEngine(Block):
         stays = (slots.used & ~slots.forward).any()
         turn = Signal()
         m.d.comb += [
-            turn.eq(self.load_valid & behind & (slots.two_free | stays)),
-            self.grant_slice.eq(pending_slice),
+            turn.eq(load.valid & behind & (slots.two_free | stays)),
         ]
         with m.If(self.running):
-            m.d.comb += self.grant.eq(pending & slots.one_free & ~turn)
+            m.d.comb += grant.valid.eq(pending & slots.one_free & ~turn)
 
         # Rule 1, load: needs two free slots, so that the bubble remains.
-        entry = self.load_entry
+        entry = load.entry
         m.d.comb += [
-            self.load_slot.eq(slots.free_slot),
-            slots.allocate.eq(self.grant | self.load),
-            slots.allocate_from_link.eq(self.grant),
+            load.slot.eq(slots.free_slot),
+            grant.payload.slot.eq(slots.free_slot),
+            slots.allocate.eq(grant.valid | load.start),
+            slots.allocate_from_link.eq(grant.valid),
         ]
         with m.If(self.running):
-            m.d.comb += self.load.eq(self.load_valid & ~self.grant & slots.two_free)
-        with m.If(self.grant):
+            m.d.comb += load.start.eq(load.valid & ~grant.valid & slots.two_free)
+        with m.If(grant.valid):
             m.d.comb += [
                 slots.allocate_slice.expert.eq(pending_slice.expert),
                 slots.allocate_slice.index.eq(pending_slice.index),
@@ -192,44 +135,62 @@ class RuleEngine(Block):
         wanted_slot = Signal(params.slot_bits)
         m.d.comb += [
             slots.oldest_request_of.eq(slots.used & slots.forward & (slots.filled | slots.from_link)),
-            self.request_slice.eq(slots.slices[slots.oldest_request]),
+            request.payload.slice.eq(slots.slices[slots.oldest_request]),
         ]
         with m.If(self.running):
-            m.d.comb += self.request.eq(~wanted & slots.oldest_request_of.any())
-        with m.If(self.request):
+            m.d.comb += request.valid.eq(~wanted & slots.oldest_request_of.any())
+        with m.If(request.valid):
             m.d.sync += [wanted.eq(1), wanted_slot.eq(slots.oldest_request)]
-        with m.If(self.grant_in):
-            m.d.sync += [granted.eq(1), self.send_to.eq(self.grant_in_slot)]
+        with m.If(grant_in.valid):
+            m.d.sync += [granted.eq(1), send.to_slot.eq(grant_in.payload.slot)]
         at_rest = slots.filled.bit_select(wanted_slot, 1) & ~slots.computing.bit_select(wanted_slot, 1)
         m.d.comb += [
-            self.send_slot.eq(wanted_slot),
-            self.send_slice.eq(slots.slices[wanted_slot]),
-            self.send_cut.eq(self.header & (self.header_slot == wanted_slot)),
-            self.send_escape.eq(~slots.next_stop.bit_select(wanted_slot, 1)),
-            slots.send.eq(self.send),
+            send.slot.eq(wanted_slot),
+            send.slice.eq(slots.slices[wanted_slot]),
+            send.cut.eq(receive.header & (receive.header_slot == wanted_slot)),
+            self.events.send_escape.eq(~slots.next_stop.bit_select(wanted_slot, 1)),
+            slots.send.eq(send.start),
             slots.send_slot.eq(wanted_slot),
         ]
         with m.If(self.running):
-            m.d.comb += self.send.eq(granted & self.sender_idle & (at_rest | self.send_cut))
-        with m.If(self.send):
+            m.d.comb += send.start.eq(granted & send.ready & (at_rest | send.cut))
+        with m.If(send.start):
             m.d.sync += [wanted.eq(0), granted.eq(0)]
 
         # Rule 2, compute: the oldest slice here that has not met its tokens.
         being_sent = Signal(params.config.tile.slots)
         m.d.comb += [
-            being_sent.bit_select(wanted_slot, 1).eq(self.send),
+            being_sent.bit_select(wanted_slot, 1).eq(send.start),
             slots.oldest_compute_of.eq(slots.used & slots.filled & slots.todo & ~slots.sending & ~being_sent),
-            self.compute_slot.eq(slots.oldest_compute),
-            self.compute_expert.eq(slots.slices[slots.oldest_compute].expert),
-            slots.compute.eq(self.compute),
-            slots.compute_slot.eq(self.compute_slot),
+            compute.slot.eq(slots.oldest_compute),
+            compute.expert.eq(slots.slices[slots.oldest_compute].expert),
+            slots.compute.eq(compute.start),
+            slots.compute_slot.eq(compute.slot),
         ]
         with m.If(self.running):
-            m.d.comb += self.compute.eq(self.compute_ready & slots.oldest_compute_of.any())
+            m.d.comb += compute.start.eq(compute.ready & slots.oldest_compute_of.any())
 
         # Rule 5, release: nothing left to do here.
         with m.If(self.running):
-            m.d.comb += self.freed.eq(
+            m.d.comb += slots.freed.eq(
                 slots.used & slots.filled & ~(slots.todo | slots.computing | slots.forward | slots.sending))
-        m.d.comb += slots.freed.eq(self.freed)
+        self._events(m, slots, pending_slice)
         return m
+
+    def _events(self, m: Module, slots: SlotTable, granted: data.View) -> None:
+        """Show what the rules do; ``granted`` is the slice that a grant is for."""
+        events, load, compute, send, receive = self.events, self.load, self.compute, self.send, self.receive
+        m.d.comb += [
+            events.running.eq(self.running),
+            events.load.eq(load.start), events.load_slot.eq(load.slot),
+            events.load_expert.eq(load.entry.expert), events.load_index.eq(load.entry.index),
+            events.loaded.eq(load.done), events.loaded_slot.eq(load.done_slot),
+            events.grant.eq(self.control.grant.valid), events.grant_slot.eq(self.control.grant.payload.slot),
+            events.grant_expert.eq(granted.expert), events.grant_index.eq(granted.index),
+            events.arrived.eq(receive.done), events.arrived_slot.eq(receive.done_slot),
+            events.compute.eq(compute.start), events.compute_slot.eq(compute.slot),
+            events.computed.eq(compute.done), events.computed_slot.eq(compute.done_slot),
+            events.send.eq(send.start), events.send_slot.eq(send.slot), events.send_cut.eq(send.cut),
+            events.sent.eq(send.done), events.sent_slot.eq(send.done_slot),
+            events.release.eq(slots.freed),
+        ]

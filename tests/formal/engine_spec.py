@@ -41,6 +41,8 @@ class RuleEngineSpec(Spec):
             if member.flow.name == "In":
                 m.d.comb += Value.cast(value).eq(self.free(len(Value.cast(value)), "_".join(map(str, path))))
         self.slots = [Slot(number, params.slice_layout) for number in range(SLOTS)]
+        #: strobe and slot of what the engine begins
+        self.begins = {"compute": (dut.compute.start, dut.compute.slot), "send": (dut.send.start, dut.send.slot)}
         self.free_count = self.wire(sum(~slot.used for slot in self.slots), "free_count")
         self._state()
         self._arrivals()
@@ -60,19 +62,24 @@ class RuleEngineSpec(Spec):
         self.pending, self.pending_slice = Signal(), Signal(self.params.slice_layout)
         self.here, self.next = Signal(), Signal()  # the rule table's entry for the pending slice's expert
         self.before = {}  # slot i was allocated before slot j, if both are used
-        self.assume(~dut.loaded | (self.at(dut.loaded_slot, "used") & ~self.at(dut.loaded_slot, "from_link")
-                                   & ~self.at(dut.loaded_slot, "filled")))
-        self.assume(~dut.header | (self.at(dut.header_slot, "from_link") & ~self.at(dut.header_slot, "header")
-                                   & self.at(dut.header_slot, "used")))
-        self.assume(~dut.arrived | (self.at(dut.arrived_slot, "header") & ~self.at(dut.arrived_slot, "filled")
-                                    & self.at(dut.arrived_slot, "used")))
-        self.assume(~dut.computed | self.at(dut.computed_slot, "computing"))
-        self.assume(~dut.sent | self.at(dut.sent_slot, "sending"))
-        for strobe in ("loaded", "header", "arrived", "computed", "sent"):
-            self.assume(~getattr(dut, strobe) | (getattr(dut, f"{strobe}_slot") < SLOTS))
+        self.assume(~dut.load.done | (self.at(dut.load.done_slot, "used") & ~self.at(dut.load.done_slot, "from_link")
+                                   & ~self.at(dut.load.done_slot, "filled")))
+        self.assume(~dut.receive.header | (self.at(dut.receive.header_slot, "from_link")
+                                           & ~self.at(dut.receive.header_slot, "header")
+                                   & self.at(dut.receive.header_slot, "used")))
+        self.assume(~dut.receive.done | (self.at(dut.receive.done_slot, "header") & ~self.at(dut.receive.done_slot, "filled")
+                                    & self.at(dut.receive.done_slot, "used")))
+        self.assume(~dut.compute.done | self.at(dut.compute.done_slot, "computing"))
+        self.assume(~dut.send.done | self.at(dut.send.done_slot, "sending"))
+        ends = {"loaded": (dut.load.done, dut.load.done_slot), "header": (dut.receive.header, dut.receive.header_slot),
+                "arrived": (dut.receive.done, dut.receive.done_slot), "computed": (dut.compute.done, dut.compute.done_slot),
+                "sent": (dut.send.done, dut.send.done_slot)}
+        for strobe, slot_number in ends.values():
+            self.assume(~strobe | (slot_number < SLOTS))
+        strobes = ends | self.begins
         for number, slot in enumerate(self.slots):
             def my(strobe: str, number: int = number) -> Value:
-                return getattr(dut, strobe) & (getattr(dut, f"{strobe}_slot") == number)
+                return strobes[strobe][0] & (strobes[strobe][1] == number)
 
             with m.If(my("loaded") | my("arrived")):
                 m.d.sync += slot.filled.eq(1)
@@ -83,30 +90,30 @@ class RuleEngineSpec(Spec):
             with m.If(my("computed")):
                 m.d.sync += [slot.computing.eq(0), slot.computed.eq(1)]
             with m.If(my("send")):
-                m.d.sync += [slot.forward.eq(0), slot.sending.eq(1), slot.cut.eq(dut.send_cut)]
+                m.d.sync += [slot.forward.eq(0), slot.sending.eq(1), slot.cut.eq(dut.send.cut)]
             with m.If(my("sent")):
                 m.d.sync += [slot.sending.eq(0), slot.sent.eq(1)]
-            with m.If(dut.freed[number]):
+            with m.If(dut.events.release[number]):
                 m.d.sync += slot.used.eq(0)
-            with m.If((dut.load | dut.grant) & (dut.load_slot == number)):
-                entry, pending = dut.load_entry, self.pending_slice
-                left = Mux(dut.grant, pending.left - self.here, entry.left)[:len(entry.left)]
-                here = Mux(dut.grant, self.here, entry.here)
+            with m.If((dut.load.start | dut.control.grant.valid) & (dut.load.slot == number)):
+                entry, pending = dut.load.entry, self.pending_slice
+                left = Mux(dut.control.grant.valid, pending.left - self.here, entry.left)[:len(entry.left)]
+                here = Mux(dut.control.grant.valid, self.here, entry.here)
                 m.d.sync += [
-                    slot.used.eq(1), slot.filled.eq(0), slot.from_link.eq(dut.grant), slot.header.eq(0),
+                    slot.used.eq(1), slot.filled.eq(0), slot.from_link.eq(dut.control.grant.valid), slot.header.eq(0),
                     slot.todo.eq(here), slot.to_compute.eq(here), slot.computing.eq(0), slot.computed.eq(0),
                     slot.forward.eq(left != 0), slot.to_send.eq(left != 0), slot.sending.eq(0), slot.sent.eq(0),
-                    slot.cut.eq(0), slot.next_stop.eq(Mux(dut.grant, self.next, entry.next)),
+                    slot.cut.eq(0), slot.next_stop.eq(Mux(dut.control.grant.valid, self.next, entry.next)),
                     slot.slice.left.eq(left),
-                    slot.slice.expert.eq(Mux(dut.grant, pending.expert, entry.expert)),
-                    slot.slice.index.eq(Mux(dut.grant, pending.index, entry.index)),
+                    slot.slice.expert.eq(Mux(dut.control.grant.valid, pending.expert, entry.expert)),
+                    slot.slice.index.eq(Mux(dut.control.grant.valid, pending.index, entry.index)),
                 ]
         for i in range(SLOTS):
             for j in range(i):
                 i_first = Signal(name=f"first_{i}_{j}")
-                with m.If((dut.load | dut.grant) & (dut.load_slot == j)):
+                with m.If((dut.load.start | dut.control.grant.valid) & (dut.load.slot == j)):
                     m.d.sync += i_first.eq(1)
-                with m.If((dut.load | dut.grant) & (dut.load_slot == i)):
+                with m.If((dut.load.start | dut.control.grant.valid) & (dut.load.slot == i)):
                     m.d.sync += i_first.eq(0)
                 self.before[i, j], self.before[j, i] = i_first, ~i_first
 
@@ -123,107 +130,110 @@ class RuleEngineSpec(Spec):
         table = Array(Signal(2, name=f"table_{expert}") for expert in range(EXPERTS))
         known = Array(Signal(name=f"known_{expert}") for expert in range(EXPERTS))
         write = self.wire(dut.table.write & (dut.table.table == Table.RULES), "table_write")
-        self.assume(~write | (~self.pending & ~dut.request_in & (dut.table.index < EXPERTS)))
-        self.assume(~dut.request_in | (~self.pending & known[dut.request_in_slice.expert]))
+        self.assume(~write | (~self.pending & ~dut.control.request_in.valid & (dut.table.index < EXPERTS)))
+        self.assume(~dut.control.request_in.valid | (~self.pending & known[dut.control.request_in.payload.slice.expert]))
         with m.If(write):
             m.d.sync += [table[dut.table.index].eq(dut.table.write_data[:2]), known[dut.table.index].eq(1)]
-        with m.If(dut.grant):
+        with m.If(dut.control.grant.valid):
             m.d.sync += self.pending.eq(0)
-        with m.If(dut.request_in):
-            m.d.sync += [self.pending.eq(1), self.pending_slice.eq(dut.request_in_slice)]
+        with m.If(dut.control.request_in.valid):
+            m.d.sync += [self.pending.eq(1), self.pending_slice.eq(dut.control.request_in.payload.slice)]
         m.d.comb += Cat(self.here, self.next).eq(table[self.pending_slice.expert])
         own = sum(slot.used & ~slot.from_link for slot in self.slots)
         stays = Cat(slot.used & ~slot.forward for slot in self.slots).any()
         behind = own < self.params.config.own_share
-        self.turn = self.wire(dut.load_valid & behind & ((self.free_count >= 2) | stays), "turn")
+        self.turn = self.wire(dut.load.valid & behind & ((self.free_count >= 2) | stays), "turn")
         lowest = Signal(range(SLOTS))
         for number, slot in reversed(list(enumerate(self.slots))):
             with m.If(~slot.used):
                 m.d.comb += lowest.eq(number)
         self.claim("grant", "a batch runs, a request waits, a slot is free, no turn of rule 1",
-                   dut.grant == (dut.running & self.pending & (self.free_count >= 1) & ~self.turn))
-        self.claim("grant", "it is the lowest free slot", (dut.load_slot == lowest) & ~self.at(dut.load_slot, "used"),
-                   when=dut.grant)
-        self.claim("grant", "for the slice that asked", dut.grant_slice.as_value() == self.pending_slice.as_value(),
-                   when=dut.grant)
+                   dut.control.grant.valid == (dut.running & self.pending & (self.free_count >= 1) & ~self.turn))
+        self.claim("grant", "it is the lowest free slot", (dut.load.slot == lowest) & ~self.at(dut.load.slot, "used"),
+                   when=dut.control.grant.valid)
+        self.claim("grant", "which is told to the ring-previous tile", dut.control.grant.payload.slot == lowest,
+                   when=dut.control.grant.valid)
+        self.claim("grant", "for the slice that asked", (dut.events.grant_expert == self.pending_slice.expert)
+                   & (dut.events.grant_index == self.pending_slice.index), when=dut.control.grant.valid)
         self.reach(dut.running & self.pending & (self.free_count == 1) & self.turn)
-        self.reach(dut.grant & self.here & (dut.grant_slice.left > 1))
-        self.claim("load", "it is the lowest free slot", (dut.load_slot == lowest) & ~self.at(dut.load_slot, "used"),
-                   when=dut.load)
+        self.reach(dut.control.grant.valid & self.here & (self.pending_slice.left > 1))
+        self.claim("load", "it is the lowest free slot", (dut.load.slot == lowest) & ~self.at(dut.load.slot, "used"),
+                   when=dut.load.start)
 
     def _loads(self) -> None:
         """Rule 1."""
         dut = self.dut
         self.claim("load", "a batch runs, no grant, an entry, two free slots",
-                   dut.load == (dut.running & dut.load_valid & ~dut.grant & (self.free_count >= 2)))
-        self.claim("load", "a load leaves a slot free", self.free_count > 1, when=dut.load)
-        self.reach(dut.load)
+                   dut.load.start == (dut.running & dut.load.valid & ~dut.control.grant.valid & (self.free_count >= 2)))
+        self.claim("load", "a load leaves a slot free", self.free_count > 1, when=dut.load.start)
+        self.reach(dut.load.start)
 
     def _forward(self) -> None:
         """Rules 3 and 4."""
         m, dut, slots = self.m, self.dut, self.slots
         asked, granted = Signal(), Signal()
         asked_slot, granted_slot = Signal(range(SLOTS)), Signal(range(SLOTS))
-        self.assume(~dut.grant_in | (asked & ~granted))
+        self.assume(~dut.control.grant_in.valid | (asked & ~granted))
         candidates = [slot.used & slot.forward & (slot.filled | slot.from_link) for slot in slots]
         self.claim("request", "a batch runs, none outstanding, a slice to forward",
-                   dut.request == (dut.running & ~asked & Cat(candidates).any()))
+                   dut.control.request.valid == (dut.running & ~asked & Cat(candidates).any()))
         self.claim("request", "nothing is asked for or sent for a slot that is not in use",
                    self.at(asked_slot, "used") & self.at(asked_slot, "forward"), when=asked)
-        self.claim("request", "the slot is remembered", dut.send_slot == asked_slot, when=asked)
+        self.claim("request", "the slot is remembered", dut.send.slot == asked_slot, when=asked)
         for number, slot in enumerate(slots):
-            self.claim("request", "the slice in it", dut.request_slice.as_value() == slot.slice.as_value(),
-                       when=dut.request & self.oldest(candidates, number))
-            with m.If(dut.request & self.oldest(candidates, number)):
+            self.claim("request", "the slice in it", dut.control.request.payload.slice.as_value() == slot.slice.as_value(),
+                       when=dut.control.request.valid & self.oldest(candidates, number))
+            with m.If(dut.control.request.valid & self.oldest(candidates, number)):
                 m.d.sync += asked_slot.eq(number)
-        with m.If(dut.request):
+        with m.If(dut.control.request.valid):
             m.d.sync += asked.eq(1)
-        with m.If(dut.grant_in):
-            m.d.sync += [granted.eq(1), granted_slot.eq(dut.grant_in_slot)]
-        with m.If(dut.send):
+        with m.If(dut.control.grant_in.valid):
+            m.d.sync += [granted.eq(1), granted_slot.eq(dut.control.grant_in.payload.slot)]
+        with m.If(dut.send.start):
             m.d.sync += [asked.eq(0), granted.eq(0)]
         at_rest = self.at(asked_slot, "filled") & ~self.at(asked_slot, "computing")
-        cut = self.wire(dut.header & (dut.header_slot == asked_slot), "cut")
+        cut = self.wire(dut.receive.header & (dut.receive.header_slot == asked_slot), "cut")
         self.claim("send", "a batch runs, granted, sender idle, the slice at rest or just arriving",
-                   dut.send == (dut.running & granted & dut.sender_idle & (at_rest | cut)))
+                   dut.send.start == (dut.running & granted & dut.send.ready & (at_rest | cut)))
         self.claim("send", "the slice that was asked for, with stops left, into the slot that was granted",
-                   (dut.send_slot == asked_slot) & (dut.send_to == granted_slot) & self.at(asked_slot, "forward")
-                   & (dut.send_slice.as_value() == Array(slot.slice.as_value() for slot in slots)[asked_slot]), when=dut.send)
-        self.claim("send", "rule 4 if the ring-next tile is no stop", dut.send_escape == ~self.at(asked_slot, "next_stop"),
-                   when=dut.send)
-        self.claim("send", "cut-through if its header flit stands at the receiver", dut.send_cut == cut, when=dut.send)
-        self.reach(dut.send & dut.send_cut & dut.send_escape)
-        self.reach(dut.send & ~dut.send_cut & ~dut.send_escape & self.at(asked_slot, "todo"))
-        self.reach(granted & dut.sender_idle & dut.running & ~dut.send & self.at(asked_slot, "computing"))
+                   (dut.send.slot == asked_slot) & (dut.send.to_slot == granted_slot) & self.at(asked_slot, "forward")
+                   & (dut.send.slice.as_value() == Array(slot.slice.as_value() for slot in slots)[asked_slot]),
+                   when=dut.send.start)
+        self.claim("send", "rule 4 if the ring-next tile is no stop",
+                   dut.events.send_escape == ~self.at(asked_slot, "next_stop"), when=dut.send.start)
+        self.claim("send", "cut-through if its header flit stands at the receiver", dut.send.cut == cut, when=dut.send.start)
+        self.reach(dut.send.start & dut.send.cut & dut.events.send_escape)
+        self.reach(dut.send.start & ~dut.send.cut & ~dut.events.send_escape & self.at(asked_slot, "todo"))
+        self.reach(granted & dut.send.ready & dut.running & ~dut.send.start & self.at(asked_slot, "computing"))
 
     def _compute(self) -> None:
         """Rule 2."""
         dut = self.dut
-        candidates = [slot.used & slot.filled & slot.todo & ~slot.sending & ~(dut.send & (dut.send_slot == number))
+        candidates = [slot.used & slot.filled & slot.todo & ~slot.sending & ~(dut.send.start & (dut.send.slot == number))
                       for number, slot in enumerate(self.slots)]
         self.claim("compute", "a batch runs, array ready, a slice with tokens that is not (being) sent",
-                   dut.compute == (dut.running & dut.compute_ready & Cat(candidates).any()))
-        self.claim("compute", "the oldest of them", self.oldest(candidates, dut.compute_slot), when=dut.compute)
+                   dut.compute.start == (dut.running & dut.compute.ready & Cat(candidates).any()))
+        self.claim("compute", "the oldest of them", self.oldest(candidates, dut.compute.slot), when=dut.compute.start)
         experts = Array(slot.slice.expert for slot in self.slots)
-        self.claim("compute", "its expert", dut.compute_expert == experts[dut.compute_slot], when=dut.compute)
-        self.reach(dut.compute & dut.send)
+        self.claim("compute", "its expert", dut.compute.expert == experts[dut.compute.slot], when=dut.compute.start)
+        self.reach(dut.compute.start & dut.send.start)
 
     def _release(self) -> None:
         """Rule 5."""
         dut = self.dut
         for number, slot in enumerate(self.slots):
-            freed = dut.freed[number]
+            freed = dut.events.release[number]
             self.claim("release", "a batch runs, filled, and nothing left to do",
                        freed == (dut.running & slot.used & slot.filled & ~slot.todo & ~slot.computing & ~slot.forward
                                  & ~slot.sending))
             self.claim("release", "computed if it had tokens here, sent on if it had stops left",
                        (slot.computed == slot.to_compute) & (slot.sent == slot.to_send), when=freed)
-            for strobe, done in (("compute", slot.computed | slot.computing), ("send", slot.sent | slot.sending)):
-                self.claim("release", f"{strobe} once",
-                           slot.used & ~done, when=getattr(dut, strobe) & (getattr(dut, f"{strobe}_slot") == number))
+            for name, done in (("compute", slot.computed | slot.computing), ("send", slot.sent | slot.sending)):
+                strobe, of = self.begins[name]
+                self.claim("release", f"{name} once", slot.used & ~done, when=strobe & (of == number))
         self.claim("release", "empty", dut.empty == (self.free_count == SLOTS))
-        self.reach(dut.freed[0] & self.slots[0].computed & self.slots[0].sent & self.slots[0].from_link)
-        self.reach(dut.freed[1] & self.slots[1].computed & self.slots[1].sent & ~self.slots[1].from_link)
+        self.reach(dut.events.release[0] & self.slots[0].computed & self.slots[0].sent & self.slots[0].from_link)
+        self.reach(dut.events.release[1] & self.slots[1].computed & self.slots[1].sent & ~self.slots[1].from_link)
 
     def _port(self) -> None:
         """A slot's SRAM has one user at a time: who writes it, the MAC array, the sender."""
@@ -233,10 +243,9 @@ class RuleEngineSpec(Spec):
             sends = slot.sending & ~slot.cut
             self.claim("port", "one user", (written + slot.computing + sends) <= 1)
             self.claim("port", "never in the MAC array and on the link", ~(slot.computing & slot.sending))
-            for strobe in ("compute", "send"):
-                mine = getattr(dut, strobe) & (getattr(dut, f"{strobe}_slot") == number)
-                self.claim("port", f"{strobe} finds it free", ~slot.computing & ~slot.sending
-                           & (slot.filled | (dut.send_cut if strobe == "send" else 0)), when=mine)
+            for name, (strobe, of) in self.begins.items():
+                self.claim("port", f"{name} finds it free", ~slot.computing & ~slot.sending
+                           & (slot.filled | (dut.send.cut if name == "send" else 0)), when=strobe & (of == number))
 
 
 _SIZE = f"{SLOTS} slots, {EXPERTS} experts"

@@ -34,7 +34,7 @@ class LoaderSpec(Spec):
         m.d.comb += [dut.base.eq(self.constant(params.address_bits, "base")),
                      dut.count.eq(self.constant(params.load_bits, "count"))]
         self.assume(dut.base % AXI_BOUNDARY_BYTES == 0)
-        self.assume(~dut.load | dut.valid)
+        self.assume(~dut.load.start | dut.load.valid)
         self.assume(~dut.table.write | (~dut.running & (dut.table.index < params.load_depth)))
         self.assume(~dut.clear | (~dut.running & dut.quiet & ~dut.table.write))
         # Beats that were asked for and have not come.
@@ -44,7 +44,7 @@ class LoaderSpec(Spec):
         m.d.sync += self.owed.eq(self.owed + Mux(self.asks, ddr.arlen + 1, 0) - ddr.rvalid)
         self.assume(~ddr.rvalid | (self.owed != 0))
         self.in_flight = Signal(range(config.loads_in_flight + 1))
-        m.d.sync += self.in_flight.eq(self.in_flight + dut.load - dut.loaded)
+        m.d.sync += self.in_flight.eq(self.in_flight + dut.load.start - dut.load.done)
         self.group_of()[self.group]()
 
     def group_of(self) -> dict:
@@ -56,8 +56,8 @@ class LoaderSpec(Spec):
         m, dut, ddr, config = self.m, self.dut, self.dut.ddr, self.config
         beat_bytes, bursts = config.ddr.bytes_per_cycle, config.slice_bursts
         left, at = Signal(range(bursts + 1)), Signal(self.params.address_bits)
-        with m.If(dut.load):
-            m.d.sync += [left.eq(bursts), at.eq(dut.base + dut.entry.row * config.slice_pitch_bytes)]
+        with m.If(dut.load.start):
+            m.d.sync += [left.eq(bursts), at.eq(dut.base + dut.load.entry.row * config.slice_pitch_bytes)]
         with m.Elif(self.asks):
             m.d.sync += [left.eq(left - 1), at.eq(at + config.ddr.burst_beats * beat_bytes)]
         length = Mux(left == 1, config.slice_beats - (bursts - 1) * config.ddr.burst_beats, config.ddr.burst_beats)
@@ -85,17 +85,17 @@ class LoaderSpec(Spec):
         self.assume(~dut.running | began)
         with m.If(dut.clear):
             m.d.sync += [began.eq(1), taken.eq(0)]
-        with m.Elif(dut.load):
+        with m.Elif(dut.load.start):
             m.d.sync += taken.eq(taken + 1)
         with m.If(dut.table.write):
             m.d.sync += began.eq(0)  # clear comes after the last write
         self.assume(dut.count <= params.load_depth)
-        self.claim("list", "entries in order", dut.entry.as_value() == contents.as_value(),
-                   when=dut.running & known & (taken == number) & dut.valid)
+        self.claim("list", "entries in order", dut.load.entry.as_value() == contents.as_value(),
+                   when=dut.running & known & (taken == number) & dut.load.valid)
         self.claim("list", "no more than there are, while a batch runs and there is DDR",
-                   dut.running & (taken < dut.count) & dut.has_ddr, when=dut.valid)
+                   dut.running & (taken < dut.count) & dut.has_ddr, when=dut.load.valid)
         self.claim("list", "no more slices at a time than the latency needs",
-                   self.in_flight < self.config.loads_in_flight, when=dut.valid)
+                   self.in_flight < self.config.loads_in_flight, when=dut.load.valid)
         self.claim("list", "done when all are taken and have come",
                    dut.done == ((taken == dut.count) & (self.in_flight == 0)), when=began)
         self.claim("list", "quiet when all that were taken have come", dut.quiet == (self.in_flight == 0))
@@ -108,18 +108,18 @@ class LoaderSpec(Spec):
             m.d.sync += number.eq(Mux(number == config.slice_beats - 1, 0, number + 1))
         ends = self.past(ddr.rvalid & (number == config.slice_beats - 1), "ends")
         self.claim("slot", "beats are always taken", ddr.rready)
-        self.claim("slot", "loaded after the slice's beats, once", dut.loaded == ends)
+        self.claim("slot", "loaded after the slice's beats, once", dut.load.done == ends)
         # One slice is followed, among those that are in flight.
         mark, slot, seen, gone = self.free(1, "mark"), Signal(params.slot_bits), Signal(), Signal()
         ahead = Signal(range(config.loads_in_flight + 1))
-        with m.If(dut.load & mark & ~seen):
-            m.d.sync += [seen.eq(1), slot.eq(dut.load_slot), ahead.eq(self.in_flight - dut.loaded)]
-        with m.Elif(dut.loaded & seen):
+        with m.If(dut.load.start & mark & ~seen):
+            m.d.sync += [seen.eq(1), slot.eq(dut.load.slot), ahead.eq(self.in_flight - dut.load.done)]
+        with m.Elif(dut.load.done & seen):
             m.d.sync += [ahead.eq(ahead - (ahead != 0)), gone.eq(gone | (ahead == 0))]
         first = self.wire(seen & ~gone & (ahead == 0), "first")
-        self.claim("slot", "slices arrive in the order in which they were asked for", dut.loaded_slot == slot,
-                   when=dut.loaded & first)
-        self.claim("slot", "nothing arrives that was not asked for", self.in_flight != 0, when=dut.loaded)
+        self.claim("slot", "slices arrive in the order in which they were asked for", dut.load.done_slot == slot,
+                   when=dut.load.done & first)
+        self.claim("slot", "nothing arrives that was not asked for", self.in_flight != 0, when=dut.load.done)
         self.reach(gone)
         if params.timing_only:
             return

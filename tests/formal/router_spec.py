@@ -5,7 +5,8 @@ from amaranth.lib import data
 
 from tests.formal.spec import Proof, Spec, tiny
 from trajectile.hw.d2d import router
-from trajectile.hw.d2d.router import NEIGHBOURS, Router
+from trajectile.hw.d2d.port import Message
+from trajectile.hw.d2d.router import Router
 from trajectile.hw.params import Params, Port
 
 CREDITS = 3
@@ -67,7 +68,7 @@ class RouterSpec(Spec):
         fifo = FreeFifo(params)
         router.CreditFifo = lambda _: fifo  # in this process only: see convert.py
         m.submodules.dut = self.dut = dut = Router(params)
-        self.pins = pins = {port: getattr(dut, port.name.lower()) for port in NEIGHBOURS}
+        self.pins = pins = dut.ports
         self.ways = ways = Ways(self, dut)
         for port, pin in pins.items():
             name = port.name
@@ -81,8 +82,8 @@ class RouterSpec(Spec):
         flit = self.wire(ways.pick(ways.previous, {port: pin.rx.flit for port, pin in pins.items()}), "comes_flit")
         came = self.past(comes, "came")
         self.claim("once", "what comes from the ring-previous tile is there in the next cycle, and nothing else",
-                   dut.arrival == came)
-        self.claim("once", "unchanged", dut.flit.as_value() == self.past(flit, "came_flit"), when=came)
+                   dut.arrival.valid == came)
+        self.claim("once", "unchanged", dut.arrival.payload.as_value() == self.past(flit, "came_flit"), when=came)
         passing = self.wire(ways.pick(ways.pass_from, {port: pin.rx.flit_valid for port, pin in pins.items()}), "passing")
         self.claim("once", "what passes goes into the FIFO, and nothing else",
                    (fifo.write == passing) & (~passing | (fifo.flit.as_value() == ways.pick(
@@ -108,8 +109,8 @@ class RouterSpec(Spec):
             self.claim("once", "nothing leaves by another port", used, when=pin.tx.flit.valid)
         self.claim("once", "the counter counts this tile's own flits",
                    dut.flit_out == (dut.local_in.valid & dut.local_in.ready))
-        for lane in ("request", "grant"):
-            self._control(lane)
+        self._control("request", dut.control.request, dut.control.request_in)
+        self._control("grant", dut.control.grant, dut.control.grant_in)
 
     def _leaves(self, name: str, goes: Signal, valid: Value, offered: Value, chosen: Signal) -> None:
         """One way out."""
@@ -132,12 +133,12 @@ class RouterSpec(Spec):
         self.reach(goes & offered.tail)
         self.reach(outstanding == CREDITS)
 
-    def _control(self, lane: str) -> None:
+    def _control(self, lane: str, sends: Message.Interface, here: Message.Interface) -> None:
         """Requests go as slices do, grants against them."""
-        m, dut, ways, pins = self.m, self.dut, self.ways, self.pins
+        m, ways, pins = self.m, self.ways, self.pins
         layout = getattr(self.params, f"{lane}_layout")
         own_valid, own = self.free(1, f"{lane}_own"), self.free(layout, f"{lane}_own_message")
-        m.d.comb += [getattr(dut, f"{lane}_in").eq(own_valid), getattr(dut, lane).eq(own)]
+        m.d.comb += [sends.valid.eq(own_valid), sends.payload.eq(own)]
         came_by, goes_by, pass_from, pass_to = (ways.previous, ways.next, ways.pass_from, ways.pass_to)
         if lane == "grant":
             came_by, goes_by, pass_from, pass_to = goes_by, came_by, pass_to, pass_from
@@ -148,8 +149,8 @@ class RouterSpec(Spec):
             m.d.comb += [getattr(pin.rx, f"{lane}_valid").eq(valid[port]), getattr(pin.rx, lane).eq(message[port])]
         comes = self.wire(ways.pick(came_by, valid), f"{lane}_comes")
         self.claim("control", f"a {lane} from the right port is here at once, and nothing else is",
-                   getattr(dut, f"{lane}_out") == comes)
-        self.claim("control", "unchanged", getattr(dut, f"{lane}_here").as_value() == ways.pick(came_by, message), when=comes)
+                   here.valid == comes)
+        self.claim("control", "unchanged", here.payload.as_value() == ways.pick(came_by, message), when=comes)
         sent, twice = self.past(own_valid, f"{lane}_before"), self.past(own.as_value(), f"{lane}_message_before")
         sent, twice = self.past(sent, f"{lane}_before_that"), self.past(twice, f"{lane}_message_before_that")
         passed = self.past(ways.pick(pass_from, valid), f"{lane}_passed")
@@ -171,7 +172,7 @@ class WholeRouterSpec(Spec):
         m = self.m
         params = router_params()
         m.submodules.dut = dut = Router(params)
-        pins = {port: getattr(dut, port.name.lower()) for port in NEIGHBOURS}
+        pins = dut.ports
         ways = Ways(self, dut)
         self.assume(ways.passes)
         left, back = [], []

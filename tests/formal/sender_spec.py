@@ -25,8 +25,9 @@ class SenderSpec(Spec):
         arrived = self.free(1, "arrived")
         read_data = self.free(params.word_bits, "read_data")
         m.d.comb += [
-            dut.start.eq(start), dut.cut.eq(cut), dut.slot.eq(slot), dut.slice.eq(slice_), dut.to_slot.eq(to_slot),
-            dut.flits.ready.eq(ready), dut.copy.eq(copy), dut.arriving.eq(arriving), dut.arrived.eq(arrived),
+            dut.send.start.eq(start), dut.send.cut.eq(cut), dut.send.slot.eq(slot), dut.send.slice.eq(slice_),
+            dut.send.to_slot.eq(to_slot), dut.flits.ready.eq(ready), dut.arriving.copy.eq(copy),
+            dut.arriving.payload.eq(arriving), dut.arriving.last.eq(arrived),
             dut.read.data.eq(read_data),
         ]
         # The job, from the cycle of its start on, and how many flits of it have gone.
@@ -62,7 +63,7 @@ class SenderSpec(Spec):
         self.assume(~copy | (busy & job_cut & (copied != flits)))
         self.assume(~busy | ~job_cut | (arrived == (copy & (copied == flits - 1))))
 
-        self.claim("packet", "idle tells whether a slice can be started", dut.idle == ~busy)
+        self.claim("packet", "ready tells whether a slice can be started", dut.send.ready == ~busy)
         self.claim("packet", "nothing goes out without a slice", job, when=out.valid)
         self.claim("packet", "first the header", out.payload.head & (out.payload.payload == header.as_value()),
                    when=out.valid & (number == 0))
@@ -72,7 +73,7 @@ class SenderSpec(Spec):
         self.claim("packet", "what is offered stays until it is taken, or overtaken",
                    out.valid & (out.payload.as_value() == self.past(out.payload.as_value(), "out_before")),
                    when=self.past(out.valid & ~ready & ((number == 0) | ~job_cut | over), "waited"))
-        self.claim("packet", "sent, and which", (dut.sent == last) & ((dut.sent_slot == job_slot) | ~dut.sent))
+        self.claim("packet", "sent, and which", (dut.send.done == last) & ((dut.send.done_slot == job_slot) | ~dut.send.done))
         since = Signal(2)
         m.d.sync += since.eq(Mux(start, 1, Mux(since == 2, 2, since + 1)))
         self.claim("packet", "header in the cycle of start", out.valid, when=job & (number == 0))

@@ -20,25 +20,25 @@ class SequencerSpec(Spec):
         for path, member, value in dut.signature.flatten(dut):
             if member.flow.name == "In":
                 m.d.comb += Value.cast(value).eq(self.free(len(Value.cast(value)), "_".join(map(str, path))))
-        self.assume(~dut.start | dut.ready)
+        self.assume(~dut.compute.start | dut.compute.ready)
         self.assume(~dut.table.write)
         # The slice being read, and one that may have been started before that is done.
         active, waits = Signal(), Signal()
         slot, next_slot = Signal(params.slot_bits), Signal(params.slot_bits)
-        with m.If(dut.start & active & ~dut.done):
-            m.d.sync += [waits.eq(1), next_slot.eq(dut.start_slot)]
-        with m.Elif(dut.start):
-            m.d.sync += [active.eq(1), slot.eq(dut.start_slot)]
-        with m.Elif(dut.done):
+        with m.If(dut.compute.start & active & ~dut.compute.done):
+            m.d.sync += [waits.eq(1), next_slot.eq(dut.compute.slot)]
+        with m.Elif(dut.compute.start):
+            m.d.sync += [active.eq(1), slot.eq(dut.compute.slot)]
+        with m.Elif(dut.compute.done):
             m.d.sync += [active.eq(waits), slot.eq(next_slot), waits.eq(0)]
-        self.claim("slot", "no slice is started before the one before it has begun", ~waits, when=dut.start)
+        self.claim("slot", "no slice is started before the one before it has begun", ~waits, when=dut.compute.start)
         self.claim("slot", "words of the slice that was started first, and no others",
                    active & (dut.slot == slot) & (dut.word < params.config.slice_words), when=dut.issue)
         self.claim("slot", "done with it", active & (dut.slot == slot) & dut.issue
-                   & (dut.word == params.config.slice_words - 1), when=dut.done)
+                   & (dut.word == params.config.slice_words - 1), when=dut.compute.done)
         self.claim("slot", "busy", dut.busy, when=active)
-        self.reach(dut.start & active & ~dut.done)
-        self.reach(dut.done & waits)
+        self.reach(dut.compute.start & active & ~dut.compute.done)
+        self.reach(dut.compute.done & waits)
 
 
 PROOFS = (

@@ -53,7 +53,7 @@ class Bench:
             (_, _, reset_out, reset, error, start, go, clear, running, write, read, number, lane, index, data,
              *active) = await ctx.tick().sample(
                 port.reset_out, port.reset, Cat(errors).any(), port.start, port.go, port.clear, port.running,
-                table.write, table.read, Value.cast(table.table), table.lane, table.index, table.write_data,
+                table.write, port.results.read, Value.cast(table.table), table.lane, table.index, table.write_data,
                 *strobes.values())
             assert not (write and read) and not ((write or read) and (running or go)), "table access in a batch"
             failed |= error or bool(running and self.limit and self.counts["CYCLES"] == self.limit)
@@ -69,7 +69,7 @@ class Bench:
                 for name, strobe in zip(strobes, active, strict=True):
                     self.counts[name] += strobe
             # What follows is the next cycle. A result stands there in the cycle after that, and then for one cycle only.
-            ctx.set(table.read_data, self.result(*fetched.pop()) if fetched else self.rng.getrandbits(64))
+            ctx.set(port.results.data, self.result(*fetched.pop()) if fetched else self.rng.getrandbits(64))
             if write:
                 self.memory[number, lane, index] = data
             if read:

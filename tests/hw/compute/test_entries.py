@@ -49,10 +49,10 @@ def test_entry(name):
             await write(ctx, Table.TOKENS, index, sum(
                 pack(PARAMS.token_layout, valid=valid, token=token) << lane * width
                 for lane, (valid, token) in enumerate(lanes)))
-        ctx.set(sequencer.start_expert, 1)
-        ctx.set(sequencer.start, 1)
+        ctx.set(sequencer.compute.expert, 1)
+        ctx.set(sequencer.compute.start, 1)
         await ctx.tick()
-        ctx.set(sequencer.start, 0)
+        ctx.set(sequencer.compute.start, 0)
         seen = cycles = 0
         while ctx.get(sequencer.busy):
             seen += ctx.get(sequencer.bad_entry)

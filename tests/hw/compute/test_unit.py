@@ -56,12 +56,12 @@ def test_slices_meet_tokens(changes, seed, monkeypatch):
 
     async def weights(ctx):
         while True:
-            _, _, enabled, slot, address = await ctx.tick().sample(unit.weight_en, unit.weight_slot, unit.weight_addr)
+            _, _, enabled, slot, address = await ctx.tick().sample(unit.weights.en, unit.weights.slot, unit.weights.addr)
             if enabled:
                 visit = visits[next(n for n in reversed(range(len(starts))) if n % config.tile.slots == slot)]
-                ctx.set(unit.weight_data, int.from_bytes(words[visit][address].tobytes(), "little"))
+                ctx.set(unit.weights.data, int.from_bytes(words[visit][address].tobytes(), "little"))
             else:
-                ctx.set(unit.weight_data, int(rng.integers(2**8)))
+                ctx.set(unit.weights.data, int(rng.integers(2**8)))
 
     async def bench(ctx):
         for (table, lane), entries in program.tables.items():
@@ -83,14 +83,14 @@ def test_slices_meet_tokens(changes, seed, monkeypatch):
             cycle = 0
             while len(ends) < len(visits) or ctx.get(unit.busy):
                 assert cycle < 100_000, "hung"
-                fire = len(starts) < len(visits) and ctx.get(unit.ready) and rng.random() < (0.3 if seed == 2 else 1)
-                ctx.set(unit.start, fire)
+                fire = len(starts) < len(visits) and ctx.get(unit.compute.ready) and rng.random() < (0.3 if seed == 2 else 1)
+                ctx.set(unit.compute.start, fire)
                 if fire:
-                    ctx.set(unit.start_slot, len(starts) % config.tile.slots)
-                    ctx.set(unit.start_expert, int(visits[len(starts)][0]))
+                    ctx.set(unit.compute.slot, len(starts) % config.tile.slots)
+                    ctx.set(unit.compute.expert, int(visits[len(starts)][0]))
                     starts.append(cycle)
-                if ctx.get(unit.done):
-                    assert ctx.get(unit.done_slot) == len(ends) % config.tile.slots
+                if ctx.get(unit.compute.done):
+                    assert ctx.get(unit.compute.done_slot) == len(ends) % config.tile.slots
                     ends.append(cycle)
                 await ctx.tick()
                 cycle += 1
@@ -104,11 +104,11 @@ def test_slices_meet_tokens(changes, seed, monkeypatch):
             read = []
             for index in range(params.result_depth):
                 ctx.set(unit.table.index, index)
-                ctx.set(unit.table.read, 1)
+                ctx.set(unit.results.read, 1)
                 await ctx.tick()
-                ctx.set(unit.table.read, 0)
+                ctx.set(unit.results.read, 0)
                 await ctx.tick()
-                read.append(np.frombuffer(ctx.get(unit.table.read_data).to_bytes(params.result_bits // 8, "little"), "<i4"))
+                read.append(np.frombuffer(ctx.get(unit.results.data).to_bytes(params.result_bits // 8, "little"), "<i4"))
             results[0, lane] = np.stack(read)
         got.update(results)
 

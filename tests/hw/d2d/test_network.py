@@ -30,8 +30,8 @@ class Row(Block):
 
     def elaborate(self, platform):
         m = Module()
-        place(m, platform, sender=self.sender, receiver=self.receiver,
-              **{f"router_{i}": router for i, router in enumerate(self.routers)})
+        place(m, platform, {f"router_{i}": router for i, router in enumerate(self.routers)}, sender=self.sender,
+              receiver=self.receiver)
         for i, router in enumerate(self.routers):
             m.d.comb += [router.previous.eq(Port.WEST if i + 1 == self.tiles else Port.LOCAL),
                          router.next.eq(Port.EAST if i == 0 else Port.LOCAL)]
@@ -39,14 +39,14 @@ class Row(Block):
                 m.d.comb += [router.passes.eq(1), router.pass_from.eq(Port.WEST), router.pass_to.eq(Port.EAST)]
             if i + 1 < self.tiles:
                 east, west = D2DLink(self.params), D2DLink(self.params)
-                place(m, platform, **{f"east_{i}": east, f"west_{i}": west})
+                place(m, platform, {f"east_{i}": east, f"west_{i}": west})
                 m.d.comb += east.hold.eq(self.hold[i])
                 connect(m, router.east.tx, east.near)
                 connect(m, east.far, self.routers[i + 1].west.rx)
                 connect(m, self.routers[i + 1].west.tx, west.near)
                 connect(m, west.far, router.east.rx)
         connect(m, self.sender.flits, self.routers[0].local_in)
-        m.d.comb += [self.receiver.valid.eq(self.routers[-1].arrival), self.receiver.flit.eq(self.routers[-1].flit)]
+        connect(m, self.routers[-1].arrival, self.receiver.arrival)
         connect(m, self.sender.read, flipped(self.read))
         connect(m, self.receiver.write, flipped(self.write))
         return m
@@ -64,23 +64,23 @@ def drive(row, config, packets, stall, seed):
         while len(log["arrived"]) < packets:
             assert cycle < 400 * packets * (8 if stall else 1), "hung"
             ctx.set(row.read.data, read if read is not None else ctx.get(row.read.data))
-            start = started < packets and ctx.get(sender.idle)
-            ctx.set(sender.start, start)
+            start = started < packets and ctx.get(sender.send.ready)
+            ctx.set(sender.send.start, start)
             if start:
-                ctx.set(sender.slot, started % config.tile.slots)
-                ctx.set(sender.to_slot, (started + 1) % config.tile.slots)
+                ctx.set(sender.send.slot, started % config.tile.slots)
+                ctx.set(sender.send.to_slot, (started + 1) % config.tile.slots)
                 log["start"].append(cycle)
                 started += 1
             ctx.set(row.hold, rng.getrandbits(row.tiles) if stall else 0)
             read = words[started - 1][ctx.get(row.read.addr)] if ctx.get(row.read.en) else None
-            if ctx.get(receiver.header):
+            if ctx.get(receiver.receive.header):
                 log["header"].append(cycle)
-            if ctx.get(sender.sent):
+            if ctx.get(sender.send.done):
                 log["sent"].append(cycle)
             if ctx.get(row.write.en):
                 log["write"].append(tuple(ctx.get(getattr(row.write, name)) for name in ("slot", "addr", "piece", "data")))
-            if ctx.get(receiver.arrived):
-                assert ctx.get(receiver.arrived_slot) == (len(log["arrived"]) + 1) % config.tile.slots
+            if ctx.get(receiver.receive.done):
+                assert ctx.get(receiver.receive.done_slot) == (len(log["arrived"]) + 1) % config.tile.slots
                 log["arrived"].append(cycle)
             await ctx.tick()
             cycle += 1

@@ -44,17 +44,17 @@ def drive(config, rows, stall, seed, late=False):
         beats, cycle, slots = [], 0, []  # beats: (ready cycle, data) in order
         while not ctx.get(loader.done):
             assert cycle < 20_000, "hung"
-            if ctx.get(loader.load):
-                ctx.set(loader.load, 0)
+            if ctx.get(loader.load.start):
+                ctx.set(loader.load.start, 0)
             await ctx.delay(0)
-            fire = ctx.get(loader.valid) and not (stall and rng.random() < 0.5)
+            fire = ctx.get(loader.load.valid) and not (stall and rng.random() < 0.5)
             if late:
-                fire = fire and (len(log["load"]) == len(log["loaded"]) or ctx.get(loader.loaded))
-            ctx.set(loader.load, fire)
+                fire = fire and (len(log["load"]) == len(log["loaded"]) or ctx.get(loader.load.done))
+            ctx.set(loader.load.start, fire)
             if fire:
                 slots.append(len(log["load"]) % config.tile.slots)
-                ctx.set(loader.load_slot, slots[-1])
-                assert ctx.get(loader.entry.row) == rows[len(log["load"])]
+                ctx.set(loader.load.slot, slots[-1])
+                assert ctx.get(loader.load.entry.row) == rows[len(log["load"])]
                 log["load"].append(cycle)
             ctx.set(loader.ddr.arready, not (stall and rng.random() < 0.5))
             if ctx.get(loader.ddr.arvalid) and ctx.get(loader.ddr.arready):
@@ -74,8 +74,8 @@ def drive(config, rows, stall, seed, late=False):
             if ctx.get(loader.write.en):
                 written.setdefault(len(log["loaded"]), []).append(
                     tuple(ctx.get(getattr(loader.write, name)) for name in ("slot", "addr", "piece", "data")))
-            if ctx.get(loader.loaded):
-                assert ctx.get(loader.loaded_slot) == slots[len(log["loaded"])]
+            if ctx.get(loader.load.done):
+                assert ctx.get(loader.load.done_slot) == slots[len(log["loaded"])]
                 log["loaded"].append(cycle)
             await ctx.tick()
             cycle += 1

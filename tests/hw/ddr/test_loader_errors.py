@@ -49,10 +49,10 @@ class Surroundings:
     async def cycle(self, ctx) -> None:
         """One cycle: whatever can happen happens, or not. An address that is asked for stays."""
         loader, ddr = self.loader, self.loader.ddr
-        ctx.set(loader.load, 0)
-        fire = ctx.get(loader.valid) and self.rng.random() < 0.7
-        ctx.set(loader.load, fire)
-        ctx.set(loader.load_slot, self.loads % self.config.tile.slots)
+        ctx.set(loader.load.start, 0)
+        fire = ctx.get(loader.load.valid) and self.rng.random() < 0.7
+        ctx.set(loader.load.start, fire)
+        ctx.set(loader.load.slot, self.loads % self.config.tile.slots)
         self.loads += fire
         ready = self.rng.random() < 0.4
         ctx.set(ddr.arready, ready)
@@ -68,7 +68,7 @@ class Surroundings:
         if valid:
             self.answers.pop(0)
             self.taken += 1
-        self.loaded += ctx.get(loader.loaded)
+        self.loaded += ctx.get(loader.load.done)
         await ctx.tick()
         if address and not ready:
             assert ctx.get(ddr.arvalid) and (ctx.get(ddr.araddr), ctx.get(ddr.arlen)) == address
@@ -114,9 +114,9 @@ def test_a_batch_that_ends_early(changes, seed):
         for _ in range(rng.randrange(1, 3 * config.slice_beats)):
             await surroundings.cycle(ctx)
         ctx.set(loader.running, 0)
-        ctx.set(loader.load, 0)
+        ctx.set(loader.load.start, 0)
         loads = surroundings.loads
-        assert not ctx.get(loader.valid)
+        assert not ctx.get(loader.load.valid)
         surroundings.offer = False
         for _ in range(rng.randrange(300)):
             await surroundings.cycle(ctx)
@@ -175,9 +175,9 @@ def test_loads_in_a_tile_without_ddr():
         await surroundings.write(ctx, _entries(1, surroundings.params))
         ctx.set(loader.has_ddr, 0)
         await surroundings.begin(ctx)
-        assert not ctx.get(loader.valid)
+        assert not ctx.get(loader.load.valid)
         await surroundings.cycle(ctx)
-        assert ctx.get(loader.bad_entry) and not ctx.get(loader.valid)
+        assert ctx.get(loader.bad_entry) and not ctx.get(loader.load.valid)
         ctx.set(loader.count, 0)
         await surroundings.cycle(ctx)
         assert not ctx.get(loader.bad_entry) and ctx.get(loader.done)

@@ -93,7 +93,7 @@ def test_names_say_what_they_belong_to():
     modules = made.modules
     ports = re.findall(r"^  (?:input|output) (?:wire|reg) (?:\[\d+:0\] )?(\w+)", modules["trajectile_tile"], re.M)
     assert ports[:5] == ["clk", "rst", "tile_id", "host__awaddr", "host__awvalid"] and len(set(ports)) == len(ports)
-    assert "  wire rule_engine__send_escape;" in modules["trajectile_tile"]
+    assert "  wire rule_engine__send__cut;" in modules["trajectile_tile"]
     assert modules["trajectile_rule_engine"] == with_link["trajectile_rule_engine"]
     assert set(re.findall(r"\\\S+|\$\w+|\b_(?:signal|like)\w*", "".join(
         text for name, text in modules.items() if name not in made.srams))) <= {"$signed"}
