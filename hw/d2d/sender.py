@@ -26,15 +26,8 @@ class SliceSender(Block):
 
     latency_cycles = 1 + ExpertBuffer.latency_cycles
 
-    idle: Signal
-    start: Signal
-    slot: Signal
-    slice: data.View
-    to_slot: Signal
-    cut: Signal
-    copy: Signal
-    arriving: Signal
-    arrived: Signal
+    send: SendPort.Interface
+    arriving: Arriving.Interface
     flits: stream.Interface
     read: SlotRead.Interface
 

@@ -24,8 +24,8 @@ class HostSpec(Spec):
                 m.d.comb += Value.cast(value).eq(self.free(len(Value.cast(value)), "_".join(map(str, path))))
         active = self.wire(dut.running | dut.clear, "active")
         table = dut.table
-        self.claim("quiet", "tables are not touched from the cycle before a batch to its end", ~table.write & ~table.read,
-                   when=active)
+        self.claim("quiet", "tables are not touched from the cycle before a batch to its end",
+                   ~table.write & ~dut.results.read, when=active)
         depths = Array(params.table_shape(Table(number))[0] if number < len(Table) else 0 for number in range(8))
         self.claim("quiet", "entries that are written exist", table.index < depths[Value.cast(table.table)], when=table.write)
         for name in SETTINGS:

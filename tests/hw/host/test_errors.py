@@ -78,7 +78,7 @@ def test_a_wrong_result_is_not_given_out():
     port = bench.port
 
     async def memory(ctx):
-        await ctx.tick().until(port.table.read & (port.table.index == 1))
+        await ctx.tick().until(port.results.read & (port.table.index == 1))
         await ctx.tick()
         await _strobe(ctx, port.error_memory)
 

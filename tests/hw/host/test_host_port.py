@@ -167,7 +167,7 @@ def test_start_of_another_tile_during_a_read(offset):
             assert await bench.get(ctx, "TABLE_DATA") == bench.result(0, 2) >> 32 * n & 0xFFFFFFFF
 
     async def other(ctx):
-        await ctx.tick().until(bench.port.table.read)
+        await ctx.tick().until(bench.port.results.read)
         await ctx.tick().until(bench.port.host.arvalid & bench.port.host.arready)
         for _ in range(offset):
             await ctx.tick()
