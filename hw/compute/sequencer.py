@@ -25,8 +25,9 @@ class MacSequencer(Block):
     two halves of the hidden buffer and of the token registers; ``half`` says which.
 
     Latency: ``compute.start`` in cycle c, first word in c+3 (``latency_cycles`` = 3). It is ``ready`` again ``early_cycles``
-    before a slice's last word, so that the next slice's first word may follow it, and not ``busy`` any more ``drain_cycles`` = 6
-    after that word. The down segment of a pass begins ``swiglu_cycles`` after the last word of its gate-up segment, or later.
+    before a slice's last word, so that the next slice's first word may follow it, and not ``busy`` any more
+    ``drain_cycles`` = 6 after that word. The down segment of a pass begins ``swiglu_cycles`` after the last word of its
+    gate-up segment, or later.
     Throughput: one word a cycle within a segment. Storage: rule table (compute part) and token lists (SRAM), the token list
     entries of two passes.
     """

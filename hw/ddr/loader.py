@@ -29,8 +29,9 @@ class DdrLoader(Block):
 
     Latency: ``load.start`` in cycle c, first address in c+1 (``latency_cycles`` = 1), one burst per cycle; a beat is written
     the cycle after it came (``write_cycles`` = 1), ``load.done`` goes with the last; an illegal entry is reported the cycle
-    after it is seen. From the last beat of a slice to the first address of a load that had to wait for it: ``turn_cycles`` = 3.
-    Throughput: one beat per cycle. Storage: the load list (SRAM), one beat, ``loads_in_flight`` slot numbers.
+    after it is seen. From the last beat of a slice to the first address of a load that had to wait for it:
+    ``turn_cycles`` = 3. Throughput: one beat per cycle. Storage: the load list (SRAM), one beat, ``loads_in_flight`` slot
+    numbers.
     """
 
     latency_cycles = 1
