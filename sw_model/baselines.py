@@ -54,7 +54,7 @@ def hydra_homes(config: Config, popularity: IntArray) -> IntArray:
         popularity: tokens of each expert in earlier batches, [experts].
 
     Raises:
-        ScheduleError: if there is not one number an expert.
+        ScheduleError: if there is not one number per expert.
     """
     if popularity.shape != (config.layer.experts,):
         raise ScheduleError(f"popularity has shape {list(popularity.shape)}; legal: [{config.layer.experts}]")

@@ -14,7 +14,7 @@ class HiddenBuffer(Block):
     Values are written in the order of the slice's columns; after the last column of a pass the other half follows.
 
     Latency: written in cycle c, readable in c+1 (``latency_cycles`` = 1); a read is combinational. Throughput: one value in,
-    ``mac_k`` values out a cycle. Storage: two passes of int8.
+    ``mac_k`` values out per cycle. Storage: two passes of int8.
     """
 
     latency_cycles = 1

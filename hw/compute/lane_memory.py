@@ -31,17 +31,17 @@ class LaneMemory(Block):
     """The token buffer of a lane: int8 activations and int32 results of its tokens, in single-port SRAM.
 
     Results lie in two banks, even and odd groups. A group's sum reads its word two cycles after ``add``
-    (``result_read_cycles`` = 2) and writes it three cycles after that (``result_write_cycles`` = 5): an odd distance, so that
-    in a row of groups a bank reads and writes in different cycles. What follows the last group is kept apart by the sequencer
-    (:func:`bank_conflicts`). The first sum of a token after ``clear`` is written and not added, so nothing need be zeroed;
-    until a token has met an expert its results read as zero.
+    (``result_read_cycles`` = 2) and writes it three cycles after that (``result_write_cycles`` = 5). The distance is odd, so
+    while groups follow each other a bank reads and writes in different cycles. Between the last group and the next segment
+    the sequencer avoids the conflict (:func:`bank_conflicts`). The first sum of a token after ``clear`` is written and not added,
+    so nothing need be zeroed. Until a token has met an expert its results read as zero.
 
     With ``tile.protect`` every word has check bits, and there are two more outputs (docs/memory.md).
 
     Latency: activations, and what the host reads, one cycle after ``read`` (``latency_cycles`` = 1); ``totals`` four cycles
     after ``add`` (``totals_cycles`` = 4), in the SRAM two later (``stored_cycles`` = 6); ``corrected`` and ``error`` two
     cycles after the SRAM's read (``flag_cycles`` = 2). Throughput: one activation word and one result word per cycle.
-    Storage: SRAM, one bit a token, one result word (with check bits two).
+    Storage: SRAM, one bit per token, one result word (with check bits two).
     """
 
     latency_cycles = 1
@@ -75,9 +75,9 @@ class LaneMemory(Block):
         config = params.config
         super().__init__({
             "clear": In(1),  #: a batch begins: forget all results
-            "token": In(params.token_bits),  #: of the word that is addressed
+            "token": In(params.token_bits),  #: whose activations or results are addressed
             "read": In(1),  #: read activations
-            "chunk": In(range(max(config.gate_up_chunks, 2))),  #: of that chunk of d_model
+            "chunk": In(range(max(config.gate_up_chunks, 2))),  #: with it: which chunk of d_model
             "activations": Out(params.activation_bits),  #: one cycle later
             "add": In(1),  #: the last word of a down group is addressed: add its sum to the token's results
             "group_index": In(range(max(config.down_groups, 2))),

@@ -11,11 +11,11 @@ from trajectile.hw.params import Params
 
 
 class MacArray(Block):
-    """A weight word is broadcast to all lanes, a lane's activations to all its outputs. With ``tile.multiplier`` "booth" they
-    are recoded where they are registered, once for all outputs.
+    """A weight word is broadcast to all lanes, and a lane's activations to all outputs of the lane. With ``tile.multiplier``
+    "booth" activations are recoded where they are registered, once for all outputs.
 
     Latency: operands in cycle c, in ``totals`` from c+3 on (``latency_cycles`` = 3). Throughput: one weight word per cycle.
-    Storage: one weight word, ``mac_k`` activations a lane, the processing elements.
+    Storage: one weight word, ``mac_k`` activations per lane, the processing elements.
     """
 
     latency_cycles = 1 + MacPe.latency_cycles
@@ -33,7 +33,7 @@ class MacArray(Block):
             "enable": In(1),  #: operands are valid
             "first": In(1),  #: they begin a new sum
             "weights": In(params.word_bits),  #: output 0 lowest, ``mac_k`` int8 each
-            "activations": In(data.ArrayLayout(params.activation_bits, tile.mac_t)),  #: ``mac_k`` int8 a lane
+            "activations": In(data.ArrayLayout(params.activation_bits, tile.mac_t)),  #: ``mac_k`` int8 per lane
             "totals": Out(data.ArrayLayout(params.result_bits, tile.mac_t)),  #: int32 by lane, output 0 lowest
         })
 

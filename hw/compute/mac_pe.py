@@ -1,4 +1,4 @@
-"""One processing element: a dot product of ``mac_k`` int8 pairs a cycle, and the accumulator of one output."""
+"""One processing element: a dot product of ``mac_k`` int8 pairs per cycle, and the accumulator of one output."""
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
 from amaranth.lib.wiring import In, Out
@@ -21,12 +21,12 @@ class MacPe(Block):
     """Multiply, add up, accumulate. With ``tile.multiplier`` "booth" activations come recoded
     (:mod:`trajectile.hw.compute.booth`).
 
-    The dot product is registered in parts of at most ``tile.mac_part`` products, about equal in size: fewer make the first
-    stage shorter, and the second stage, which adds up the parts, longer. The parts have no enable: operands stay when no
-    new ones come.
+    The dot product is registered in parts of at most ``tile.mac_part`` products, about equal in size. With fewer products per
+    part the first stage is faster, and the second stage, which adds up the parts, is slower. The parts have no enable:
+    operands do not change while no new ones come.
 
     Latency: operands in cycle c, added in c+1 (with ``add``), in ``total`` from c+2 on (``latency_cycles`` = 2). Throughput:
-    one dot product a cycle. Storage: one dot product in parts, one int32 accumulator.
+    one dot product per cycle. Storage: one dot product in parts, one int32 accumulator.
     """
 
     latency_cycles = 2

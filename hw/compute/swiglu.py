@@ -27,14 +27,14 @@ def clip(value: Value, limit: int) -> Value:
 
 
 class SwigluLane(Block):
-    """Takes the sums of a gate-up group at once and works off its gate-up pairs one a cycle.
+    """Takes all sums of a gate-up group at once, and turns its gate-up pairs into hidden values, one pair per cycle.
 
-    Multipliers and shifts of gate and up are registered here: they must be there with ``load`` and stay until the group's
-    last pair is requantised. Nothing but ``valid`` has an enable: what comes between two groups is never looked at.
+    Multipliers and shifts of gate and up are registered here. They must be valid with ``load``, and stay until the group's
+    last pair is requantised. Only ``valid`` has an enable: the values between two groups are never used.
 
-    Latency: ``load`` in cycle c, pair j leaves at c + 9 + j (``latency_cycles`` = 9). Throughput: one pair a cycle; the next
-    ``load`` may come ``mac_n / 2`` cycles later. Storage: the sums of one group, eight pipeline stages, the SiLU table (ROM,
-    512 x 10 bits).
+    Latency: with ``load`` in cycle c, pair j leaves at c + 9 + j (``latency_cycles`` = 9). Throughput: one pair per cycle.
+    The next ``load`` may come ``mac_n / 2`` cycles later. Storage: the sums of one group, eight pipeline stages, the SiLU
+    table (ROM, 512 x 10 bits).
     """
 
     latency_cycles = 9

@@ -10,10 +10,11 @@ from trajectile.hw.params import Params
 
 
 class CreditFifo(Block):
-    """Takes every flit that comes (the far end holds a credit for it) and returns a credit when one leaves.
+    """Takes every flit that arrives, and returns a credit when a flit leaves. The far end spends a credit on every flit, so the
+    FIFO always has room.
 
-    Latency: a flit that comes in cycle c can leave in c+1 (``latency_cycles`` = 1), and returns its credit in the cycle after
-    it has left (``credit_cycles`` = 1). Throughput: one flit a cycle. Storage: ``link_credits`` flits of two-port SRAM, and
+    Latency: a flit that arrives in cycle c can leave in c+1 (``latency_cycles`` = 1). Its credit is returned in the cycle after
+    it has left (``credit_cycles`` = 1). Throughput: one flit per cycle. Storage: ``link_credits`` flits of two-port SRAM, and
     one flit in flip-flops.
     """
 

@@ -14,11 +14,11 @@ class LinkLayer(Block):
     """One end of a link, both directions: CRC, sequence numbers, replay (docs/link.md).
 
     Every lane reaches the far router exactly as it was sent, in order, or ``down`` rises in bounded time. A port without a
-    neighbour never has anything outstanding, so it is never down; a link that is dead from the beginning is down once it
-    was used.
+    neighbour never has anything outstanding, so it is never down. A link that is dead from the beginning goes down after its
+    first use.
 
-    Latency: ``latency_cycles`` = 4 more than the PHY's, both ends together. When a frame is lost no new one goes for
-    ``replay_cycles``, a round trip and 3. Throughput: one flit, request, grant and credit per cycle, without a bubble as long
+    Latency: ``latency_cycles`` = 4 more than the PHY, both ends together. When a frame is lost no new one goes for
+    ``replay_cycles``, which is a round trip and 3 more. Throughput: one flit, request, grant and credit per cycle, without a bubble as long
     as no frame is lost.
     """
 
@@ -41,7 +41,7 @@ class LinkLayer(Block):
             "down": Out(1),  #: the link is down; only a reset ends it
             "sends": Out(1),  #: a DATA frame goes out, for the first time or again (for the counter)
             "replays": Out(1),  #: a replay starts (for the counter)
-            "bad": Out(1),  #: a frame came spoilt (for the counter)
+            "bad": Out(1),  #: a frame came with a wrong CRC or kind (for the counter)
         })
 
     def elaborate(self, platform: object) -> Module:

@@ -12,15 +12,15 @@ from trajectile.hw.params import FrameKind, Params
 
 
 class LinkRx(Block):
-    """Hands each DATA frame's lanes to the router once and in order; whatever else comes changes nothing.
+    """Delivers the lanes of each DATA frame to the router once and in order. No other frame changes anything at the router.
 
-    A frame counts if its CRC is right and its kind exists. A DATA frame that is expected is delivered; one that was
-    delivered before is dropped; one that comes too early, or an IDLE frame that says so, shows that something was lost: a
-    ``gap``, until what is missing has come.
+    A frame counts if its CRC is right and its kind exists. The DATA frame that is expected is delivered. One that was
+    delivered before is dropped. If one comes too early, or an IDLE frame has a later number, frames were lost: ``gap`` is
+    high until the missing one has come.
 
-    Latency: lanes of a frame at the pins in cycle c are at the router in c+2 (``latency_cycles`` = 2); the far end's
-    acknowledgement goes to :class:`~trajectile.hw.d2d.link_tx.LinkTx` in c+1. Throughput: one frame a cycle. Storage: a frame
-    and its lanes in flip-flops.
+    Latency: lanes of a frame at the pins in cycle c are at the router in c+2 (``latency_cycles`` = 2). The far end's
+    acknowledgement goes to :class:`~trajectile.hw.d2d.link_tx.LinkTx` in c+1. Throughput: one frame per cycle. Storage: one
+    frame and its lanes in flip-flops.
     """
 
     latency_cycles = 2
@@ -40,12 +40,12 @@ class LinkRx(Block):
         super().__init__({
             "frame": In(params.frame_layout),  #: from the pins
             "lanes": Out(D2DReceive(params).flip()),  #: to the router
-            "down": In(1),  #: the link is down: nothing counts any more
+            "down": In(1),  #: the link is down: no frame counts any more
             "expected": Out(params.seq_bits),  #: next DATA frame to be delivered
             "gap": Out(1),  #: frames were lost before one that has come
-            "heard": Out(1),  #: a valid frame of the far end
-            "ack": Out(params.seq_bits),  #: its acknowledgement
-            "nak": Out(1),  #: its nak
+            "heard": Out(1),  #: a valid frame of the far end has come
+            "ack": Out(params.seq_bits),  #: with ``heard``: its acknowledgement
+            "nak": Out(1),  #: with ``heard``: its nak
             "bad": Out(1),  #: a frame was not valid, and not all zeros (for the counter)
         })
 

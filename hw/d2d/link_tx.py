@@ -13,15 +13,17 @@ from trajectile.hw.params import FrameKind, Params
 
 
 class LinkTx(Block):
-    """Makes a frame a cycle of what the router sends, keeps it until it is acknowledged, and sends it again if need be.
+    """Makes one frame per cycle of what the router sends, keeps it until it is acknowledged, and sends it again if necessary.
 
-    DATA frames are numbered. A nak of the far end, or a timeout, starts a *replay*: all frames from the oldest that is not
-    acknowledged go again, in order, before any new one. For ``deaf_cycles`` after its start, a round trip, naks are old news.
-    ``retries`` replays without an acknowledgement in between, and the need of one more, mean that the link is down.
+    DATA frames are numbered. A nak of the far end, or a timeout, starts a *replay*: all frames from the oldest one that is not
+    acknowledged go again, in order, before any new one. For ``deaf_cycles`` after its start (a round trip) naks are ignored,
+    because they were sent before the replay arrived. If ``retries`` replays have brought no acknowledgement, and one more is
+    needed, the link is down.
 
-    What the router has to send meanwhile waits: flits are not taken, credits are counted, and of requests and grants one
-    each is kept. More cannot come: a link carries one ring edge each way (``sw_model/config/topology.py``), and a tile
-    sends its next request after the grant of its last, a grant after a request, so the one before has crossed this link.
+    During a replay, and while the window is full, new content waits. Flits are not taken, credits are counted, and one
+    request and one grant are kept. There is never a second one. A link carries one ring edge in each direction
+    (``sw_model/config/topology.py``), a tile sends its next request only after the grant of its last one, and a grant only
+    after a request. So the message before has already crossed this link.
 
     Latency: lanes in cycle c are in ``frame`` in c+2 (``latency_cycles`` = 2). Throughput: one frame per cycle; without
     errors no lane ever waits. Storage: ``link_window`` times the lanes in two-port SRAM; two frames, a request, a grant in
@@ -48,11 +50,11 @@ class LinkTx(Block):
         super().__init__({
             "lanes": In(D2DTransmit(params)),  #: from the router
             "frame": Out(params.frame_layout),  #: to the pins
-            "expected": In(params.seq_bits),  #: acknowledge all frames before this one
-            "gap": In(1),  #: and ask for it
-            "heard": In(1),  #: a valid frame of the far end
-            "ack": In(params.seq_bits),  #: which acknowledges all frames before this one
-            "nak": In(1),  #: and asks for it
+            "expected": In(params.seq_bits),  #: to the far end: all frames before this number have come
+            "gap": In(1),  #: to the far end: the frame with this number is missing
+            "heard": In(1),  #: a valid frame of the far end has come
+            "ack": In(params.seq_bits),  #: with ``heard``: all frames before this number are acknowledged
+            "nak": In(1),  #: with ``heard``: the frame with this number is missing at the far end
             "down": Out(1),  #: the link is down; only a reset ends it
             "sends": Out(1),  #: a DATA frame is chosen in this cycle (for the counter)
             "replays": Out(1),  #: a replay starts (for the counter)

@@ -12,8 +12,8 @@ from trajectile.hw.lib.signature import NamedSignature
 class AccessBus(NamedSignature):
     """One access at a time, as seen by the side that asks.
 
-    What is asked for stands there a cycle before ``write`` or ``read``, so that it can be looked at. ``okay`` and ``value``
-    answer in the cycle of ``write`` or ``read``, or, if ``wait`` is given with ``read``, in that of ``done``.
+    Address and data are valid one cycle before ``write`` or ``read``, so that they can be checked. ``okay`` and ``value``
+    answer in the cycle of ``write`` or ``read``. If ``wait`` is high with ``read``, they answer in the cycle of ``done``.
     """
 
     class Interface(wiring.PureInterface):
@@ -37,16 +37,16 @@ class AccessBus(NamedSignature):
             "data": Out(HOST_DATA_BITS),  #: what to write
             "whole": Out(1),  #: every byte of it is to be written
             "wait": In(1),  #: the value of this read comes later; address stays, no other access until then
-            "done": In(1),  #: here it is
+            "done": In(1),  #: the value that was waited for is here
             "okay": In(1),  #: the access is legal
             "value": In(HOST_DATA_BITS),  #: what is read
         })
 
 
 class AccessPort(Block):
-    """AXI4-Lite subordinate: takes one write and one read, does them one after the other, writes first.
+    """AXI4-Lite subordinate: takes one write and one read, and carries them out one after the other, the write first.
 
-    A write waits for its response to be taken before the next one is accepted, so a read waits for one write at the most.
+    The next write is accepted only after the response of the last one was taken. So a read waits for one write at most.
     The low two address bits are ignored.
 
     Latency: with address and data accepted in cycle c, or before, the access is in c+2 and the response valid from c+3 on

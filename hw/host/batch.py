@@ -10,14 +10,14 @@ from trajectile.hw.lib.block import Block
 
 
 class BatchControl(Block):
-    """Starts a batch with all other tiles, ends it when the tile has finished, or when this or another tile has failed.
+    """Starts a batch with all other tiles, and ends it when the tile has finished, or when this or another tile has failed.
 
-    START goes off the tile and comes back, to all tiles at once, as ``go``; the next cycle is cycle 0. An error of this tile
+    START leaves the tile, and comes back to all tiles at once as ``go``; the next cycle is cycle 0. An error of this tile
     goes the same way, as ``halt_out`` and ``halt``. A tile that has failed ignores ``go``. Errors that occur after the first
-    are noted too; STOPPED is not, if the tile had failed by itself.
+    are recorded too; STOPPED is not, if the tile had failed by itself.
 
-    RESET goes the same way, as ``reset_out`` and ``reset``, but as a level: every tile keeps it up for ``hold_cycles`` and
-    until it is ``quiet``, so all tiles come out of the reset in the same cycle, when the last one is ready.
+    RESET goes the same way, as ``reset_out`` and ``reset``, but as a level. Every tile keeps it high for ``hold_cycles`` and
+    until it is ``quiet``. So all tiles leave the reset in the same cycle, when the last one is ready.
 
     Latency: ``go`` in cycle c makes c+1 cycle 0 of the batch (``latency_cycles`` = 1). An error in cycle c ends it here in
     c+1 and in all other tiles in c+2. A RESET in cycle c makes ``reset`` high from c+1 to c+2+``hold_cycles``, or as long as
@@ -78,11 +78,11 @@ class BatchControl(Block):
             "overrun": Out(1),  #: ``go`` came while a batch ran
             "failed": Out(1),  #: an error has occurred
             "resetting": Out(1),  #: a reset is on its way or goes on
-            "error": Out(len(ERRORS)),  #: which, in the order of ``ERRORS``
+            "error": Out(len(ERRORS)),  #: which errors, one bit each in the order of ``ERRORS``
         })
 
     def elaborate(self, platform: object) -> Module:
-        """One flip-flop a state."""
+        """One flip-flop per state."""
         m = Module()
         strobes = {name: getattr(self, f"error_{name.lower()}") for name in REPORTED_ERRORS}
         strobes["WATCHDOG"] = self.running & (self.limit != 0) & (self.cycles == self.limit)

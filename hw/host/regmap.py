@@ -227,7 +227,7 @@ def _access(params: Params, tables: Mapping[Table, TableMemory]) -> list[Registe
         Register(name="TABLE_SELECT", offset=0x050, access=Access.RW, meaning="which table memory", fields=(
             Field(name="TABLE", low=0, width=Shape.cast(Table).width, meaning=names,
                   maximum=max(table.value for table in tables)),
-            Field(name="LANE", low=8, width=params.lane_bits, meaning="which MAC lane's (where there is one a lane)",
+            Field(name="LANE", low=8, width=params.lane_bits, meaning="which MAC lane's (where there is one per lane)",
                   maximum=params.config.tile.mac_t - 1)), idle_only=True),
         _value("TABLE_INDEX", 0x054, Access.RW, "which entry; counts up after the last word of an entry",
                width=bits_for(depth), maximum=depth),

@@ -49,7 +49,7 @@ class TableMemory:
     meaning: str
     depth: int
     width: int
-    #: memories of this kind, one a lane, chosen by TABLE_SELECT.LANE
+    #: memories of this kind, one per lane, chosen by TABLE_SELECT.LANE
     lanes: int
     #: the host reads it; it writes the others
     read_only: bool
@@ -110,10 +110,10 @@ def table_memories(params: Params) -> dict[Table, TableMemory]:
                            sums=sums)
 
     memories = [
-        memory(Table.RULES, "one entry an expert", params.rule_layout,
+        memory(Table.RULES, "one entry per expert", params.rule_layout,
                sums=(EntrySum(fields=("first", "passes"), maximum=params.list_depth, only_if="here"),)),
         memory(Table.LOADS, "load list, in order", params.load_layout),
-        memory(Table.TOKENS, "token lists: one entry a pass, one element a lane", params.token_layout,
+        memory(Table.TOKENS, "token lists: one entry per pass, one element per lane", params.token_layout,
                elements=tile.mac_t),
     ]
     if not params.timing_only:

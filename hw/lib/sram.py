@@ -17,7 +17,7 @@ class Sram1RW(Block):
     """Single-port SRAM; a word has one or more lanes of equal width, and a write may leave some of them as they are.
 
     Latency: ``rdata`` is valid one cycle after ``en`` without any ``we`` (``latency_cycles`` = 1) and holds until the next
-    such cycle. Throughput: one access a cycle. Storage: ``depth`` words of ``width`` bits.
+    such cycle. Throughput: one access per cycle. Storage: ``depth`` words of ``width`` bits.
     """
 
     latency_cycles = 1
@@ -59,7 +59,7 @@ class Sram1RW(Block):
 
 
 class Sram1R1W(Block):
-    """Two-port SRAM: one read and one write a cycle (FIFO storage).
+    """Two-port SRAM: one read and one write per cycle (FIFO storage).
 
     Latency: ``rdata`` is valid one cycle after ``ren`` (``latency_cycles`` = 1) and holds. A read of the word being written
     returns the old word.

@@ -48,8 +48,10 @@ class ChunkEncoder(Block):
 
 
 class ChunkDecoder(Block):
-    """Data without its check bits. Parity sees one flipped bit (and any odd number); SECDED corrects one, sees two, and takes
-    more for an error only where their syndrome is none of a single bit.
+    """Data without its check bits.
+
+    Parity detects an odd number of flipped bits. SECDED corrects one flipped bit and detects two. It detects more of them only
+    if their syndrome is not that of a single bit.
 
     Latency: none (``latency_cycles`` = 0). Storage: none.
     """

@@ -1,12 +1,12 @@
 """The codes that protect SRAM words: parity, and Hsiao's single-error-correcting, double-error-detecting code (SECDED).
 
-A word is cut into chunks of at most 64 bits, as equal as can be, and each chunk is stored with check bits of its own. In
+A word is divided into chunks of at most 64 bits, of equal size or one bit more. Each chunk is stored with its own check bits. In
 both codes check bit ``b`` is the parity of the data bits whose *column* has bit ``b`` set. Parity has one check bit, so every
-column is 1. SECDED takes different columns of odd weight 3 and up (those of weight 1 belong to the check bits). Then the
-syndrome of one flipped bit is its column, of odd weight; that of two is the sum of two columns, of even weight and not 0.
-The columns are chosen as in M. Y. Hsiao, "A Class of Optimal Minimum Odd-weight-column SEC-DED Codes", 1970: as few check
-bits as there can be, as few ones as there can be in all columns together, and as many ones in one row as in another, or
-one more. That makes the parity trees of the check bits small and equally deep.
+column is 1. SECDED uses different columns of odd weight, 3 and up (those of weight 1 belong to the check bits). Then the
+syndrome of one flipped bit is its column, of odd weight. The syndrome of two is the sum of two columns, of even weight and not
+0. The columns are chosen as in M. Y. Hsiao, "A Class of Optimal Minimum Odd-weight-column SEC-DED Codes", 1970: the fewest
+check bits, the fewest ones in all columns together, and numbers of ones per row that differ by one at most. That makes the
+parity trees of the check bits small and equally deep.
 """
 
 from dataclasses import dataclass

@@ -17,9 +17,9 @@ from trajectile.sw_model.config import ceil_div
 
 
 class SlotWrite(NamedSignature):
-    """Write port: in a cycle one of the ``pieces`` that a weight word comes in, ``piece_bytes`` each.
+    """Write port: a weight word comes in ``pieces`` of ``piece_bytes`` each, one piece per cycle.
 
-    The word ends within the last piece, or with it; what is above is ignored.
+    The word ends within the last piece, or with it. The bits above its end are ignored.
     """
 
     class Interface(wiring.PureInterface):
@@ -34,13 +34,13 @@ class SlotWrite(NamedSignature):
             "en": Out(1),  #: write in this cycle
             "slot": Out(params.slot_bits),
             "addr": Out(params.word_addr_bits),  #: word of the slice
-            "piece": Out(bits_for(pieces - 1)),  #: which of the word; 0 is lowest
+            "piece": Out(bits_for(pieces - 1)),  #: which piece of the word; 0 is lowest
             "data": Out(8 * piece_bytes),
         })
 
 
 class SlotRead(NamedSignature):
-    """Read port: one weight word a cycle, one cycle later; ``data`` holds until the next read."""
+    """Read port: one weight word per cycle, one cycle later; ``data`` holds until the next read."""
 
     class Interface(wiring.PureInterface):
         en: Signal
@@ -60,9 +60,9 @@ class SlotRead(NamedSignature):
 class ExpertBuffer(Block):
     """``slots`` SRAMs of one micro-slice each.
 
-    Two writers (loader, receiver) and two readers (MAC array, sender) work at the same time on different slots: the rules
-    see to it that a slot has one user at a time, so there is no arbitration and every port has its full rate. Readers take
-    whole words; DDR beats and flits are written as they come, each into its lanes of the word.
+    Two writers (loader, receiver) and two readers (MAC array, sender) work at the same time on different slots. The rules
+    ensure that a slot has one user at a time, so there is no arbitration, and every port has its full rate. Readers take
+    whole words. DDR beats and flits are written as they arrive, each into its lanes of the word.
 
     With ``tile.protect`` every lane has check bits: an encoder at each write port, a decoder at each read port, and two more
     outputs (docs/memory.md).

@@ -35,7 +35,7 @@ class WordEncoder(Block):
         return f"{self.protect}_word_encoder_{self.word_bits}" + (f"_lanes_{self.lanes}" if self.lanes > 1 else "")
 
     def elaborate(self, platform: object) -> Module:
-        """An encoder a chunk."""
+        """One encoder per chunk."""
         m = Module()
         low, stored = 0, []
         for number, code in enumerate(chunk_codes(self.protect, self.word_bits, self.lanes)):
@@ -49,7 +49,7 @@ class WordEncoder(Block):
 
 
 class WordDecoder(Block):
-    """A word as it was before it was stored, if it can be had.
+    """A word as it was before it was stored, with errors corrected or reported.
 
     Latency: none (``latency_cycles`` = 0). Storage: none.
     """
@@ -76,7 +76,7 @@ class WordDecoder(Block):
         return f"{self.protect}_word_decoder_{self.word_bits}" + (f"_lanes_{self.lanes}" if self.lanes > 1 else "")
 
     def elaborate(self, platform: object) -> Module:
-        """A decoder a chunk."""
+        """One decoder per chunk."""
         m = Module()
         low, chunks = 0, []
         for number, code in enumerate(chunk_codes(self.protect, self.word_bits, self.lanes)):
@@ -127,8 +127,8 @@ def decoded(m: Module, platform: object, protect: str, stored: Value, word_bits:
             lanes: int = 1) -> Decoded:
     """The word of ``word_bits`` in ``lanes`` that is stored as ``stored``; ``name`` is that of its decoder, if it needs one.
 
-    ``read`` is high when the SRAM reads a word that will be used. Only that is looked at for errors, and only in the cycle in
-    which it comes: what else the SRAM shows may be anything.
+    ``read`` is high when the SRAM reads a word that will be used. Only such words are checked for errors, and only in the cycle
+    in which they come: at other times the SRAM may show anything.
     """
     if protect == "none":
         return Decoded(stored, Const(0), Const(0))

@@ -13,8 +13,8 @@ from trajectile.hw.params import Params
 class SlotTable(Block):
     """Metadata of the slots, their age, the allocator.
 
-    State changes are strobes with a slot number; several in one cycle concern different bits. ``oldest_*`` say which of the
-    given candidates was allocated first.
+    State changes are strobes with a slot number. If several come in one cycle they change different bits. ``oldest_*`` say
+    which of the given candidates was allocated first.
 
     Latency: a strobe in cycle c shows in the state of c+1 (``latency_cycles`` = 1); ``oldest_*`` answer in the same cycle.
     Storage: per slot the slice layout and 8 bits, and one bit for every pair of slots (who is older).
@@ -76,21 +76,21 @@ class SlotTable(Block):
             "free_slot": Out(number),  #: lowest free slot: the next to be allocated
             "allocate": In(1),  #: take ``free_slot``
             "allocate_slice": In(params.slice_layout),  #: for this slice; ``left`` counts the stops after this tile
-            "allocate_from_link": In(1),
+            "allocate_from_link": In(1),  #: it comes from the ring-previous tile
             "allocate_here": In(1),  #: the slice's expert has tokens here
             "allocate_next": In(1),  #: the slice's expert has tokens at the ring-next tile
-            "loaded": In(1),  #: the loader wrote the last word of
-            "loaded_slot": In(number),
-            "arrived": In(1),  #: the receiver wrote the last word of
-            "arrived_slot": In(number),
-            "compute": In(1),  #: the MAC array takes
-            "compute_slot": In(number),
-            "computed": In(1),  #: the MAC array has read
-            "computed_slot": In(number),
-            "send": In(1),  #: the sender takes
-            "send_slot": In(number),
-            "sent": In(1),  #: the sender has sent
-            "sent_slot": In(number),
+            "loaded": In(1),  #: the loader wrote the last word of the slice in
+            "loaded_slot": In(number),  #: this slot
+            "arrived": In(1),  #: the receiver wrote the last word of the slice in
+            "arrived_slot": In(number),  #: this slot
+            "compute": In(1),  #: the MAC array takes the slice in
+            "compute_slot": In(number),  #: this slot
+            "computed": In(1),  #: the MAC array has read the slice in
+            "computed_slot": In(number),  #: this slot
+            "send": In(1),  #: the sender takes the slice in
+            "send_slot": In(number),  #: this slot
+            "sent": In(1),  #: the sender has sent the slice in
+            "sent_slot": In(number),  #: this slot
             "freed": In(slots),  #: slots to free
             "oldest_request_of": In(slots),  #: candidates
             "oldest_request": Out(number),  #: the oldest of them

@@ -61,7 +61,7 @@ class Config:
         if self.link.beat_bytes > tile.word_bytes:
             raise ConfigError(
                 "link.beat_bytes", self.link.beat_bytes,
-                f"1 to {tile.word_bytes} (a slot delivers one weight word of mac_k * mac_n bytes a cycle)")
+                f"1 to {tile.word_bytes} (a slot delivers one weight word of mac_k * mac_n bytes per cycle)")
         span = ceil_div(layer.experts * tile.slices, self.array.channels) * self.slice_pitch_bytes
         if span > 2**DDR_ADDRESS_BITS:
             raise ConfigError("layer.experts", layer.experts,

@@ -10,7 +10,7 @@ def frame_error_rate(ber: float, frame_bits: int) -> float:
 
 
 def goodput(config: Config, ber: float, frame_bits: int) -> tuple[float, float]:
-    """Flits a cycle at full load in both directions, as ``(least, most)``.
+    """Flits per cycle at full load in both directions, as ``(least, most)``.
 
     With N = :func:`~trajectile.sw_model.latencies.replay_cycles` and a share p of the frames lost, a frame is sent 1 / (1 -
     p) times, and each loss costs N cycles: (1 - p) / (1 - p + p N). That is the most. A loss in the other direction holds
