@@ -33,8 +33,8 @@ class LaneMemory(Block):
     Results lie in two banks, even and odd groups. A group's sum reads its word two cycles after ``add``
     (``result_read_cycles`` = 2) and writes it three cycles after that (``result_write_cycles`` = 5). The distance is odd, so
     while groups follow each other a bank reads and writes in different cycles. Between the last group and the next segment
-    the sequencer avoids the conflict (:func:`bank_conflicts`). The first sum of a token after ``clear`` is written and not added,
-    so nothing need be zeroed. Until a token has met an expert its results read as zero.
+    the sequencer avoids the conflict (:func:`bank_conflicts`). The first sum of a token after ``clear`` is written and not
+    added, so nothing need be zeroed. Until a token has met an expert its results read as zero.
 
     With ``tile.protect`` every word has check bits, and there are two more outputs (docs/memory.md).
 

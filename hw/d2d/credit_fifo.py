@@ -10,12 +10,12 @@ from trajectile.hw.params import Params
 
 
 class CreditFifo(Block):
-    """Takes every flit that arrives, and returns a credit when a flit leaves. The far end spends a credit on every flit, so the
-    FIFO always has room.
+    """Takes every flit that arrives, and returns a credit when a flit leaves. The far end spends a credit on every flit, so
+    the FIFO always has room.
 
-    Latency: a flit that arrives in cycle c can leave in c+1 (``latency_cycles`` = 1). Its credit is returned in the cycle after
-    it has left (``credit_cycles`` = 1). Throughput: one flit per cycle. Storage: ``link_credits`` flits of two-port SRAM, and
-    one flit in flip-flops.
+    Latency: a flit that arrives in cycle c can leave in c+1 (``latency_cycles`` = 1). Its credit is returned in the cycle
+    after it has left (``credit_cycles`` = 1). Throughput: one flit per cycle. Storage: ``link_credits`` flits of two-port
+    SRAM, and one flit in flip-flops.
     """
 
     latency_cycles = 1

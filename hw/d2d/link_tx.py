@@ -15,10 +15,10 @@ from trajectile.hw.params import FrameKind, Params
 class LinkTx(Block):
     """Makes one frame per cycle of what the router sends, keeps it until it is acknowledged, and sends it again if necessary.
 
-    DATA frames are numbered. A nak of the far end, or a timeout, starts a *replay*: all frames from the oldest one that is not
-    acknowledged go again, in order, before any new one. For ``deaf_cycles`` after its start (a round trip) naks are ignored,
-    because they were sent before the replay arrived. If ``retries`` replays have brought no acknowledgement, and one more is
-    needed, the link is down.
+    DATA frames are numbered. A nak of the far end, or a timeout, starts a *replay*: all frames from the oldest one that is
+    not acknowledged go again, in order, before any new one. For ``deaf_cycles`` after its start (a round trip) naks are
+    ignored, because they were sent before the replay arrived. If ``retries`` replays have brought no acknowledgement, and one
+    more is needed, the link is down.
 
     During a replay, and while the window is full, new content waits. Flits are not taken, credits are counted, and one
     request and one grant are kept. There is never a second one. A link carries one ring edge in each direction

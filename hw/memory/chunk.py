@@ -50,8 +50,8 @@ class ChunkEncoder(Block):
 class ChunkDecoder(Block):
     """Data without its check bits.
 
-    Parity detects an odd number of flipped bits. SECDED corrects one flipped bit and detects two. It detects more of them only
-    if their syndrome is not that of a single bit.
+    Parity detects an odd number of flipped bits. SECDED corrects one flipped bit and detects two. It detects more of them
+    only if their syndrome is not that of a single bit.
 
     Latency: none (``latency_cycles`` = 0). Storage: none.
     """

@@ -1,12 +1,12 @@
 """The codes that protect SRAM words: parity, and Hsiao's single-error-correcting, double-error-detecting code (SECDED).
 
-A word is divided into chunks of at most 64 bits, of equal size or one bit more. Each chunk is stored with its own check bits. In
-both codes check bit ``b`` is the parity of the data bits whose *column* has bit ``b`` set. Parity has one check bit, so every
-column is 1. SECDED uses different columns of odd weight, 3 and up (those of weight 1 belong to the check bits). Then the
-syndrome of one flipped bit is its column, of odd weight. The syndrome of two is the sum of two columns, of even weight and not
-0. The columns are chosen as in M. Y. Hsiao, "A Class of Optimal Minimum Odd-weight-column SEC-DED Codes", 1970: the fewest
-check bits, the fewest ones in all columns together, and numbers of ones per row that differ by one at most. That makes the
-parity trees of the check bits small and equally deep.
+A word is divided into chunks of at most 64 bits, of equal size or one bit more. Each chunk is stored with its own check bits.
+In both codes check bit ``b`` is the parity of the data bits whose *column* has bit ``b`` set. Parity has one check bit, so
+every column is 1. SECDED uses different columns of odd weight, 3 and up (those of weight 1 belong to the check bits). Then
+the syndrome of one flipped bit is its column, of odd weight. The syndrome of two is the sum of two columns, of even weight
+and not 0. The columns are chosen as in M. Y. Hsiao, "A Class of Optimal Minimum Odd-weight-column SEC-DED Codes", 1970: the
+fewest check bits, the fewest ones in all columns together, and numbers of ones per row that differ by one at most. That makes
+the parity trees of the check bits small and equally deep.
 """
 
 from dataclasses import dataclass

@@ -127,8 +127,8 @@ def decoded(m: Module, platform: object, protect: str, stored: Value, word_bits:
             lanes: int = 1) -> Decoded:
     """The word of ``word_bits`` in ``lanes`` that is stored as ``stored``; ``name`` is that of its decoder, if it needs one.
 
-    ``read`` is high when the SRAM reads a word that will be used. Only such words are checked for errors, and only in the cycle
-    in which they come: at other times the SRAM may show anything.
+    ``read`` is high when the SRAM reads a word that will be used. Only such words are checked for errors, and only in the
+    cycle in which they come: at other times the SRAM may show anything.
     """
     if protect == "none":
         return Decoded(stored, Const(0), Const(0))
