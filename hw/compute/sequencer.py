@@ -28,7 +28,7 @@ class MacSequencer(Block):
     before a slice's last word, so that the next slice's first word may follow it, and not ``busy`` any more
     ``drain_cycles`` = 6 after that word. The down segment of a pass begins ``swiglu_cycles`` after the last word of its
     gate-up segment, or later.
-    Throughput: one word a cycle within a segment. Storage: rule table (compute part) and token lists (SRAM), the token list
+    Throughput: one word per cycle within a segment. Storage: rule table (compute part) and token lists (SRAM), the token list
     entries of two passes.
     """
 

@@ -21,8 +21,8 @@ from trajectile.sw_model.config import Config
 class ComputeUnit(Block):
     """Sequencer, MAC array, and for each token lane its memory, SwiGLU unit and hidden buffer.
 
-    A word addressed in cycle i comes from the slot in i+1, stands in the operand registers in i+2, is a dot product in i+3
-    and in the sums in i+4. From there gate-up sums go through SwiGLU into the hidden buffer, down sums into the results.
+    A word addressed in cycle i comes from the slot in i+1, is in the operand registers in i+2, is a dot product in i+3, and
+    is in the sums in i+4. From there gate-up sums go through SwiGLU into the hidden buffer, and down sums into the results.
 
     Latency: ``start`` in cycle c, first word in c+3 (``latency_cycles`` = 3), the last result written ``drain_cycles`` = 6
     after the last word; between them docs/architecture.md, "Compute time". The host's read of a result is answered after

@@ -9,7 +9,7 @@ from trajectile.hw.params import Params
 
 
 class Message(NamedSignature):
-    """Something that comes in this cycle, if ``valid``, and is always taken."""
+    """A message that comes in a cycle with ``valid``, and is always taken in that cycle."""
 
     class Interface(wiring.PureInterface):
         valid: Signal
@@ -17,8 +17,8 @@ class Message(NamedSignature):
 
     def __init__(self, layout: data.Layout):
         super().__init__({
-            "valid": Out(1),
-            "payload": Out(layout),
+            "valid": Out(1),  #: a message comes
+            "payload": Out(layout),  #: its content
         })
 
 
@@ -41,9 +41,10 @@ class Arriving(NamedSignature):
 class D2DTransmit(NamedSignature):
     """What a port sends in a cycle: a flit, a request, a grant and a credit, each on its own lane.
 
-    Only the flit lane can be held up, by the PHY (``flit.ready``); a flit that was not taken may give way to another or to
-    none, so a PHY takes one in a cycle with ``valid`` and ``ready``, and its ``ready`` waits for no ``valid``. The receiving
-    router has room for every flit that a credit was spent on, so there is no ``ready`` at the far end.
+    Only the flit lane can be held up, and only by the PHY (``flit.ready``). A flit that was not taken may be replaced by
+    another, or by none. So a PHY takes a flit only in a cycle with ``valid`` and ``ready``, and its ``ready`` must not wait
+    for ``valid``. The receiving router has room for every flit that a credit was spent on, so there is no ``ready`` at the
+    far end.
     """
 
     class Interface(wiring.PureInterface):

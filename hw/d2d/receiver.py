@@ -13,13 +13,13 @@ from trajectile.hw.rules.ports import ReceivePort
 
 
 class SliceReceiver(Block):
-    """Writes every payload flit to its place; on cut-through the sender takes it in the same cycle.
+    """Writes every payload flit to its place in the slot. On cut-through the sender takes the flit in the same cycle.
 
-    It takes what comes: the slice has its slot. In the cycle in which a header flit stands at ``arrival`` the rule engine
-    answers with ``cut``.
+    It takes every flit at once, because the slice has its slot. In the cycle in which a header flit is at ``arrival``, the
+    rule engine answers with ``cut``.
 
-    Latency: a flit is written in the cycle in which it comes (``latency_cycles`` = 0); ``receive.done`` goes with the last.
-    Throughput: one flit a cycle. Storage: none for payload.
+    Latency: a flit is written in the cycle in which it arrives (``latency_cycles`` = 0); ``receive.done`` comes with the
+    last. Throughput: one flit per cycle. Storage: none for payload.
     """
 
     latency_cycles = 0

@@ -37,22 +37,21 @@ class Lane(NamedTuple):
 class Router(Block):
     """Moves slice packets, requests and grants along the ring.
 
-    A directed link carries one ring edge at most (``sw_model/config/topology.py``). So a port's whole traffic has one
-    source and one
-    end in a tile, and nothing is ever arbitrated: slices and requests come from the ring-previous tile by ``previous`` and
-    end here, this tile's own leave by ``next``; grants go the other way. Where some ring edge runs over tiles between, a
-    tile may also be one of those: what comes by ``pass_from`` then leaves by ``pass_to``. In arrays without such an edge
-    that part is left out.
+    A directed link carries one ring edge at most (``sw_model/config/topology.py``). So all traffic of a port has one source
+    and one end in a tile, and nothing is ever arbitrated. Slices and requests of the ring-previous tile arrive by
+    ``previous`` and end here; those of this tile leave by ``next``. Grants go the other way. A ring edge may also run over
+    this tile: its traffic arrives by ``pass_from`` and leaves by ``pass_to``. In arrays without such an edge this part is
+    left out.
 
-    Slices that end here have a slot, so they are taken as they come, and there is no FIFO for them; one that passes waits
-    in a :class:`~trajectile.hw.d2d.credit_fifo.CreditFifo` for the next link. A credit goes back for each flit.
+    A slice that ends here has its slot, so its flits are taken as they arrive, without a FIFO. A slice that passes waits in a
+    :class:`~trajectile.hw.d2d.credit_fifo.CreditFifo` for the next link. A credit goes back for every flit.
 
-    Latency: a flit at the pins in cycle c is at ``arrival`` in c+1, and what passes is on the next link in c+1
-    (``latency_cycles`` = 1). A flit at ``local_in`` is on the link in the same cycle, a request or grant of this tile after
-    ``control_cycles`` = 2; one that ends here is shown as it comes. A credit is there to be spent again a round trip of the
-    link and ``credit_cycles`` = 3 after its flit went. Throughput: one flit per cycle and way. Storage: the flit that came in
-    flip-flops; for what passes one more, and the FIFO. None at the way out: there a flit stands at the expert buffer's SRAM,
-    or is the one that came, and the PHY has a register of its own.
+    Latency: a flit at the pins in cycle c is at ``arrival`` in c+1; a flit that passes is on the next link in c+1
+    (``latency_cycles`` = 1). A flit at ``local_in`` is on the link in the same cycle. A request or grant of this tile is on
+    the link after ``control_cycles`` = 2; one that ends here is shown as it arrives. A credit can be spent again a round trip
+    of the link and ``credit_cycles`` = 3 after its flit went. Throughput: one flit per cycle and way. Storage: the flit that
+    just arrived, in flip-flops. For flits that pass, one more and the FIFO. There is none at the way out: a flit waits at the
+    expert buffer's SRAM, or is the one that just arrived, and the PHY has a register of its own.
     """
 
     latency_cycles = 1
@@ -90,7 +89,7 @@ class Router(Block):
             "local_in": In(stream.Signature(params.flit_layout)),  #: from the sender
             "arrival": Out(Message(params.flit_layout)),  #: to the receiver: a flit for this tile
             "control": In(ControlPort(params)),  #: control lanes, from and to the rule engine
-            "flit_out": Out(1),  #: a flit of this tile's own goes out (for the counter)
+            "flit_out": Out(1),  #: a flit of this tile goes out (for the counter)
         })
 
     def elaborate(self, platform: object) -> Module:

@@ -14,14 +14,14 @@ from trajectile.hw.rules.ports import SendPort
 
 
 class SliceSender(Block):
-    """Sends a header flit and the slice's payload flits, out of its slot or, on cut-through, as they arrive.
+    """Sends a header flit and the slice's payload flits, from its slot or, on cut-through, as they arrive.
 
-    On cut-through a flit goes to the router in the cycle in which it stands at the receiver. If the link does not take it
-    then, the rest of the slice is sent out of its slot, once all of it is there: nothing that arrives ever waits.
+    On cut-through a flit goes to the router in the cycle in which it is at the receiver. If the link does not take it in that
+    cycle, the rest of the slice is sent from its slot, once all of it is there. So an arriving flit never waits.
 
-    Latency: ``start`` and header flit in cycle c, out of a slot payload flit j in c+2+j (``latency_cycles`` = 2: the SRAM is
-    read in c+1), ``ready`` again the cycle after the tail. Throughput: one flit a cycle. Storage: none for payload: it stands
-    at the SRAM's output or comes from the link.
+    Latency: ``start`` and header flit are in cycle c. From a slot, payload flit j is in c+2+j (``latency_cycles`` = 2: the
+    SRAM is read in c+1). ``ready`` is high again in the cycle after the tail. Throughput: one flit per cycle. Storage: none
+    for payload, which is at the SRAM's output or comes from the link.
     """
 
     latency_cycles = 1 + ExpertBuffer.latency_cycles
@@ -36,7 +36,7 @@ class SliceSender(Block):
         super().__init__({
             "send": In(SendPort(params)),  #: rules 3 and 4
             "arriving": In(Arriving(params)),  #: from the receiver: on cut-through the flits come from here
-            "flits": Out(stream.Signature(params.flit_layout)),  #: to the router; a flit may give way to none (overtaken)
+            "flits": Out(stream.Signature(params.flit_layout)),  #: to the router; a flit may be replaced by none (overtaken)
             **({} if params.timing_only else {"read": Out(SlotRead(params))}),  #: from the expert buffer
         })
 

@@ -20,17 +20,17 @@ AXI_BURST_INCR = 1
 class DdrLoader(Block):
     """Fetches the slices of the load list in order, each when rule 1 says so.
 
-    Up to ``loads_in_flight`` slices are asked for ahead, which hides the DDR latency; slices are whole bursts apart, so no
-    burst crosses a 4 KiB line. All reads carry one ID, so data comes in order. It always accepts data: a slice is asked
-    for only when it has a slot. When the batch ends early it asks for no other slice, but finishes those that it has asked
-    for, so that the DDR port is at rest when it is ``quiet``.
+    Up to ``loads_in_flight`` slices are requested ahead, which hides the DDR latency. Slices are whole bursts apart, so no
+    burst crosses a 4 KiB line. All reads carry one ID, so data comes in order. The loader always accepts data, because a
+    slice is requested only when it has a slot. If the batch ends early the loader requests no other slice, but finishes those
+    that it has requested. So the DDR port is at rest when ``quiet`` is high.
 
     An entry that names no slice of the layer, or any entry in a tile without DDR, is not taken but reported.
 
-    Latency: ``load.start`` in cycle c, first address in c+1 (``latency_cycles`` = 1), one burst per cycle; a beat is written
-    the cycle after it came (``write_cycles`` = 1), ``load.done`` goes with the last; an illegal entry is reported the cycle
-    after it is seen. From the last beat of a slice to the first address of a load that had to wait for it:
-    ``turn_cycles`` = 3. Throughput: one beat per cycle. Storage: the load list (SRAM), one beat, ``loads_in_flight`` slot
+    Latency: with ``load.start`` in cycle c, the first address is in c+1 (``latency_cycles`` = 1), then one burst per cycle. A
+    beat is written in the cycle after it came (``write_cycles`` = 1); ``load.done`` comes with the last. An illegal entry is
+    reported in the cycle after it is seen. From the last beat of a slice to the first address of a load that had to wait for
+    it: ``turn_cycles`` = 3. Throughput: one beat per cycle. Storage: the load list (SRAM), one beat, ``loads_in_flight`` slot
     numbers.
     """
 
@@ -66,7 +66,7 @@ class DdrLoader(Block):
             "running": In(1),  #: a batch runs
             "load": In(LoadPort(params)),  #: rule 1
             "done": Out(1),  #: every entry is fetched and written
-            "quiet": Out(1),  #: nothing that was asked for is still to come
+            "quiet": Out(1),  #: every beat that was requested has come
             "bad_entry": Out(1),  #: the next entry was not legal in the cycle before
             "bad_response": Out(1),  #: a beat comes with an error
             "beat": Out(1),  #: a data beat is taken (for the counter)
@@ -121,7 +121,7 @@ class DdrLoader(Block):
                 with m.If(in_flight - self.load.done == i):
                     m.d.sync += queue[i].eq(self.load.slot)
 
-        # Address channel: one slice at a time, one burst a cycle.
+        # Address channel: one slice at a time, one burst per cycle.
         asking = Signal()
         burst = Signal(bits_for(bursts - 1))
         ddr = self.ddr

@@ -21,11 +21,11 @@ from trajectile.hw.rules.slots import SlotTable
 class RuleEngine(Block):
     """Decides in every cycle what is loaded, computed, sent on and released in this tile.
 
-    It owns the slot table, the routing part of the rule table (is this tile, is the ring-next tile a stop of an expert),
-    one request that waits for a slot here, and one request of its own at the ring-next tile.
+    It owns the slot table, the routing part of the rule table (whether this tile and the ring-next tile are stops of an
+    expert), one request that waits for a slot here, and one request of its own at the ring-next tile.
 
     Latency: a request that comes in cycle c is looked up and may be granted in c+1 (``latency_cycles`` = 1). All rules fire
-    in the cycle in which their guard holds. Throughput: each rule once a cycle; release any number of slots.
+    in the cycle in which their guard holds. Throughput: each rule once per cycle; release any number of slots.
     """
 
     latency_cycles = 1
