@@ -16,13 +16,16 @@ from trajectile.sw_model.gates.reading import Reading
 
 def integers(text: str) -> list[int]:
     """``1,2,4``."""
-    return [int(part) for part in text.split(",")]
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not legal; legal: integers with commas, as 1,16,64") from None
 
 
 def names(legal: Sequence[str]) -> Callable[[str], list[str]]:
     """A parser of a list of names."""
     def parse(text: str) -> list[str]:
-        chosen = text.split(",")
+        chosen = [part.strip() for part in text.split(",")]
         if wrong := [name for name in chosen if name not in legal]:
             raise argparse.ArgumentTypeError(f"{wrong[0]!r} is not legal; legal values: {', '.join(legal)}")
         return chosen

@@ -15,7 +15,10 @@ from trajectile.sw_model.schedule.scheduler import ORDERS
 
 def fractions(text: str) -> list[float]:
     """``0,0.1,0.3``, each from 0 to 1."""
-    found = [float(part) for part in text.split(",")]
+    try:
+        found = [float(part) for part in text.split(",")]
+    except ValueError:
+        found = [-1.0]
     if not all(0 <= value <= 1 for value in found):
         raise argparse.ArgumentTypeError(f"{text!r} is not legal; legal values: 0 to 1")
     return found

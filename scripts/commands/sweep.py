@@ -1,7 +1,6 @@
 """One or two hardware parameters varied: a curve or a heat map."""
 
 import argparse
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,28 +15,23 @@ from trajectile.scripts.flow.experiments import STRATEGIES, run_all
 from trajectile.scripts.flow.variants import add_areas, entries_of, plan
 from trajectile.scripts.plots import area as area_plots
 from trajectile.scripts.plots import comparison as plots
-from trajectile.sw_model.config import Config
+from trajectile.sw_model.config import Config, ConfigError, parse_variation
 from trajectile.sw_model.schedule.scheduler import ORDERS
 
 
 def values(text: str) -> tuple[str, list[Any]]:
     """``section.field=1,2,4`` or, for lists, ``section.field=[0],[0,3]``."""
-    field, sign, rest = text.partition("=")
-    if not sign:
-        raise argparse.ArgumentTypeError(f"{text!r} is not legal; legal: section.field=value,value,...")
     try:
-        found = json.loads(f"[{rest}]")
-    except (ValueError, RecursionError) as error:
-        raise argparse.ArgumentTypeError(f"{rest!r} is not legal; legal: numbers, or lists of numbers") from error
-    if not found:
-        raise argparse.ArgumentTypeError(f"{text!r} has no value; legal: section.field=value,value,...")
-    return field.strip(), found
+        return parse_variation(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile sweep``."""
     parser.add_argument("--vary", type=values, action="append", required=True, metavar="SECTION.FIELD=V,V,...",
-                        help="a field and its values; once for a curve, twice for a heat map")
+                        help="a field and its values (1,2,4 or plain,booth or, for lists, [0],[0,3]); once for a curve, "
+                             "twice for a heat map")
     parser.add_argument("--tokens", type=int, default=64, help="batch size (default 64)")
     parser.add_argument("--strategy", choices=STRATEGIES, default="fse", help="default fse")
     parser.add_argument("--order", choices=ORDERS, default="balanced", help="default balanced")

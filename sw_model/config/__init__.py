@@ -5,10 +5,10 @@ from trajectile.sw_model.config.accelerator import (
     Config,
     from_dict,
     load,
-    parse_override,
     presets,
 )
 from trajectile.sw_model.config.checks import ConfigError
+from trajectile.sw_model.config.overrides import parse_override, parse_variation
 from trajectile.sw_model.config.sections import (
     AXI_BOUNDARY_BYTES,
     AXI_MAX_BURST_BEATS,
@@ -28,5 +28,5 @@ from trajectile.sw_model.config.sections import (
 __all__ = [
     "AXI_BOUNDARY_BYTES", "AXI_MAX_BURST_BEATS", "DDR_ADDRESS_BITS", "INT8_MAX", "INT32_MAX",
     "MULTIPLIERS", "PROTECTIONS", "ArrayConfig", "Config", "ConfigError", "DdrConfig", "LayerConfig", "LinkConfig",
-    "TileConfig", "ceil_div", "divisors", "from_dict", "load", "parse_override", "presets",
+    "TileConfig", "ceil_div", "divisors", "from_dict", "load", "parse_override", "parse_variation", "presets",
 ]

@@ -16,7 +16,9 @@ from typing import Any
 
 from trajectile.sw_model.config import toml_file
 from trajectile.sw_model.config.checks import ConfigError, check_member
+from trajectile.sw_model.config.overrides import parse_override
 from trajectile.sw_model.config.sections import (
+    SECTIONS,
     ArrayConfig,
     DdrConfig,
     LayerConfig,
@@ -227,11 +229,8 @@ class Config:
         return dataclasses.asdict(self)
 
 
-_SECTIONS = {"layer": LayerConfig, "array": ArrayConfig, "tile": TileConfig, "link": LinkConfig, "ddr": DdrConfig}
-
-
 def _section(name: str, values: object) -> Any:
-    kind = _SECTIONS[name]
+    kind = SECTIONS[name]
     if not isinstance(values, Mapping):
         raise ConfigError(name, values, f"a table [{name}]")
     fields = {f.name: f for f in dataclasses.fields(kind)}
@@ -251,28 +250,12 @@ def from_dict(values: Mapping[str, Any], name: str = "unnamed") -> Config:
         ConfigError: for an unknown, missing or illegal field.
     """
     for key in values:
-        if key not in _SECTIONS and key != "name":
-            raise ConfigError(key, values[key], f"no such section; there are {', '.join(_SECTIONS)}")
-    for key in _SECTIONS:
+        if key not in SECTIONS and key != "name":
+            raise ConfigError(key, values[key], f"no such section; there are {', '.join(SECTIONS)}")
+    for key in SECTIONS:
         if key not in values:
             raise ConfigError(key, None, f"a table [{key}] (the section is missing)")
-    return Config(name=name, **{key: _section(key, values[key]) for key in _SECTIONS})
-
-
-def parse_override(text: str) -> tuple[str, str, Any]:
-    """Split ``section.field=value``; the value is read as TOML, a bare word as a string.
-
-    Raises:
-        ConfigError: for anything else.
-    """
-    path, sign, value = text.partition("=")
-    section, dot, field = path.strip().partition(".")
-    if not sign or not dot or section not in _SECTIONS:
-        raise ConfigError("--set", text, f"section.field=value with a section of {', '.join(_SECTIONS)}")
-    try:
-        return section, field, toml_file.value_of(value)
-    except toml_file.TomlError:
-        raise ConfigError(f"{section}.{field}", value, "an integer, a list of integers or a word") from None
+    return Config(name=name, **{key: _section(key, values[key]) for key in SECTIONS})
 
 
 def presets() -> dict[str, Path]:

@@ -182,3 +182,7 @@ class DdrConfig:
     def burst_beats(self) -> int:
         """Beats of a full-length burst: 256, or what fits between two 4 KiB lines."""
         return min(AXI_MAX_BURST_BEATS, AXI_BOUNDARY_BYTES // self.bytes_per_cycle)
+
+
+#: the tables of a configuration
+SECTIONS = {"layer": LayerConfig, "array": ArrayConfig, "tile": TileConfig, "link": LinkConfig, "ddr": DdrConfig}

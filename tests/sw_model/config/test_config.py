@@ -11,7 +11,7 @@ ILLEGAL = {
     "layer.d_ff=19": "tile.slices", "layer.experts=0": "", "layer.experts=2000": "", "layer.top_k=0": "",
     "layer.top_k=7": "", "layer.width=3": "", "array.rows=0": "", "array.rows=5": "", "array.cols=1": "",
     "array.cols=9": "", "array.ddr_tiles=[]": "", "array.ddr_tiles=[2]": "", "array.ddr_tiles=[1,0]": "",
-    "array.ddr_tiles=[0,0]": "", "array.ddr_tiles=0": "", "array.ddr_tiles=[0.5]": "", "tile.mac_k=0": "",
+    "array.ddr_tiles=[0,0]": "", "array.ddr_tiles=a": "", "array.ddr_tiles=[0.5]": "", "tile.mac_k=0": "",
     "tile.mac_k=65": "", "tile.mac_n=1": "", "tile.mac_n=3": "", "tile.mac_n=8": "", "tile.mac_n=66": "",
     "tile.mac_t=0": "", "tile.mac_t=100": "", "tile.slices=0": "", "tile.slices=4": "", "tile.slices=300": "",
     "tile.protect=ecc": "", "tile.protect=1": "", "tile.protect=[1]": "", 'tile.protect=""': "",
