@@ -33,11 +33,11 @@ class FrameKind(enum.Enum, shape=2):
 class Table(enum.Enum, shape=3):
     """Table memories that the host reaches through the TABLE registers."""
 
-    RULES = 0  #: one rule entry an expert
+    RULES = 0  #: one rule entry per expert
     LOADS = 1  #: the load list
-    TOKENS = 2  #: the token lists: one entry a pass
-    ACTIVATIONS = 3  #: int8 activations of a lane: mac_k a word, address token * gate_up_chunks + chunk
-    RESULTS = 4  #: int32 accumulators of a lane (read only): mac_n a word, address token * result_stride + group
+    TOKENS = 2  #: the token lists: one entry per pass
+    ACTIVATIONS = 3  #: int8 activations of a lane: mac_k per word, address token * gate_up_chunks + chunk
+    RESULTS = 4  #: int32 accumulators of a lane (read only): mac_n per word, address token * result_stride + group
 
 
 class Params:
@@ -57,7 +57,7 @@ class Params:
         self.expert_bits = bits_for(config.layer.experts - 1)
         self.index_bits = bits_for(tile.slices - 1)
         self.slot_bits = bits_for(tile.slots - 1)
-        #: stops left: at most one a tile
+        #: stops left: at most one per tile
         self.left_bits = bits_for(config.array.tiles)
         self.word_bits = 8 * tile.word_bytes
         #: a weight word is written in whole lanes
@@ -68,7 +68,7 @@ class Params:
         #: a tile never has more passes than token-expert pairs
         self.list_depth = tile.tokens * config.layer.top_k
         self.list_bits = bits_for(self.list_depth)
-        #: passes of one expert: at most one a token of the fullest lane, or one a token of the tile
+        #: passes of one expert: at most one per token of the fullest lane, or one per token of the tile
         self.pass_bits = bits_for(tile.tokens)
         self.load_depth = config.channel_slices
         self.load_bits = bits_for(self.load_depth)
