@@ -1,73 +1,10 @@
 """Verilog models of a library's cells, made from the functions in its Liberty file: for the simulation of a netlist."""
 
-import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
+from trajectile.scripts.area.functions import parse
 from trajectile.scripts.area.liberty import Group
 from trajectile.scripts.errors import UserError
-
-#: by precedence, the loosest first: Liberty's operators and Verilog's
-_BINARY = ({"+": "|", "|": "|"}, {"*": "&", "&": "&"}, {"^": "^"})
-_TOKEN = re.compile(r"\s*([A-Za-z_]\w*|[01()!'*&+|^])\s*")
-
-
-@dataclass
-class _Expression:
-    """A Liberty function as Verilog. Two operands side by side are a product; ``'`` negates what stands before it."""
-
-    cell: str
-    text: str
-
-    def __post_init__(self) -> None:
-        self.tokens = _TOKEN.findall(self.text)
-        if "".join(self.tokens) != re.sub(r"\s", "", self.text):
-            raise self.error()
-
-    def error(self) -> UserError:
-        return UserError(f"function = {self.text!r} of cell {self.cell} is not legal; legal: pins, 0, 1, ! ' * & + | ^ and "
-                         "parentheses")
-
-    def verilog(self) -> str:
-        found = self.binary(0)
-        if self.tokens:
-            raise self.error()
-        return found
-
-    def next_is(self, what: Iterable[str]) -> bool:
-        return bool(self.tokens) and self.tokens[0] in what
-
-    def binary(self, level: int) -> str:
-        if level == len(_BINARY):
-            return self.unary()
-        parts = [self.binary(level + 1)]
-        operator = ""
-        while self.next_is(_BINARY[level]) or (level == 1 and self.tokens and self.tokens[0] not in (*")+|^*&'",)):
-            operator = _BINARY[level][self.tokens.pop(0)] if self.next_is(_BINARY[level]) else "&"
-            parts.append(self.binary(level + 1))
-        return parts[0] if len(parts) == 1 else f"({f' {operator} '.join(parts)})"
-
-    def unary(self) -> str:
-        if not self.tokens:
-            raise self.error()
-        token = self.tokens.pop(0)
-        if token == "!":
-            return f"~{self.unary()}"
-        if token == "(":
-            value = self.binary(0)
-            if not self.next_is(")"):
-                raise self.error()
-            self.tokens.pop(0)
-        elif token in "01":
-            value = f"1'b{token}"
-        elif token[0].isalpha() or token[0] == "_":
-            value = token
-        else:
-            raise self.error()
-        while self.next_is("'"):
-            self.tokens.pop(0)
-            value = f"~{value}"
-        return value
 
 
 def verilog_of(function: str, cell: str = "?") -> str:
@@ -76,7 +13,7 @@ def verilog_of(function: str, cell: str = "?") -> str:
     Raises:
         UserError: for a function that is none.
     """
-    return _Expression(cell, function).verilog()
+    return parse(function, cell).verilog()
 
 
 def cell_model(cell: Group) -> str:

@@ -1,7 +1,7 @@
 """Liberty files: the groups of a library, and the areas of its cells.
 
 A reader of the format's grammar (groups, attributes, strings, comments), not of its meaning: everything but ``area`` of the
-cells is kept as text, but has to be well formed.
+cells is kept as text, but has to be well formed. What could change the answer and cannot be read is refused.
 """
 
 import gzip
@@ -9,6 +9,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from math import inf
 from pathlib import Path
 
@@ -18,9 +19,18 @@ from trajectile.sw_model.config.checks import shown
 #: Characters of a library. The largest of those tried has 22 million.
 MAX_CHARACTERS = 1 << 28
 
-#: what lies before a token (blanks, comments), and the token: a sign, string or word; or a character that is none
+#: what lies before a token (blanks, comments), and the token: a sign, string or word; or a character that is none.
+#: Our own reader, since the packages on PyPI (liberty-parser 0.0.29 was tried) read what tools write but not what people do:
+#: no expression with blanks outside quotes, no file without a library; they name no line, and take seven times as long.
 _TOKEN = re.compile(
-    r"((?:\s+|\\\r?\n|/\*.*?\*/|//[^\n]*)*)([{}():;,]|\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[^\s{}():;,\"\\]+|.|\Z)", re.S)
+    r"((?:\s+|\\[ \t]*\r?\n|/\*.*?\*/|//[^\n]*)*)([{}():;,]|\"[^\"\\]*(?:\\.[^\"\\]*)*\"|[^\s{}():;,\"\\]+|.|\Z)",
+    re.S)
+#: in what lies before a token: a line that goes on in the next, and comments
+_NO_LINE_END = re.compile(r"\\[ \t]*\r?\n|/\*.*?\*/", re.S)
+#: a string goes on in the next line
+_IN_STRING = re.compile(r"\\[ \t]*\r?\n")
+#: what an expression cannot end with, or begin with
+_OPERATORS = "!&*+^|"
 
 
 class LibertyError(ValueError):
@@ -46,7 +56,7 @@ def text_of(path: Path) -> str:
         why = getattr(error, "strerror", None) or error
         raise UserError(f"--liberty = {path} is not legal; legal values: a Liberty file with cells, plain or gzip ({why})"
                         ) from None
-    return raw.decode("utf-8", errors="replace")
+    return raw.decode("utf-8-sig", errors="replace")
 
 
 @dataclass(frozen=True)
@@ -54,8 +64,9 @@ class Group:
     """``kind (name) { ... }``."""
 
     kind: str
+    #: of several names, such as those of a flip-flop's states, commas between
     name: str
-    #: words of each attribute without quotes; of one that is given more than once, the last
+    #: words of each attribute without quotes; an expression is one word; of an attribute given more than once, the last
     values: dict[str, list[str]] = field(default_factory=dict)
     groups: list["Group"] = field(default_factory=list)
 
@@ -66,6 +77,28 @@ class Group:
     def value(self, name: str, default: str = "") -> str:
         """An attribute's first word."""
         return (self.values.get(name) or [default])[0]
+
+    def true(self, name: str) -> bool:
+        """Whether an attribute is given as true."""
+        return self.value(name).strip().lower() in ("true", "1")
+
+    @property
+    def names(self) -> list[str]:
+        """Its names: ``pin (A, B)`` says the same of two pins."""
+        return [name for name in re.split(r"[,\s]+", self.name) if name]
+
+
+def _plain(word: str) -> str:
+    """A word without its quotes."""
+    return _IN_STRING.sub(" ", word[1:-1]).strip() if word[0] == '"' else word
+
+
+def _name(words: list[str]) -> str:
+    """What stands between the parentheses of a group: names side by side are as good as with a comma."""
+    name = ""
+    for word in map(_plain, words):
+        name += ("," if name and word not in ",:" and name[-1] not in ",:" else "") + word
+    return name
 
 
 class _Reader:
@@ -99,21 +132,39 @@ class _Reader:
             if name in self.areas:
                 raise self.error(position, f"area of cell {name} is given twice; legal: once")
             self.areas[name] = area
-        if len(words) > 2 and self.tree:
-            self.tree[-1].values[words[0]] = [
-                word[1:-1] if word[0] == '"' else word for word in words[2:] if word not in "(,)"]
+        if words:
+            self.attribute(position)
         words.clear()
+
+    def attribute(self, position: int) -> None:
+        """A statement that is not a group."""
+        words = self.statement
+        name, sign = words[0], words[1] if len(words) > 1 else ""
+        if name == "include_file":
+            raise self.error(position, f"include_file {shown(_name(words[2:-1]))} is not read; legal: a file that holds all "
+                             "of it")
+        # A second colon means that a semicolon is missing, unless it is that of a range.
+        if sign == ":" and not any(word == ":" and "[" not in before for before, word in pairwise(words[2:])):
+            value = [" ".join(map(_plain, words[2:]))]
+        elif sign == "(" and words[-1] == ")":
+            value = [_plain(word) for word in words[2:] if word not in "(,)"]
+        elif any("=" in word for word in words[:2]):  # a variable of the library's own
+            return
+        else:
+            raise self.error(position, f"{shown(' '.join(words))} is not legal; legal: name : value; or name (values);")
+        if self.tree:
+            self.tree[-1].values[name] = value
 
     def open(self, position: int) -> None:
         """A group begins: its head is ``kind (name)``."""
         words = self.statement
-        if words[1:2] != ["("] or words[-1] != ")":
+        if words[1:2] != ["("] or words[-1] != ")" or "(" in words[2:]:
             raise self.error(position, f"{shown(' '.join(words))} before a brace is not legal; legal: group (name)")
-        kind, name = words[0], "".join(word.strip('"') for word in words[2:-1])
+        kind, name = words[0], _name(words[2:-1])
         if not self.groups and kind != "library":
             raise self.error(position, f"{shown(kind)} outside all groups is not legal; legal: library (name)")
         if len(self.groups) == 1 and kind == "cell":
-            if not name or name in self.names:
+            if not name or name in self.names or len(re.split(r"[,\s]+", name)) > 1:
                 raise self.error(position, f"cell ({shown(name)}) is not legal; legal: a name, none twice")
             self.names.add(name)
         self.groups.append((kind, name, position))
@@ -130,14 +181,20 @@ class _Reader:
         self.groups.pop()
         self.tree.pop()
 
+    def ends_before(self, token: str) -> bool:
+        """Whether a statement without a semicolon has ended with its line."""
+        words = self.statement
+        if len(words) < 3 or token == "{" or token[:1] in _OPERATORS or words[-1][-1] in _OPERATORS:
+            return False
+        return words[-1] == ")" if words[1] == "(" else words[1] == ":" and words.count("(") == words.count(")")
+
     def read(self) -> "_Reader":
         """Work off the text."""
         for found in _TOKEN.finditer(self.text):
             gap, token = found.groups()
             position = found.start(2)
             # Some tools leave out semicolons: then attributes end with their line, if no brace follows.
-            if "\n" in gap and token != "{" and self.statement and (
-                    self.statement[-1] == ")" or (len(self.statement) > 2 and self.statement[1] == ":")):
+            if "\n" in gap and "\n" in _NO_LINE_END.sub(" ", gap) and self.ends_before(token):
                 self.end(position)
             if token in ("", '"', "\\") or token.startswith("/*"):
                 if not token:

@@ -1,17 +1,27 @@
 """Technologies: which cells and which SRAM macros a tile is made of."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import permutations, product
 from pathlib import Path
 
 from trajectile.scripts.area import liberty
-from trajectile.scripts.area.cells import Cell, Cells
+from trajectile.scripts.area.cells import Cells
 from trajectile.scripts.area.graph import LoadModel
+from trajectile.scripts.area.macros import macro_of
 from trajectile.scripts.area.sram_compiler import Macro, SramTable, read_table
+from trajectile.scripts.area.usable import is_function, why_not
 from trajectile.scripts.errors import UserError
 
 DATA = Path(__file__).parent / "data"
+
+_INVERTER = {(True, False)}
+_NAND = {(True, True, True, False)}
+#: any of three inputs chooses between the others
+_MULTIPLEXERS = {tuple(bool(bits[a] if bits[select] else bits[b]) for bits in product((0, 1), repeat=3))
+                 for select, a, b in permutations(range(3))}
 
 
 @dataclass(frozen=True)
@@ -56,12 +66,15 @@ class Technology:
     loads: LoadModel | None
     #: the project's own library, not a user's
     own: bool
+    #: what of the libraries is left out, or had to be guessed
+    notes: tuple[str, ...] = ()
 
     @property
     def mux_area(self) -> float:
         """Area of a two-input multiplexer: the smallest cell that is one, else what two and a half NAND gates take."""
-        found = [cell.area_um2 for cell in self.cells.values() if re.search(r"mux2", cell.name, re.I)]
-        gates = [cell.area_um2 for cell in self.cells.values() if re.search(r"nand2", cell.name, re.I)]
+        cells = self.cells.values()
+        found = [cell.area_um2 for cell in cells if is_function(cell, 3, _MULTIPLEXERS)]
+        gates = [cell.area_um2 for cell in cells if is_function(cell, 2, _NAND)]
         return min(found, default=2.5 * min(gates, default=0.0))
 
     @property
@@ -79,18 +92,6 @@ class Technology:
         return min(flops, default=0.0) + 2 * self.mux_area
 
 
-def liberty_macros(cells: Iterable[tuple[str, float]]) -> list[Macro]:
-    """SRAM macros among Liberty cells: ``RAM`` or ``RM_`` and ``<depth>x<width>`` in the name; ``2P`` means two ports,
-    ``_BM`` bit masks.
-    """
-    found = []
-    for name, area in cells:
-        if size := re.search(r"(?:RAM|RM_).*?(\d+)x(\d+)", name, re.I):
-            found.append(Macro(name, int(size[1]), int(size[2]), "2P" in name.upper(), area,
-                               masked="_BM" in name.upper()))
-    return found
-
-
 def _measured(macros: Sequence[Macro], table: SramTable) -> tuple[Macro, ...]:
     """Macros of a Liberty file with what the technology's table knows about them by name."""
     known = {macro.name: macro for macro in table.macros}
@@ -99,11 +100,6 @@ def _measured(macros: Sequence[Macro], table: SramTable) -> tuple[Macro, ...]:
         same = next((known[name] for name in known if macro.name.startswith(name)), None)
         result.append(replace(same, name=macro.name, area_um2=macro.area_um2) if same else macro)
     return tuple(result)
-
-
-def _usable(cell: Cell, unused: str) -> bool:
-    """Logic of one output, or a flip-flop."""
-    return len(cell.functions) == 1 and all(cell.functions.values()) and not re.match(unused, cell.name)
 
 
 def load(name: str = "sg13g2", paths: Sequence[Path] = (), sram: Path | None = None) -> Technology:
@@ -119,18 +115,27 @@ def load(name: str = "sg13g2", paths: Sequence[Path] = (), sram: Path | None = N
     """
     known = TECHNOLOGIES[name]
     files = list(paths) or [DATA / f"{name}_area.lib"]
-    libraries, areas = [], dict[str, float]()
+    libraries, macros, notes = [], list[Macro](), list[str]()
+    without_area: list[str] = []
+    places = dict[str, Path]()
     for path in files:
-        found, groups = liberty.read(path, liberty.text_of(path))
-        areas |= found
+        areas, groups = liberty.read(path, liberty.text_of(path))
         libraries += groups
+        for cell, library in [(cell, group) for group in groups for cell in group.of("cell")]:
+            if cell.name in places:
+                raise UserError(f"--liberty = {path} is not legal: cell {cell.name} is in {places[cell.name]} too; legal "
+                                "values: Liberty files of different cells, one corner of each")
+            places[cell.name] = path
+            macro, note = macro_of(library, cell, areas.get(cell.name, 0.0))
+            macros += [macro] if macro else []
+            notes += [note] if note else []
+            without_area += [cell.name] if not macro and not note and cell.name not in areas else []
     try:
         cells = Cells(libraries)
     except (ValueError, IndexError, KeyError) as error:
         raise UserError(f"--liberty = {', '.join(map(str, paths))} is not legal; legal values: Liberty files with tables of "
                         f"numbers ({error})") from None
     table = read_table(DATA / f"{name}_sram.toml")
-    macros = liberty_macros(areas.items())
     for macro in macros:
         cells.pop(macro.name, None)
     if macros:
@@ -140,11 +145,18 @@ def load(name: str = "sg13g2", paths: Sequence[Path] = (), sram: Path | None = N
         table = SramTable("none", False)
     if sram:
         table = read_table(sram)
-    for cell in [cell for cell in cells.values() if not _usable(cell, known.unused)]:
-        del cells[cell.name]
+    unused = {cell.name: why_not(cell) or ("of no use here" if re.match(known.unused, cell.name) else "")
+              for cell in cells.values()}
+    for unusable in [cell for cell, why in unused.items() if why]:
+        del cells[unusable]
     loads = known.loads if cells.timed and known.loads and known.loads.buffer in cells else None
+    unused |= dict.fromkeys(without_area, "no area")
+    left_out = Counter(why for why in unused.values() if why)
+    if left_out:
+        notes.append(f"{left_out.total()} of {len(unused)} cells left out: "
+                     + ", ".join(f"{count} {why}" for why, count in left_out.most_common()))
     return Technology(name, known.title if _same_process(cells, name) else "cells of the user", known.unit,
-                      tuple(path.name for path in files), cells, table, loads, not paths)
+                      tuple(path.name for path in files), cells, table, loads, not paths, tuple(notes))
 
 
 def _same_process(cells: Cells, name: str) -> bool:
@@ -162,11 +174,12 @@ def check(technology: Technology) -> None:
     cells = technology.cells.values()
     if not any(cell.state_kind == "ff" for cell in cells):
         missing = "flip-flop"
-    elif not any(len(cell.capacitance) == 1 and not cell.sequential for cell in cells):
+    elif not any(is_function(cell, 1, _INVERTER) for cell in cells):
         missing = "inverter"
     elif not any(len(cell.capacitance) > 1 and not cell.sequential for cell in cells):
         missing = "gate of two inputs"
     else:
         return
-    raise UserError(f"--liberty = {', '.join(technology.sources)} is not legal: no {missing} among its usable cells; legal "
-                    f"values: Liberty files with cells that a design can be mapped to")
+    notes = f" ({'; '.join(technology.notes)})" if technology.notes else ""
+    raise UserError(f"--liberty = {', '.join(technology.sources)} is not legal: no {missing} among its usable cells{notes}; "
+                    "legal values: Liberty files with cells that a design can be mapped to")

@@ -74,7 +74,7 @@ def area_of(config: Config, made: Design, folder: Path, technology: Technology, 
         "what": "one tile",
         "technology": {"name": technology.name, "title": technology.title, "unit": technology.unit,
                        "libraries": list(technology.sources), "srams": technology.srams.source,
-                       "srams_synthetic": technology.srams.synthetic},
+                       "srams_synthetic": technology.srams.synthetic, "notes": list(technology.notes)},
         "groups": groups,
         "totals": totals,
         "overhead_share": sum(groups[name]["cell_area"] for name in OVERHEAD if name in groups) / totals["cell_area"],
@@ -151,5 +151,6 @@ def show(values: Mapping[str, Any], console: Console) -> None:
         parts.append(f"{totals['memory_cell_bits']:,} bits of memory are flip-flops: "
                      f"{_shown(totals['memory_cell_area'])} of the cells")
     parts.append(f"{', '.join(OVERHEAD)}: {values['overhead_share']:.1%} of the cells")
+    parts += values["technology"]["notes"]
     for part in parts:
         console.print(part, highlight=False)

@@ -29,6 +29,10 @@ def library(*cells):
     # a string and a list over several lines, an empty statement
     (library('cell (A) { values ("1, 2", \\\n "3, 4");; area : 1; }'), {"A": 1.0}),
     (library("cell (A) { area : 1; }") + library("cell (B) { area : 2; }"), {"A": 1.0, "B": 2.0}),
+    # a line that goes on behind blanks, a byte order mark's worth of comments, a variable, a range, no semicolon at the end
+    (library("cell (A) { area : 1 \\ \t\n ; /* a\nb */ }"), {"A": 1.0}),
+    (library("VDD = 1.0; define (x, cell, string); my_group (x) { foo : 1 } comment : \"a // b { }\";",
+             "cell (A) { area : 1 /* um */ ; x : A[3:0]; }"), {"A": 1.0}),
 ])
 def test_areas(text, areas):
     """Of cells in a library, directly."""
@@ -53,6 +57,11 @@ def test_areas(text, areas):
     (library("cell (A) { area : \\ 1; }"), "'\\\\' is not legal here"),
     (library("cell (A) { area : 1; }") + "rest", "line 5: 'rest'"),
     ("{", "line 1: '' before a brace"),
+    (library('include_file ("flops.lib");', "cell (A) { area : 1; }"), "line 3: include_file 'flops.lib' is not read"),
+    (library("cell (A) { area 1; }"), "line 3: 'area 1' is not legal; legal: name : value; or name (values);"),
+    (library("cell (A) { dont_use : true area : 1; }"), "line 3: 'dont_use : true area : 1'"),
+    (library("levels (1, 2) cell (A) { area : 1; }"), "line 3: 'levels ( 1 , 2 ) cell ( A )' before a brace"),
+    (library("cell (A, B) { area : 1; }"), "cell ('A,B')"),
 ])
 def test_not_liberty(text, named):
     """Line and reason."""
@@ -72,6 +81,33 @@ def test_a_file_that_is_refused(content, tmp_path):
         path.write_bytes(content)
     with pytest.raises(UserError, match=r"--liberty = .*cells\.lib is not legal; legal values: a Liberty file with cells"):
         load(paths=[path])
+
+
+@pytest.mark.parametrize(("attribute", "value"), [
+    ("function : A & B;", "A & B"), ("function : (A | B);", "( A | B )"), ("function : (A&B);", "( A&B )"),
+    ("function : !A", "!A"), ("function : A\n & B;", "A & B"), ("function : A &\n B\n", "A & B"),
+    ("function : (A\n B)\n", "( A B )"), ('function : "A \\\n B";', "A   B"), ('function : A /* + */ \\\n * B;', "A * B"),
+    ("function (A, \"B C\");", "A")])
+def test_expressions(attribute, value):
+    """Outside quotes and over lines an expression is read to its end."""
+    read = liberty.read("x", library(f"cell (X) {{ area : 1; {attribute} }}"))[1][0]
+    assert next(read.of("cell")).value("function") == value
+
+
+@pytest.mark.parametrize(("head", "names"), [
+    ("(A, B)", ["A", "B"]), ('("A" , "B")', ["A", "B"]), ('("A B")', ["A", "B"]), ("(A B)", ["A", "B"]),
+    ("(A[3:0])", ["A[3:0]"]), ("()", [])])
+def test_names_of_a_group(head, names):
+    """A group may have several."""
+    read = liberty.read("x", library(f"cell (X) {{ area : 1; pin {head} {{ }} }}"))[1][0]
+    assert next(next(read.of("cell")).of("pin")).names == names
+
+
+def test_a_byte_order_mark(tmp_path):
+    """As editors leave it."""
+    path = tmp_path / "cells.lib"
+    path.write_bytes(b"\xef\xbb\xbf" + library("cell (A) { area : 1; }").encode())
+    assert liberty.cells(liberty.text_of(path)) == {"A": 1.0}
 
 
 def test_a_file_that_is_a_folder(tmp_path):
