@@ -1,6 +1,7 @@
 """Sender, routers, links and receiver in a row: contents, declared latencies, back-pressure, full rate."""
 
 import random
+from itertools import pairwise
 
 import pytest
 from amaranth.hdl import Module
@@ -8,6 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tests.support.blocks import run_block
 from tests.support.configurations import small
+from tests.support.watch import Watch
 from trajectile.hw.d2d.link import D2DLink
 from trajectile.hw.d2d.receiver import SliceReceiver
 from trajectile.hw.d2d.router import Router
@@ -100,12 +102,54 @@ def test_latency_and_contents(beat_bytes, cols):
     config = small(array__cols=cols, link__beat_bytes=beat_bytes, link__latency_cycles=3)
     row = Row(config)
     log = drive(row, config, 3, stall=False, seed=1)
-    hops, flits = cols - 1, config.slice_flits
+    hops, payload = cols - 1, row.sender.latency_cycles + config.slice_flits - 1
     for start, header, arrived, sent in zip(log["start"], log["header"], log["arrived"], log["sent"], strict=True):
-        assert header == start + hops * (config.link.latency_cycles + 1)
-        assert arrived == header + 1 + flits
-        assert sent == start + 1 + flits
+        assert header == start + hops * (config.link.latency_cycles + row.routers[0].latency_cycles)
+        assert arrived == header + payload + row.receiver.latency_cycles
+        assert sent == start + payload
     assert log["start"][1] == log["sent"][0] + 1
+
+
+@pytest.mark.parametrize("latency", [1, 4])
+@pytest.mark.parametrize("cols", [2, 3, 4])
+def test_requests_and_grants(cols, latency):
+    """A request goes with the slices, a grant against them; both pass the tiles between without another register."""
+    row = Row(small(array__cols=cols, link__latency_cycles=latency))
+    first, last = row.routers[0], row.routers[-1]
+    watch = Watch(request=first.request_in, request_out=last.request_out, grant=last.grant_in, grant_out=first.grant_out)
+
+    async def bench(ctx):
+        for strobe in (first.request_in, last.grant_in):
+            ctx.set(strobe, 1)
+            await ctx.tick()
+            ctx.set(strobe, 0)
+            await ctx.tick().repeat(7 * (latency + 1))
+
+    run_block(row, bench, background=[watch.run])
+    way = first.control_cycles + latency + (cols - 2) * (latency + first.latency_cycles)
+    assert watch.between("request", "request_out") == watch.between("grant", "grant_out") == {way}
+
+
+@pytest.mark.parametrize("latency", [1, 4])
+@pytest.mark.parametrize("cols", [2, 3])
+def test_credits(cols, latency):
+    """With a single credit a flit goes once in the time that a credit takes; with those of the configuration all go at once."""
+    config = small(array__cols=cols, link__latency_cycles=latency)
+    most = config.link_credits
+    config.__dict__["link_credits"] = 1  # a cached property: no legal configuration has so few
+    row = Row(config)
+    watch = Watch(flit=row.sender.flits.valid & row.sender.flits.ready)
+
+    async def bench(ctx):
+        ctx.set(row.sender.start, 1)
+        await ctx.tick()
+        ctx.set(row.sender.start, 0)
+        await ctx.tick().until(row.sender.sent)
+
+    run_block(row, bench, background=[watch.run])
+    trip = 2 * latency + row.routers[0].credit_cycles
+    assert {after - before for before, after in pairwise(watch["flit"])} == {trip}
+    assert most == trip
 
 
 @pytest.mark.parametrize("seed", range(5))

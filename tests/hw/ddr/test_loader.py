@@ -19,12 +19,12 @@ def memory_byte(address: int) -> int:
 def drive(config, rows, stall, seed, late=False):
     """Fetch ``rows`` as fast as the loader takes them, or ``late``: each in the cycle in which the one before is written.
 
-    Returns the cycles of loads, first addresses, ends and loadeds.
+    Returns the cycles of loads, first addresses, ends and loadeds, and the loader.
     """
     loader, params = DdrLoader(Params(config)), Params(config)
     rng = random.Random(seed)
     size, latency = config.ddr.bytes_per_cycle, config.ddr.latency_cycles
-    log = {"load": [], "address": [], "last": [], "loaded": []}
+    log = {"load": [], "address": [], "last": [], "loaded": [], "loader": loader}
     written = {}
 
     async def bench(ctx):
@@ -97,14 +97,25 @@ def test_latency(changes):
     """Loads as early as possible, beats without a gap, `loaded` the cycle after the last beat."""
     config = small(tile__slots=8, **changes)
     log = drive(config, [2, 0, 5, 1, 3], stall=False, seed=0)
-    end = -1
+    end, loader = -1, log["loader"]
     for number, (load_at, last, loaded) in enumerate(zip(log["load"], log["last"], log["loaded"], strict=True)):
-        assert log["address"][number * config.slice_bursts][0] == load_at + 1
-        end = max(load_at + 1 + config.ddr.latency_cycles, end + 1) + config.slice_beats - 1
+        address = log["address"][number * config.slice_bursts][0]
+        assert address == load_at + loader.latency_cycles
+        end = max(address + config.ddr.latency_cycles, end + 1) + config.slice_beats - 1
         assert last == end
-        assert loaded == last + 1
+        assert loaded == last + loader.write_cycles
     # prefetch hides the latency: from the second slice on beats follow each other
     assert log["last"][-1] - log["last"][0] == 4 * config.slice_beats
+
+
+@pytest.mark.parametrize("latency", [1, 30])
+def test_turn(latency):
+    """One slice in flight: the next load waits for the last beat of the one before."""
+    config = small(ddr__latency_cycles=latency)
+    config.__dict__["loads_in_flight"] = 1  # a cached property: no legal configuration has so few
+    log = drive(config, [2, 0, 5], stall=False, seed=0)
+    addresses = [cycle for cycle, _, _ in log["address"][::config.slice_bursts]]
+    assert [address - last for last, address in zip(log["last"], addresses[1:], strict=False)] == 2 * [log["loader"].turn_cycles]
 
 
 def test_several_bursts():
