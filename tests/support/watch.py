@@ -1,6 +1,7 @@
 """When things happen in a block: what tests of latencies count with."""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from typing import Any
 
 from amaranth.hdl import Value
 
@@ -9,8 +10,9 @@ class Watch:
     """A bench in the background that notes, for each signal, the cycles in which it is high: ``watch["sent"]``."""
 
     def __init__(self, **signals: Value):
+        #: looked at from the first cycle on; more may be added until then
         self.signals = signals
-        self.cycles: dict[str, list[int]] = {name: [] for name in signals}
+        self.cycles: defaultdict[str, list[int]] = defaultdict(list)
         self.cycle = 0
 
     def __getitem__(self, name: str) -> list[int]:
@@ -21,12 +23,26 @@ class Watch:
         assert self[begin], begin
         return {last - first for first, last in zip(self[begin], self[end], strict=True)}
 
-    async def run(self, ctx) -> None:
+    async def run(self, ctx: Any) -> None:
         """Pass to ``run_block`` as a background bench."""
-        names: Sequence[str] = list(self.signals)
         while True:
             _, _, *values = await ctx.tick().sample(*self.signals.values())
-            for name, value in zip(names, values, strict=True):
+            for name, value in zip(self.signals, values, strict=True):
                 if value:
                     self.cycles[name].append(self.cycle)
             self.cycle += 1
+
+
+def keep_made(monkeypatch: Any, module: Any, name: str) -> list[Any]:
+    """Let ``module`` keep the blocks of class ``name`` that it makes in the list that is returned."""
+    made: list[Any] = []
+    kind = getattr(module, name)
+
+    def make(*args: Any, **named: Any) -> Any:
+        made.append(kind(*args, **named))
+        return made[-1]
+    for what, value in vars(kind).items():  # other blocks read latencies of the class
+        if what.endswith("_cycles"):
+            setattr(make, what, value)
+    monkeypatch.setattr(module, name, make)
+    return made

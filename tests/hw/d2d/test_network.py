@@ -133,7 +133,7 @@ def test_requests_and_grants(cols, latency):
 @pytest.mark.parametrize("latency", [1, 4])
 @pytest.mark.parametrize("cols", [2, 3])
 def test_credits(cols, latency):
-    """With a single credit a flit goes once in the time that a credit takes; with those of the configuration all go at once."""
+    """With a single credit a flit goes once in the time that a credit takes; a configuration has as many as cycles of it."""
     config = small(array__cols=cols, link__latency_cycles=latency)
     most = config.link_credits
     config.__dict__["link_credits"] = 1  # a cached property: no legal configuration has so few

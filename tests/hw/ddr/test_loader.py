@@ -115,7 +115,8 @@ def test_turn(latency):
     config.__dict__["loads_in_flight"] = 1  # a cached property: no legal configuration has so few
     log = drive(config, [2, 0, 5], stall=False, seed=0)
     addresses = [cycle for cycle, _, _ in log["address"][::config.slice_bursts]]
-    assert [address - last for last, address in zip(log["last"], addresses[1:], strict=False)] == 2 * [log["loader"].turn_cycles]
+    turns = [address - last for last, address in zip(log["last"], addresses[1:], strict=False)]
+    assert turns == 2 * [log["loader"].turn_cycles]
 
 
 def test_several_bursts():

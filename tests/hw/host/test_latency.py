@@ -7,6 +7,8 @@ from tests.support.configurations import small
 from tests.support.host_bench import Bench
 from tests.support.watch import Watch
 from trajectile.hw.host.access import AccessPort
+from trajectile.hw.host.batch import BatchControl
+from trajectile.hw.host.port import HostPort
 from trajectile.hw.params import Table
 
 
@@ -67,3 +69,85 @@ def test_results():
 
     bench.run(host, background=[watch.run])
     assert watch.between("ar", "r") == {bench.port.table_read_cycles}
+
+
+def extra(register, offset):
+    """How much longer a read, and a write ``offset`` cycles after it, take than by themselves."""
+    bench = Bench(small())
+    port, watch, begin = bench.port, watch_of(bench.port.host), 40
+
+    async def reader(ctx):
+        await bench.select(ctx, Table.RESULTS, 1, 3)
+        await ctx.tick().repeat(begin - watch.cycle)
+        for cycles in watch.cycles.values():
+            cycles.clear()
+        await ctx.tick().repeat(10)
+        await bench.read(ctx, bench.map[register].offset)
+
+    async def writer(ctx):
+        await ctx.tick().repeat(begin + 10 + offset)
+        await bench.write(ctx, bench.map["IRQ_ENABLE"].offset, 0)
+
+    bench.run(reader, writer, background=[watch.run])
+    alone = port.table_read_cycles if register == "TABLE_DATA" else port.latency_cycles
+    (read,), (write,) = watch.between("ar", "r"), watch.between("aw", "b")
+    return read - alone, write - port.latency_cycles
+
+
+@pytest.mark.parametrize("register", ["STATUS", "TABLE_DATA"])
+def test_the_other_channel(register):
+    """A read waits for one write, a write for one read, and no longer than is stated."""
+    reads, writes = zip(*(extra(register, offset) for offset in range(-3, 8)), strict=True)
+    assert max(reads) == AccessPort.behind_write_cycles and min(reads) == min(writes) == 0
+    assert (max(writes) == HostPort.other_access_cycles) == (register == "TABLE_DATA")
+    assert max(*reads, *writes) <= HostPort.other_access_cycles
+
+
+@pytest.mark.parametrize("after", range(-3, 4))
+def test_counters(after):
+    """A strobe ``after`` cycles after a read is asked for: the read sees it if it is in the counter in time."""
+    bench = Bench(small(tile__protect="secded"))
+    port, found, begin = bench.port, [], 20
+    watch = watch_of(port.host)
+    watch.signals["strobe"] = port.count_corrected
+
+    async def reader(ctx):
+        await ctx.tick().repeat(begin)
+        found.append(await bench.get(ctx, "COUNT_CORRECTED"))
+
+    async def source(ctx):
+        await ctx.tick().repeat(begin + after)
+        ctx.set(port.count_corrected, 1)
+        await ctx.tick()
+        ctx.set(port.count_corrected, 0)
+
+    bench.run(reader, source, background=[watch.run])
+    (strobe,), (accepted,) = watch["strobe"], watch["ar"]
+    access = accepted + port.latency_cycles - 1
+    assert found == [int(strobe + port.counter_cycles <= access)]
+
+
+def test_batch():
+    """``go`` makes the next cycle the first of the batch; an error makes it the last but one."""
+    batch = BatchControl(hold_cycles=3)
+    watch = Watch(go=batch.go, running=batch.running, error=batch.error_entry, failed=batch.failed, ask=batch.ask_reset,
+                  reset=batch.reset)
+
+    async def bench(ctx):
+        for strobe in (batch.go, batch.error_entry, batch.ask_reset):
+            ctx.set(strobe, 1)
+            await ctx.tick()
+            ctx.set(strobe, 0)
+            await ctx.tick().repeat(12)
+
+    async def array(ctx):
+        ctx.set(batch.quiet, 1)
+        while True:
+            _, _, reset = await ctx.tick().sample(batch.reset_out)
+            ctx.set(batch.reset, reset)
+
+    run_block(batch, bench, background=[array, watch.run])
+    (go,), (error,), (ask,) = watch["go"], watch["error"], watch["ask"]
+    assert watch["running"] == list(range(go + batch.latency_cycles, error + batch.latency_cycles))
+    assert watch["failed"][0] == error + batch.latency_cycles
+    assert watch["reset"] == list(range(ask + 1, ask + 2 + batch.hold_cycles + 1))

@@ -1,0 +1,169 @@
+"""Latencies of the compute unit and of what it is made of, from event to event: what each block states is what it takes."""
+
+import pytest
+from amaranth.hdl import Cat
+
+from tests.support.blocks import run_block
+from tests.support.configurations import random_config, small
+from tests.support.memory_bench import open_srams
+from tests.support.watch import Watch, keep_made
+from trajectile.hw.compute import lane_memory, unit
+from trajectile.hw.compute.hidden_buffer import HiddenBuffer
+from trajectile.hw.compute.lane_memory import LaneMemory
+from trajectile.hw.compute.unit import ComputeUnit
+from trajectile.hw.memory.expert_buffer import ExpertBuffer
+from trajectile.hw.params import Params, Table
+
+CONFIGS = {
+    "smoke": small(),
+    "one word": small(layer__d_model=4, layer__d_ff=3, tile__mac_n=2, tile__protect="parity"),
+    "two words": small(layer__d_model=8, layer__d_ff=3, tile__slices=3, tile__mac_k=4, tile__mac_n=4, tile__mac_t=1),
+    "wide": small(layer__d_model=20, layer__d_ff=21, tile__slices=1, tile__mac_n=8, tile__mac_t=3, tile__mac_part=2),
+    **{f"random {seed}": random_config(seed) for seed in (1, 4, 6)},
+}
+
+
+def one_pass(compute):
+    """A slice of expert 0 that every lane's token 0 meets, and then the same again as soon as the unit is ready."""
+    params = compute.params
+    entries = {Table.RULES: params.rule_layout.const({"here": 1, "passes": 1, "gate_shift": 1, "up_shift": 1}),
+               Table.TOKENS: params.pass_layout.const([{"valid": 1}] * params.config.tile.mac_t)}
+
+    async def bench(ctx):
+        for table, entry in entries.items():
+            ctx.set(compute.table.table, table)
+            ctx.set(compute.table.write_data, entry.as_value().value)
+            ctx.set(compute.table.write, 1)
+            await ctx.tick()
+        ctx.set(compute.table.write, 0)
+        for strobe in (compute.clear, compute.start):
+            ctx.set(strobe, 1)
+            await ctx.tick()
+            ctx.set(strobe, 0)
+        while not ctx.get(compute.ready):
+            await ctx.tick()
+        ctx.set(compute.start, 1)
+        await ctx.tick()
+        ctx.set(compute.start, 0)
+        await ctx.tick().until(~compute.busy)
+    return bench
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+def test_a_slice(name, monkeypatch):
+    """From start to first word, from gate-up to down, from the last word to the last result, from slice to slice."""
+    config = CONFIGS[name]
+    srams, hidden = open_srams(monkeypatch, lane_memory), keep_made(monkeypatch, unit, "HiddenBuffer")
+    sequencer = keep_made(monkeypatch, unit, "MacSequencer")
+    compute = ComputeUnit(config)
+    down = compute.weight_addr >= config.gate_up_words
+    watch = Watch(start=compute.start, ready=compute.ready, done=compute.done, busy=compute.busy,
+                  gate_up=compute.issuing & ~down, down=compute.issuing & down)
+
+    async def watching(ctx):
+        results = [sram for number, sram in enumerate(srams) if number % 3]  # a lane: activations, two banks of results
+        watch.signals |= {"hidden": hidden[0].write, "result": Cat(sram.en & sram.we.any() for sram in results).any()}
+        await watch.run(ctx)
+
+    run_block(compute, one_pass(compute), background=[watching])
+    # the first slice
+    start, first, last = watch["start"][0], watch["gate_up"][0], watch["done"][0]
+    gate_up_ends, down_begins = watch["gate_up"][config.gate_up_words - 1], watch["down"][0]
+    assert first == start + compute.latency_cycles
+    assert down_begins == gate_up_ends + sequencer[0].swiglu_cycles
+    # hidden values are read when the word comes from its slot, and the last of them was written just before
+    columns = config.gate_up_groups * config.tile.mac_n // 2
+    assert down_begins + ExpertBuffer.latency_cycles == watch["hidden"][columns - 1] + HiddenBuffer.latency_cycles
+    # the second: it may start so early that, if the last segment is that long, no cycle is lost
+    assert watch["start"][1] == next(cycle for cycle in watch["ready"] if cycle >= first) == last - sequencer[0].early_cycles
+    assert watch["gate_up"][config.gate_up_words] == watch["start"][1] + compute.latency_cycles
+    if config.down_words >= compute.latency_cycles:
+        assert watch["gate_up"][config.gate_up_words] == last + 1
+    # written in one cycle, there in the next, in which the unit is not busy any more
+    assert watch["result"][-1] + 1 == watch["done"][1] + compute.drain_cycles == watch["busy"][-1] + 1
+
+
+def test_results_for_the_host(monkeypatch):
+    """A read of RESULTS shows the SRAM's word so many cycles later."""
+    srams = open_srams(monkeypatch, lane_memory)
+    compute, value = ComputeUnit(small()), 0x1234567
+    watch = Watch(read=compute.table.read, shown=compute.table.read_data == value)
+
+    async def host(ctx):
+        await one_pass(compute)(ctx)
+        ctx.set(srams[1].word(0), value)
+        ctx.set(compute.table.table, Table.RESULTS)
+        await ctx.tick().repeat(3)
+        ctx.set(compute.table.read, 1)
+        await ctx.tick()
+        ctx.set(compute.table.read, 0)
+        await ctx.tick().repeat(5)
+
+    run_block(compute, host, background=[watch.run])
+    assert watch["shown"][0] - watch["read"][0] == compute.read_cycles
+
+
+@pytest.mark.parametrize("protect", ["none", "secded"])
+def test_lane_memory(protect, monkeypatch):
+    """One sum: when its word is read, which totals are added, when it is written, and when it is there."""
+    srams = open_srams(monkeypatch, lane_memory)
+    lane = LaneMemory(Params(small(tile__protect=protect)))
+    seen, watch = [], Watch(add=lane.add)
+
+    async def watching(ctx):
+        bank = srams[1]
+        watch.signals |= {"read": bank.en & ~bank.we.any(), "write": bank.en & bank.we.any()}
+        await watch.run(ctx)
+
+    async def bench(ctx):
+        ctx.set(lane.clear, 1)
+        await ctx.tick()
+        ctx.set(lane.clear, 0)
+        ctx.set(lane.finish, 1)
+        for cycle in range(12):
+            ctx.set(lane.add, cycle == 0)
+            ctx.set(lane.totals, 1000 + cycle)
+            await ctx.tick()
+            seen.append(ctx.get(srams[1].word(0)) % 2**32 - 1000)
+
+    run_block(lane, bench, background=[watching])
+    assert watch.between("add", "read") == {lane.result_read_cycles}
+    assert watch.between("add", "write") == {lane.result_write_cycles}
+    # the totals of one cycle were taken; the word is there in the cycle after that whose end is the first to show them
+    assert seen.index(lane.totals_cycles) + 1 == lane.stored_cycles
+
+
+def test_activations():
+    """Read one cycle after they are addressed; written by the host, read in the next cycle."""
+    lane = LaneMemory(Params(small()))
+    watch = Watch(read=lane.read, shown=lane.activations == 0x55)
+
+    async def bench(ctx):
+        for strobe in (lane.host_write, lane.read):
+            ctx.set(lane.host_data, 0x55)
+            ctx.set(strobe, 1)
+            await ctx.tick()
+            ctx.set(strobe, 0)
+        await ctx.tick().repeat(3)
+
+    run_block(lane, bench, background=[watch.run])
+    assert watch["shown"][0] - watch["read"][0] == lane.latency_cycles
+
+
+def test_hidden_buffer():
+    """A value can be read in the cycle after it was written."""
+    hidden = HiddenBuffer(Params(small()))
+    watch = Watch(write=hidden.write, shown=hidden.values[:8] == 0x5A)
+
+    async def bench(ctx):
+        ctx.set(hidden.clear, 1)
+        await ctx.tick()
+        ctx.set(hidden.clear, 0)
+        ctx.set(hidden.value, 0x5A)
+        ctx.set(hidden.write, 1)
+        await ctx.tick()
+        ctx.set(hidden.write, 0)
+        await ctx.tick().repeat(3)
+
+    run_block(hidden, bench, background=[watch.run])
+    assert watch["shown"][0] - watch["write"][0] == hidden.latency_cycles

@@ -1,0 +1,66 @@
+"""Latencies of the rules: a strobe shows in the state, a request can be granted, a guard that holds is an action."""
+
+import pytest
+
+from tests.support.blocks import run_block
+from tests.support.configurations import small
+from tests.support.watch import Watch
+from trajectile.hw.params import Params
+from trajectile.hw.rules.engine import RuleEngine
+from trajectile.hw.rules.slots import SlotTable
+
+#: strobe that changes the state of a slot, and the bit that shows it
+STROBES = {"loaded": "filled", "arrived": "filled", "compute": "computing", "send": "sending"}
+
+
+@pytest.mark.parametrize("strobe", ["allocate", *STROBES])
+def test_slots(strobe):
+    """A strobe of the cycle shows in the state of the next."""
+    table = SlotTable(Params(small()))
+    watch = Watch(strobe=getattr(table, strobe), state=getattr(table, STROBES.get(strobe, "used"))[0])
+
+    async def bench(ctx):
+        for name in dict.fromkeys(["allocate", strobe]):
+            ctx.set(getattr(table, name), 1)
+            await ctx.tick()
+            ctx.set(getattr(table, name), 0)
+        await ctx.tick().repeat(3)
+
+    run_block(table, bench, background=[watch.run])
+    assert watch["state"][0] - watch["strobe"][0] == table.latency_cycles
+
+
+def test_a_request_is_granted():
+    """As soon as the rule table has been looked up."""
+    engine = RuleEngine(Params(small()))
+    watch = Watch(request=engine.request_in, grant=engine.grant)
+
+    async def bench(ctx):
+        ctx.set(engine.running, 1)
+        ctx.set(engine.request_in, 1)
+        await ctx.tick()
+        ctx.set(engine.request_in, 0)
+        await ctx.tick().repeat(5)
+
+    run_block(engine, bench, background=[watch.run])
+    assert watch.between("request", "grant") == {engine.latency_cycles}
+
+
+def test_from_loaded_to_compute():
+    """Rule 1 fires when it may; a slice that is loaded is computed when its slot shows it."""
+    engine = RuleEngine(Params(small()))
+    watch = Watch(may=engine.load_valid, load=engine.load, loaded=engine.loaded, compute=engine.compute)
+
+    async def bench(ctx):
+        ctx.set(engine.running, 1)
+        ctx.set(engine.compute_ready, 1)
+        ctx.set(engine.load_entry.here, 1)
+        for strobe in (engine.load_valid, engine.loaded):
+            ctx.set(strobe, 1)
+            await ctx.tick()
+            ctx.set(strobe, 0)
+        await ctx.tick().repeat(5)
+
+    run_block(engine, bench, background=[watch.run])
+    assert watch.between("may", "load") == {0}
+    assert watch.between("loaded", "compute") == {SlotTable.latency_cycles}
