@@ -133,21 +133,27 @@ def test_lane_memory(protect, monkeypatch):
     assert seen.index(lane.totals_cycles) + 1 == lane.stored_cycles
 
 
-def test_activations():
-    """Read one cycle after they are addressed; written by the host, read in the next cycle."""
-    lane = LaneMemory(Params(small()))
-    watch = Watch(read=lane.read, shown=lane.activations == 0x55)
+def test_activations(monkeypatch):
+    """From a read to its word, and to what is said of a bit in it that has flipped."""
+    srams = open_srams(monkeypatch, lane_memory)
+    lane = LaneMemory(Params(small(tile__protect="secded")))
+    watch = Watch(read=lane.read, shown=lane.activations == 0x55, flag=lane.corrected)
 
     async def bench(ctx):
-        for strobe in (lane.host_write, lane.read):
-            ctx.set(lane.host_data, 0x55)
+        ctx.set(lane.host_data, 0x55)
+        for strobe in (lane.host_write, lane.read, lane.read):
             ctx.set(strobe, 1)
             await ctx.tick()
             ctx.set(strobe, 0)
-        await ctx.tick().repeat(3)
+            await ctx.tick().repeat(4)
+            if strobe is lane.read:
+                stored = srams[0].word(0)
+                ctx.set(stored, ctx.get(stored) ^ 1)
 
     run_block(lane, bench, background=[watch.run])
-    assert watch["shown"][0] - watch["read"][0] == lane.latency_cycles
+    sound, flipped = watch["read"]
+    assert watch["shown"][0] == sound + lane.latency_cycles
+    assert watch["flag"] == [flipped + lane.flag_cycles]
 
 
 def test_hidden_buffer():

@@ -6,7 +6,9 @@ import pytest
 
 from tests.support.blocks import run_block
 from tests.support.configurations import small
+from tests.support.watch import Watch
 from trajectile.hw.compute.mac_array import MacArray
+from trajectile.hw.compute.mac_pe import MacPe
 from trajectile.hw.params import Params
 
 WORDS = 30
@@ -57,3 +59,22 @@ def test_sums(inputs, part, multiplier):
                     assert found == sums, (word, lane)
 
     run_block(array, bench)
+
+
+@pytest.mark.parametrize("multiplier", ["plain", "booth"])
+def test_latency_of_an_element(multiplier):
+    """A dot product is in the sum so many cycles after its operands."""
+    element = MacPe(Params(small(tile__multiplier=multiplier)))
+    watch = Watch(operands=element.weights == 1, shown=element.total == 1)
+
+    async def bench(ctx):
+        ctx.set(element.first, 1)
+        ctx.set(element.activations, 1)  # recoded: the lowest digit is 1
+        ctx.set(element.add, 1)
+        ctx.set(element.weights, 1)
+        await ctx.tick()
+        ctx.set(element.weights, 0)
+        await ctx.tick().repeat(4)
+
+    run_block(element, bench, background=[watch.run])
+    assert watch.between("operands", "shown") == {element.latency_cycles}
