@@ -14,6 +14,8 @@ HOST_ERRORS = ("tests/hw/host/test_errors.py",)
 HOST_PORT = ("tests/hw/host/test_host_port.py",)
 REFUSALS = ("tests/hw/host/test_refusals.py",)
 LINK = ("tests/hw/d2d/test_link_layer.py",)
+LINK_LATENCY = ("tests/hw/d2d/test_latency.py",)
+CONTRACT = ("tests/hw/test_timing_contract.py",)
 CODES = ("tests/hw/memory/test_code.py",)
 
 BY_TESTS = (
@@ -68,6 +70,10 @@ BY_TESTS = (
     Mutant(name="sequencer-three-ahead", module="hw.compute.sequencer",
            description="gate-up runs three passes ahead of down, over the hidden values of the first",
            old="(ahead != 2)", new="(ahead != 3)", killed_by=(UNIT,)),
+    Mutant(name="sequencer-drained-early", module="hw.compute.sequencer",
+           description="not busy any more in the cycle of the last write",
+           old="drain_cycles = LaneMemory.stored_cycles", new="drain_cycles = LaneMemory.stored_cycles - 1",
+           killed_by=("tests/hw/compute/test_latency.py",)),
     Mutant(name="sequencer-no-passes", module="hw.compute.sequencer", description="an expert without passes is no error",
            old="(rule.passes == 0) | exceeds", new="exceeds", killed_by=ENTRIES),
     Mutant(name="sequencer-any-token", module="hw.compute.sequencer", description="a token that does not exist is no error",
@@ -151,4 +157,15 @@ BY_TESTS = (
     Mutant(name="word-looks-always", module="hw.memory.word", description="what the SRAM shows counts though nobody read it",
            old="comes.eq(read)", new="comes.eq(1)", killed_by=("tests/hw/memory/test_expert_buffer.py",
                                                                 "tests/hw/compute/test_lane_memory.py")),
+    # -- timing: a register too few or too many, a number that is wrong on one side ----------------------------------
+    Mutant(name="router-message-early", module="hw.d2d.router", description="a message has one register on its way out",
+           old='registered(*registered(own_message.valid, Value.cast(own_message.payload), "sent"), "own")',
+           new='registered(own_message.valid, Value.cast(own_message.payload), "own")',
+           killed_by=LINK_LATENCY),
+    Mutant(name="phy-late", module="hw.d2d.link", description="the model of the PHY has a register too many",
+           old="range(self.latency_cycles)", new="range(self.latency_cycles + 1)", killed_by=LINK_LATENCY),
+    Mutant(name="contract-drain", module="sw_model.latencies", description="the golden model drains a cycle too early",
+           old="COMPUTE_DRAIN_CYCLES = 6", new="COMPUTE_DRAIN_CYCLES = 5", killed_by=CONTRACT),
+    Mutant(name="contract-credits", module="sw_model.latencies", description="a credit too few for a full rate",
+           old="CREDIT_CYCLES = 3", new="CREDIT_CYCLES = 2", killed_by=CONTRACT),
 )

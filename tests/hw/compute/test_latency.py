@@ -23,29 +23,29 @@ CONFIGS = {
 }
 
 
-def one_pass(compute):
+def one_pass(block):
     """A slice of expert 0 that every lane's token 0 meets, and then the same again as soon as the unit is ready."""
-    params = compute.params
+    params = block.params
     entries = {Table.RULES: params.rule_layout.const({"here": 1, "passes": 1, "gate_shift": 1, "up_shift": 1}),
                Table.TOKENS: params.pass_layout.const([{"valid": 1}] * params.config.tile.mac_t)}
 
     async def bench(ctx):
         for table, entry in entries.items():
-            ctx.set(compute.table.table, table)
-            ctx.set(compute.table.write_data, entry.as_value().value)
-            ctx.set(compute.table.write, 1)
+            ctx.set(block.table.table, table)
+            ctx.set(block.table.write_data, entry.as_value().value)
+            ctx.set(block.table.write, 1)
             await ctx.tick()
-        ctx.set(compute.table.write, 0)
-        for strobe in (compute.clear, compute.start):
+        ctx.set(block.table.write, 0)
+        for strobe in (block.clear, block.compute.start):
             ctx.set(strobe, 1)
             await ctx.tick()
             ctx.set(strobe, 0)
-        while not ctx.get(compute.ready):
+        while not ctx.get(block.compute.ready):
             await ctx.tick()
-        ctx.set(compute.start, 1)
+        ctx.set(block.compute.start, 1)
         await ctx.tick()
-        ctx.set(compute.start, 0)
-        await ctx.tick().until(~compute.busy)
+        ctx.set(block.compute.start, 0)
+        await ctx.tick().until(~block.busy)
     return bench
 
 
@@ -55,52 +55,52 @@ def test_a_slice(name, monkeypatch):
     config = CONFIGS[name]
     srams, hidden = open_srams(monkeypatch, lane_memory), keep_made(monkeypatch, unit, "HiddenBuffer")
     sequencer = keep_made(monkeypatch, unit, "MacSequencer")
-    compute = ComputeUnit(config)
-    down = compute.weight_addr >= config.gate_up_words
-    watch = Watch(start=compute.start, ready=compute.ready, done=compute.done, busy=compute.busy,
-                  gate_up=compute.issuing & ~down, down=compute.issuing & down)
+    block = ComputeUnit(config)
+    down = block.weights.addr >= config.gate_up_words
+    watch = Watch(start=block.compute.start, ready=block.compute.ready, done=block.compute.done, busy=block.busy,
+                  gate_up=block.issuing & ~down, down=block.issuing & down)
 
     async def watching(ctx):
         results = [sram for number, sram in enumerate(srams) if number % 3]  # a lane: activations, two banks of results
         watch.signals |= {"hidden": hidden[0].write, "result": Cat(sram.en & sram.we.any() for sram in results).any()}
         await watch.run(ctx)
 
-    run_block(compute, one_pass(compute), background=[watching])
+    run_block(block, one_pass(block), background=[watching])
     # the first slice
     start, first, last = watch["start"][0], watch["gate_up"][0], watch["done"][0]
     gate_up_ends, down_begins = watch["gate_up"][config.gate_up_words - 1], watch["down"][0]
-    assert first == start + compute.latency_cycles
+    assert first == start + block.latency_cycles
     assert down_begins == gate_up_ends + sequencer[0].swiglu_cycles
     # hidden values are read when the word comes from its slot, and the last of them was written just before
     columns = config.gate_up_groups * config.tile.mac_n // 2
     assert down_begins + ExpertBuffer.latency_cycles == watch["hidden"][columns - 1] + HiddenBuffer.latency_cycles
     # the second: it may start so early that, if the last segment is that long, no cycle is lost
     assert watch["start"][1] == next(cycle for cycle in watch["ready"] if cycle >= first) == last - sequencer[0].early_cycles
-    assert watch["gate_up"][config.gate_up_words] == watch["start"][1] + compute.latency_cycles
-    if config.down_words >= compute.latency_cycles:
+    assert watch["gate_up"][config.gate_up_words] == watch["start"][1] + block.latency_cycles
+    if config.down_words >= block.latency_cycles:
         assert watch["gate_up"][config.gate_up_words] == last + 1
     # written in one cycle, there in the next, in which the unit is not busy any more
-    assert watch["result"][-1] + 1 == watch["done"][1] + compute.drain_cycles == watch["busy"][-1] + 1
+    assert watch["result"][-1] + 1 == watch["done"][1] + block.drain_cycles == watch["busy"][-1] + 1
 
 
 def test_results_for_the_host(monkeypatch):
     """A read of RESULTS shows the SRAM's word so many cycles later."""
     srams = open_srams(monkeypatch, lane_memory)
-    compute, value = ComputeUnit(small()), 0x1234567
-    watch = Watch(read=compute.table.read, shown=compute.table.read_data == value)
+    block, value = ComputeUnit(small()), 0x1234567
+    watch = Watch(read=block.results.read, shown=block.results.data == value)
 
     async def host(ctx):
-        await one_pass(compute)(ctx)
+        await one_pass(block)(ctx)
         ctx.set(srams[1].word(0), value)
-        ctx.set(compute.table.table, Table.RESULTS)
+        ctx.set(block.table.table, Table.RESULTS)
         await ctx.tick().repeat(3)
-        ctx.set(compute.table.read, 1)
+        ctx.set(block.results.read, 1)
         await ctx.tick()
-        ctx.set(compute.table.read, 0)
+        ctx.set(block.results.read, 0)
         await ctx.tick().repeat(5)
 
-    run_block(compute, host, background=[watch.run])
-    assert watch["shown"][0] - watch["read"][0] == compute.read_cycles
+    run_block(block, host, background=[watch.run])
+    assert watch["shown"][0] - watch["read"][0] == block.read_cycles
 
 
 @pytest.mark.parametrize("protect", ["none", "secded"])

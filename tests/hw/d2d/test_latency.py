@@ -66,9 +66,9 @@ def test_router():
     """Flits that end here, begin here and pass; messages of this tile, for it, and those that pass."""
     router = Router(Params(small(array__cols=3)))
     west, east = router.west, router.east
-    watch = Watch(comes=west.rx.flit_valid, arrival=router.arrival, credit=west.tx.credit, leaves=east.tx.flit.valid,
-                  own=router.local_in.valid, request=router.request_in, sent=east.tx.request_valid,
-                  request_comes=west.rx.request_valid, request_out=router.request_out)
+    watch = Watch(comes=west.rx.flit_valid, arrival=router.arrival.valid, credit=west.tx.credit, leaves=east.tx.flit.valid,
+                  own=router.local_in.valid, request=router.control.request.valid, sent=east.tx.request_valid,
+                  request_comes=west.rx.request_valid, request_out=router.control.request_in.valid)
 
     ends_here = {}
 
@@ -76,7 +76,7 @@ def test_router():
         ctx.set(router.previous, Port.WEST)
         ctx.set(router.next, Port.EAST)
         ctx.set(east.tx.flit.ready, 1)
-        await pulse(ctx, west.rx.flit_valid, router.local_in.valid, router.request_in, west.rx.request_valid)
+        await pulse(ctx, west.rx.flit_valid, router.local_in.valid, router.control.request.valid, west.rx.request_valid)
         ends_here.update(watch.cycles)
         watch.cycles.clear()
         ctx.set(router.previous, Port.LOCAL)  # nothing ends here or begins here: all of it passes

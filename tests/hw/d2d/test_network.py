@@ -116,10 +116,11 @@ def test_requests_and_grants(cols, latency):
     """A request goes with the slices, a grant against them; both pass the tiles between without another register."""
     row = Row(small(array__cols=cols, link__latency_cycles=latency))
     first, last = row.routers[0], row.routers[-1]
-    watch = Watch(request=first.request_in, request_out=last.request_out, grant=last.grant_in, grant_out=first.grant_out)
+    watch = Watch(request=first.control.request.valid, comes=last.control.request_in.valid,
+                  grant=last.control.grant.valid, comes_back=first.control.grant_in.valid)
 
     async def bench(ctx):
-        for strobe in (first.request_in, last.grant_in):
+        for strobe in (first.control.request.valid, last.control.grant.valid):
             ctx.set(strobe, 1)
             await ctx.tick()
             ctx.set(strobe, 0)
@@ -127,7 +128,7 @@ def test_requests_and_grants(cols, latency):
 
     run_block(row, bench, background=[watch.run])
     way = first.control_cycles + latency + (cols - 2) * (latency + first.latency_cycles)
-    assert watch.between("request", "request_out") == watch.between("grant", "grant_out") == {way}
+    assert watch.between("request", "comes") == watch.between("grant", "comes_back") == {way}
 
 
 @pytest.mark.parametrize("latency", [1, 4])
@@ -141,10 +142,10 @@ def test_credits(cols, latency):
     watch = Watch(flit=row.sender.flits.valid & row.sender.flits.ready)
 
     async def bench(ctx):
-        ctx.set(row.sender.start, 1)
+        ctx.set(row.sender.send.start, 1)
         await ctx.tick()
-        ctx.set(row.sender.start, 0)
-        await ctx.tick().until(row.sender.sent)
+        ctx.set(row.sender.send.start, 0)
+        await ctx.tick().until(row.sender.send.done)
 
     run_block(row, bench, background=[watch.run])
     trip = 2 * latency + row.routers[0].credit_cycles

@@ -33,13 +33,13 @@ def test_slots(strobe):
 def test_a_request_is_granted():
     """As soon as the rule table has been looked up."""
     engine = RuleEngine(Params(small()))
-    watch = Watch(request=engine.request_in, grant=engine.grant)
+    watch = Watch(request=engine.control.request_in.valid, grant=engine.control.grant.valid)
 
     async def bench(ctx):
         ctx.set(engine.running, 1)
-        ctx.set(engine.request_in, 1)
+        ctx.set(engine.control.request_in.valid, 1)
         await ctx.tick()
-        ctx.set(engine.request_in, 0)
+        ctx.set(engine.control.request_in.valid, 0)
         await ctx.tick().repeat(5)
 
     run_block(engine, bench, background=[watch.run])
@@ -49,13 +49,13 @@ def test_a_request_is_granted():
 def test_from_loaded_to_compute():
     """Rule 1 fires when it may; a slice that is loaded is computed when its slot shows it."""
     engine = RuleEngine(Params(small()))
-    watch = Watch(may=engine.load_valid, load=engine.load, loaded=engine.loaded, compute=engine.compute)
+    watch = Watch(may=engine.load.valid, load=engine.load.start, loaded=engine.load.done, compute=engine.compute.start)
 
     async def bench(ctx):
         ctx.set(engine.running, 1)
-        ctx.set(engine.compute_ready, 1)
-        ctx.set(engine.load_entry.here, 1)
-        for strobe in (engine.load_valid, engine.loaded):
+        ctx.set(engine.compute.ready, 1)
+        ctx.set(engine.load.entry.here, 1)
+        for strobe in (engine.load.valid, engine.load.done):
             ctx.set(strobe, 1)
             await ctx.tick()
             ctx.set(strobe, 0)
