@@ -107,8 +107,8 @@ class QuantisedBatch:
 
 def _symmetric(values: Float32, axis: tuple[int, ...]) -> tuple[Int8, Float32]:
     """Int8 of float32 with the largest magnitude over ``axis`` at 127, and the scale."""
-    scale = np.abs(values).max(axis=axis, initial=0.0) / INT8_MAX
-    scale = np.where(scale > 0, scale, 1.0).astype(np.float32)
+    exact = np.abs(values).max(axis=axis, initial=0.0) / INT8_MAX
+    scale = np.where(exact > 0, exact, 1.0).astype(np.float32)
     whole = np.rint(values / np.expand_dims(scale, axis))
     return np.clip(whole, -INT8_MAX, INT8_MAX).astype(np.int8), scale
 
