@@ -23,6 +23,8 @@ def check(args: argparse.Namespace) -> None:
         if value is not None and not low <= value <= high:
             legal = f"{low} to {high:.0f}" if high < inf else f"{low} or more"
             raise UserError(f"--{name} = {value} is not legal; legal values: {legal}")
+    if getattr(args, "trace_as", None) and not (args.trace or getattr(args, "fit", None)):
+        raise UserError(f"--trace-as = {args.trace_as[0]!r} is not legal without --trace; legal: with a trace that it is of")
     for option, path, folder in (("--output", getattr(args, "output", None), True),
                                  ("--output", getattr(args, "page", None), False),
                                  ("--json", getattr(args, "json", None), False)):

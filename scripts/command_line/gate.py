@@ -51,9 +51,10 @@ def gate_of(args: argparse.Namespace, console: Console) -> Gate:
     skew, how = args.skew, Reading.of(args.trace_as)
     if args.fit:
         try:
-            skew, error = workloads.fit_skew(traces.load_trace(args.fit, how=how))
+            fitted = traces.load_trace(args.fit, how=how)
+            skew, error = workloads.fit_skew(fitted)
         except workloads.TraceError as wrong:
             raise UserError(str(wrong)) from wrong
-        console.print(f"skew {skew} fitted to {args.fit.name}: mean relative error {error:.1%} of active experts and "
-                      "hottest load over windows of 16, 64 and 256 tokens", highlight=False)
+        console.print(f"skew {skew} fitted to {args.fit.name}, {fitted.experts} experts: mean relative error {error:.1%} of "
+                      "active experts and hottest load over windows of 16, 64 and 256 tokens", highlight=False)
     return Gate(str(args.trace) if args.trace else None, args.layer, skew, args.seed, how)

@@ -65,6 +65,18 @@ class Reading:
         return cls(**found)  # type: ignore[arg-type]
 
 
+    def check_keys(self, name: str, form: str, others: Sequence[str]) -> None:
+        """See that no key is given that a form of trace has no use for.
+
+        Raises:
+            TraceError: if one of ``others`` is given.
+        """
+        for key in others:
+            if getattr(self, key):
+                raise TraceError(f"--trace-as {key} is not legal for {name}, which is {form}; legal values: "
+                                 f"{', '.join(known for known in LEGAL if known not in others)}")
+
+
 def _value(key: str, value: str) -> str | int:
     """The value of a key."""
     if key in ("padding", "shared"):

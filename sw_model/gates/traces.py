@@ -32,12 +32,15 @@ def load_trace(path: str | Path, experts: int | None = None, *, layer: int | Non
             raise TraceError(f"{path}: no such file; {LEGAL}")
         with path.open("rb") as file:
             head = file.read(4096)
+        if head[:2] == b"PK" or head[:6] == b"\x93NUMPY":
+            how.check_keys(path.name, "arrays", ("layer", "rank", "order", "repeats"))
         if head[:2] == b"PK":
             arrays, names = read_npz(path, array_traces.wanted(how))
             return array_traces.of_arrays(path.name, arrays, names, how, experts=experts, layer=layer)
         if head[:6] == b"\x93NUMPY":
             return array_traces.of_array(path.name, path.stem, read_npy(path), how, experts=experts, layer=layer)
         if begins_like_json(head):
+            how.check_keys(path.name, "JSON", ("axes",))
             return of_lines(path, how, experts=experts, layer=layer)
     except NpyError as error:
         raise TraceError(f"{path}: {error}; {LEGAL}") from None

@@ -127,3 +127,5 @@ def test_a_trace_that_can_be_read_in_two_ways(tmp_path, capsys, monkeypatch):
         assert cli.main([*command, *trace, "--trace-as", "padding=-1", "-o", "out"]) == 0
         assert cli.main([*command, *trace, "--trace-as", "padding=x", "-o", "out"]) == 2
         assert "--trace-as padding = 'x' is not legal" in capsys.readouterr().err
+    assert cli.main(["simulate", "smoke", "--trace-as", "zeros=missing"]) == 2
+    assert "--trace-as = 'zeros=missing' is not legal without --trace" in capsys.readouterr().err

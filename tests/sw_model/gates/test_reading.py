@@ -1,8 +1,11 @@
 """What ``--trace-as`` may say."""
 
+import numpy as np
 import pytest
 
+from tests.support.trace_files import vllm_arrays, vllm_logger
 from trajectile.sw_model.gates.reading import LEGAL, Reading
+from trajectile.sw_model.gates.traces import load_trace
 from trajectile.sw_model.gates.workloads import TraceError
 
 
@@ -31,3 +34,15 @@ def test_a_key_that_is_given_twice():
     """Which one would be meant?"""
     with pytest.raises(TraceError, match="zeros is given twice"):
         Reading.of(["zeros=missing", "zeros=expert"])
+
+
+@pytest.mark.parametrize(("name", "said"), [("routed_experts.npy", "order=step"), ("routed_experts.npy", "rank=0"),
+                                            ("a.npz", "layer=x"), ("t.json", "axes=tokens,top_k")])
+def test_a_key_of_another_form(tmp_path, name, said):
+    """What would change nothing is not passed over."""
+    np.save(tmp_path / "routed_experts.npy", vllm_arrays())
+    np.savez(tmp_path / "a.npz", routed_experts=vllm_arrays())
+    vllm_logger(tmp_path / "t.json")
+    assert load_trace(tmp_path / name, 8).tokens == 10
+    with pytest.raises(TraceError, match=f"--trace-as {said.partition('=')[0]} is not legal for {name}, .* legal values: "):
+        load_trace(tmp_path / name, 8, how=Reading.of([said]))

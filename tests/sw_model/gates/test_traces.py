@@ -7,6 +7,7 @@ import pytest
 
 from tests.support.trace_files import FORMS, IDS, archive, arrays, raw_npy, saved, vllm_logger
 from trajectile.sw_model.gates import json_records, line_traces, npy
+from trajectile.sw_model.gates.reading import Reading
 from trajectile.sw_model.gates.traces import load_trace
 from trajectile.sw_model.gates.workloads import TraceError
 
@@ -169,6 +170,38 @@ def test_lines_and_files_without_end(tmp_path, monkeypatch):
     monkeypatch.setattr(json_records, "MAX_LINE", 50)
     with pytest.raises(TraceError, match="t:1: longer than 50 bytes"):
         load_trace(tmp_path / "t")
+
+
+#: what is said of a shared case, and the layers and tokens that come out; None: it is refused
+CASES = {
+    "bom-crlf": ((), [0], 12), "json-array": ((), [0], 12), "json-pretty": ((), [0], 12), "npz-f16": ((), [3], 12),
+    "jsonl-layer_id": ((), [3, 4], 8), "topk-by-layer": ((), None, 0),
+    "all-zero": ((), None, 0), "redundant-ids": ((), None, 0), "repeated-expert": ((), None, 0),
+    "fortran-bigendian": (("axes=tokens,layers,top_k",), [0, 1], 12),
+    "layers-first": (("axes=layers,tokens,top_k",), list(range(20)), 12),
+    "minus-one-padding": (("padding=-1",), [0, 1], 10), "ranks-repeat": (("rank=0",), [0, 1], 6),
+    "selection-scores": (("weights=even",), [0], 12), "steps-order": (("order=step",), [0], 12),
+    "top1-dense-zero": (("zeros=missing",), [1, 3], 12), "top1-prefix-gap": (("zeros=missing",), [0, 1], 4),
+    "top2-prefix-gap": (("zeros=missing",), [0, 1], 4),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_shared_cases(shared, name):
+    """Files that were read wrongly once: read rightly, or refused until the user says what is meant."""
+    folder = shared / "cases" / f"trace-{name}"
+    if not folder.is_dir():
+        pytest.skip(f"no folder {folder}")
+    path = next(path for path in folder.iterdir() if path.name != "README")
+    said, layers, tokens = CASES[name]
+    if said or layers is None:
+        with pytest.raises(TraceError, match="legal"):
+            load_trace(path, 6)
+    if layers is not None:
+        trace = load_trace(path, 6, how=Reading.of(said))
+        assert trace.layers.tolist() == layers and trace.tokens == tokens
+    if name == "topk-by-layer":
+        assert load_trace(path, 6, layer=0).topk_ids.shape == (1, 8, 2)
 
 
 def test_a_folder_or_no_file(tmp_path):
