@@ -1,6 +1,6 @@
 """One chiplet tile: the blocks and the wires between them."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.compute.unit import ComputeUnit
@@ -102,13 +102,13 @@ class Tile(Block):
         connect(m, host.table, engine.table, loader.table, compute.table)
         connect(m, host.results, compute.results)
         self._batch(m, host, engine, loader, compute)
+        counts = host.counts
         cuts = Signal()  # rule 3 or 4 by cut-through
         m.d.comb += [
             cuts.eq(engine.send.start & engine.send.cut), receiver.cut.eq(cuts),
-            host.count_ddr_beat.eq(loader.beat), host.count_word.eq(compute.issuing),
-            host.count_flit_out.eq(router.flit_out), host.count_load.eq(engine.load.start),
-            host.count_compute.eq(engine.compute.start), host.count_send.eq(engine.send.start),
-            host.count_cut.eq(cuts), host.count_grant.eq(engine.control.grant.valid),
+            counts.ddr_beat.eq(loader.beat), counts.word.eq(compute.issuing), counts.flit_out.eq(router.flit_out),
+            counts.load.eq(engine.load.start), counts.compute.eq(engine.compute.start), counts.send.eq(engine.send.start),
+            counts.cut.eq(cuts), counts.grant.eq(engine.control.grant.valid),
         ]
         return m
 
@@ -128,22 +128,21 @@ class Tile(Block):
             place(m, platform, {f"link_layer_{name}": layer}, reset=self.reset)
             connect(m, router.ports[port], layer.lanes)
             connect(m, layer.pins, flipped(pins))
-            m.d.comb += [
-                host.link_down[port.value].eq(layer.down), getattr(host, f"link_{name}_frames").eq(layer.sends),
-                getattr(host, f"link_{name}_replays").eq(layer.replays), getattr(host, f"link_{name}_errors").eq(layer.bad),
-            ]
+            connect(m, layer.status, host.links[port.value])
         if self.config.link.crc_bits:
-            m.d.comb += host.error_link_down.eq(host.link_down.any())
+            m.d.comb += host.errors.link_down.eq(Cat(link.down for link in host.links).any())
         # The ports on the way to the tiles before and after.
-        array = self.config.array
-        m.d.comb += [router.previous.eq(host.route[host.ring_prev]), router.next.eq(host.route[host.ring_next])]
+        array, settings = self.config.array, host.settings
+        m.d.comb += [
+            router.previous.eq(settings.route[settings.ring_prev]), router.next.eq(settings.route[settings.ring_next]),
+        ]
         if router.passing:
             with m.Switch(self.tile_id):
                 for tile in range(array.tiles):
                     for start in passing_edges(array, tile):
                         with m.Case(tile):
-                            m.d.comb += [router.passes.eq(1), router.pass_from.eq(host.route[start]),
-                                         router.pass_to.eq(host.route[ring_next(array, start)])]
+                            m.d.comb += [router.passes.eq(1), router.pass_from.eq(settings.route[start]),
+                                         router.pass_to.eq(settings.route[ring_next(array, start)])]
 
     def _buffer(self, m: Module, platform: object, host: HostPort, loader: DdrLoader, receiver: SliceReceiver,
                 sender: SliceSender, compute: ComputeUnit) -> None:
@@ -155,14 +154,14 @@ class Tile(Block):
         connect(m, sender.read, buffer.send)
         connect(m, compute.weights, buffer.compute)
         if protect != "none":
-            m.d.comb += host.error_memory.eq(buffer.error | compute.error)
+            m.d.comb += host.errors.memory.eq(buffer.error | compute.error)
         if protect == "secded":
-            m.d.comb += host.count_corrected.eq(buffer.corrected | compute.corrected)
+            m.d.comb += host.counts.corrected.eq(buffer.corrected | compute.corrected)
 
     def _batch(self, m: Module, host: HostPort, engine: RuleEngine, loader: DdrLoader, compute: ComputeUnit) -> None:
         """Start, finish, failure, reset; the settings that blocks look at."""
         # A tile has finished when all its loads and arrivals have come, been computed and left.
-        arrivals = Signal.like(host.arrival_count)
+        arrivals = Signal.like(host.settings.arrival_count)
         with m.If(host.clear):
             m.d.sync += arrivals.eq(0)
         with m.Elif(engine.control.grant.valid):
@@ -171,10 +170,10 @@ class Tile(Block):
             host.tile_id.eq(self.tile_id), host.go.eq(self.go), self.go_out.eq(host.start),
             host.halt.eq(self.halt), self.halt_out.eq(host.halt_out), self.irq.eq(host.irq),
             host.reset.eq(self.reset), self.reset_out.eq(host.reset_out), host.quiet.eq(loader.quiet),
-            host.error_ddr_response.eq(loader.bad_response), host.error_entry.eq(loader.bad_entry | compute.bad_entry),
-            host.finished.eq(loader.done & engine.empty & ~compute.busy & (arrivals == host.arrival_count)),
+            host.errors.ddr_response.eq(loader.bad_response), host.errors.entry.eq(loader.bad_entry | compute.bad_entry),
+            host.finished.eq(loader.done & engine.empty & ~compute.busy & (arrivals == host.settings.arrival_count)),
             engine.running.eq(host.running),
             loader.running.eq(host.running), loader.clear.eq(host.clear), loader.has_ddr.eq(self.has_ddr),
-            loader.base.eq(host.ddr_base), loader.count.eq(host.load_count),
-            compute.clear.eq(host.clear), compute.token_shift.eq(host.token_shift),
+            loader.base.eq(host.settings.ddr_base), loader.count.eq(host.settings.load_count),
+            compute.clear.eq(host.clear), compute.token_shift.eq(host.settings.token_shift),
         ]

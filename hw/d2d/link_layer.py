@@ -1,11 +1,12 @@
 """The link layer of one port: what the router sends and receives, over pins that lose and spoil frames."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.d2d.link_rx import LinkRx
 from trajectile.hw.d2d.link_tx import LinkTx
 from trajectile.hw.d2d.port import FramePort, LanePort
+from trajectile.hw.host.ports import LinkStatus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.params import Params
 
@@ -26,10 +27,7 @@ class LinkLayer(Block):
 
     lanes: LanePort.Interface
     pins: FramePort.Interface
-    down: Signal
-    sends: Signal
-    replays: Signal
-    bad: Signal
+    status: LinkStatus.Interface
 
     def __init__(self, params: Params):
         self.params = params
@@ -38,10 +36,7 @@ class LinkLayer(Block):
         super().__init__({
             "lanes": In(LanePort(params)),  #: the router's port
             "pins": Out(FramePort(params)),  #: to the PHY
-            "down": Out(1),  #: the link is down; only a reset ends it
-            "sends": Out(1),  #: a DATA frame goes out, for the first time or again (for the counter)
-            "replays": Out(1),  #: a replay starts (for the counter)
-            "bad": Out(1),  #: a frame came with a wrong CRC or kind (for the counter)
+            "status": In(LinkStatus()),  #: to the host port
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -49,12 +44,13 @@ class LinkLayer(Block):
         m = Module()
         tx, rx = LinkTx(self.params), LinkRx(self.params)
         place(m, platform, link_tx=tx, link_rx=rx)
+        status = self.status
         connect(m, flipped(self.lanes.tx), tx.lanes)
         connect(m, rx.lanes, flipped(self.lanes.rx))
         m.d.comb += [
             self.pins.tx.frame.eq(tx.frame), rx.frame.eq(self.pins.rx.frame),
             tx.expected.eq(rx.expected), tx.gap.eq(rx.gap),
             tx.heard.eq(rx.heard), tx.ack.eq(rx.ack), tx.nak.eq(rx.nak), rx.down.eq(tx.down),
-            self.down.eq(tx.down), self.sends.eq(tx.sends), self.replays.eq(tx.replays), self.bad.eq(rx.bad),
+            status.down.eq(tx.down), status.frames.eq(tx.sends), status.replays.eq(tx.replays), status.errors.eq(rx.bad),
         ]
         return m

@@ -1,11 +1,12 @@
 """What state a tile is in: idle, starting, running, done, failed, being reset."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import enum
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.host.axi import HOST_DATA_BITS
-from trajectile.hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
+from trajectile.hw.host.codes import ERRORS, Refusal
+from trajectile.hw.host.ports import ErrorStrobes
 from trajectile.hw.lib.block import Block
 
 
@@ -34,10 +35,7 @@ class BatchControl(Block):
     finish: Signal
     cycles: Signal
     limit: Signal
-    error_ddr_response: Signal
-    error_link_down: Signal
-    error_memory: Signal
-    error_entry: Signal
+    errors: ErrorStrobes.Interface
     halt_out: Signal
     halt: Signal
     fail: Signal
@@ -64,7 +62,7 @@ class BatchControl(Block):
             "finish": Out(1),  #: the batch is done in this cycle
             "cycles": In(HOST_DATA_BITS),  #: number of this cycle in the batch
             "limit": In(HOST_DATA_BITS),  #: most cycles of a batch; 0: no limit
-            **{f"error_{name.lower()}": In(1) for name in REPORTED_ERRORS},  #: it occurs in this cycle
+            "errors": Out(ErrorStrobes()),  #: errors that other blocks report
             "halt_out": Out(1),  #: this tile fails: stop all others
             "halt": In(1),  #: another tile, or this one, has failed
             "fail": Out(1),  #: the tile fails in this cycle
@@ -84,7 +82,7 @@ class BatchControl(Block):
     def elaborate(self, platform: object) -> Module:
         """One flip-flop per state."""
         m = Module()
-        strobes = {name: getattr(self, f"error_{name.lower()}") for name in REPORTED_ERRORS}
+        strobes: dict[str, Value] = {**self.errors.by_name}
         strobes["WATCHDOG"] = self.running & (self.limit != 0) & (self.cycles == self.limit)
         own = Signal()
         for strobe in strobes.values():

@@ -11,8 +11,6 @@ ERRORS = (
     ("ENTRY", "a table entry that was used is not legal"),
     ("STOPPED", "another tile has failed"),
 )
-#: those that other blocks report: the host port has an input ``error_<name>`` for each
-REPORTED_ERRORS = ("DDR_RESPONSE", "LINK_DOWN", "MEMORY", "ENTRY")
 
 
 class Refusal(enum.Enum, shape=4):

@@ -7,16 +7,14 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from trajectile.hw.host.access import AccessBus, AccessPort
 from trajectile.hw.host.axi import HOST_DATA_BITS, AxiLite
 from trajectile.hw.host.batch import BatchControl
-from trajectile.hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
-from trajectile.hw.host.regmap import COUNTERS, Access, Register, RegisterMap, optional_counters
+from trajectile.hw.host.codes import ERRORS, Refusal
+from trajectile.hw.host.ports import CountStrobes, ErrorStrobes, LinkStatus, Settings
+from trajectile.hw.host.regmap import Access, Register, RegisterMap
 from trajectile.hw.host.tables import ResultBus, TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.limits import exceeds
-from trajectile.hw.params import NEIGHBOURS, Params, Port
+from trajectile.hw.params import NEIGHBOURS, Params
 from trajectile.sw_model.config import Config
-
-#: registers of one number that go out as a port of the same name
-SETTINGS = ("DDR_BASE", "RING_NEXT", "RING_PREV", "LOAD_COUNT", "ARRIVAL_COUNT", "TOKEN_SHIFT")
 
 #: what a field holds or shows, by register and field name; a legal write of a register, by name
 Fields = dict[tuple[str, str], Signal]
@@ -55,45 +53,16 @@ class HostPort(Block):
     clear: Signal
     running: Signal
     finished: Signal
-    error_ddr_response: Signal
-    error_link_down: Signal
-    error_memory: Signal
-    error_entry: Signal
+    errors: ErrorStrobes.Interface
     halt_out: Signal
     halt: Signal
     reset_out: Signal
     reset: Signal
     quiet: Signal
     irq: Signal
-    ddr_base: Signal
-    ring_next: Signal
-    ring_prev: Signal
-    route: data.View
-    load_count: Signal
-    arrival_count: Signal
-    token_shift: Signal
-    count_ddr_beat: Signal
-    count_word: Signal
-    count_flit_out: Signal
-    count_load: Signal
-    count_compute: Signal
-    count_send: Signal
-    count_cut: Signal
-    count_grant: Signal
-    link_down: Signal
-    count_corrected: Signal
-    link_north_frames: Signal
-    link_north_replays: Signal
-    link_north_errors: Signal
-    link_east_frames: Signal
-    link_east_replays: Signal
-    link_east_errors: Signal
-    link_south_frames: Signal
-    link_south_replays: Signal
-    link_south_errors: Signal
-    link_west_frames: Signal
-    link_west_replays: Signal
-    link_west_errors: Signal
+    settings: Settings.Interface
+    counts: CountStrobes.Interface
+    links: list[LinkStatus.Interface]
 
     def __init__(self, config: Config, *, timing_only: bool = False):
         self.config, self.timing_only = config, timing_only
@@ -110,23 +79,16 @@ class HostPort(Block):
             "clear": Out(1),  #: a batch starts: its cycle 0 is the next cycle
             "running": Out(1),  #: a batch runs, from cycle 0 to the cycle that finished it
             "finished": In(1),  #: nothing is left to do; looked at while ``running``
-            **{f"error_{name.lower()}": In(1) for name in REPORTED_ERRORS},  #: this error occurs in this cycle
+            "errors": Out(ErrorStrobes()),  #: errors that other blocks report
             "halt_out": Out(1),  #: this tile fails: ask for ``halt``
             "halt": In(1),  #: a tile has failed: the batch ends here too
             "reset_out": Out(1),  #: ask for ``reset``
             "reset": In(1),  #: the array is in reset
             "quiet": In(1),  #: nothing is under way on the DDR port; looked at during ``reset``
             "irq": Out(1),  #: a cause that is enabled has occurred
-            "ddr_base": Out(params.address_bits),  #: byte address of row 0 in the DDR channel
-            "ring_next": Out(params.tile_bits),  #: tile after this one in the ring
-            "ring_prev": Out(params.tile_bits),  #: tile before this one in the ring
-            "route": Out(data.ArrayLayout(Port, config.array.tiles)),  #: output port by destination tile
-            "load_count": Out(params.load_bits),  #: entries of the load list
-            "arrival_count": Out(self.map["ARRIVAL_COUNT"].fields[0].width),  #: slices that arrive in a batch
-            "token_shift": Out(6),  #: right shift of the last requantisation
-            **{name.lower(): In(1) for name, _ in COUNTERS},  #: a strobe a counter; looked at while ``running``
-            **({"link_down": In(len(NEIGHBOURS))} if config.link.crc_bits else {}),  #: links that are down, by port
-            **{name.lower(): In(1) for name, _ in optional_counters(params)},  #: a strobe a counter
+            "settings": Out(Settings(params)),  #: what the host has set
+            "counts": Out(CountStrobes(corrects=params.protect == "secded")),  #: what the counters count
+            **({"links": Out(LinkStatus()).array(len(NEIGHBOURS))} if config.link.crc_bits else {}),  #: link layers, by port
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -168,11 +130,11 @@ class HostPort(Block):
                         {"DONE": batch.finish, "ERROR": batch.fail, "REFUSED": refused})
 
         m.d.comb += fields["TILE_ID", "VALUE"].eq(self.tile_id)
-        for name in SETTINGS:
+        for name, shown in self.settings.by_name.items():
             setting = self.map[name].fields[0]
-            m.d.comb += getattr(self, name.lower()).eq(fields[name, setting.name] << setting.low)
+            m.d.comb += shown.eq(fields[name, setting.name] << setting.low)
         routes = [signal for (name, _), signal in fields.items() if name.startswith("ROUTE_")]
-        m.d.comb += Value.cast(self.route).eq(Cat(routes))
+        m.d.comb += Value.cast(self.settings.route).eq(Cat(routes))
         return m
 
     def _decode(self, m: Module, access: AccessBus.Interface, fields: Fields, written: Written, refusal: Signal,
@@ -225,21 +187,26 @@ class HostPort(Block):
 
     def _batch(self, m: Module, batch: BatchControl, fields: Fields, command: Signal, value: Value) -> None:
         """Start, run, finish or fail; counters, status. ``command``: CONTROL is written, with ``value``."""
-        for name in ("go", "finished", "halt", "reset", "quiet", *(f"error_{name.lower()}" for name in REPORTED_ERRORS)):
-            m.d.comb += getattr(batch, name).eq(getattr(self, name))
-        for name in ("clear", "running", "halt_out", "reset_out"):
-            m.d.comb += getattr(self, name).eq(getattr(batch, name))
+        connect(m, flipped(self.errors), batch.errors)
         m.d.comb += [
+            batch.go.eq(self.go), batch.finished.eq(self.finished), batch.halt.eq(self.halt), batch.reset.eq(self.reset),
+            batch.quiet.eq(self.quiet), self.clear.eq(batch.clear), self.running.eq(batch.running),
+            self.halt_out.eq(batch.halt_out), self.reset_out.eq(batch.reset_out),
             batch.start.eq(command & _field(self.map["CONTROL"], "START", value)), self.start.eq(batch.start),
             batch.ask_reset.eq(command & _field(self.map["CONTROL"], "RESET", value)),
             batch.cycles.eq(fields["CYCLES", "VALUE"]), batch.limit.eq(fields["WATCHDOG", "VALUE"]),
             fields["STATUS", "RUNNING"].eq(batch.busy),
-            *(fields["STATUS", name].eq(getattr(batch, name.lower())) for name in ("DONE", "OVERRUN", "FAILED", "RESETTING")),
+            fields["STATUS", "DONE"].eq(batch.done), fields["STATUS", "OVERRUN"].eq(batch.overrun),
+            fields["STATUS", "FAILED"].eq(batch.failed), fields["STATUS", "RESETTING"].eq(batch.resetting),
             *(fields["ERROR", name].eq(batch.error[number]) for number, (name, _) in enumerate(ERRORS)),
         ]
-        strobes = {"CYCLES": self.running}
-        strobes |= {name: getattr(self, name.lower()) & self.running for name, _ in COUNTERS}
-        strobes |= {name: getattr(self, name.lower()) for name, _ in optional_counters(self.params)}
+        strobes: dict[str, Value] = {"CYCLES": self.running}
+        strobes |= {name: strobe & self.running for name, strobe in self.counts.by_name.items()}
+        if self.params.protect == "secded":
+            strobes["COUNT_CORRECTED"] = self.counts.corrected
+        if self.config.link.crc_bits:
+            strobes |= {f"LINK_{port.name}_{name}": strobe for port in NEIGHBOURS
+                        for name, strobe in self.links[port.value].by_name.items()}
         for name, strobe in strobes.items():
             count = fields[name, "VALUE"]
             if name != "CYCLES":  # the watchdog looks at that one
@@ -252,7 +219,7 @@ class HostPort(Block):
             with m.Elif(strobe):
                 m.d.sync += count.eq(count + 1)
         if self.config.link.crc_bits:
-            m.d.comb += Cat(fields["LINK_DOWN", port.name] for port in NEIGHBOURS).eq(self.link_down)
+            m.d.comb += Cat(fields["LINK_DOWN", port.name] for port in NEIGHBOURS).eq(Cat(link.down for link in self.links))
 
     def _interrupt(self, m: Module, fields: Fields, cleared: Value, occurs: dict[str, Value]) -> None:
         """Causes: set by what occurs, ``cleared`` by the host. One that occurs while the host clears it stays.

@@ -118,7 +118,7 @@ def _bits(meanings: Iterable[tuple[str, str]]) -> tuple[Field, ...]:
     return tuple(Field(name=name, low=low, width=1, meaning=meaning) for low, (name, meaning) in enumerate(meanings))
 
 
-#: counters: name, meaning. The host port has an input of each name in small letters, and a register from 0x084 on.
+#: counters: name, meaning. Registers from 0x084 on; the host port has a strobe for each (``CountStrobes``).
 COUNTERS = (
     ("COUNT_DDR_BEAT", "DDR data beats taken"),
     ("COUNT_WORD", "weight words given to the MAC array"),

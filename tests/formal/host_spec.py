@@ -4,8 +4,7 @@ from amaranth.hdl import Array, Cat, Mux, Signal, Value
 
 from tests.formal.sender_spec import SIZE
 from tests.formal.spec import Proof, Spec, tiny
-from trajectile.hw.host.codes import REPORTED_ERRORS
-from trajectile.hw.host.port import SETTINGS, HostPort
+from trajectile.hw.host.port import HostPort
 from trajectile.hw.params import Table
 from trajectile.sw_model.config import AXI_BOUNDARY_BYTES
 
@@ -28,16 +27,15 @@ class HostSpec(Spec):
                    ~table.write & ~dut.results.read, when=active)
         depths = Array(params.table_shape(Table(number))[0] if number < len(Table) else 0 for number in range(8))
         self.claim("quiet", "entries that are written exist", table.index < depths[Value.cast(table.table)], when=table.write)
-        for name in SETTINGS:
-            setting = getattr(dut, name.lower())
+        for name, setting in dut.settings.by_name.items():
             self.claim("quiet", f"{name} stays", setting == self.past(setting, f"{name.lower()}_before"), when=dut.running)
-        route = Value.cast(dut.route)
+        route = Value.cast(dut.settings.route)
         self.claim("quiet", "routes stay", route == self.past(route, "route_before"), when=dut.running)
-        self.claim("quiet", "DDR_BASE is a multiple of 4096", dut.ddr_base % AXI_BOUNDARY_BYTES == 0)
+        self.claim("quiet", "DDR_BASE is a multiple of 4096", dut.settings.ddr_base % AXI_BOUNDARY_BYTES == 0)
         self.reach(table.write)
         self.reach(dut.running & self.past(dut.running, "ran"))
 
-        own = self.wire(Cat(getattr(dut, f"error_{name.lower()}") for name in REPORTED_ERRORS).any(), "own")
+        own = self.wire(Cat(dut.errors.by_name.values()).any(), "own")
         stop = self.wire(dut.halt | own, "stop")
         failed, was_running = Signal(), self.past(dut.running, "was_running")
         with m.If(dut.reset):

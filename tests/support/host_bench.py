@@ -5,7 +5,7 @@ import random
 from amaranth.hdl import Cat, Value
 
 from tests.support.blocks import run_block
-from trajectile.hw.host.codes import REPORTED_ERRORS, Refusal
+from trajectile.hw.host.codes import Refusal
 from trajectile.hw.host.port import HostPort
 from trajectile.hw.host.regmap import COUNTERS, Access
 from trajectile.hw.host.table_memory import TableMemory
@@ -43,8 +43,8 @@ class Bench:
     async def surroundings(self, ctx):
         """Table memories, go, finished and strobes, cycle by cycle."""
         port, table = self.port, self.port.table
-        strobes = {name: getattr(port, name.lower()) for name, _ in COUNTERS}
-        errors = [port.halt, *(getattr(port, f"error_{name.lower()}") for name in REPORTED_ERRORS)]
+        strobes = {name: port.counts.by_name[name] for name, _ in COUNTERS}
+        errors = [port.halt, *port.errors.by_name.values()]
         fetched: list[tuple[int, int]] = []
         starts, was_clear, was_running, failed = [0] * (self.go_delay - 1), 0, 0, False
         ctx.set(port.tile_id, 1)

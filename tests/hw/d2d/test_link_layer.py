@@ -59,7 +59,7 @@ class End:
     got: dict[str, list[int]] = field(default_factory=lambda: {"flit": [], "request": [], "grant": []})
     got_credits: int = 0
     waited: int = 0  # cycles in which a flit was not taken
-    counts: dict[str, int] = field(default_factory=lambda: {"sends": 0, "replays": 0, "bad": 0})
+    counts: dict[str, int] = field(default_factory=lambda: {"FRAMES": 0, "REPLAYS": 0, "ERRORS": 0})
     down_at: int | None = None
 
 
@@ -163,9 +163,9 @@ class Link:
                 if lane == "flit":
                     self.delivered[number].append(self.cycle)
         end.got_credits += ctx.get(rx.credit)
-        for name in end.counts:
-            end.counts[name] += ctx.get(getattr(end.layer, name))
-        if end.down_at is None and ctx.get(end.layer.down):
+        for name, strobe in end.layer.status.by_name.items():
+            end.counts[name] += ctx.get(strobe)
+        if end.down_at is None and ctx.get(end.layer.status.down):
             end.down_at = self.cycle
 
     def check_exact(self) -> None:
@@ -186,7 +186,7 @@ def test_no_bubbles_without_errors(latency, crc_bits):
     for number, end in enumerate(link.ends):
         assert end.waited == 0 and len(end.flits) == 300
         assert link.delivered[1 - number] == [cycle + flight for cycle in link.taken[number]]
-        assert end.counts == {"sends": 300, "replays": 0, "bad": 0}
+        assert end.counts == {"FRAMES": 300, "REPLAYS": 0, "ERRORS": 0}
 
 
 @pytest.mark.parametrize("seed", [*range(4), *(pytest.param(seed, marks=pytest.mark.regress) for seed in range(4, 100))])
@@ -203,7 +203,7 @@ def test_nothing_is_lost_repeated_or_reordered(seed):
     link.run(400, drain=800)
     link.check_exact()
     for end, share in zip(link.ends, shares[::-1], strict=True):
-        assert (end.counts["bad"] > 0) >= (share > 0.01) and (share > 0 or end.counts["bad"] == 0)
+        assert (end.counts["ERRORS"] > 0) >= (share > 0.01) and (share > 0 or end.counts["ERRORS"] == 0)
 
 
 def losing(*cycles: int) -> Fault:
@@ -216,7 +216,7 @@ def test_one_replay_an_error(latency):
     """A lost frame costs one replay, and flits wait for the cycles that docs/link.md says."""
     link = Link(seed=1, busy=1, faults=(losing(*range(30, 280, 50)), clean), link__latency_cycles=latency, link__retries=2)
     link.run(300, drain=200).check_exact()
-    assert link.ends[0].counts["replays"] == 5 and link.ends[1].counts["replays"] == 0
+    assert link.ends[0].counts["REPLAYS"] == 5 and link.ends[1].counts["REPLAYS"] == 0
     assert link.ends[0].waited == 5 * link.ends[0].layer.replay_cycles
 
 
@@ -227,7 +227,7 @@ def test_a_frame_that_is_lost_twice():
     again = chosen + 2 * flight + 3 + 2  # the same frame at the pins, in the replay
     link = Link(seed=1, busy=1, faults=(losing(30, again), clean)).run(150, drain=200)
     link.check_exact()
-    assert link.ends[0].counts["replays"] == 2
+    assert link.ends[0].counts["REPLAYS"] == 2
     assert link.ends[0].waited == 2 * flight + 3 + 2 * flight + 2
 
 
@@ -236,7 +236,7 @@ def test_a_lost_window():
     window = small(link__crc_bits=16).link_window
     link = Link(seed=1, busy=1, faults=(losing(*range(30, 30 + window)), clean)).run(150, drain=200)
     link.check_exact()
-    assert link.ends[0].counts["replays"] == 1
+    assert link.ends[0].counts["REPLAYS"] == 1
     assert link.ends[0].waited == 2 * link.config.link_flight_cycles + 2 + window
 
 
@@ -255,7 +255,7 @@ def test_every_bit_is_checked():
         return frame ^ 1 << cycle - 20 if 20 <= cycle < 20 + link.params.frame_bits else frame
     link = Link(seed=1, busy=1, faults=(flip, clean))
     link.run(150, drain=300).check_exact()
-    assert link.ends[1].counts["bad"] == link.params.frame_bits
+    assert link.ends[1].counts["ERRORS"] == link.params.frame_bits
 
 
 def test_old_frames_in_gaps_change_nothing():
@@ -265,7 +265,7 @@ def test_old_frames_in_gaps_change_nothing():
         return rng.choice(before) if idle else frame
     link = Link(seed=1, busy=0.1, faults=(again, again))
     link.run(300, drain=100).check_exact()
-    assert len(link.ends[0].flits) > 10 and link.ends[0].counts["replays"] == link.ends[1].counts["replays"] == 0
+    assert len(link.ends[0].flits) > 10 and link.ends[0].counts["REPLAYS"] == link.ends[1].counts["REPLAYS"] == 0
 
 
 @pytest.mark.parametrize("crc_bits", [16, 32])
@@ -294,7 +294,7 @@ def test_a_lost_last_frame_is_noticed():
     link = Link(seed=1, busy=1, faults=(losing(17), clean)).run(16, drain=60)  # chosen in cycle 15, at the pins in 17
     link.check_exact()
     assert link.delivered[1][-1] == 15 + 3 * link.config.link_flight_cycles + 3
-    assert link.ends[0].counts["replays"] == 1
+    assert link.ends[0].counts["REPLAYS"] == 1
 
 
 @pytest.mark.parametrize("dead", [(True, False), (False, True), (True, True)], ids=["there", "back", "both"])
@@ -325,4 +325,4 @@ def test_what_has_no_neighbour_is_never_down():
     """A port with its pins tied to zero and nothing to send; and an idle link that is dead."""
     link = Link(seed=1, busy=0, faults=(lambda *_: 0, lambda *_: 0), link__retries=1).run(600)
     for end in link.ends:
-        assert end.down_at is None and end.counts == {"sends": 0, "replays": 0, "bad": 0}
+        assert end.down_at is None and end.counts == {"FRAMES": 0, "REPLAYS": 0, "ERRORS": 0}

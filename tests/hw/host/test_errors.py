@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.configurations import small
 from tests.support.host_bench import Bench
-from trajectile.hw.host.codes import ERRORS, REPORTED_ERRORS, Refusal
+from trajectile.hw.host.codes import ERRORS, Refusal
 from trajectile.hw.params import Table
 
 #: bits of STATUS
@@ -16,7 +16,7 @@ def _bit(name: str) -> int:
 
 
 def _input(port, name: str):
-    return port.halt if name == "STOPPED" else getattr(port, f"error_{name.lower()}")
+    return port.halt if name == "STOPPED" else port.errors.by_name[name]
 
 
 async def _strobe(ctx, *signals) -> None:
@@ -28,7 +28,7 @@ async def _strobe(ctx, *signals) -> None:
 
 
 @pytest.mark.parametrize("running", [True, False], ids=["running", "idle"])
-@pytest.mark.parametrize("name", [*REPORTED_ERRORS, "STOPPED"])
+@pytest.mark.parametrize("name", ["DDR_RESPONSE", "LINK_DOWN", "MEMORY", "ENTRY", "STOPPED"])
 def test_error_ends_everything(name, running):
     """In the next cycle the batch is over and the tile has failed; nothing starts any more, neither here nor from outside."""
     bench = Bench(small())
@@ -64,8 +64,8 @@ def test_errors_add_up():
     port = bench.port
 
     async def host(ctx):
-        await _strobe(ctx, port.error_memory, port.halt)
-        await _strobe(ctx, port.error_link_down)
+        await _strobe(ctx, port.errors.memory, port.halt)
+        await _strobe(ctx, port.errors.link_down)
         await _strobe(ctx, port.halt)
         assert await bench.get(ctx, "ERROR") == _bit("MEMORY") | _bit("LINK_DOWN")
 
@@ -80,7 +80,7 @@ def test_a_wrong_result_is_not_given_out():
     async def memory(ctx):
         await ctx.tick().until(port.results.read & (port.table.index == 1))
         await ctx.tick()
-        await _strobe(ctx, port.error_memory)
+        await _strobe(ctx, port.errors.memory)
 
     async def host(ctx):
         await bench.select(ctx, Table.RESULTS, 0, 0)
@@ -161,7 +161,7 @@ def test_reset(state, waits):
             await ctx.tick().repeat(10)
             assert ctx.get(port.running) == (state == "running")
         if state == "failed":
-            await _strobe(ctx, port.error_entry)
+            await _strobe(ctx, port.errors.entry)
         bench.quiet = int(not waits)
         bench.finish_cycle = None
         await bench.put(ctx, "CONTROL", 2)
@@ -174,7 +174,7 @@ def test_reset(state, waits):
             assert not await bench.write(ctx, bench.map["TOKEN_SHIFT"].offset, 1)
             assert not (await bench.read(ctx, bench.map["TABLE_DATA"].offset))[0]
             bench.outside_go = 1
-            await _strobe(ctx, port.error_ddr_response)
+            await _strobe(ctx, port.errors.ddr_response)
             await bench.put(ctx, "IRQ_STATUS", 4)
             bench.quiet = 1
         await ctx.tick().repeat(12)

@@ -7,9 +7,8 @@ import pytest
 from tests.support.configurations import small
 from tests.support.host_bench import Bench, Model, random_entry
 from trajectile.hw.host.codes import Refusal
-from trajectile.hw.host.port import SETTINGS
 from trajectile.hw.host.regmap import optional_counters
-from trajectile.hw.params import Port, Table
+from trajectile.hw.params import NEIGHBOURS, Port, Table
 from trajectile.sw_model.config import load
 
 
@@ -21,7 +20,7 @@ def test_random_traffic(delay, timing_only):
     bench = Bench(config, seed=11 + delay, delay=delay, timing_only=timing_only, go_delay=3)
     model, rng, port = Model(bench), random.Random(5), bench.port
     names = [r.name for r in bench.map.registers]
-    errors = [port.error_ddr_response, port.error_link_down, port.error_memory, port.error_entry, port.halt]
+    errors = [*port.errors.by_name.values(), port.halt]
     depths = sorted(t.depth for t in bench.tables)
 
     async def traffic(ctx):
@@ -49,8 +48,8 @@ def test_random_traffic(delay, timing_only):
                     pass  # a reset
             elif not (model.state is Refusal.BUSY and 0x80 <= address & ~3 < 0x100):  # the counters move
                 assert await bench.read(ctx, address) == model.read(address), hex(address)
-            for name in SETTINGS:
-                assert ctx.get(getattr(port, name.lower())) == model.values[name]
+            for name, setting in port.settings.by_name.items():
+                assert ctx.get(setting) == model.values[name]
             assert ctx.get(port.irq) == bool(model.values["IRQ_STATUS"] & model.values["IRQ_ENABLE"])
             if rng.random() < 0.01:
                 bit = rng.randrange(5)
@@ -217,15 +216,20 @@ def test_optional_registers():
     """
     bench = Bench(small(link__crc_bits=16, tile__protect="secded"))
     port, names = bench.port, [name for name, _ in optional_counters(bench.params)]
+    strobes = {f"LINK_{side.name}_{name}": strobe for side in NEIGHBOURS
+               for name, strobe in port.links[side.value].by_name.items()}
+    strobes["COUNT_CORRECTED"] = port.counts.corrected
+    assert set(strobes) == set(names)
 
     async def host(ctx):
         for times, name in enumerate(names, start=1):
-            ctx.set(getattr(port, name.lower()), 1)
+            ctx.set(strobes[name], 1)
             await ctx.tick().repeat(times)
-            ctx.set(getattr(port, name.lower()), 0)
+            ctx.set(strobes[name], 0)
         assert [await bench.get(ctx, name) for name in names] == list(range(1, 14))
         for number in range(4):
-            ctx.set(port.link_down, 1 << number)
+            for other in range(4):
+                ctx.set(port.links[other].down, other == number)
             assert await bench.get(ctx, "LINK_DOWN") == 1 << number
         bench.finish_cycle = 0
         await bench.put(ctx, "CONTROL", 1)
@@ -264,13 +268,13 @@ def test_routes_and_configuration():
     ports = [Port(n * 3 % 5) for n in range(16)]
 
     async def host(ctx):
-        assert all(ctx.get(bench.port.route[n]) == Port.LOCAL for n in range(16))
+        assert all(ctx.get(bench.port.settings.route[n]) == Port.LOCAL for n in range(16))
         for number in range(2):
             value = sum(port.value << 4 * n for n, port in enumerate(ports[8 * number:8 * number + 8]))
             await bench.put(ctx, f"ROUTE_{number}", value)
             assert not await bench.write(ctx, bench.map[f"ROUTE_{number}"].offset, value & ~7 | 5)
             assert await bench.get(ctx, f"ROUTE_{number}") == value
-        assert [ctx.get(bench.port.route[n]) for n in range(16)] == ports
+        assert [ctx.get(bench.port.settings.route[n]) for n in range(16)] == ports
         assert await bench.get(ctx, "ID") == 0x5452414A
         assert await bench.get(ctx, "TILES") == 16 and await bench.get(ctx, "D_MODEL") == config.layer.d_model
         assert await bench.get(ctx, "TIMING_ONLY") == 0

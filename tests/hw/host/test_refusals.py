@@ -27,9 +27,9 @@ async def _prepare(ctx, bench: Bench, code: Refusal) -> None:
     if code is Refusal.BUSY:
         await bench.put(ctx, "CONTROL", 1)
     elif code is Refusal.FAILED:
-        ctx.set(bench.port.error_link_down, 1)
+        ctx.set(bench.port.errors.link_down, 1)
         await ctx.tick()
-        ctx.set(bench.port.error_link_down, 0)
+        ctx.set(bench.port.errors.link_down, 0)
     elif code is Refusal.RESETTING:
         bench.outside_reset = 1
         await ctx.tick().repeat(2)

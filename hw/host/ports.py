@@ -1,0 +1,124 @@
+"""What the host port exchanges with the blocks of a tile, as the host port sees it."""
+
+from collections.abc import Mapping
+
+from amaranth.hdl import Signal, Value
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from trajectile.hw.lib.signature import NamedSignature
+from trajectile.hw.params import Params, Port
+
+
+class ErrorStrobes(NamedSignature):
+    """Fatal errors that other blocks report; each is high in the cycle in which the error occurs."""
+
+    class Interface(wiring.PureInterface):
+        ddr_response: Signal
+        link_down: Signal
+        memory: Signal
+        entry: Signal
+
+        @property
+        def by_name(self) -> dict[str, Signal]:
+            """By name, as in ``ERRORS`` (``hw/host/codes.py``)."""
+            return {"DDR_RESPONSE": self.ddr_response, "LINK_DOWN": self.link_down, "MEMORY": self.memory,
+                    "ENTRY": self.entry}
+
+    def __init__(self) -> None:
+        super().__init__({
+            "ddr_response": In(1),  #: the DDR channel answered a read with an error
+            "link_down": In(1),  #: a link to a neighbour has failed for good
+            "memory": In(1),  #: a word of a memory is wrong and cannot be corrected
+            "entry": In(1),  #: a table entry that was used is not legal
+        })
+
+
+class CountStrobes(NamedSignature):
+    """One strobe per counter. But for ``corrected`` they are looked at only while a batch runs."""
+
+    class Interface(wiring.PureInterface):
+        ddr_beat: Signal
+        word: Signal
+        flit_out: Signal
+        load: Signal
+        compute: Signal
+        send: Signal
+        cut: Signal
+        grant: Signal
+        corrected: Signal
+
+        @property
+        def by_name(self) -> dict[str, Signal]:
+            """By the name of the counter's register: ``COUNTERS`` of ``hw/host/regmap.py``."""
+            return {"COUNT_DDR_BEAT": self.ddr_beat, "COUNT_WORD": self.word, "COUNT_FLIT_OUT": self.flit_out,
+                    "COUNT_LOAD": self.load, "COUNT_COMPUTE": self.compute, "COUNT_SEND": self.send, "COUNT_CUT": self.cut,
+                    "COUNT_GRANT": self.grant}
+
+    def __init__(self, *, corrects: bool):
+        super().__init__({
+            "ddr_beat": In(1),  #: a DDR data beat is taken
+            "word": In(1),  #: a weight word is given to the MAC array
+            "flit_out": In(1),  #: a flit is sent to a neighbour
+            "load": In(1),  #: rule 1: a slice is asked for from DDR
+            "compute": In(1),  #: rule 2: a slice is given to the MAC array
+            "send": In(1),  #: rule 3 or 4: a slice is sent to the ring-next tile
+            "cut": In(1),  #: with ``send``: by cut-through
+            "grant": In(1),  #: a slot is granted to the ring-previous tile
+            **({"corrected": In(1)} if corrects else {}),  #: a bit of protected memory was corrected
+        })
+
+
+class LinkStatus(NamedSignature):
+    """What the link layer of one port reports."""
+
+    class Interface(wiring.PureInterface):
+        down: Signal
+        frames: Signal
+        replays: Signal
+        errors: Signal
+
+        @property
+        def by_name(self) -> Mapping[str, Value]:
+            """Strobes by the end of the name of their counter: ``LINK_COUNTERS`` of ``hw/host/regmap.py``."""
+            return {"FRAMES": self.frames, "REPLAYS": self.replays, "ERRORS": self.errors}
+
+    def __init__(self) -> None:
+        super().__init__({
+            "down": In(1),  #: the link is down; only a reset ends it
+            "frames": In(1),  #: a DATA frame goes out, for the first time or again (for the counter)
+            "replays": In(1),  #: a replay starts (for the counter)
+            "errors": In(1),  #: a frame came with a wrong CRC or kind (for the counter)
+        })
+
+
+class Settings(NamedSignature):
+    """What the host has set; it stays as it is during a batch."""
+
+    class Interface(wiring.PureInterface):
+        ddr_base: Signal
+        ring_next: Signal
+        ring_prev: Signal
+        route: data.View
+        load_count: Signal
+        arrival_count: Signal
+        token_shift: Signal
+
+        @property
+        def by_name(self) -> dict[str, Signal]:
+            """Settings of one number, by the name of their register."""
+            return {"DDR_BASE": self.ddr_base, "RING_NEXT": self.ring_next, "RING_PREV": self.ring_prev,
+                    "LOAD_COUNT": self.load_count, "ARRIVAL_COUNT": self.arrival_count, "TOKEN_SHIFT": self.token_shift}
+
+    def __init__(self, params: Params):
+        config = params.config
+        super().__init__({
+            "ddr_base": Out(params.address_bits),  #: byte address of row 0 in the DDR channel
+            "ring_next": Out(params.tile_bits),  #: tile after this one in the ring
+            "ring_prev": Out(params.tile_bits),  #: tile before this one in the ring
+            "route": Out(data.ArrayLayout(Port, config.array.tiles)),  #: output port by destination tile
+            "load_count": Out(params.load_bits),  #: entries of the load list
+            "arrival_count": Out(bits_for(config.layer.experts * config.tile.slices)),  #: slices that arrive in a batch
+            "token_shift": Out(6),  #: right shift of the last requantisation
+        })
