@@ -1,8 +1,9 @@
 """Where a batch's cycles went: every cycle of every MAC array and of every DDR channel has one reason.
 
-The same for the events of the RTL and of the model. A MAC array that reads no weights waits for the slice that it computes
-next, so the reason is what that slice waits for in that cycle, wherever it is on its way. Exact for batches without random
-stalls: when a slot was asked for is no event but follows from the events (docs/architecture.md, "Latencies").
+Events of the RTL and of the model give the same reasons. A MAC array that reads no weights waits for the slice that it
+computes next. So the reason is what that slice waits for in that cycle, wherever it is on its way. The reasons are exact for
+batches without random stalls: the cycle in which a slot was requested is not an event, and is computed from the events
+(docs/architecture.md, "Latencies").
 """
 
 from collections.abc import Iterator, Sequence
@@ -21,8 +22,8 @@ from trajectile.sw_model.timeline.visits import Visit, journeys, visits
 MAC_REASONS = {
     "compute": "a slice is in the MAC array",
     "start": "its first weight word is on the way from the slot",
-    "port": "its slot has one port, in use: it is sent on from here, or computed at the tile before",
-    "ddr": "its DDR channel is at work on it or on slices before it",
+    "port": "the one port of its slot is in use: it is sent on from here, or computed at the tile before",
+    "ddr": "its DDR channel still reads it, or slices before it",
     "link": "it travels, or waits for a link's sender, request or grant",
     "slot": "the tile that it must enter has no slot for it",
     "done": "nothing is left to compute here; other tiles are at work",
@@ -30,8 +31,8 @@ MAC_REASONS = {
 #: what a DDR channel does
 DDR_REASONS = {
     "beat": "a beat is on the bus",
-    "latency": "slices are asked for, none has come",
-    "slot": "fewer than two slots are free: no slice may be asked for",
+    "latency": "slices are requested, no beat has come yet",
+    "slot": "fewer than two slots are free: no slice may be requested",
     "done": "the load list is finished",
 }
 
