@@ -1,9 +1,9 @@
 """The baselines to compare with: expert parallelism (EP) on the same hardware, and Hydra's mapping of experts.
 
-EP gives every expert a home tile. Its weights stream from the home's own DDR channel, and are used only there. The tokens that
-chose the expert travel to its home over the links, and their results travel back. It is a strong EP: weights are loaded ahead
-as far as the buffer permits, and the next expert's tokens are fetched while this one is computed. The constants are those of
-the streaming tile: the same slices, DDR timing, MAC timing, link rate and latency.
+EP gives every expert a home tile. Its weights stream from the home's own DDR channel, and are used only there. The tokens
+that chose the expert travel to its home over the links, and their results travel back. It is a strong EP: weights are loaded
+ahead as far as the buffer permits, and the next expert's tokens are fetched while this one is computed. The constants are
+those of the streaming tile: the same slices, DDR timing, MAC timing, link rate and latency.
 
 Hydra differs only in the mapping: experts go to tiles by their popularity on earlier tokens, so that the tiles have about the
 same load.
