@@ -11,6 +11,15 @@ def _verdict(value: bool | None, message: str) -> str:
     return f"[green]exact[/] ({message})" if value else f"[bold red]NOT EXACT[/] {message}"
 
 
+def per_token(values: dict[str, Any], tokens: int) -> str:
+    """How near the int8 layer's tokens come to float32, each by itself: what one cosine for all can hide."""
+    text = f"cosine of the median {values['cosine_median']:.5f}, of the worst {values['cosine_worst']:.5f}"
+    for key, meaning in (("zeroed", "all zero"), ("clipped", "with a clipped value")):
+        if values[key]:
+            text += f"; [bold red]{values[key]} of {tokens} {meaning}[/]"
+    return text
+
+
 def simulation_table(values: dict[str, Any]) -> Table:
     """Exactness, cycles, utilisation, wall time."""
     table = Table(show_header=False, box=None, padding=(0, 2, 0, 0))
@@ -29,6 +38,7 @@ def simulation_table(values: dict[str, Any]) -> Table:
     if values["fidelity"]:
         table.add_row("int8 layer", f"cosine {values['fidelity']['cosine']:.5f}, "
                                     f"SQNR {values['fidelity']['sqnr_db']:.1f} dB against {values['fidelity']['against']}")
+        table.add_row("its tokens", per_token(values["fidelity"], values["tokens"]))
     table.add_row("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in values["wall_seconds"].items()))
     table.add_row("files", values["files"])
     return table

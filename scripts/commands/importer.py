@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.tables import per_token
 from trajectile.scripts.flow.imported import CONFIG_FILE, LAYER_FILE, REPORT_FILE, import_layer
 
 #: the first argument is a checkpoint, not a configuration; ``run`` gets the arguments only
@@ -26,9 +27,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="inputs of the layer to measure the error on, .npy [tokens, d_model] (default: normal noise)")
     parser.add_argument("--tokens", metavar="N", type=int, default=64, help="tokens to measure on (default 64)")
     parser.add_argument("--seed", type=int, default=1, help="of noise and of a gate without a router (default 1)")
+    parser.add_argument("--without-shared", action="store_true", help="leave out the expert that every token meets")
+    parser.add_argument("--accept", metavar="NAME", action="append", default=[],
+                        help="a key of config.json, or a tensor beside the experts, that is not understood and changes "
+                        "nothing; may be repeated")
     parser.add_argument("--hex", action="store_true", help="DDR images also for Verilog's $readmemh")
     terminal.add_json(parser, f"write the report there too (it is in DIR/{REPORT_FILE})")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the files")
+
+
+def gate_text(gate: dict[str, Any]) -> str:
+    """How the gate chooses, in a line."""
+    parts = [gate["scoring"]]
+    if gate["bias"]:
+        parts.append("biased logits")
+    if gate["correction_bias"]:
+        parts.append("choice corrected")
+    if gate["groups"] > 1:
+        parts.append(f"best {gate['top_groups']} of {gate['groups']} groups")
+    parts.append("normalised" if gate["normalised"] else "not normalised")
+    if gate["scaling"] != 1:
+        parts.append(f"times {gate['scaling']:g}")
+    return ", ".join(parts)
 
 
 def shown(values: dict[str, Any], folder: Path) -> Table:
@@ -39,10 +59,17 @@ def shown(values: dict[str, Any], folder: Path) -> Table:
     table.add_row("layer", f"{values['layer']}, names of {values['naming']}, {values['dtype']}")
     table.add_row("shape", f"d_model {shape['d_model']}, d_ff {shape['d_ff']}, {shape['experts']} experts, top "
                            f"{shape['top_k']}")
+    gate, shared = values["gate"], values["shared_experts"]
+    if gate:
+        table.add_row("gate", gate_text(gate))
+    if shared["parts"]:
+        table.add_row("shared expert", f"{shared['columns']} columns of d_ff, the last {shared['parts']} of these experts"
+                                       f"{', with a gate of its own' * shared['own_gate']}")
     if values["left_out"]:
-        table.add_row("left out", f"{len(values['left_out'])} tensors of shared experts")
+        table.add_row("left out", ", ".join(values["left_out"]))
     table.add_row("int8 weights", ", ".join(f"{name} {ratio:.1f} dB" for name, ratio in error["weight_sqnr_db"].items()))
     table.add_row("int8 layer", f"cosine {error['cosine']:.5f}, SQNR {error['sqnr_db']:.1f} dB against float32")
+    table.add_row("its tokens", per_token(values, values["tokens"]))
     table.add_row("measured on", error["measured_on"])
     table.add_row("DDR", f"{ddr['channels']} channels of {ddr['bytes_per_channel']:,} bytes, {ddr['slices']} slices of "
                          f"{ddr['slice_bytes']:,} bytes per expert")
@@ -56,6 +83,7 @@ def run(args: argparse.Namespace) -> int:
     values = import_layer(
         args.checkpoint, args.output, number=args.layer, top_k=args.top_k, hardware=args.hardware, overrides=args.overrides,
         activations=args.activations, tokens=args.tokens, seed=args.seed, hexadecimal=args.hex,
+        without_shared=args.without_shared, accept=args.accept,
         tracked=lambda experts, total: terminal.tracked(experts, "experts", total))
     terminal.answer(args, values)
     console.print(shown(values, args.output), highlight=False)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from trajectile.scripts.files import together
 from trajectile.scripts.flow import workload
 from trajectile.scripts.json_file import json_text
 from trajectile.sw_model import config as configuration
+from trajectile.sw_model.checkpoints import layer_file
 from trajectile.sw_model.checkpoints.checkpoint import Checkpoint, CheckpointError
-from trajectile.sw_model.checkpoints.moe_layer import MoeLayer, find
+from trajectile.sw_model.checkpoints.moe_layer import MoeLayer, find, top_k_of
 from trajectile.sw_model.config import Config, toml_file
 from trajectile.sw_model.gates import workloads
-from trajectile.sw_model.numerics import image, integer, layer_file
+from trajectile.sw_model.gates.router import Router, with_shared
+from trajectile.sw_model.numerics import image, integer
+from trajectile.sw_model.numerics.fidelity import Fidelity, fidelity
 from trajectile.sw_model.numerics.integer import FloatLayer
 
 #: passes the experts of a layer on, of which there are so many, and may show how many have passed
@@ -32,11 +36,15 @@ class Imported:
     saved: layer_file.SavedLayer
     #: signal-to-noise ratio of each int8 matrix against the checkpoint's, dB
     weight_sqnr_db: dict[str, float]
+    #: the int8 weights are the checkpoint's, to the last bit
+    exact: bool
     #: of the layer's output against float32
-    cosine: float
-    sqnr_db: float
-    #: on what it was measured
+    fidelity: Fidelity
+    #: tokens of which a gate or up value did not fit its format
+    clipped: int
+    #: on what it was measured, and how many tokens that are
     batch: str
+    tokens: int
 
 
 def fitted_slices(d_ff: int, width: int) -> int:
@@ -44,8 +52,8 @@ def fitted_slices(d_ff: int, width: int) -> int:
     return min((n for n in configuration.divisors(d_ff) if n <= 256), key=lambda n: abs(d_ff / n - width), default=1)
 
 
-def fitted(hardware: str, overrides: Sequence[str], layer: MoeLayer, top_k: int | None) -> Config:
-    """The hardware of a configuration with the layer's shape.
+def fitted(hardware: str, overrides: Sequence[str], layer: MoeLayer, top_k: int | None, shared: int) -> Config:
+    """The hardware of a configuration with the layer's shape; ``shared`` experts are added, which every token meets.
 
     Raises:
         ConfigError: if that cannot be built.
@@ -53,16 +61,16 @@ def fitted(hardware: str, overrides: Sequence[str], layer: MoeLayer, top_k: int 
     """
     base = configuration.load(hardware)
     given = {".".join(configuration.parse_override(text)[:2]) for text in overrides}
-    shape = {"layer.d_model": layer.d_model, "layer.d_ff": layer.d_ff, "layer.experts": layer.experts}
+    shape = {"layer.d_model": layer.d_model, "layer.d_ff": layer.d_ff, "layer.experts": layer.experts + shared}
     if other := sorted(given & set(shape)):
         raise UserError(f"--set {other[0]} is not legal with a checkpoint; legal value: {shape[other[0]]}, as it has it")
-    top_k = top_k if top_k is not None else layer.checkpoint.hints.top_k
+    top_k = top_k if top_k is not None else top_k_of(layer)
     if top_k is None and "layer.top_k" not in given:
         raise UserError("--top-k is missing, and no config.json beside the weights has num_experts_per_tok; legal values: 1 "
                         f"to {layer.experts}")
     # the shape first: how many slices there can be depends on it
     configuration.LayerConfig(**{name.partition(".")[2]: value for name, value in shape.items()}, top_k=1)
-    shape |= {"layer.top_k": 1 if top_k is None else top_k, "tile.slices": fitted_slices(layer.d_ff, base.slice_ff)}
+    shape |= {"layer.top_k": 1 if top_k is None else top_k + shared, "tile.slices": fitted_slices(layer.d_ff, base.slice_ff)}
     try:
         return configuration.load(hardware, [*(f"{field}={value}" for field, value in shape.items()), *overrides])
     except configuration.ConfigError as error:
@@ -73,25 +81,36 @@ def fitted(hardware: str, overrides: Sequence[str], layer: MoeLayer, top_k: int 
             f"--config {hardware}; --config or --set takes another", error.where) from error
 
 
-def measured(layer: MoeLayer, top_k: int, x: NDArray[np.float32], batch: str, seed: int, *,
+def measured(layer: MoeLayer, top_k: int, shared: int, x: NDArray[np.float32], batch: str, seed: int, *,
              tracked: Tracked = lambda experts, _: experts) -> Imported:
-    """Quantise the layer expert by expert and compare its output on ``x`` with float32; ``tracked`` may count the experts.
+    """Quantise the layer expert by expert and compare its output on ``x`` with float32.
+
+    Args:
+        layer: the layer.
+        top_k: routed experts of a token.
+        shared: experts, after the routed ones, that every token meets; 0 leaves them out.
+        x: activations, [tokens, d_model].
+        batch: what they are, for the report.
+        seed: of the gate, if the checkpoint has none.
+        tracked: may count the experts.
 
     Raises:
         CheckpointError: if a weight is not finite.
         ValueError: if numbers are so large that nothing stands for them.
     """
     checkpoint = layer.checkpoint
-    normalise = checkpoint.hints.normalise is not False
-    router = checkpoint.read(layer.router) if layer.router else None
+    router = layer.router(top_k)
     if router is None:
         gate = workloads.synthetic_gate(layer.experts, top_k, len(x), workload.DEFAULT_SKEW, np.random.default_rng(seed))
     else:
-        gate = workloads.router_gate(router, x, top_k, normalise=normalise)
+        gate = router.choose(x)
+    own_gate = layer.shared_gate() if shared else None
+    if shared:
+        gate = with_shared(gate, x, shared, own_gate)
     parts: list[integer.QuantisedLayer] = []
     signal, noise = np.zeros(3), np.zeros(3)
     reference = np.zeros_like(x)
-    for expert, real in enumerate(tracked(layer.read(), layer.experts)):
+    for expert, real in enumerate(tracked(islice(layer.read(), layer.experts + shared), layer.experts + shared)):
         parts.append(integer.quantise_layer(real))
         for place, (a, b) in enumerate(zip(vars(real).values(), vars(parts[-1].real()).values(), strict=True)):
             signal[place] += float(np.square(a, dtype=np.float64).sum())
@@ -109,10 +128,10 @@ def measured(layer: MoeLayer, top_k: int, x: NDArray[np.float32], batch: str, se
     results = integer.dequantise(integer.integer_layer(whole, chosen), chosen)
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = 10 * np.log10(signal / noise)
-    saved = layer_file.SavedLayer(whole, top_k, normalise, f"{checkpoint.path.name} layer {layer.number}", router)
-    return Imported(saved, dict(zip(("gate", "up", "down"), map(float, ratios), strict=True)),
-                    integer.cosine(results, reference), integer.sqnr_db(results, reference),
-                    f"{batch}; {'the gate of the checkpoint' if router is not None else 'a synthetic gate'}")
+    saved = layer_file.SavedLayer(whole, top_k, f"{checkpoint.path.name} layer {layer.number}", router, shared, own_gate)
+    return Imported(saved, dict(zip(("gate", "up", "down"), map(float, ratios), strict=True)), not noise.any(),
+                    fidelity(results, reference), int(integer.clipped(whole, chosen).sum()),
+                    f"{batch}; {'the gate of the checkpoint' if router is not None else 'a synthetic gate'}", len(x))
 
 
 def write(part: Callable[[str], Path], config: Config, done: Imported, *, hexadecimal: bool) -> list[str]:
@@ -132,14 +151,36 @@ def write(part: Callable[[str], Path], config: Config, done: Imported, *, hexade
     return names
 
 
+def left_out(layer: MoeLayer, shared: int) -> list[str]:
+    """Tensors of the layer that are not imported: those of a shared expert that the user does without."""
+    if shared or layer.shared is None:
+        return []
+    names = [name for part in layer.shared.matrices[0] for name in part.tensors.values()]
+    return sorted([*names, *filter(None, [layer.block.shared_gate])])
+
+
+def gate_summary(router: Router) -> dict[str, Any]:
+    """How a gate chooses, for the report."""
+    rule = router.rule
+    return {"scoring": rule.scoring.value, "normalised": rule.normalise, "scaling": rule.scaling, "groups": rule.groups,
+            "top_groups": rule.top_groups, "group_score": rule.group_score.value, "bias": router.bias is not None,
+            "correction_bias": router.correction is not None}
+
+
 def summary(layer: MoeLayer, config: Config, done: Imported, files: list[str]) -> dict[str, Any]:
     """What ``--json`` writes."""
     return {
         "checkpoint": str(layer.checkpoint.path), "layer": layer.number, "naming": layer.naming, "dtype": layer.dtype,
-        "shape": {"d_model": layer.d_model, "d_ff": layer.d_ff, "experts": layer.experts, "top_k": config.layer.top_k},
-        "left_out": list(layer.shared),
-        "error": {"measured_on": done.batch, "cosine": done.cosine, "sqnr_db": done.sqnr_db,
+        "shape": {"d_model": layer.d_model, "d_ff": layer.d_ff, "experts": config.layer.experts, "top_k": config.layer.top_k},
+        "format": layer.dtype, "exact": done.exact, "activation": "silu",
+        "gate": None if done.saved.router is None else gate_summary(done.saved.router),
+        "shared_experts": {"parts": done.saved.shared, "columns": layer.shared_ff if done.saved.shared else 0,
+                           "own_gate": done.saved.shared_gate is not None},
+        "left_out": [*left_out(layer, done.saved.shared), *sorted(layer.checkpoint.accept)],
+        "error": {"measured_on": done.batch, "cosine": done.fidelity.cosine, "sqnr_db": done.fidelity.sqnr_db,
                   "weight_sqnr_db": done.weight_sqnr_db},
+        "tokens": done.tokens, "cosine_median": done.fidelity.cosine_median, "cosine_worst": done.fidelity.cosine_worst,
+        "zeroed": done.fidelity.zeroed, "clipped": done.clipped,
         "ddr": {"channels": config.array.channels, "slices": config.tile.slices, "slice_bytes": config.slice_bytes,
                 "slice_pitch_bytes": config.slice_pitch_bytes,
                 "bytes_per_channel": config.channel_slices * config.slice_pitch_bytes},
@@ -149,7 +190,8 @@ def summary(layer: MoeLayer, config: Config, done: Imported, files: list[str]) -
 
 def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: int | None = None, hardware: str = "paper",
                  overrides: Sequence[str] = (), activations: Path | None = None, tokens: int = 64, seed: int = 1,
-                 hexadecimal: bool = False, tracked: Tracked = lambda experts, _: experts) -> dict[str, Any]:
+                 hexadecimal: bool = False, without_shared: bool = False, accept: Sequence[str] = (),
+                 tracked: Tracked = lambda experts, _: experts) -> dict[str, Any]:
     """Read a layer of a checkpoint, quantise it, measure the error, write everything into a folder.
 
     Args:
@@ -163,6 +205,8 @@ def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: 
         tokens: to measure on.
         seed: of noise, and of a gate without a router.
         hexadecimal: DDR images also for ``$readmemh``.
+        without_shared: leave out the expert that every token meets.
+        accept: keys of ``config.json``, and names of tensors beside the experts, that are not understood and change nothing.
         tracked: may count the experts.
 
     Returns:
@@ -175,9 +219,10 @@ def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: 
     if tokens < 1 or tokens > workload.MAX_TOKENS:
         raise UserError(f"--tokens = {tokens} is not legal; legal values: 1 to {workload.MAX_TOKENS}")
     try:
-        with Checkpoint(path) as checkpoint:
+        with Checkpoint(path, frozenset(accept)) as checkpoint:
             layer = find(checkpoint, number)
-            config = fitted(hardware, overrides, layer, top_k)
+            shared = 0 if without_shared else layer.shared_parts
+            config = fitted(hardware, overrides, layer, top_k, shared)
             if activations:
                 x = workload.activations(activations, layer.d_model, 0, tokens)
                 batch = f"{tokens} tokens of {activations.name}"
@@ -185,7 +230,7 @@ def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: 
                 rng = np.random.default_rng(seed)
                 x = rng.standard_normal((tokens, layer.d_model)).astype(np.float32)
                 batch = f"{tokens} tokens of normal noise, seed {seed}"
-            done = measured(layer, config.layer.top_k, x, batch, seed, tracked=tracked)
+            done = measured(layer, config.layer.top_k - shared, shared, x, batch, seed, tracked=tracked)
             with together(folder) as part:
                 values = summary(layer, config, done, write(part, config, done, hexadecimal=hexadecimal))
                 part(REPORT_FILE).write_text(json_text(values), encoding="utf-8")

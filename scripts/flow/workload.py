@@ -9,11 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.scripts.errors import UserError
+from trajectile.sw_model.checkpoints import layer_file
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import traces, workloads
 from trajectile.sw_model.gates.npy import NpyError, read_npy
 from trajectile.sw_model.gates.reading import Reading
-from trajectile.sw_model.numerics import integer, layer_file
+from trajectile.sw_model.numerics import integer
+from trajectile.sw_model.numerics.fidelity import fidelity
 
 #: tokens to measure a layer on
 MAX_TOKENS = 65536
@@ -37,9 +39,9 @@ class Values:
         return integer.integer_layer(self.layer, self.batch)
 
     def fidelity(self, results: NDArray[np.int32]) -> dict[str, float]:
-        """Cosine similarity and signal-to-noise of integer results against the float32 layer."""
-        real = integer.dequantise(results, self.batch)
-        return {"cosine": integer.cosine(real, self.reference), "sqnr_db": integer.sqnr_db(real, self.reference)}
+        """How near integer results come to the float32 layer, by name: :class:`Fidelity`, and how many tokens clipped."""
+        near = fidelity(integer.dequantise(results, self.batch), self.reference)
+        return {**vars(near), "clipped": int(integer.clipped(self.layer, self.batch).sum())}
 
 
 @dataclass(frozen=True)
@@ -136,20 +138,23 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
     """A batch whose parts come from files or from a random generator."""
     shape, rng = config.layer, np.random.default_rng(given.seed)
     saved = _saved(config, given.weights) if given.weights else None
+    # a trace and a gate know of routed experts only
+    shared = saved.shared if saved else 0
+    routed, top_k = shape.experts - shared, shape.top_k - shared
     gate, source, x = None, "", None
     if given.trace:
-        read = traces.load_trace(given.trace, shape.experts, layer=given.layer, how=Reading.of(given.trace_as))
+        read = traces.load_trace(given.trace, routed, layer=given.layer, how=Reading.of(given.trace_as))
         number = int(read.layers[0]) if given.layer is None else given.layer
         gate = read.window(number, given.offset, tokens)
         source = f"{given.trace.name} layer {number}, tokens {given.offset} to {given.offset + tokens - 1}"
     elif saved is None or saved.router is None:
-        gate = workloads.synthetic_gate(shape.experts, shape.top_k, tokens, given.skew, rng)
+        gate = workloads.synthetic_gate(routed, top_k, tokens, given.skew, rng)
         source = f"synthetic gate, skew {given.skew}, seed {given.seed}"
-    if gate and (gate.experts, gate.topk_ids.shape[1]) != (shape.experts, shape.top_k):
+    if gate and (gate.experts, gate.topk_ids.shape[1]) != (routed, top_k):
         raise UserError(
             f"layer.experts = {shape.experts}, layer.top_k = {shape.top_k} do not match the trace; legal values for "
-            f"{given.trace}: --set layer.experts={gate.experts} --set layer.top_k={gate.topk_ids.shape[1]}")
-    if gate and gate_only:
+            f"{given.trace}: --set layer.experts={gate.experts + shared} --set layer.top_k={gate.topk_ids.shape[1] + shared}")
+    if gate and gate_only and not shared:
         return Workload(source, gate.topk_ids, None)
     weights = saved.layer if saved else integer.random_layer(shape, rng)
     if given.activations:
@@ -157,13 +162,15 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
     else:
         x = rng.standard_normal((tokens, shape.d_model)).astype(np.float32)
     if gate is None:
-        assert saved is not None and saved.router is not None  # else there is a synthetic gate
-        gate = workloads.router_gate(saved.router, x, shape.top_k, normalise=saved.normalise)
+        assert saved is not None  # else there is a synthetic gate
+        gate = saved.choose(x, top_k)
         inputs = (f"{given.activations.name} from token {given.offset}" if given.activations
                   else f"normal noise, seed {given.seed}")
         source = f"gate of {saved.source} on {inputs}"
-        if gate_only:
-            return Workload(source, gate.topk_ids, None)
+    if saved:
+        gate = saved.with_shared(gate, x)
+    if gate_only:
+        return Workload(source, gate.topk_ids, None)
     if isinstance(weights, integer.FloatLayer):
         quantised, real, against = integer.quantise_layer(weights), weights, "float32"
     else:
@@ -180,6 +187,9 @@ def _saved(config: Config, path: Path) -> layer_file.SavedLayer:
         fields = zip(("d_model", "d_ff", "experts"), saved.shape, strict=True)
         raise UserError(f"--weights = {path} does not match the configuration; legal values: "
                         + " ".join(f"--set layer.{name}={value}" for name, value in fields))
+    if shape.top_k <= saved.shared:
+        raise UserError(f"layer.top_k = {shape.top_k} is not legal with --weights {path}; legal values: {saved.shared + 1} "
+                        f"or more ({saved.shared} of its experts are met by every token)")
     return saved
 
 

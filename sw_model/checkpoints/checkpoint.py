@@ -2,22 +2,23 @@
 
 import json
 from contextlib import ExitStack
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import ml_dtypes  # noqa: F401  NumPy learns bfloat16 from it
+import ml_dtypes  # NumPy learns bfloat16 from it
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import safe_open
 
+from trajectile.sw_model.checkpoints.model_config import ModelConfig, ModelConfigError, model_config
 from trajectile.sw_model.config.checks import shown
 from trajectile.sw_model.numerics.integer import Float32
 
-#: types of weights, as safetensors writes them
-TYPES = ("BF16", "F16", "F32")
-#: experts of a layer, as layer.experts has it
-MAX_EXPERTS = 1024
+#: types of plain weights and of scales, as safetensors writes them
+FLOATS = ("BF16", "F16", "F32")
+#: types that the library does not give NumPy, though NumPy can have them
+_EIGHT = {"F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E8M0": ml_dtypes.float8_e8m0fnu}
 #: bytes of the JSON files beside the weights
 MAX_JSON = 1 << 26
 
@@ -41,15 +42,6 @@ def _json(path: Path) -> dict[str, Any]:
     return values
 
 
-@dataclass(frozen=True)
-class Hints:
-    """What ``config.json`` beside the weights says. None: nothing."""
-
-    top_k: int | None = None
-    #: gate weights of a token's experts are divided by their sum
-    normalise: bool | None = None
-
-
 class Checkpoint:
     """The tensors of a ``.safetensors`` file, of the files that an index lists, or of a folder with either.
 
@@ -57,8 +49,10 @@ class Checkpoint:
         CheckpointError: if there is no such file, or it is not what its name says.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, accept: frozenset[str] = frozenset()) -> None:
         self.path = path
+        #: keys of ``config.json``, and tensors beside the experts, that the user says change nothing
+        self.accept = accept
         self._open = ExitStack()
         self._handles: dict[Path, Any] = {}
         try:
@@ -122,21 +116,32 @@ class Checkpoint:
         return str(self._slice(name).get_dtype())
 
     def shape(self, name: str) -> list[int]:
-        """Shape of a tensor; its type is checked.
-
-        Raises:
-            CheckpointError: if the type is not one of floating point.
-        """
-        if self.dtype(name) not in TYPES:
-            raise CheckpointError(f"{name} has type {self.dtype(name)}; legal: {', '.join(TYPES)}")
+        """Shape of a tensor."""
         return list(self._slice(name).get_shape())
 
+    def raw(self, name: str) -> NDArray[Any]:
+        """A tensor as it is stored."""
+        dtype = self.dtype(name)
+        return self._eight(name, dtype) if dtype in _EIGHT else np.asarray(self._slice(name)[:])
+
+    def _eight(self, name: str, dtype: str) -> NDArray[Any]:
+        """A tensor of a type of 8 bits, by its place in the file. The library has checked the header when it opened it."""
+        path = self.files[name]
+        with path.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            begin, end = json.loads(file.read(size))[name]["data_offsets"]
+            file.seek(8 + size + begin)
+            data = file.read(end - begin)
+        return np.frombuffer(data, dtype=_EIGHT[dtype]).reshape(self.shape(name))
+
     def read(self, name: str, row: int | None = None) -> Float32:
-        """A tensor, or one entry of its first dimension, in float32.
+        """A tensor of floating point, or one entry of its first dimension, in float32.
 
         Raises:
-            CheckpointError: if a value is not finite.
+            CheckpointError: if it has another type, or a value is not finite.
         """
+        if self.dtype(name) not in FLOATS:
+            raise CheckpointError(f"{name} has type {self.dtype(name)}; legal: {', '.join(FLOATS)}")
         tensor = self._slice(name)
         values = np.asarray(tensor[:] if row is None else tensor[row:row + 1][0]).astype(np.float32)
         if not np.isfinite(values).all():
@@ -144,23 +149,16 @@ class Checkpoint:
         return values
 
     @cached_property
-    def hints(self) -> Hints:
-        """What ``config.json`` says of the layer.
+    def model(self) -> ModelConfig:
+        """What ``config.json`` says of the layer; nothing if there is none.
 
         Raises:
-            CheckpointError: if it is wrong, or the activation is another than SiLU.
+            CheckpointError: if it is wrong, or says something that is not understood.
         """
         path = self.folder / "config.json"
         if not path.is_file():
-            return Hints()
-        values = _json(path)
-        if isinstance(values.get("text_config"), dict):
-            values = values["text_config"]
-        act = values.get("hidden_act", "silu")
-        if act not in ("silu", "swish"):
-            raise CheckpointError(f"{path}: hidden_act = {shown(act)} is not legal; legal: silu (the experts are SwiGLU)")
-        top_k, normalise = values.get("num_experts_per_tok"), values.get("norm_topk_prob")
-        if top_k is not None and (type(top_k) is not int or not 1 <= top_k <= MAX_EXPERTS):
-            raise CheckpointError(f"{path}: num_experts_per_tok = {shown(top_k)} is not legal; legal values: 1 to "
-                                  f"{MAX_EXPERTS}")
-        return Hints(top_k, normalise if isinstance(normalise, bool) else None)
+            return ModelConfig()
+        try:
+            return model_config(_json(path), self.accept)
+        except ModelConfigError as error:
+            raise CheckpointError(f"{path}: {error}") from None

@@ -1,28 +1,24 @@
-"""A Mixture-of-Experts layer in a checkpoint, by the names that models give its tensors (docs/import.md).
+"""A Mixture-of-Experts layer in a checkpoint: its experts, its shared experts, its gate (docs/import.md).
 
 The headers say every shape; all of them are checked before any weight is read, and weights are read expert by expert.
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from trajectile.sw_model.checkpoints.checkpoint import MAX_EXPERTS, Checkpoint, CheckpointError
-from trajectile.sw_model.numerics.integer import FloatLayer
-
-#: a tensor of the routed experts of a layer: what they are called, the layer's number, and the rest of the name
-_TENSOR = re.compile(r"(?P<stem>(?:[^\s]*\.)?layers\.(?P<layer>\d{1,6})\.(?:\w+\.)*experts)\.(?P<rest>.+)")
-_PER_EXPERT = re.compile(r"(?P<expert>\d{1,6})\.(?P<matrix>w1|w2|w3|gate_proj|up_proj|down_proj)\.weight")
-_FUSED = re.compile(r"(?P<matrix>gate_up_proj|down_proj)(?:\.weight)?")
-_MATRIX = {"w1": "gate", "w3": "up", "w2": "down", "gate_proj": "gate", "up_proj": "up", "down_proj": "down",
-           "gate_up_proj": "gate_up"}
-LEGAL_NAMES = ("experts.N.{w1,w3,w2}.weight, experts.N.{gate_proj,up_proj,down_proj}.weight, experts.gate_up_proj and "
-               "experts.down_proj")
+from trajectile.sw_model.checkpoints import naming
+from trajectile.sw_model.checkpoints.checkpoint import Checkpoint, CheckpointError
+from trajectile.sw_model.checkpoints.experts import Fused, Separate, check_shapes, fused, matrices, separate
+from trajectile.sw_model.checkpoints.model_config import ModelConfigError
+from trajectile.sw_model.checkpoints.naming import Block
+from trajectile.sw_model.gates.router import Router
+from trajectile.sw_model.numerics.integer import Float32, FloatLayer
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class MoeLayer:
     """A layer whose tensors are all there with fitting shapes."""
 
@@ -32,135 +28,139 @@ class MoeLayer:
     naming: str
     d_model: int
     d_ff: int
+    #: routed experts
     experts: int
-    #: type of the weights
+    #: type of plain weights, or the format of others
     dtype: str
-    #: name of the router's tensor [experts, d_model]; None if there is none
-    router: str | None
-    #: names of the tensors that every token meets besides; they are not part of the layer here
-    shared: tuple[str, ...]
-    #: names by matrix; each a list by expert, or one fused tensor
-    names: Mapping[str, list[str]]
-    #: fused tensors are [experts, inputs, outputs] instead of [experts, outputs, inputs]
-    transposed: bool = False
+    weights: Fused | Separate
+    block: Block
+    #: the expert that every token meets
+    shared: Separate | None = None
+    #: columns of its d_ff
+    shared_ff: int = 0
+
+    @property
+    def transposed(self) -> bool:
+        """Fused tensors are [experts, inputs, outputs] instead of [experts, outputs, inputs]."""
+        return isinstance(self.weights, Fused) and self.weights.transposed
+
+    @property
+    def shared_parts(self) -> int:
+        """Experts of ``d_ff`` columns that the shared one is cut into; the last may have columns of zeros."""
+        return -(-self.shared_ff // self.d_ff)
 
     def read(self) -> Iterator[FloatLayer]:
-        """The experts in turn, each as a layer of one expert.
+        """The routed experts in turn, then the parts of the shared one, each as a layer of one expert.
 
         Raises:
             CheckpointError: if a value is not finite.
         """
         for expert in range(self.experts):
-            if "gate_up" in self.names:
-                both, down = (self.checkpoint.read(self.names[key][0], expert) for key in ("gate_up", "down"))
-                if self.transposed:
-                    both, down = both.T, down.T
-                matrices = both[:self.d_ff], both[self.d_ff:], down
-            else:
-                gate, up, down = (self.checkpoint.read(self.names[key][expert]) for key in ("gate", "up", "down"))
-                matrices = gate, up, down
-            yield FloatLayer(*(np.ascontiguousarray(matrix)[None] for matrix in matrices))
+            yield _single(*self.weights.read(expert))
+        if self.shared:
+            gate, up, down = self.shared.read(0)
+            space = self.shared_parts * self.d_ff - self.shared_ff
+            gate, up, down = (np.pad(part, axes) for part, axes in zip(
+                (gate, up, down), (((0, space), (0, 0)), ((0, space), (0, 0)), ((0, 0), (0, space))), strict=True))
+            for part in range(self.shared_parts):
+                columns = slice(part * self.d_ff, (part + 1) * self.d_ff)
+                yield _single(gate[columns], up[columns], down[:, columns])
+
+    def router(self, top_k: int) -> Router | None:
+        """The gate; None if the checkpoint has none.
+
+        Raises:
+            CheckpointError: if a value is not finite, or the gate cannot choose so.
+        """
+        names = self.block.router
+        if "weight" not in names:
+            return None
+        tensors = {what: self.checkpoint.read(name) for what, name in names.items()}
+        try:
+            rule = self.checkpoint.model.rule(top_k)
+            rule.check(self.experts)
+        except ValueError as error:
+            raise CheckpointError(f"{self.checkpoint.path}: {error}") from None
+        bias = tensors.get("bias")
+        correction = tensors.get("correction", bias if self.checkpoint.model.family.bias == "correction" else None)
+        logits = self.checkpoint.model.family.bias == "logits"
+        return Router(rule=rule, weight=tensors["weight"], bias=bias if logits else None,
+                      correction=None if correction is None else correction.reshape(-1))
+
+    def shared_gate(self) -> NDArray[np.float32] | None:
+        """What the sigmoid of the shared expert's weight is of, [d_model]; None if its weight is 1."""
+        return None if self.block.shared_gate is None else self.checkpoint.read(self.block.shared_gate).reshape(-1)
 
 
-def _layer(checkpoint: Checkpoint, number: int, stem: str, sizes: tuple[int, int, int], names: dict[str, list[str]],
-           naming: str, transposed: bool = False) -> MoeLayer:
-    block = stem.removesuffix("experts")
-    shared = tuple(sorted(name for name in checkpoint.files if name.startswith((block + "shared_expert.",
-                                                                                block + "shared_experts."))))
-    if any(name.startswith(block + "shared_experts.") for name in shared):
-        naming = "DeepSeek-MoE"
-    elif shared:
-        naming = "Qwen-MoE"
-    router = next((name for name in (block + "gate.weight", block + "router.weight") if name in checkpoint.files), None)
-    experts, d_ff, d_model = sizes
-    if router and checkpoint.shape(router) != [experts, d_model]:
-        raise CheckpointError(f"{router} has shape {checkpoint.shape(router)}; legal: {[experts, d_model]} = [experts, "
-                              "d_model]")
-    return MoeLayer(checkpoint, number, naming, d_model, d_ff, experts, checkpoint.dtype(names["down"][0]), router, shared,
-                    names, transposed)
+def _single(*matrices: Float32) -> FloatLayer:
+    return FloatLayer(*(np.ascontiguousarray(matrix, dtype=np.float32)[None] for matrix in matrices))
 
 
-def _unknown(stem: str, rest: str) -> CheckpointError:
-    return CheckpointError(f"{stem}.{rest} is not legal; legal names: {LEGAL_NAMES} (no biases, no quantised weights)")
+def _check_block(checkpoint: Checkpoint, block: Block, experts: int, d_model: int) -> None:
+    """See that all tensors beside the experts are understood and fit; config.json must agree with them."""
+    model = checkpoint.model
+    for name in block.unknown:
+        if name.removeprefix(block.prefix) not in checkpoint.accept:
+            raise CheckpointError(f"{name} is not known, and may change what the layer computes; legal: the tensors of "
+                                  f"docs/import.md, or --accept {name.removeprefix(block.prefix)} if it does not")
+    legal = {"weight": [[experts, d_model]], "bias": [[experts]], "correction": [[experts], [1, experts]]}
+    for what, name in block.router.items():
+        if checkpoint.shape(name) not in legal[what]:
+            raise CheckpointError(f"{name} has shape {checkpoint.shape(name)}; legal: {legal[what][0]} = "
+                                  f"[experts{', d_model' * (what == 'weight')}]")
+    if "bias" in block.router and model.family.bias is None:
+        raise CheckpointError(f"{block.router['bias']} is not legal; legal: none (with this model_type nothing says whether "
+                              "it is added to the logits or corrects the choice)")
+    corrects = "correction" in block.router or (model.family.bias == "correction" and "bias" in block.router)
+    if corrects and not model.correction and model.family.bias != "correction":
+        raise CheckpointError(f"{block.router['correction']} is not legal; legal: none (config.json says of no correction of "
+                              "the choice: model_type, topk_method, use_expert_bias)")
+    if model.correction and not corrects and "weight" in block.router:
+        raise CheckpointError(f"{block.prefix}gate.e_score_correction_bias is missing; legal: [{experts}], as config.json "
+                              "says that the choice is corrected")
+    if model.experts is not None and model.experts != experts:
+        raise CheckpointError(f"{block.prefix}experts has {experts} experts; legal: {model.experts}, as config.json says")
+    if block.shared_gate and checkpoint.shape(block.shared_gate) not in ([1, d_model], [d_model]):
+        raise CheckpointError(f"{block.shared_gate} has shape {checkpoint.shape(block.shared_gate)}; legal: [1, {d_model}]")
 
 
-def _per_expert(checkpoint: Checkpoint, number: int, stem: str, rest: dict[str, str]) -> MoeLayer:
-    found: dict[tuple[int, str], str] = {}
-    for name, tensor in rest.items():
-        match = _PER_EXPERT.fullmatch(name)
-        place = (int(match["expert"]), _MATRIX[match["matrix"]]) if match else None
-        if place is None:
-            raise _unknown(stem, name)
-        if place in found:
-            raise CheckpointError(f"{tensor} and {found[place]} are the same matrix; legal: once")
-        found[place] = tensor
-    experts = max(expert for expert, _ in found) + 1
-    if experts > MAX_EXPERTS:
-        raise CheckpointError(f"{stem}: {experts} experts are not legal; legal values: 1 to {MAX_EXPERTS}")
-    mixtral = any(re.search(r"\.w[123]\.", name) for name in found.values())
-    words = dict(zip(("gate", "up", "down"), ("w1", "w3", "w2") if mixtral else ("gate_proj", "up_proj", "down_proj"),
-                     strict=True))
-    names: dict[str, list[str]] = {"gate": [], "up": [], "down": []}
-    for expert in range(experts):
-        for key, word in words.items():
-            if (expert, key) not in found:
-                raise CheckpointError(f"{stem}.{expert}.{word}.weight is missing; legal: all three matrices of experts 0 to "
-                                      f"{experts - 1}")
-            names[key].append(found[expert, key])
-    first = checkpoint.shape(names["gate"][0])
-    if len(first) != 2 or not all(first):
-        raise CheckpointError(f"{names['gate'][0]} has shape {first}; legal: [d_ff, d_model]")
-    for key, shape, meaning in (("gate", first, "[d_ff, d_model]"), ("up", first, "[d_ff, d_model]"),
-                                ("down", first[::-1], "[d_model, d_ff]")):
-        for name in names[key]:
-            if checkpoint.shape(name) != shape:
-                raise CheckpointError(f"{name} has shape {checkpoint.shape(name)}; legal: {shape} = {meaning} as "
-                                      f"{names['gate'][0]} has it")
-    return _layer(checkpoint, number, stem, (experts, first[0], first[1]), names,
-                  "Mixtral" if mixtral else "Qwen-MoE or OLMoE")
-
-
-def _fused(checkpoint: Checkpoint, number: int, stem: str, rest: dict[str, str]) -> MoeLayer:
-    names: dict[str, list[str]] = {}
-    for name, tensor in rest.items():
-        match = _FUSED.fullmatch(name)
-        if not match or _MATRIX[match["matrix"]] in names:
-            raise _unknown(stem, name)
-        names[_MATRIX[match["matrix"]]] = [tensor]
-    for key, word in (("gate_up", "gate_up_proj"), ("down", "down_proj")):
-        if key not in names:
-            raise CheckpointError(f"{stem}.{word} is missing; legal: gate_up_proj and down_proj")
-    both, down = checkpoint.shape(names["gate_up"][0]), checkpoint.shape(names["down"][0])
-    if len(both) == 3 and len(down) == 3 and all(both) and all(down) and both[0] == down[0] <= MAX_EXPERTS:
-        # the two ways can not be taken for each other: one has d_model in the middle of down, the other d_ff
-        if both[1:] == [2 * down[2], down[1]]:
-            return _layer(checkpoint, number, stem, (both[0], down[2], down[1]), names, "fused experts")
-        if both[1:] == [down[2], 2 * down[1]]:
-            return _layer(checkpoint, number, stem, (both[0], down[1], down[2]), names, "fused experts, transposed", True)
-    raise CheckpointError(
-        f"{names['gate_up'][0]} has shape {both}, {names['down'][0]} {down}; legal: [experts, 2 d_ff, d_model] and [experts, "
-        f"d_model, d_ff], or [experts, d_model, 2 d_ff] and [experts, d_ff, d_model], with 1 to {MAX_EXPERTS} experts")
-
-
-def _stems(checkpoint: Checkpoint) -> dict[int, dict[str, dict[str, str]]]:
-    """By layer and by what its experts are called: name of each tensor by the rest of the name."""
-    found: dict[int, dict[str, dict[str, str]]] = {}
-    for name in checkpoint.files:
-        match = _TENSOR.fullmatch(name)
-        if match and not name.startswith("mtp."):  # layers of multi-token prediction are numbered from 0 again
-            found.setdefault(int(match["layer"]), {}).setdefault(match["stem"], {})[match["rest"]] = name
+def _shared(checkpoint: Checkpoint, block: Block, d_model: int) -> Separate | None:
+    """The shared expert, checked."""
+    if not block.shared:
+        if checkpoint.model.shared:
+            raise CheckpointError(f"{block.prefix}shared_experts is missing; legal: {checkpoint.model.shared}, as "
+                                  "config.json says")
+        if block.shared_gate:
+            raise CheckpointError(f"{block.shared_gate} is not legal without a shared expert; legal: both, or none")
+        return None
+    for key in ("gate", "up", "down"):
+        if key not in block.shared:
+            raise CheckpointError(f"{block.prefix}shared_expert.{key}_proj.weight is missing; legal: all three matrices")
+    found = Separate((matrices(checkpoint, block.shared),))
+    width, inputs = check_shapes(found)
+    if inputs != d_model:
+        raise CheckpointError(f"the shared expert at {block.prefix} has {inputs} inputs; legal: {d_model} = d_model, with "
+                              f"{width} columns of d_ff")
     return found
+
+
+def _name(block: Block, mixtral: bool) -> str:
+    """Whose names they are."""
+    if any(".shared_experts." in name for part in block.shared.values() for name in part.values()):
+        return "DeepSeek-MoE"
+    return "Qwen-MoE" if block.shared else "Mixtral" if mixtral else "Qwen-MoE or OLMoE"
 
 
 def find(checkpoint: Checkpoint, number: int | None = None) -> MoeLayer:
     """The layer of a number, by default the first that has experts.
 
     Raises:
-        CheckpointError: if there is none, or tensors are missing, unknown, or of a shape that does not fit.
+        CheckpointError: if there is none; if tensors are missing, unknown, or of a shape that does not fit; if
+            ``config.json`` says something that is not computed here, or contradicts the tensors.
     """
-    layers = _stems(checkpoint)
+    layers = naming.blocks(checkpoint.files)
     if not layers:
-        raise CheckpointError(f"{checkpoint.path}: no layer has routed experts; legal names: {LEGAL_NAMES}")
+        raise CheckpointError(f"{checkpoint.path}: no layer has routed experts; legal names: {naming.LEGAL}")
     number = min(layers) if number is None else number
     if number not in layers:
         raise CheckpointError(f"--layer = {number} is not in {checkpoint.path}; legal values: "
@@ -168,6 +168,32 @@ def find(checkpoint: Checkpoint, number: int | None = None) -> MoeLayer:
     if len(layers[number]) > 1:
         stems = ", ".join(sorted(layers[number]))
         raise CheckpointError(f"{checkpoint.path}: layer {number} is there as {stems}; legal: once")
-    (stem, rest), = layers[number].items()
-    make = _fused if any(_FUSED.fullmatch(name) for name in rest) else _per_expert
-    return make(checkpoint, number, stem, rest)
+    (stem, block), = layers[number].items()
+    _ = checkpoint.model  # what it refuses is refused before any shape is looked at
+    weights: Fused | Separate
+    if any(naming.FUSED.fullmatch(name) for name in block.experts):
+        weights, (experts, d_ff, d_model) = fused(checkpoint, stem, block.experts)
+        whose = f"fused experts{', transposed' * weights.transposed}"
+        dtype = checkpoint.dtype(weights.down)
+    else:
+        weights = separate(checkpoint, stem, block.experts)
+        (d_ff, d_model), experts = check_shapes(weights), len(weights.matrices)
+        whose = _name(block, any(".w1." in name for name in block.experts.values()))
+        dtype = weights.matrices[0][2].dtype
+    _check_block(checkpoint, block, experts, d_model)
+    shared = _shared(checkpoint, block, d_model)
+    shared_ff = shared.matrices[0][0].shape[0] if shared else 0
+    return MoeLayer(checkpoint=checkpoint, number=number, naming=whose, d_model=d_model, d_ff=d_ff, experts=experts,
+                    dtype=dtype, weights=weights, block=block, shared=shared, shared_ff=shared_ff)
+
+
+def top_k_of(layer: MoeLayer) -> int | None:
+    """Experts that a token chooses, as config.json says; None if it does not.
+
+    Raises:
+        CheckpointError: if its list of layers is too short.
+    """
+    try:
+        return layer.checkpoint.model.experts_per_token(layer.number)
+    except ModelConfigError as error:
+        raise CheckpointError(f"{layer.checkpoint.path}: {error}") from None

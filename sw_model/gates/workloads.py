@@ -131,25 +131,6 @@ def synthetic_gate(experts: int, top_k: int, tokens: int, skew: float, rng: np.r
     return GateBatch(ids.astype(np.int64), weights.astype(np.float32), experts)
 
 
-def router_gate(router: Float32, x: Float32, top_k: int, *, normalise: bool) -> GateBatch:
-    """The choices of a layer's own router: softmax over all experts, the ``top_k`` largest.
-
-    Args:
-        router: [experts, d_model].
-        x: activations, [tokens, d_model].
-        top_k: experts a token.
-        normalise: the weights of a token's experts are divided by their sum.
-    """
-    logits = x.astype(np.float64) @ router.T.astype(np.float64)
-    scores = np.exp(logits - logits.max(axis=1, keepdims=True, initial=-np.inf))
-    scores /= scores.sum(axis=1, keepdims=True)
-    ids = np.argsort(-scores, axis=1, kind="stable")[:, :top_k]
-    weights = np.take_along_axis(scores, ids, axis=1)
-    if normalise:
-        weights /= weights.sum(axis=1, keepdims=True)
-    return GateBatch(ids.astype(np.int64), weights.astype(np.float32), len(router))
-
-
 def synthetic_trace(experts: int, top_k: int, tokens: int, skew: float, seed: int) -> Trace:
     """A trace of one layer, number 0, of :func:`synthetic_gate`."""
     gate = synthetic_gate(experts, top_k, tokens, skew, np.random.default_rng(seed))

@@ -143,12 +143,17 @@ def _pairs(topk_ids: NDArray[Any], expert: int) -> tuple[Int64, Int64]:
     return tokens, ranks
 
 
-def _hidden(layer: QuantisedLayer, batch: QuantisedBatch, expert: int, tokens: Int64) -> Int64:
-    """``v`` of docs/numerics.md for some tokens of an expert, int64 [tokens, d_ff]."""
+def _sums(layer: QuantisedLayer, batch: QuantisedBatch, expert: int, tokens: Int64) -> tuple[Int64, Int64]:
+    """``G`` and ``U`` of docs/numerics.md for some tokens of an expert, int64 [tokens, d_ff]."""
     # float64 products of int8 are exact: every sum stays far below 2^53
     x = batch.x[tokens].astype(np.float64)
-    gate = (x @ layer.w_gate[expert].T.astype(np.float64)).astype(np.int64)
-    up = (x @ layer.w_up[expert].T.astype(np.float64)).astype(np.int64)
+    return ((x @ layer.w_gate[expert].T.astype(np.float64)).astype(np.int64),
+            (x @ layer.w_up[expert].T.astype(np.float64)).astype(np.int64))
+
+
+def _hidden(layer: QuantisedLayer, batch: QuantisedBatch, expert: int, tokens: Int64) -> Int64:
+    """``v`` of docs/numerics.md for some tokens of an expert, int64 [tokens, d_ff]."""
+    gate, up = _sums(layer, batch, expert, tokens)
     g = requant(gate, batch.gate_mult[expert], batch.gate_shift[expert], GATE_LIMIT)
     u = requant(up, batch.up_mult[expert], batch.up_shift[expert], UP_LIMIT)
     return silu_fixed(g) * u
@@ -191,6 +196,19 @@ def quantise_batch(layer: QuantisedLayer, x: Float32, topk_ids: NDArray[Any], to
     return QuantisedBatch(x_int, x_scale, h_scale, ids, token_mult, int(shift[0]), gate_mult, gate_shift, up_mult, up_shift)
 
 
+def clipped(layer: QuantisedLayer, batch: QuantisedBatch) -> NDArray[np.bool_]:
+    """Tokens of which a gate or up value of an expert they chose does not fit its format, bool [tokens]."""
+    found = np.zeros(len(batch.x), dtype=bool)
+    for expert in np.unique(batch.topk_ids):
+        tokens, _ = _pairs(batch.topk_ids, int(expert))
+        gate, up = _sums(layer, batch, int(expert), tokens)
+        for sums, mult, shift, limit in ((gate, batch.gate_mult, batch.gate_shift, GATE_LIMIT),
+                                         (up, batch.up_mult, batch.up_shift, UP_LIMIT)):
+            wide = requant(sums, mult[expert], shift[expert], 2**31)
+            np.logical_or.at(found, tokens, (np.abs(wide) > limit).any(axis=1))
+    return found
+
+
 def integer_layer(layer: QuantisedLayer, batch: QuantisedBatch) -> Int32:
     """Results of a batch, int32 [tokens, d_model]: what the RTL gives, bit for bit."""
     y = np.zeros(batch.x.shape, dtype=np.int64)
@@ -227,17 +245,3 @@ def random_layer(layer: LayerConfig, rng: np.random.Generator) -> FloatLayer:
         return np.asarray(rng.standard_normal(shape) * shape[-1]**-0.5, dtype=np.float32)
     gate_up = (layer.experts, layer.d_ff, layer.d_model)
     return FloatLayer(draw(*gate_up), draw(*gate_up), draw(layer.experts, layer.d_model, layer.d_ff))
-
-
-def cosine(a: NDArray[Any], b: NDArray[Any]) -> float:
-    """Cosine similarity of two arrays; 1 if both are zero."""
-    a, b = np.asarray(a, dtype=np.float64).ravel(), np.asarray(b, dtype=np.float64).ravel()
-    norm = float(np.linalg.norm(a) * np.linalg.norm(b))
-    return float(a @ b / norm) if norm else float(np.array_equal(a, b))
-
-
-def sqnr_db(a: NDArray[Any], reference: NDArray[Any]) -> float:
-    """Power of ``reference`` over the power of the difference, in dB; infinite if they are equal."""
-    signal = np.asarray(reference, dtype=np.float64)
-    noise = float(((np.asarray(a, dtype=np.float64) - signal) ** 2).sum())
-    return float(10 * np.log10((signal**2).sum() / noise)) if noise else float("inf")

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from tests.support import checkpoints
 from tests.support.fuzzing import cases, fuzz, json_values, mutated, run, weighted
+from trajectile.sw_model.checkpoints import layer_file
 from trajectile.sw_model.checkpoints.checkpoint import CheckpointError
-from trajectile.sw_model.numerics import layer_file
+from trajectile.sw_model.gates.router import Router, Rule
 from trajectile.sw_model.numerics.integer import quantise_layer
 
 FACTS = {"num_experts_per_tok": 2, "norm_topk_prob": True, "hidden_act": "silu"}
@@ -158,7 +159,7 @@ def test_imported_layers(tmp_path, number, request):
     """The file that ``--weights`` reads."""
     layer, router = checkpoints.weights(experts=3, d_ff=6)
     path = tmp_path / "layer.safetensors"
-    layer_file.save(path, layer_file.SavedLayer(quantise_layer(layer), 2, True, "x", router))
+    layer_file.save(path, layer_file.SavedLayer(quantise_layer(layer), 2, "x", Router(rule=Rule(top_k=2), weight=router)))
     raw = path.read_bytes()
 
     def check(content):

@@ -35,9 +35,12 @@ def tensors(naming, layer, router=None, *, number=3, dtype="F32"):
     found = {f"model.{name}.weight": np.zeros((4, 4)) for name in others}
     if router is not None:
         found[block + "gate.weight"] = router
-    if naming in ("qwen", "deepseek"):
+    if naming in ("qwen", "deepseek"):  # twice as wide as a routed one
+        _, d_ff, d_model = layer.w_gate.shape
+        rng = np.random.default_rng(9)
         for word in ("gate_proj", "up_proj", "down_proj"):
-            found[f"{block}shared_expert{'s' * (naming == 'deepseek')}.{word}.weight"] = np.zeros((4, 4))
+            shape = (d_model, 2 * d_ff) if word == "down_proj" else (2 * d_ff, d_model)
+            found[f"{block}shared_expert{'s' * (naming == 'deepseek')}.{word}.weight"] = 0.2 * rng.standard_normal(shape)
     if naming.startswith("fused"):
         both, down = np.concatenate([layer.w_gate, layer.w_up], axis=1), layer.w_down
         if naming == "fused-transposed":
@@ -67,3 +70,17 @@ def write(folder: Path, table, *, shards=1, config=None) -> Path:
         places |= dict.fromkeys(part, file)
     (folder / "model.safetensors.index.json").write_text(json.dumps({"metadata": {}, "weight_map": places}))
     return folder
+
+
+def write_eight(path: Path, table) -> None:
+    """Write tensors of which some have types of 8 bits that safetensors does not take from NumPy."""
+    kinds = {"float8_e4m3fn": "F8_E4M3", "float8_e8m0fnu": "F8_E8M0", "float32": "F32", "float16": "F16", "int8": "I8",
+             "uint8": "U8", "int32": "I32"}
+    header, data = {}, b""
+    for name, values in table.items():
+        content = np.ascontiguousarray(values).tobytes()
+        header[name] = {"dtype": kinds[values.dtype.name], "shape": list(values.shape),
+                        "data_offsets": [len(data), len(data) + len(content)]}
+        data += content
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)

@@ -2,6 +2,7 @@
 
 import json
 
+import ml_dtypes
 import numpy as np
 import pytest
 
@@ -9,8 +10,9 @@ from tests.support import checkpoints
 from tests.support.tools import require_icarus
 from trajectile.scripts import cli
 from trajectile.scripts.flow import imported, workload
+from trajectile.sw_model.checkpoints import layer_file
 from trajectile.sw_model.config import load
-from trajectile.sw_model.numerics import image, layer_file
+from trajectile.sw_model.numerics import fidelity, image
 from trajectile.sw_model.numerics import integer as numerics
 
 
@@ -28,7 +30,7 @@ def made(tmp_path, naming="mixtral", *extra, dtype="BF16", router=True, config=T
 @pytest.mark.parametrize("naming", checkpoints.NAMINGS)
 def test_import(tmp_path, capsys, naming):
     """The layer in int8, its error, its slices in their channels, a configuration of its shape."""
-    layer, out, report = made(tmp_path, naming, "--hex", shards=2)
+    layer, out, report = made(tmp_path, naming, "--hex", "--without-shared", shards=2)
     whole = numerics.quantise_layer(layer)
     saved = layer_file.load(out / "layer.safetensors")
     for name, tensor in vars(whole).items():
@@ -56,6 +58,87 @@ def test_import(tmp_path, capsys, naming):
     assert "cosine 0.99" in shown and f"--weights {out}/layer.safetensors" in shown
 
 
+def test_the_shared_expert_is_met_by_every_token(tmp_path, capsys):
+    """Twice as wide as a routed one, so it is two experts more; the integer layer comes near float32 with it."""
+    layer, out, report = made(tmp_path, "deepseek", dtype="F32")
+    table = checkpoints.tensors("deepseek", layer)
+    gate, up, down = (table[f"model.layers.3.mlp.shared_experts.{word}.weight"] for word in
+                      ("gate_proj", "up_proj", "down_proj"))
+    assert report["shape"]["experts"] == 8 and report["shape"]["top_k"] == 4 and not report["left_out"]
+    assert report["shared_experts"] == {"parts": 2, "columns": 36, "own_gate": False}
+    config, weights = load(out / "layer.toml"), out / "layer.safetensors"
+    batch = workload.load(config, weights=weights, tokens=10)
+    assert batch.topk_ids[:, 2:].tolist() == [[6, 7]] * 10 and batch.topk_ids[:, :2].max() < 6
+    # a trace names routed experts only
+    np.savez(tmp_path / "t.npz", top_indices=np.tile(np.array([[0, 5]]), (1, 9, 1)))
+    traced = workload.load(config, weights=weights, trace=tmp_path / "t.npz", tokens=5)
+    assert traced.topk_ids.tolist() == [[0, 5, 6, 7]] * 5
+    x = np.random.default_rng(1).standard_normal((64, 12)).astype(np.float32)
+    routed = layer_file.load(weights).router.choose(x)
+    reference = numerics.float_layer(layer, x, routed.topk_ids, routed.topk_weights)
+    reference += (x @ gate.T / (1 + np.exp(-(x @ gate.T))) * (x @ up.T)) @ down.T
+    saved = layer_file.load(weights)
+    both = saved.with_shared(routed, x)
+    chosen = numerics.quantise_batch(saved.layer, x, both.topk_ids, both.topk_weights)
+    results = numerics.dequantise(numerics.integer_layer(saved.layer, chosen), chosen)
+    assert report["error"]["cosine"] == pytest.approx(fidelity.cosine(results, reference), abs=1e-5)
+    assert report["error"]["cosine"] > 0.99 and "36 columns of d_ff" in capsys.readouterr().out
+
+
+def test_what_was_understood_is_in_the_report(tmp_path, capsys):
+    """A gate of DeepSeek-V3's kind, weights in FP8; the import says so, and simulate chooses with it."""
+    layer, router = checkpoints.weights()
+    table = checkpoints.tensors("olmoe", layer, router)
+    table["model.layers.3.mlp.gate.e_score_correction_bias"] = np.array([9, 0, 0, 0, 0, 9], np.float32)
+    for name in [name for name in table if ".experts." in name]:
+        table[f"{name}_scale_inv"] = np.full((1, 1), 0.5, np.float32)
+        table[name] = (2 * table[name]).astype(ml_dtypes.float8_e4m3fn)
+    folder = tmp_path / "model"
+    folder.mkdir()
+    checkpoints.write_eight(folder / "model.safetensors", table)
+    facts = {"model_type": "deepseek_v3", "num_experts_per_tok": 2, "n_routed_experts": 6, "scoring_func": "sigmoid",
+             "topk_method": "noaux_tc", "n_group": 1, "topk_group": 1, "norm_topk_prob": False, "routed_scaling_factor": 2.5,
+             "quantization_config": {"quant_method": "fp8", "weight_block_size": [128, 128]}}
+    (folder / "config.json").write_text(json.dumps(facts))
+    out = tmp_path / "out"
+    assert cli.main(["import", str(folder), "-o", str(out), "--config", "smoke"]) == 0
+    report = json.loads((out / "import.json").read_text())
+    assert report["format"] == "FP8 blocks" and report["exact"] is False and report["activation"] == "silu"
+    assert report["gate"] == {"scoring": "sigmoid", "normalised": False, "scaling": 2.5, "groups": 1, "top_groups": 1,
+                              "group_score": "top2", "bias": False, "correction_bias": True}
+    assert "sigmoid, choice corrected, not normalised, times 2.5" in capsys.readouterr().out
+    batch = workload.load(load(out / "layer.toml"), weights=out / "layer.safetensors", tokens=8)
+    assert {tuple(sorted(ids)) for ids in batch.topk_ids.tolist()} == {(0, 5)}
+
+
+def test_one_figure_hides_what_each_token_shows(tmp_path, capsys):
+    """An expert whose down matrix is 10,000 times as large: the cosine is near 1 while others' tokens are all zero."""
+    layer, router = checkpoints.weights()
+    layer.w_down[2] *= 1e4
+    checkpoints.write(tmp_path / "model", checkpoints.tensors("olmoe", layer, router), config={"num_experts_per_tok": 2})
+    assert cli.main(["import", str(tmp_path / "model"), "-o", str(tmp_path / "out"), "--config", "smoke"]) == 0
+    report = json.loads((tmp_path / "out" / "import.json").read_text())
+    assert report["error"]["cosine"] > 0.99 and report["zeroed"] > 20 and report["cosine_worst"] == 0
+    assert f"{report['zeroed']} of 64 all zero" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("facts", "extra", "named"), [
+    ({"swiglu_limit": 7.0}, [], "swiglu_limit = 7.0"), ({"strange_key": 1}, [], "strange_key = 1 is not known"),
+    ({"strange_key": 1}, ["--accept", "strange_key"], None), ({"model_type": "gpt_oss"}, [], "model_type = 'gpt_oss'"),
+    ({"model_type": "phimoe", "router_jitter_noise": 0.01}, [], None)])
+def test_what_config_json_may_say(tmp_path, capsys, facts, extra, named):
+    """Understood, refused, or accepted by name; what was accepted stands in the report."""
+    layer, router = checkpoints.weights()
+    folder = checkpoints.write(tmp_path / "model", checkpoints.tensors("mixtral", layer, router),
+                               config={"num_experts_per_tok": 2} | facts)
+    code = cli.main(["import", str(folder), "-o", str(tmp_path / "out"), "--config", "smoke", *extra])
+    assert code == (2 if named else 0)
+    if named:
+        assert named in capsys.readouterr().err and not (tmp_path / "out").exists()
+    else:
+        assert json.loads((tmp_path / "out" / "import.json").read_text())["left_out"] == extra[1:]
+
+
 def test_the_error_is_measured(tmp_path):
     """Cosine and signal-to-noise ratio against float32, on the router's own choices, as NumPy gives them at once."""
     layer, _, report = made(tmp_path)
@@ -70,9 +153,9 @@ def test_the_error_is_measured(tmp_path):
     batch = numerics.quantise_batch(whole, x, ids, weights)
     results = numerics.dequantise(numerics.integer_layer(whole, batch), batch)
     error = report["error"]
-    assert error["cosine"] == pytest.approx(numerics.cosine(results, reference), abs=1e-5)
-    assert error["sqnr_db"] == pytest.approx(numerics.sqnr_db(results, reference), abs=0.1)
-    assert error["weight_sqnr_db"]["down"] == pytest.approx(numerics.sqnr_db(whole.real().w_down, layer.w_down), abs=0.01)
+    assert error["cosine"] == pytest.approx(fidelity.cosine(results, reference), abs=1e-5)
+    assert error["sqnr_db"] == pytest.approx(fidelity.sqnr_db(results, reference), abs=0.1)
+    assert error["weight_sqnr_db"]["down"] == pytest.approx(fidelity.sqnr_db(whole.real().w_down, layer.w_down), abs=0.01)
     assert error["measured_on"] == "64 tokens of normal noise, seed 1; the gate of the checkpoint"
 
 
@@ -179,3 +262,26 @@ def test_an_imported_layer_through_the_verilog(tmp_path, capsys):
     assert cli.main(["simulate", *files, "--simulator", "icarus", "-o", str(tmp_path / "run")]) == 0
     shown = capsys.readouterr().out
     assert "gate of model layer 3" in shown and "exact (144 results equal)" in shown
+
+
+#: data beside the repository: what config.json or the tensors say that is refused; None where the layer is computed
+CASES = {
+    "control-qwen3": None, "fp8-scale-inv": None, "groups-scaling": None, "phimoe-sparsemixer": None, "outlier-expert": None,
+    "sigmoid-correction-bias": None, "sigmoid-expert-bias": None, "topk-list": None,
+    "gptoss-bias": "gpt_oss", "gptoss-interleaved-nobias": "gpt_oss", "gptoss-mxfp4": "gpt_oss",
+    "hidden-activation-key": "gelu_pytorch_tanh", "llama4-input-weights": "llama4_text",
+    "longcat-zero-experts": "zero_expert_num",
+    "nan": "not finite", "quant-transform": "transform_config", "router-bias": "router.bias", "stale-index": "no such file",
+    "swiglu-limit": "swiglu_limit"}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_checkpoints_that_were_computed_as_another_function(shared, tmp_path, capsys, case):
+    """Small checkpoints after those of models: each is the right function now, or refused by name."""
+    folder = shared / "cases" / f"ckpt-{case}"
+    if not folder.is_dir():
+        pytest.skip(f"no {folder.name} in the shared data")
+    code = cli.main(["import", str(folder), "-o", str(tmp_path / "out"), "--config", "smoke"])
+    assert code == (2 if CASES[case] else 0)
+    if CASES[case]:
+        assert CASES[case] in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """Layers found in checkpoints, in every naming; what is missing, unknown or of the wrong shape is named."""
 
+import json
 import struct
 
 import numpy as np
@@ -7,9 +8,10 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.support import checkpoints
+from trajectile.sw_model.checkpoints import layer_file
 from trajectile.sw_model.checkpoints.checkpoint import Checkpoint, CheckpointError
-from trajectile.sw_model.checkpoints.moe_layer import find
-from trajectile.sw_model.numerics import layer_file
+from trajectile.sw_model.checkpoints.moe_layer import find, top_k_of
+from trajectile.sw_model.gates.router import Router, Rule, Scoring
 from trajectile.sw_model.numerics.integer import quantise_layer
 
 STEM = "model.layers.3.block_sparse_moe"
@@ -28,12 +30,12 @@ def test_every_naming(tmp_path, naming, dtype):
             with Checkpoint(source) as checkpoint:
                 found = find(checkpoint)
                 parts = list(found.read())
-                np.testing.assert_array_equal(checkpoint.read(found.router), router)
+                np.testing.assert_array_equal(found.router(2).weight, router)
             for name, matrix in vars(layer).items():
-                np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), matrix)
+                np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts[:6]]), matrix)
             assert (found.number, found.d_model, found.d_ff, found.experts, found.dtype) == (3, 12, 18, 6, dtype)
             assert found.transposed == (naming == "fused-transposed")
-            assert len(found.shared) == (3 if naming in ("qwen", "deepseek") else 0)
+            assert len(parts) - 6 == found.shared_parts == (2 if naming in ("qwen", "deepseek") else 0)
     names = {"mixtral": "Mixtral", "qwen": "Qwen-MoE", "deepseek": "DeepSeek-MoE", "olmoe": "Qwen-MoE or OLMoE",
              "fused": "fused experts", "fused-transposed": "fused experts, transposed"}
     assert found.naming == names[naming]
@@ -98,12 +100,12 @@ FUSED = "model.layers.0.mlp.experts."
     (mixtral(**{"experts.5000.w1.weight": matrix(18, 12)}), "5001 experts are not legal"),
     (mixtral(**{"experts.1.w3.weight": matrix(12, 18)}), "experts.1.w3.weight has shape [12, 18]; legal: [18, 12]"),
     (mixtral(**{"experts.1.w2.weight": matrix(18, 12)}), "experts.1.w2.weight has shape [18, 12]; legal: [12, 18]"),
-    (mixtral(**{"experts.0.w1.weight": matrix(216)}), "experts.0.w1.weight has shape [216]; legal: [d_ff, d_model]"),
-    (mixtral(**{"experts.0.w1.weight": matrix(0, 12)}), "experts.0.w1.weight has shape [0, 12]; legal"),
-    (mixtral(**{"experts.0.w1.weight": int8(18, 12)}), "experts.0.w1.weight has type I8; legal: BF16, F16, F32"),
-    (mixtral(**{"experts.0.w1.weight": matrix(18, 12, dtype=np.float64)}), "experts.0.w1.weight has type F64"),
+    (mixtral(**{"experts.0.w1.weight": matrix(216)}), "experts.0.w1: plain: shape [216] is not legal"),
+    (mixtral(**{"experts.0.w1.weight": matrix(0, 12)}), "experts.0.w1: plain: shape [0, 12] is not legal"),
+    (mixtral(**{"experts.0.w1.weight": int8(18, 12)}), "experts.0.w1 has weight I8 [18, 12]; legal: plain (weight), "),
+    (mixtral(**{"experts.0.w1.weight": matrix(18, 12, dtype=np.float64)}), "experts.0.w1 has weight F64 [18, 12]; legal"),
     (mixtral(**{"experts.0.w1.bias": matrix(18)}), "experts.0.w1.bias is not legal; legal names"),
-    (mixtral(**{"experts.0.w1.weight_scale_inv": matrix(1)}), "experts.0.w1.weight_scale_inv is not legal"),
+    (mixtral(**{"experts.0.w1.weight_scale_inv": matrix(1)}), "weight F32 [18, 12], weight_scale_inv F32 [1]; legal"),
     (mixtral(**{"experts.0.gate_proj.weight": matrix(18, 12)}), "are the same matrix; legal: once"),
     (mixtral(**{"experts.gate_up_proj": matrix(2, 36, 12)}), "experts.0.w1.weight is not legal"),
     (mixtral(**{"gate.weight": matrix(3, 12)}), "gate.weight has shape [3, 12]; legal: [2, 12] = [experts, d_model]"),
@@ -181,16 +183,84 @@ def test_a_config_that_is_wrong(tmp_path, config, named):
     """File, key, legal values."""
     folder = checkpoints.write(tmp_path, mixtral(), config=config)
     with Checkpoint(folder) as checkpoint, pytest.raises(CheckpointError) as error:
-        _ = checkpoint.hints
+        _ = checkpoint.model
     assert named in str(error.value) and "config.json" in str(error.value) and "legal" in str(error.value)
 
 
-def test_hints(tmp_path):
-    """Plain, inside text_config, or none."""
-    for config, expected in (({"num_experts_per_tok": 2, "norm_topk_prob": False, "hidden_act": "silu"}, (2, False)),
-                             ({"text_config": {"num_experts_per_tok": 4}}, (4, None)), (None, (None, None))):
-        with Checkpoint(checkpoints.write(tmp_path / str(expected), mixtral(), config=config)) as checkpoint:
-            assert (checkpoint.hints.top_k, checkpoint.hints.normalise) == expected
+def test_what_the_config_says(tmp_path):
+    """Plain, inside text_config, a list by layer, or none."""
+    for number, (config, top_k, normalise) in enumerate((
+            ({"num_experts_per_tok": 2, "norm_topk_prob": False, "hidden_act": "silu"}, 2, False),
+            ({"text_config": {"num_experts_per_tok": 1}}, 1, True), ({"num_experts_per_tok": [1, 1, 1, 2]}, 2, True),
+            (None, None, True))):
+        with Checkpoint(checkpoints.write(tmp_path / str(number), mixtral(), config=config)) as checkpoint:
+            assert (top_k_of(find(checkpoint)), checkpoint.model.normalise) == (top_k, normalise)
+
+
+def test_a_list_of_layers_that_is_too_short(tmp_path):
+    with (Checkpoint(checkpoints.write(tmp_path, mixtral(), config={"num_experts_per_tok": [2, 2, 2]})) as checkpoint,
+          pytest.raises(CheckpointError, match="3 entries; legal: one per layer, at least 4")):
+        top_k_of(find(checkpoint))
+
+
+#: name in the block, tensor, config.json, what is refused
+BESIDE = [
+    ("router.bias", matrix(2), {}, "router.bias is not legal; legal: none"),
+    ("gate.e_score_correction_bias", matrix(2), {}, "e_score_correction_bias is not legal; legal: none"),
+    ("gate.e_score_correction_bias", matrix(3), {"model_type": "glm4_moe"}, "has shape [3]; legal: [2] = [experts]"),
+    ("expert_bias", matrix(2), {"model_type": "lfm2_moe", "use_expert_bias": False}, "expert_bias is not legal"),
+    ("gate.weight", matrix(2, 12), {"model_type": "deepseek_v3"}, "gate.e_score_correction_bias is missing"),
+    ("gate.weight", matrix(2, 12), {"num_experts": 4}, "has 2 experts; legal: 4, as config.json says"),
+    ("gate.weight", matrix(2, 12), {"n_shared_experts": 1}, "shared_experts is missing; legal: 1"),
+    ("gate.scale", matrix(1), {}, "gate.scale is not known"),
+    ("per_expert_scale", matrix(2), {}, "--accept per_expert_scale"),
+    ("shared_expert_gate.weight", matrix(1, 12), {}, "shared_expert_gate.weight is not legal without a shared expert"),
+    ("shared_expert.up_proj.weight", matrix(18, 12), {}, "shared_expert.gate_proj.weight is missing"),
+]
+
+
+@pytest.mark.parametrize(("name", "tensor", "config", "named"), BESIDE, ids=range(len(BESIDE)))
+def test_tensors_beside_the_experts(tmp_path, name, tensor, config, named):
+    """Whatever may change the function is understood or refused."""
+    folder = checkpoints.write(tmp_path, mixtral(**{name: tensor}), config=config)
+    with Checkpoint(folder) as checkpoint, pytest.raises(CheckpointError, match="legal") as error:
+        find(checkpoint)
+    assert named in str(error.value)
+
+
+def test_an_unknown_tensor_that_is_accepted(tmp_path):
+    folder = checkpoints.write(tmp_path, mixtral(per_expert_scale=matrix(2)))
+    with Checkpoint(folder, frozenset({"per_expert_scale"})) as checkpoint:
+        assert find(checkpoint).experts == 2
+
+
+def test_the_gate_has_its_biases(tmp_path):
+    """The correction of DeepSeek-V3's, and DeepSeek-V4's, which is called bias."""
+    correction = np.array([0.5, -0.25], np.float32)
+    for number, (name, config) in enumerate((
+            ("gate.e_score_correction_bias", {"model_type": "deepseek_v3", "topk_method": "noaux_tc", "n_group": 1,
+                                              "topk_group": 1, "routed_scaling_factor": 2.5, "norm_topk_prob": True}),
+            ("gate.bias", {"model_type": "deepseek_v4", "routed_scaling_factor": 2.5}))):
+        folder = checkpoints.write(tmp_path / str(number), mixtral(**{name: correction}), config=config)
+        with Checkpoint(folder) as checkpoint:
+            router = find(checkpoint).router(2)
+        np.testing.assert_array_equal(router.correction, correction)
+        assert router.bias is None and router.rule.scaling == 2.5
+
+
+def test_the_shared_expert_in_parts(tmp_path):
+    """30 columns on experts of 18: two parts, the second with six columns of zeros; together they are the expert."""
+    rng = np.random.default_rng(4)
+    shared = {word: rng.standard_normal(shape).astype(np.float32)
+              for word, shape in (("gate_proj", (30, 12)), ("up_proj", (30, 12)), ("down_proj", (12, 30)))}
+    table = mixtral(**{f"shared_experts.{word}.weight": values for word, values in shared.items()})
+    with Checkpoint(checkpoints.write(tmp_path, table)) as checkpoint:
+        layer = find(checkpoint)
+        *_, first, second = layer.read()
+    assert (layer.shared_ff, layer.shared_parts, layer.shared_gate()) == (30, 2, None)
+    np.testing.assert_array_equal(np.concatenate([first.w_up[0], second.w_up[0]])[:30], shared["up_proj"])
+    np.testing.assert_array_equal(np.concatenate([first.w_down[0], second.w_down[0]], axis=1)[:, :30], shared["down_proj"])
+    assert not second.w_gate[0, 12:].any() and not second.w_down[0, :, 12:].any()
 
 
 def test_folders_and_names(tmp_path):
@@ -207,7 +277,8 @@ def test_folders_and_names(tmp_path):
 def saved(tmp_path, **changes):
     layer, router = checkpoints.weights(experts=2)
     whole = quantise_layer(layer)
-    values = {"layer": whole, "top_k": 2, "normalise": True, "source": "x layer 3", "router": router}
+    gate = Router(rule=Rule(top_k=2, scoring=Scoring.SIGMOID, scaling=2.5), weight=router, correction=matrix(2) + 1)
+    values = {"layer": whole, "top_k": 2, "source": "x layer 3", "router": gate}
     layer_file.save(tmp_path / "layer.safetensors", layer_file.SavedLayer(**(values | changes)))
     return whole, router, tmp_path / "layer.safetensors"
 
@@ -218,10 +289,27 @@ def test_a_saved_layer_comes_back(tmp_path):
     found = layer_file.load(path)
     for name, tensor in vars(whole).items():
         np.testing.assert_array_equal(getattr(found.layer, name), tensor)
-    np.testing.assert_array_equal(found.router, router)
-    assert (found.top_k, found.normalise, found.source, found.shape) == (2, True, "x layer 3", (12, 18, 2))
-    saved(tmp_path, router=None, normalise=False)
-    assert layer_file.load(path).router is None and layer_file.load(path).normalise is False
+    np.testing.assert_array_equal(found.router.weight, router)
+    np.testing.assert_array_equal(found.router.correction, [1, 1])
+    assert found.router.bias is None and found.router.rule == Rule(top_k=2, scoring=Scoring.SIGMOID, scaling=2.5)
+    assert (found.top_k, found.shared, found.source, found.shape) == (2, 0, "x layer 3", (12, 18, 2))
+    saved(tmp_path, router=None)
+    assert layer_file.load(path).router is None
+
+
+def test_a_saved_layer_with_a_shared_expert(tmp_path):
+    """The last expert is met by every token; its weight is the sigmoid of its own gate."""
+    layer, router = checkpoints.weights(experts=3)
+    x = np.random.default_rng(1).standard_normal((5, 12)).astype(np.float32)
+    gate = Router(rule=Rule(top_k=1), weight=router[:2])
+    for own in (None, router[2]):
+        path = tmp_path / "layer.safetensors"
+        layer_file.save(path, layer_file.SavedLayer(quantise_layer(layer), 1, "x", gate, 1, own))
+        found = layer_file.load(path)
+        both = found.with_shared(found.router.choose(x), x)
+        assert both.topk_ids[:, 1].tolist() == [2] * 5 and both.experts == 3 and found.routed == 2
+        expected = np.ones(5) if own is None else 1 / (1 + np.exp(-(x @ own)))
+        np.testing.assert_allclose(both.topk_weights[:, 1], expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("changes", "facts", "named"), [
@@ -234,14 +322,16 @@ def test_a_saved_layer_comes_back(tmp_path):
     ({"up_scale": np.array([1, np.nan], np.float32)}, {}, "up_scale holds a value that is not finite"),
     ({"router": matrix(3, 12)}, {}, "router has shape [3, 12]; legal: [2, 12]"),
     ({"router": np.full((2, 12), np.inf, np.float32)}, {}, "router holds a value that is not finite"),
-    ({}, {"format": "other"}, "not written by trajectile import"),
+    ({}, {"format": "trajectile layer 1"}, "import the layer again"),
+    ({}, {"shared": "2"}, "shared = 2 is not legal"), ({}, {"gate": "{}"}, "scoring"),
     ({}, {"top_k": "3"}, "top_k = 3 is not legal"), ({}, {"top_k": "many"}, "many"), ({}, {"top_k": "9" * 5000}, "digits"),
-], ids=range(13))
+], ids=range(15))
 def test_a_saved_layer_that_is_wrong(tmp_path, changes, facts, named):
     """File, tensor, legal values."""
     whole, router, path = saved(tmp_path)
     table = {name: tensor for name, tensor in (vars(whole) | {"router": router} | changes).items() if tensor is not None}
-    save_file(table, path, metadata={"format": layer_file.FORMAT, "top_k": "2", "normalise": "1"} | facts)
+    save_file(table, path, metadata={
+        "format": layer_file.FORMAT, "top_k": "2", "shared": "0", "gate": json.dumps(Rule(top_k=2).as_dict)} | facts)
     with pytest.raises(CheckpointError, match=r"layer\.safetensors: .*legal") as error:
         layer_file.load(path)
     assert named in str(error.value)

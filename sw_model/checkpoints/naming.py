@@ -1,0 +1,77 @@
+"""Names that models give the tensors of a Mixture-of-Experts layer: experts, gate, shared experts."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+#: a tensor of the routed experts of a layer: what they are called, the layer's number, and the rest of the name
+EXPERTS = re.compile(r"(?P<stem>(?:[^\s]*\.)?(?:layers|blocks)\.(?P<layer>\d{1,6})\.(?:\w+\.)*experts)\.(?P<rest>.+)")
+PER_EXPERT = re.compile(r"(?P<expert>\d{1,6})\.(?P<word>w1|w2|w3|gate_proj|up_proj|down_proj)\.(?P<ending>\w+)")
+FUSED = re.compile(r"(?P<word>gate_up_proj|down_proj)(?:\.weight)?")
+#: a matrix' name to which it is
+MATRIX = {"w1": "gate", "w3": "up", "w2": "down", "gate_proj": "gate", "up_proj": "up", "down_proj": "down",
+          "gate_up_proj": "gate_up"}
+LEGAL = ("experts.N.{w1,w3,w2}, experts.N.{gate_proj,up_proj,down_proj}, experts.gate_up_proj and experts.down_proj")
+
+#: the gate's tensors in the block of the experts: what each is, by its name there
+ROUTER = {"gate.weight": "weight", "router.weight": "weight", "gate.wg.weight": "weight", "router.layer.weight": "weight",
+          "router.classifier.weight": "weight",
+          "gate.bias": "bias", "router.bias": "bias", "router.classifier.bias": "bias",
+          "gate.e_score_correction_bias": "correction", "e_score_correction_bias": "correction",
+          "router.e_score_correction_bias": "correction", "moe_statics.e_score_correction_bias": "correction",
+          "gate.expert_bias": "correction", "expert_bias": "correction"}
+SHARED = re.compile(r"(?P<stem>shared_experts?|shared_mlp)\.(?P<word>gate_proj|up_proj|down_proj|w1|w2|w3)\.(?P<ending>\w+)")
+SHARED_GATE = "shared_expert_gate.weight"
+#: beside the experts, and of no meaning for inference
+NOTHING = re.compile(r"(gate\.)?tokens_per_expert|(gate\.)?expert_usage|moe_statics\.expert_usage|.*\.rotary_emb\.inv_freq")
+
+
+@dataclass
+class Block:
+    """Tensors of a layer's block, by what they are; each name in full."""
+
+    #: what stands before the names below
+    prefix: str
+    #: of the routed experts, by the rest of the name
+    experts: dict[str, str] = field(default_factory=dict)
+    #: of the gate, by what each is
+    router: dict[str, str] = field(default_factory=dict)
+    #: of the shared expert, by matrix and ending
+    shared: dict[str, dict[str, str]] = field(default_factory=dict)
+    shared_gate: str | None = None
+    #: names that nothing is known of, and of several that are the same
+    unknown: list[str] = field(default_factory=list)
+
+
+def blocks(names: Iterable[str]) -> Mapping[int, Mapping[str, Block]]:
+    """Blocks with routed experts, by layer and by what the experts are called; without those of multi-token prediction."""
+    found: dict[int, dict[str, Block]] = {}
+    rest: list[str] = []
+    for name in names:
+        match = EXPERTS.fullmatch(name)
+        if match and not name.startswith("mtp."):  # layers of multi-token prediction are numbered from 0 again
+            stem = match["stem"]
+            block = found.setdefault(int(match["layer"]), {}).setdefault(stem, Block(stem.removesuffix("experts")))
+            block.experts[match["rest"]] = name
+        else:
+            rest.append(name)
+    by_prefix = {block.prefix: block for stems in found.values() for block in stems.values()}
+    for name in rest:
+        prefix = next((name[:end + 1] for end in range(len(name)) if name[end] == "." and name[:end + 1] in by_prefix), None)
+        # an attention beside the experts has a block of its own, unless the layer's own name is the block
+        if prefix is not None and not re.search(r"(?:layers|blocks)\.\d+\.$", prefix):
+            _sort(by_prefix[prefix], name)
+    return found
+
+
+def _sort(block: Block, name: str) -> None:
+    """Put a tensor beside the experts in its place."""
+    own = name.removeprefix(block.prefix)
+    if own in ROUTER and ROUTER[own] not in block.router:
+        block.router[ROUTER[own]] = name
+    elif match := SHARED.fullmatch(own):
+        block.shared.setdefault(MATRIX[match["word"]], {})[match["ending"]] = name
+    elif own == SHARED_GATE:
+        block.shared_gate = name
+    elif not NOTHING.fullmatch(own):
+        block.unknown.append(name)
