@@ -1,13 +1,15 @@
 """The file in which an imported layer is kept: int8 weights, scales and the gate, as ``safetensors``."""
 
 import json
+import os
+import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from trajectile.sw_model.checkpoints.checkpoint import CheckpointError
@@ -69,7 +71,11 @@ class SavedLayer:
 
 
 def save(path: Path, saved: SavedLayer) -> None:
-    """Write a layer."""
+    """Write a layer.
+
+    Raises:
+        OSError: if the system refuses it, as where no space is left.
+    """
     tensors: dict[str, NDArray[Any]] = {name: getattr(saved.layer, name) for name in WEIGHTS + SCALES}
     facts = {"format": FORMAT, "top_k": str(saved.top_k), "source": saved.source, "shared": str(saved.shared)}
     gate: list[Float32 | None] = [None] * 3
@@ -77,7 +83,13 @@ def save(path: Path, saved: SavedLayer) -> None:
         facts["gate"] = json.dumps(saved.router.rule.as_dict)
         gate = [saved.router.weight, saved.router.bias, saved.router.correction]
     tensors |= {name: values for name, values in zip(GATE, [*gate, saved.shared_gate], strict=True) if values is not None}
-    save_file(tensors, path, metadata=facts)
+    try:
+        save_file(tensors, path, metadata=facts)
+    except SafetensorError as error:  # a full disk, which the library tells in words only
+        code = re.search(r"\(os error (\d+)\)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
 
 
 def load(path: Path) -> SavedLayer:
