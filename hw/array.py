@@ -3,11 +3,12 @@
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from trajectile.hw.d2d.layouts import NEIGHBOURS
 from trajectile.hw.d2d.link import D2DLink
 from trajectile.hw.events import EventPort
 from trajectile.hw.host.axi import Axi4Read, AxiLite
 from trajectile.hw.lib.block import Block, place
-from trajectile.hw.params import NEIGHBOURS, Params
+from trajectile.hw.params import Params
 from trajectile.hw.tile import Tile
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import links

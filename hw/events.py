@@ -5,7 +5,7 @@ from amaranth.lib import wiring
 from amaranth.lib.wiring import Out
 
 from trajectile.hw.lib.signature import NamedSignature
-from trajectile.hw.params import Params
+from trajectile.hw.widths import Widths
 
 
 class EventPort(NamedSignature):
@@ -37,7 +37,7 @@ class EventPort(NamedSignature):
         sent_slot: Signal
         release: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Widths):
         slot = Out(params.slot_bits)
         super().__init__({
             "running": Out(1),  #: a batch runs; rises in cycle 0 and falls when the tile has finished

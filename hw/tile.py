@@ -4,6 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.compute.unit import ComputeUnit
+from trajectile.hw.d2d.layouts import NEIGHBOURS, Port
 from trajectile.hw.d2d.link_layer import LinkLayer
 from trajectile.hw.d2d.port import FramePort, LanePort, d2d_port
 from trajectile.hw.d2d.receiver import SliceReceiver
@@ -15,7 +16,7 @@ from trajectile.hw.host.axi import Axi4Read, AxiLite
 from trajectile.hw.host.port import HostPort
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.memory.expert_buffer import ExpertBuffer
-from trajectile.hw.params import NEIGHBOURS, Params, Port
+from trajectile.hw.params import Params
 from trajectile.hw.rules.engine import RuleEngine
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import passing_edges, ring_next

@@ -12,8 +12,8 @@ from cocotb.triggers import ClockCycles, RisingEdge
 
 from trajectile.hw.host.axi import Response
 from trajectile.hw.host.codes import Refusal
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.regmap import RegisterMap
-from trajectile.hw.params import Table
 from trajectile.tb.bench_array import PERIOD_NS, Output, all_of, finish, program, reset, start
 from trajectile.tb.handles import Top
 from trajectile.tb.host import TileHost

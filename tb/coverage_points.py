@@ -7,8 +7,8 @@ A condition is Verilog on the signals of one module, looked at in every clock cy
 import re
 from typing import NamedTuple
 
+from trajectile.hw.d2d.layouts import NEIGHBOURS, FrameKind
 from trajectile.hw.host.codes import ERRORS, REFUSALS, Refusal
-from trajectile.hw.params import NEIGHBOURS, FrameKind
 
 
 class Point(NamedTuple):

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.regmap import ROUTE_BITS, ROUTE_TILES, RegisterMap
-from trajectile.hw.params import Table
 from trajectile.tb.program import TileImage
 
 

@@ -6,7 +6,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trajectile.hw.params import Params, Table
+from trajectile.hw.host.layouts import Table
+from trajectile.hw.params import Params
 from trajectile.sw_model.config import Config, from_dict
 from trajectile.tb.faults import LinkFaults
 from trajectile.tb.program import TileImage

@@ -6,7 +6,7 @@ from cocotb.triggers import RisingEdge
 
 from trajectile.hw.host.axi import HOST_DATA_BITS, Response
 from trajectile.hw.host.codes import Refusal
-from trajectile.hw.params import Table
+from trajectile.hw.host.layouts import Table
 from trajectile.tb.handles import Top
 from trajectile.tb.host import TileHost
 from trajectile.tb.host_ops import Op, get, put, select_ops

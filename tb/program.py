@@ -1,6 +1,7 @@
 """From a schedule and a quantised batch to the table entries that a host writes into a tile.
 
-The layouts are those of ``trajectile.hw.params``; the order of the fields is taken from there, never written again here.
+The layouts are those of ``trajectile.hw.host.layouts``; the order of the fields is taken from there and never written
+again here.
 """
 
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
-from trajectile.hw.params import Params, Table
+from trajectile.hw.host.layouts import Table
+from trajectile.hw.params import Params
 from trajectile.sw_model.config.topology import ring_next, ring_prev, route
 from trajectile.sw_model.numerics.integer import QuantisedBatch
 from trajectile.sw_model.schedule.scheduler import Schedule

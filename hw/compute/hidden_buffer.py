@@ -5,7 +5,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from trajectile.hw.lib.block import Block
-from trajectile.hw.params import Params
+from trajectile.hw.widths import Widths
 
 
 class HiddenBuffer(Block):
@@ -26,7 +26,7 @@ class HiddenBuffer(Block):
     chunk: Signal
     values: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Widths):
         self.params = params
         config = params.config
         #: values of a pass: pairs of gate and up outputs, zero padding included

@@ -5,11 +5,11 @@ from itertools import pairwise
 from amaranth.hdl import Array, Cat, Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.host.layouts import TableLayouts
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.code import stored_bits
 from trajectile.hw.memory.word import Decoded, decoded, encoded, flag_members, show_flags
-from trajectile.hw.params import Params
 from trajectile.sw_model.config import Config
 
 
@@ -70,7 +70,7 @@ class LaneMemory(Block):
     corrected: Signal
     error: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: TableLayouts):
         self.params = params
         config = params.config
         super().__init__({

@@ -7,7 +7,7 @@ from amaranth.lib.wiring import In, Out
 from trajectile.hw.compute.booth import recoded_word
 from trajectile.hw.compute.mac_pe import MacPe
 from trajectile.hw.lib.block import Block, place
-from trajectile.hw.params import Params
+from trajectile.hw.widths import Widths
 
 
 class MacArray(Block):
@@ -26,7 +26,7 @@ class MacArray(Block):
     activations: data.View
     totals: data.View
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Widths):
         self.params = params
         tile = params.config.tile
         super().__init__({

@@ -6,7 +6,7 @@ from amaranth.utils import ceil_log2
 
 from trajectile.hw.compute.booth import RECODED_BITS, product_rows
 from trajectile.hw.lib.block import Block
-from trajectile.hw.params import Params
+from trajectile.hw.widths import Widths
 from trajectile.sw_model.config import ceil_div
 
 
@@ -37,7 +37,7 @@ class MacPe(Block):
     first: Signal
     total: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Widths):
         self.inputs = params.config.tile.mac_k
         self.part_inputs = ceil_div(self.inputs, ceil_div(self.inputs, params.config.tile.mac_part))
         self.booth = params.config.tile.multiplier == "booth"

@@ -9,11 +9,11 @@ from trajectile.hw.compute.hidden_buffer import HiddenBuffer
 from trajectile.hw.compute.lane_memory import LaneMemory, bank_conflicts
 from trajectile.hw.compute.mac_array import MacArray
 from trajectile.hw.compute.swiglu import SwigluLane
+from trajectile.hw.host.layouts import Table, TableLayouts
 from trajectile.hw.host.tables import TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.limits import exceeds
 from trajectile.hw.lib.sram import Sram1RW
-from trajectile.hw.params import Params, Table
 from trajectile.hw.rules.ports import ComputePort
 
 
@@ -53,7 +53,7 @@ class MacSequencer(Block):
     bad_entry: Signal
     scales: data.View
 
-    def __init__(self, params: Params):
+    def __init__(self, params: TableLayouts):
         self.params = params
         config = params.config
         #: a segment of one word is over too soon for more

@@ -18,7 +18,7 @@ from trajectile.hw.formats import (
     silu_table,
 )
 from trajectile.hw.lib.block import Block
-from trajectile.hw.params import Params
+from trajectile.hw.widths import Widths
 
 
 def clip(value: Value, limit: int) -> Value:
@@ -51,7 +51,7 @@ class SwigluLane(Block):
     valid: Signal
     value: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Widths):
         self.params = params
         mult, shift = MULT_BITS, SHIFT_BITS
         super().__init__({

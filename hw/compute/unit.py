@@ -8,12 +8,13 @@ from trajectile.hw.compute.lane_memory import LaneMemory
 from trajectile.hw.compute.mac_array import MacArray
 from trajectile.hw.compute.sequencer import MacSequencer
 from trajectile.hw.compute.swiglu import SwigluLane
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.tables import ResultBus, TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.divide import quotient
 from trajectile.hw.memory.expert_buffer import SlotRead
 from trajectile.hw.memory.word import flag_members, show_flags
-from trajectile.hw.params import Params, Table
+from trajectile.hw.params import Params
 from trajectile.hw.rules.ports import ComputePort
 from trajectile.sw_model.config import Config
 

@@ -4,9 +4,9 @@ from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1R1W
-from trajectile.hw.params import Params
 
 
 class CreditFifo(Block):
@@ -26,7 +26,7 @@ class CreditFifo(Block):
     head: stream.Interface
     credit: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         self.params = params
         self.depth = params.config.link_credits
         super().__init__({

@@ -6,9 +6,9 @@ from amaranth.hdl import Module, Mux, Signal, ValueLike
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.d2d.port import D2DReceive, D2DTransmit, Frame, d2d_port
 from trajectile.hw.lib.block import Block
-from trajectile.hw.params import Params
 
 
 class D2DLink(Block):
@@ -25,7 +25,7 @@ class D2DLink(Block):
     far: D2DReceive.Interface | Frame.Interface
     hold: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         self.params = params
         self.latency_cycles = params.config.link.latency_cycles
         port = d2d_port(params).members

@@ -3,12 +3,12 @@
 from amaranth.hdl import Module
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.d2d.link_rx import LinkRx
 from trajectile.hw.d2d.link_tx import LinkTx
 from trajectile.hw.d2d.port import FramePort, LanePort
 from trajectile.hw.host.ports import LinkStatus
 from trajectile.hw.lib.block import Block, place
-from trajectile.hw.params import Params
 
 
 class LinkLayer(Block):
@@ -29,7 +29,7 @@ class LinkLayer(Block):
     pins: FramePort.Interface
     status: LinkStatus.Interface
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         self.params = params
         #: as many as there are frames from the lost one to the nak's effect, and one to read the first of them again
         self.replay_cycles = 2 * (params.config.link.latency_cycles + self.latency_cycles) + 3

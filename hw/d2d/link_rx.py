@@ -5,10 +5,10 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.crc import ALGORITHMS, crc
+from trajectile.hw.d2d.layouts import FrameKind, LinkLayouts
 from trajectile.hw.d2d.port import D2DReceive
 from trajectile.hw.lib.block import Block
 from trajectile.hw.lib.struct_signal import struct_signal
-from trajectile.hw.params import FrameKind, Params
 
 
 class LinkRx(Block):
@@ -35,7 +35,7 @@ class LinkRx(Block):
     nak: Signal
     bad: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         self.params = params
         super().__init__({
             "frame": In(params.frame_layout),  #: from the pins

@@ -5,11 +5,11 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.crc import crc
+from trajectile.hw.d2d.layouts import FrameKind, LinkLayouts
 from trajectile.hw.d2d.port import D2DTransmit
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1R1W
 from trajectile.hw.lib.struct_signal import struct_signal
-from trajectile.hw.params import FrameKind, Params
 
 
 class LinkTx(Block):
@@ -43,7 +43,7 @@ class LinkTx(Block):
     sends: Signal
     replays: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         self.params = params
         #: cycles from the start of a replay in which naks may have been sent before its first frame came
         self.deaf_cycles = 2 * params.config.link_flight_cycles + 1

@@ -4,8 +4,8 @@ from amaranth.hdl import Signal
 from amaranth.lib import data, stream, wiring
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.lib.signature import NamedSignature
-from trajectile.hw.params import Params
 
 
 class Message(NamedSignature):
@@ -30,7 +30,7 @@ class Arriving(NamedSignature):
         payload: Signal
         last: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         super().__init__({
             "copy": Out(1),  #: a payload flit of it comes
             "payload": Out(params.payload_bits),  #: payload of the flit that comes
@@ -55,7 +55,7 @@ class D2DTransmit(NamedSignature):
         grant: data.View
         credit: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         super().__init__({
             "flit": Out(stream.Signature(params.flit_layout)),  #: data lane
             "request_valid": Out(1),  #: a request for a slot goes
@@ -78,7 +78,7 @@ class D2DReceive(NamedSignature):
         grant: data.View
         credit: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         super().__init__({
             "flit_valid": In(1),  #: a flit comes
             "flit": In(params.flit_layout),  #: data lane
@@ -97,7 +97,7 @@ class LanePort(NamedSignature):
         tx: D2DTransmit.Interface
         rx: D2DReceive.Interface
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         super().__init__({"tx": Out(D2DTransmit(params)), "rx": Out(D2DReceive(params))})
 
 
@@ -107,7 +107,7 @@ class Frame(NamedSignature):
     class Interface(wiring.PureInterface):
         frame: data.View
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         super().__init__({"frame": Out(params.frame_layout)})
 
 
@@ -118,13 +118,13 @@ class FramePort(NamedSignature):
         tx: Frame.Interface
         rx: Frame.Interface
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         super().__init__({
             "tx": Out(Frame(params)),  #: frame to the far end, one in every cycle
             "rx": In(Frame(params)),  #: frame from the far end; all zeros is none
         })
 
 
-def d2d_port(params: Params) -> wiring.Signature:
+def d2d_port(params: LinkLayouts) -> wiring.Signature:
     """The pins of a port, as seen by the tile: frames if there is a link layer, otherwise the lanes themselves."""
     return FramePort(params) if params.config.link.crc_bits else LanePort(params)

@@ -5,10 +5,10 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.d2d.port import Arriving, Message
 from trajectile.hw.lib.block import Block
 from trajectile.hw.memory.expert_buffer import SlotWrite
-from trajectile.hw.params import Params
 from trajectile.hw.rules.ports import ReceivePort
 
 
@@ -30,7 +30,7 @@ class SliceReceiver(Block):
     arriving: Arriving.Interface
     write: SlotWrite.Interface
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         self.params = params
         super().__init__({
             "arrival": In(Message(params.flit_layout)),  #: from the router

@@ -10,9 +10,9 @@ from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.credit_fifo import CreditFifo
+from trajectile.hw.d2d.layouts import NEIGHBOURS, LinkLayouts, Port
 from trajectile.hw.d2d.port import LanePort, Message
 from trajectile.hw.lib.block import Block, place
-from trajectile.hw.params import NEIGHBOURS, Params, Port
 from trajectile.hw.rules.ports import ControlPort
 from trajectile.sw_model.config.topology import most_passing
 
@@ -73,7 +73,7 @@ class Router(Block):
     pass_from: enum.EnumView
     pass_to: enum.EnumView
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         self.params = params
         #: ring edges that run over a tile, 0 or 1
         self.passing = most_passing(params.config.array)

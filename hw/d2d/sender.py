@@ -5,11 +5,11 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.d2d.port import Arriving
 from trajectile.hw.lib.block import Block
 from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.memory.expert_buffer import ExpertBuffer, SlotRead
-from trajectile.hw.params import Params
 from trajectile.hw.rules.ports import SendPort
 
 
@@ -31,7 +31,7 @@ class SliceSender(Block):
     flits: stream.Interface
     read: SlotRead.Interface
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         self.params = params
         super().__init__({
             "send": In(SendPort(params)),  #: rules 3 and 4

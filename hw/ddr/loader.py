@@ -5,12 +5,12 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
 
 from trajectile.hw.host.axi import Axi4Read, Response
+from trajectile.hw.host.layouts import Table, TableLayouts
 from trajectile.hw.host.tables import TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.limits import exceeds
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.expert_buffer import SlotWrite
-from trajectile.hw.params import Params, Table
 from trajectile.hw.rules.ports import LoadPort
 
 #: AXI4 burst type: addresses count up
@@ -54,7 +54,7 @@ class DdrLoader(Block):
     beat: Signal
     write: SlotWrite.Interface
 
-    def __init__(self, params: Params):
+    def __init__(self, params: TableLayouts):
         self.params = params
         super().__init__({
             "table": In(TableBus(params)),  #: host writes of LOADS

@@ -4,6 +4,7 @@ from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from trajectile.hw.d2d.layouts import NEIGHBOURS
 from trajectile.hw.host.access import AccessBus, AccessPort
 from trajectile.hw.host.axi import HOST_DATA_BITS, AxiLite
 from trajectile.hw.host.batch import BatchControl
@@ -13,7 +14,7 @@ from trajectile.hw.host.regmap import Access, Register, RegisterMap
 from trajectile.hw.host.tables import ResultBus, TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.limits import exceeds
-from trajectile.hw.params import NEIGHBOURS, Params
+from trajectile.hw.params import Params
 from trajectile.sw_model.config import Config
 
 #: what a field holds or shows, by register and field name; a legal write of a register, by name

@@ -7,8 +7,9 @@ from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.lib.signature import NamedSignature
-from trajectile.hw.params import Params, Port
+from trajectile.hw.widths import Widths
 
 
 class ErrorStrobes(NamedSignature):
@@ -111,7 +112,7 @@ class Settings(NamedSignature):
             return {"DDR_BASE": self.ddr_base, "RING_NEXT": self.ring_next, "RING_PREV": self.ring_prev,
                     "LOAD_COUNT": self.load_count, "ARRIVAL_COUNT": self.arrival_count, "TOKEN_SHIFT": self.token_shift}
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Widths):
         config = params.config
         super().__init__({
             "ddr_base": Out(params.address_bits),  #: byte address of row 0 in the DDR channel

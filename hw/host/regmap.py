@@ -12,11 +12,12 @@ from amaranth.hdl import Shape
 from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
+from trajectile.hw.d2d.layouts import NEIGHBOURS, Port
 from trajectile.hw.formats import SHIFT_MAX, SHIFT_MIN
 from trajectile.hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS
 from trajectile.hw.host.codes import ERRORS, Refusal
+from trajectile.hw.host.layouts import Table, TableLayouts
 from trajectile.hw.host.table_memory import TableMemory, table_memories
-from trajectile.hw.params import NEIGHBOURS, Params, Port, Table
 from trajectile.sw_model.config import PROTECTIONS
 
 #: what ID reads as: "TRAJ", first letter in the highest byte
@@ -138,7 +139,7 @@ LINK_COUNTERS = (
 )
 
 
-def link_counters(params: Params) -> tuple[tuple[str, str], ...]:
+def link_counters(params: TableLayouts) -> tuple[tuple[str, str], ...]:
     """Name and meaning of the counters of all links; none without a link layer."""
     if not params.config.link.crc_bits:
         return ()
@@ -146,18 +147,18 @@ def link_counters(params: Params) -> tuple[tuple[str, str], ...]:
                  for port in NEIGHBOURS for name, meaning in LINK_COUNTERS)
 
 
-def memory_counters(params: Params) -> tuple[tuple[str, str], ...]:
+def memory_counters(params: TableLayouts) -> tuple[tuple[str, str], ...]:
     """Name and meaning of the counters of protected memory; none without correction. They count until the next start."""
     return (("COUNT_CORRECTED", "cycles in which a word with a corrected bit was used, also by a read of RESULTS"),
             ) if params.protect == "secded" else ()
 
 
-def optional_counters(params: Params) -> tuple[tuple[str, str], ...]:
+def optional_counters(params: TableLayouts) -> tuple[tuple[str, str], ...]:
     """Name and meaning of the counters that this build has and others have not."""
     return (*memory_counters(params), *link_counters(params))
 
 
-def _control(params: Params) -> list[Register]:
+def _control(params: TableLayouts) -> list[Register]:
     """Identity, start, status, interrupt."""
     causes = (("DONE", "a batch has finished"), ("ERROR", "the tile has failed: ERROR says why"),
               ("REFUSED", "an access was refused: REFUSED says which and why"))
@@ -187,7 +188,7 @@ def _control(params: Params) -> list[Register]:
     ]
 
 
-def _settings(params: Params) -> list[Register]:
+def _settings(params: TableLayouts) -> list[Register]:
     """What stays as it is during a batch."""
     config, last_tile = params.config, params.config.array.tiles - 1
     most = config.layer.experts * config.tile.slices
@@ -219,7 +220,7 @@ def _settings(params: Params) -> list[Register]:
     return registers
 
 
-def _access(params: Params, tables: Mapping[Table, TableMemory]) -> list[Register]:
+def _access(params: TableLayouts, tables: Mapping[Table, TableMemory]) -> list[Register]:
     """The window to the table memories."""
     names = ", ".join(f"{table.value} {table.name}" for table in tables)
     depth = max(memory.depth for memory in tables.values())
@@ -244,7 +245,7 @@ def _access(params: Params, tables: Mapping[Table, TableMemory]) -> list[Registe
     ]
 
 
-def _echo(params: Params) -> list[Register]:
+def _echo(params: TableLayouts) -> list[Register]:
     """What this configuration is."""
     config = params.config
     layer, array, tile = config.layer, config.array, config.tile
@@ -269,13 +270,13 @@ def _echo(params: Params) -> list[Register]:
             for number, (name, value, meaning) in enumerate(sizes)]
 
 
-def _memory(params: Params) -> list[Register]:
+def _memory(params: TableLayouts) -> list[Register]:
     """Counters of protected memory, if it is."""
     return [_value(name, 0x178 + 4 * number, Access.RO, meaning)
             for number, (name, meaning) in enumerate(memory_counters(params))]
 
 
-def _links(params: Params) -> list[Register]:
+def _links(params: TableLayouts) -> list[Register]:
     """State and counters of the link layers, if there are any."""
     if not params.config.link.crc_bits:
         return []
@@ -291,7 +292,7 @@ def _links(params: Params) -> list[Register]:
 class RegisterMap:
     """Registers, ascending by offset, and table memories of one build."""
 
-    def __init__(self, params: Params):
+    def __init__(self, params: TableLayouts):
         self.params = params
         self.tables = table_memories(params)
         counters = [_value(name, 0x084 + 4 * number, Access.RO, meaning)

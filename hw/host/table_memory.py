@@ -8,8 +8,8 @@ from amaranth.lib import data
 
 from trajectile.hw.formats import SHIFT_MAX, SHIFT_MIN
 from trajectile.hw.host.axi import HOST_DATA_BITS
+from trajectile.hw.host.layouts import Table, TableLayouts
 from trajectile.hw.lib.limits import exceeds
-from trajectile.hw.params import Params, Table
 from trajectile.sw_model.config import ceil_div
 
 
@@ -89,7 +89,7 @@ class TableMemory:
         return Cat(wrong).any()
 
 
-def table_memories(params: Params) -> dict[Table, TableMemory]:
+def table_memories(params: TableLayouts) -> dict[Table, TableMemory]:
     """The table memories of this build; a timing-only one has no activations and no results."""
     tile = params.config.tile
     # An expert without tokens here is not looked at; nor are scales where there is no arithmetic.

@@ -4,8 +4,9 @@ from amaranth.hdl import Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.host.layouts import Table, TableLayouts
 from trajectile.hw.lib.signature import NamedSignature
-from trajectile.hw.params import Params, Table
+from trajectile.hw.widths import Widths
 
 
 class TableBus(NamedSignature):
@@ -21,7 +22,7 @@ class TableBus(NamedSignature):
         write: Signal
         write_data: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: TableLayouts):
         super().__init__({
             "table": Out(Table),  #: which memory
             "lane": Out(params.lane_bits),  #: which lane's bank (ACTIVATIONS, RESULTS)
@@ -38,7 +39,7 @@ class ResultBus(NamedSignature):
         read: Signal
         data: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Widths):
         super().__init__({
             "read": Out(1),  #: read an entry; only while the bus names RESULTS
             "data": In(params.result_bits),  #: the entry, two cycles later; it holds

@@ -12,7 +12,7 @@ from trajectile.hw.lib.signature import NamedSignature
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.code import stored_bits
 from trajectile.hw.memory.word import decoded, encoded, flag_members, show_flags
-from trajectile.hw.params import Params
+from trajectile.hw.widths import Widths
 from trajectile.sw_model.config import ceil_div
 
 
@@ -29,7 +29,7 @@ class SlotWrite(NamedSignature):
         piece: Signal
         data: Signal
 
-    def __init__(self, params: Params, pieces: int, piece_bytes: int):
+    def __init__(self, params: Widths, pieces: int, piece_bytes: int):
         super().__init__({
             "en": Out(1),  #: write in this cycle
             "slot": Out(params.slot_bits),
@@ -48,7 +48,7 @@ class SlotRead(NamedSignature):
         addr: Signal
         data: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Widths):
         super().__init__({
             "en": Out(1),  #: read in this cycle
             "slot": Out(params.slot_bits),
@@ -81,7 +81,7 @@ class ExpertBuffer(Block):
     corrected: Signal
     error: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Widths):
         self.params = params
         config = params.config
         #: lanes of a word

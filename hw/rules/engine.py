@@ -9,11 +9,12 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.events import EventPort
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.tables import TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.lib.struct_signal import struct_signal
-from trajectile.hw.params import Params, Table
+from trajectile.hw.params import Params
 from trajectile.hw.rules.ports import ComputePort, ControlPort, LoadPort, ReceivePort, SendPort
 from trajectile.hw.rules.slots import SlotTable
 

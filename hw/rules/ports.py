@@ -4,9 +4,11 @@ from amaranth.hdl import Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.d2d.port import Message
+from trajectile.hw.host.layouts import TableLayouts
 from trajectile.hw.lib.signature import NamedSignature
-from trajectile.hw.params import Params
+from trajectile.hw.widths import Widths
 
 
 class LoadPort(NamedSignature):
@@ -20,7 +22,7 @@ class LoadPort(NamedSignature):
         done: Signal
         done_slot: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: TableLayouts):
         super().__init__({
             "valid": In(1),  #: the load list has an entry and the loader can take it
             "entry": In(params.load_layout),  #: that entry
@@ -42,7 +44,7 @@ class ComputePort(NamedSignature):
         done: Signal
         done_slot: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Widths):
         super().__init__({
             "ready": In(1),  #: a slice may start in this cycle
             "start": Out(1),  #: rule 2 fires: take this slice; only when ``ready``
@@ -66,7 +68,7 @@ class SendPort(NamedSignature):
         done: Signal
         done_slot: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         super().__init__({
             "ready": In(1),  #: a slice can be sent
             "start": Out(1),  #: rule 3 or 4 fires: send a slice
@@ -88,7 +90,7 @@ class ReceivePort(NamedSignature):
         done: Signal
         done_slot: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: Widths):
         super().__init__({
             "header": In(1),  #: the header flit of an arriving slice stands at the receiver in this cycle
             "header_slot": In(params.slot_bits),  #: the slot that was reserved for it
@@ -106,7 +108,7 @@ class ControlPort(NamedSignature):
         grant: Message.Interface
         grant_in: Message.Interface
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         super().__init__({
             "request": Out(Message(params.request_layout)),  #: ask the ring-next tile for a slot
             "request_in": In(Message(params.request_layout)),  #: the ring-previous tile asks for a slot here

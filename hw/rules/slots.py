@@ -6,8 +6,8 @@ from amaranth.hdl import Cat, Module, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.lib.block import Block
-from trajectile.hw.params import Params
 
 
 class SlotTable(Block):
@@ -57,7 +57,7 @@ class SlotTable(Block):
     oldest_compute_of: Signal
     oldest_compute: Signal
 
-    def __init__(self, params: Params):
+    def __init__(self, params: LinkLayouts):
         self.params = params
         self.slots = slots = params.config.tile.slots
         number = params.slot_bits

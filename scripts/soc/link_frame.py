@@ -1,11 +1,12 @@
-"""The frame of a link layer for people (Markdown), from its one layout in ``trajectile.hw.params``."""
+"""The frame of a link layer for people (Markdown), from its one layout in ``trajectile.hw.d2d.layouts``."""
 
 from collections.abc import Iterator
 
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
-from trajectile.hw.params import FrameKind, Params
+from trajectile.hw.d2d.layouts import FrameKind
+from trajectile.hw.params import Params
 from trajectile.scripts.report.markdown import table_rows
 from trajectile.scripts.soc.register_map import bit_range
 
@@ -49,4 +50,5 @@ def markdown(params: Params) -> str:
     """The page that goes with the Verilog."""
     config = params.config
     return (f"# Frame\n\nConfiguration `{config.name}`: {params.frame_bits} bits, one frame per cycle and direction. "
-            f"Generated from `hw/params.py`; do not edit. docs/link.md says what happens to it.\n\n{frame_table(params)}")
+            "Generated from `hw/d2d/layouts.py`; do not edit. docs/link.md says what happens to it.\n\n"
+            f"{frame_table(params)}")

@@ -2,10 +2,12 @@
 ``trajectile.hw.host.regmap``.
 """
 
+from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.host.codes import REFUSALS, Refusal
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.regmap import RegisterMap
 from trajectile.hw.host.table_memory import EntryField
-from trajectile.hw.params import Params, Port, Table
+from trajectile.hw.params import Params
 from trajectile.scripts.report.markdown import table_rows
 
 #: prefix of every macro in the C header

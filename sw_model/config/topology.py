@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from trajectile.sw_model.config import ArrayConfig
 
-#: Router ports in the order of ``trajectile.hw.params.Port``: row and column step of each.
+#: Router ports in the order of ``trajectile.hw.d2d.layouts.Port``: row and column step of each.
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))
 LOCAL = 4
 

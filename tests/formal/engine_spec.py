@@ -8,7 +8,7 @@ from amaranth.hdl import Array, Cat, Mux, Signal, Value
 from amaranth.lib import data
 
 from tests.formal.spec import Proof, Spec, tiny
-from trajectile.hw.params import Table
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.rules.engine import RuleEngine
 
 SLOTS = 3

@@ -4,8 +4,8 @@ from amaranth.hdl import Array, Cat, Mux, Signal, Value
 
 from tests.formal.sender_spec import SIZE
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.port import HostPort
-from trajectile.hw.params import Table
 from trajectile.sw_model.config import AXI_BOUNDARY_BYTES
 
 #: cycles from the acceptance of a request to its response, at the most (5, and 3 for the other channel)

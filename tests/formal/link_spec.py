@@ -13,10 +13,11 @@ from amaranth.lib import data
 from tests.formal.spec import Proof, Spec
 from tests.support.configurations import small
 from trajectile.hw.d2d import link_rx, link_tx
+from trajectile.hw.d2d.layouts import FrameKind
 from trajectile.hw.d2d.link_layer import LinkLayer
 from trajectile.hw.d2d.link_rx import LinkRx
 from trajectile.hw.d2d.link_tx import LinkTx
-from trajectile.hw.params import FrameKind, Params
+from trajectile.hw.params import Params
 
 WINDOW = 2
 TIMEOUT_CYCLES = 6

@@ -6,7 +6,7 @@ from amaranth.utils import exact_log2
 from tests.formal.sender_spec import SIZE
 from tests.formal.spec import Proof, Spec, tiny
 from trajectile.hw.ddr.loader import AXI_BURST_INCR, DdrLoader
-from trajectile.hw.params import Table
+from trajectile.hw.host.layouts import Table
 from trajectile.sw_model.config import AXI_BOUNDARY_BYTES
 
 #: a slice of 33 beats of 128 bytes: a burst of full length (32) and one of a single beat

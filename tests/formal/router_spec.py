@@ -5,9 +5,10 @@ from amaranth.lib import data
 
 from tests.formal.spec import Proof, Spec, tiny
 from trajectile.hw.d2d import router
+from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.d2d.port import Message
 from trajectile.hw.d2d.router import Router
-from trajectile.hw.params import Params, Port
+from trajectile.hw.params import Params
 
 CREDITS = 3
 

@@ -10,8 +10,10 @@ import numpy as np
 
 from tests.support import observed
 from tests.support.batches import synthetic
+from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.design import design
-from trajectile.hw.params import Params, Port, Table
+from trajectile.hw.host.layouts import Table
+from trajectile.hw.params import Params
 from trajectile.scripts.flow import simulation
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import Schedule, schedule

@@ -6,10 +6,10 @@ from amaranth.hdl import Cat, Value
 
 from tests.support.blocks import run_block
 from trajectile.hw.host.codes import Refusal
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.port import HostPort
 from trajectile.hw.host.regmap import COUNTERS, Access
 from trajectile.hw.host.table_memory import TableMemory
-from trajectile.hw.params import Table
 
 #: longest time an access may take if the manager is always ready
 BOUND_CYCLES = 10

@@ -5,7 +5,8 @@ import pytest
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from trajectile.hw.compute.sequencer import MacSequencer
-from trajectile.hw.params import Params, Table
+from trajectile.hw.host.layouts import Table
+from trajectile.hw.params import Params
 from trajectile.tb.program import pack
 
 #: three tokens a lane of two bits, lists of twelve passes

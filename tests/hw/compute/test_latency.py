@@ -11,8 +11,9 @@ from trajectile.hw.compute import lane_memory, unit
 from trajectile.hw.compute.hidden_buffer import HiddenBuffer
 from trajectile.hw.compute.lane_memory import LaneMemory
 from trajectile.hw.compute.unit import ComputeUnit
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.memory.expert_buffer import ExpertBuffer
-from trajectile.hw.params import Params, Table
+from trajectile.hw.params import Params
 
 CONFIGS = {
     "smoke": small(),

@@ -8,7 +8,8 @@ from tests.support.configurations import small
 from tests.support.memory_bench import open_srams
 from trajectile.hw.compute import lane_memory
 from trajectile.hw.compute.unit import ComputeUnit
-from trajectile.hw.params import Params, Table
+from trajectile.hw.host.layouts import Table
+from trajectile.hw.params import Params
 from trajectile.sw_model.latencies import COMPUTE_DRAIN_CYCLES, compute_early_cycles
 from trajectile.sw_model.numerics import image
 from trajectile.sw_model.numerics import integer as numerics

@@ -9,7 +9,8 @@ from amaranth.sim import Simulator
 
 from tests.support.configurations import small
 from trajectile.hw.d2d.crc import ALGORITHMS, crc, remainders
-from trajectile.hw.params import FrameKind, Params
+from trajectile.hw.d2d.layouts import FrameKind
+from trajectile.hw.params import Params
 from trajectile.sw_model.config import load, presets
 
 

@@ -6,11 +6,12 @@ from tests.support.blocks import run_block
 from tests.support.configurations import small
 from tests.support.watch import Watch
 from trajectile.hw.d2d.credit_fifo import CreditFifo
+from trajectile.hw.d2d.layouts import FrameKind, Port
 from trajectile.hw.d2d.link import D2DLink
 from trajectile.hw.d2d.link_rx import LinkRx
 from trajectile.hw.d2d.link_tx import LinkTx
 from trajectile.hw.d2d.router import Router
-from trajectile.hw.params import FrameKind, Params, Port
+from trajectile.hw.params import Params
 
 
 async def pulse(ctx, *strobes, rest=8):

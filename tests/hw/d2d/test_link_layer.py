@@ -12,9 +12,10 @@ from amaranth.sim import Simulator
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from trajectile.hw.d2d.crc import ALGORITHMS
+from trajectile.hw.d2d.layouts import FrameKind
 from trajectile.hw.d2d.link_layer import LinkLayer
 from trajectile.hw.d2d.link_rx import LinkRx
-from trajectile.hw.params import FrameKind, Params
+from trajectile.hw.params import Params
 
 #: cycles to look on when all has come
 AFTER_CYCLES = 40

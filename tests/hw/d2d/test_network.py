@@ -10,13 +10,14 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from tests.support.watch import Watch
+from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.d2d.link import D2DLink
 from trajectile.hw.d2d.receiver import SliceReceiver
 from trajectile.hw.d2d.router import Router
 from trajectile.hw.d2d.sender import SliceSender
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.memory.expert_buffer import SlotRead, SlotWrite
-from trajectile.hw.params import Params, Port
+from trajectile.hw.params import Params
 
 
 class Row(Block):

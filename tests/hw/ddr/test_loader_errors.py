@@ -7,7 +7,8 @@ import pytest
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from trajectile.hw.ddr.loader import DdrLoader
-from trajectile.hw.params import Params, Table
+from trajectile.hw.host.layouts import Table
+from trajectile.hw.params import Params
 from trajectile.tb.program import pack
 
 #: five experts, three slices, five rows, three tiles: every entry field has more bits than values

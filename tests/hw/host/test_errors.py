@@ -5,7 +5,7 @@ import pytest
 from tests.support.configurations import small
 from tests.support.host_bench import Bench
 from trajectile.hw.host.codes import ERRORS, Refusal
-from trajectile.hw.params import Table
+from trajectile.hw.host.layouts import Table
 
 #: bits of STATUS
 DONE, FAILED, RESETTING = 2, 8, 16

@@ -6,9 +6,10 @@ import pytest
 
 from tests.support.configurations import small
 from tests.support.host_bench import Bench, Model, random_entry
+from trajectile.hw.d2d.layouts import NEIGHBOURS, Port
 from trajectile.hw.host.codes import Refusal
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.regmap import optional_counters
-from trajectile.hw.params import NEIGHBOURS, Port, Table
 from trajectile.sw_model.config import load
 
 

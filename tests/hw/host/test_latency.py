@@ -8,8 +8,8 @@ from tests.support.host_bench import Bench
 from tests.support.watch import Watch
 from trajectile.hw.host.access import AccessPort
 from trajectile.hw.host.batch import BatchControl
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.port import HostPort
-from trajectile.hw.params import Table
 
 
 def watch_of(host):

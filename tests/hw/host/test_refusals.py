@@ -5,8 +5,9 @@ import pytest
 from tests.support.configurations import small
 from tests.support.host_bench import Bench
 from trajectile.hw.host.codes import Refusal
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.regmap import RegisterMap
-from trajectile.hw.params import Params, Table
+from trajectile.hw.params import Params
 
 #: every entry field has more bits than values: five experts, three slices, five rows, three tokens per lane, three tiles
 CONFIG = small(layer__experts=5, array__cols=3, array__ddr_tiles=(0, 1, 2))

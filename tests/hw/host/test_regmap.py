@@ -8,8 +8,9 @@ import pytest
 
 from tests.support.configurations import small
 from trajectile.hw.host.axi import HOST_ADDRESS_BITS
+from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.regmap import RegisterMap
-from trajectile.hw.params import Params, Table
+from trajectile.hw.params import Params
 from trajectile.scripts.soc.register_map import PREFIX, c_header, constants, markdown
 from trajectile.sw_model.config import load, presets
 

@@ -1,0 +1,82 @@
+"""What travels between tiles: ports, slice packets, control lanes, frames."""
+
+from amaranth.hdl import unsigned
+from amaranth.lib import data, enum
+from amaranth.utils import bits_for
+
+from trajectile.hw.widths import Widths
+from trajectile.sw_model.config import Config
+
+
+class Port(enum.Enum, shape=3):
+    """Ports of a tile's router."""
+
+    NORTH = 0  #: the tile above
+    EAST = 1  #: the tile to the right
+    SOUTH = 2  #: the tile below
+    WEST = 3  #: the tile to the left
+    LOCAL = 4  #: this tile
+
+
+#: the ports with a link
+NEIGHBOURS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
+
+
+class FrameKind(enum.Enum, shape=2):
+    """What a frame of the link layer is; neither all zeros nor all ones is a frame."""
+
+    NOTHING = 0  #: no frame: the port has no neighbour, is in reset, is down, or the PHY lost the frame
+    IDLE = 1  #: no lane carries anything; ``seq`` is the number of the next DATA frame
+    DATA = 2  #: some lane carries something; ``seq`` counts these frames
+
+
+class LinkLayouts(Widths):
+    """Layouts of what a link carries. With ``timing_only`` a flit is no wider than its header."""
+
+    def __init__(self, config: Config, *, timing_only: bool = False):
+        super().__init__(config, timing_only=timing_only)
+        #: which slice, and how many stops it has left
+        self.slice_layout = data.StructLayout({
+            "expert": unsigned(self.expert_bits),
+            "index": unsigned(self.index_bits),
+            "left": unsigned(self.left_bits),
+        })
+        #: request for a slot at the ring-next tile (control lane)
+        self.request_layout = data.StructLayout({"slice": self.slice_layout})
+        #: the grant that answers it (control lane, back)
+        self.grant_layout = data.StructLayout({"slot": unsigned(self.slot_bits)})
+        #: header flit of a slice packet: the slot reserved for it at the ring-next tile, and which slice it is
+        self.header_layout = data.StructLayout({
+            "slot": unsigned(self.slot_bits),
+            "expert": unsigned(self.expert_bits),
+            "index": unsigned(self.index_bits),
+        })
+        self.payload_bits = max(0 if timing_only else 8 * config.flit_bytes, self.header_layout.size)
+        #: one beat of a link; the header travels in the low bits of the payload
+        self.flit_layout = data.StructLayout({
+            "head": unsigned(1),
+            "tail": unsigned(1),
+            "payload": unsigned(self.payload_bits),
+        })
+        #: all lanes of a link in one cycle
+        self.lanes_layout = data.StructLayout({
+            "flit_valid": unsigned(1),
+            "flit": self.flit_layout,
+            "request_valid": unsigned(1),
+            "request": self.request_layout,
+            "grant_valid": unsigned(1),
+            "grant": self.grant_layout,
+            "credit": unsigned(1),
+        })
+        #: sequence numbers tell the frames of a window that come again from those that come too early
+        self.seq_bits = bits_for(2 * config.link_window - 1)
+        #: what a link layer sends in a cycle (docs/link.md). The CRC is lowest: bit i of a frame is the coefficient of x^i.
+        self.frame_layout = data.StructLayout({
+            "crc": unsigned(config.link.crc_bits),
+            "kind": FrameKind,
+            "seq": unsigned(self.seq_bits),
+            "ack": unsigned(self.seq_bits),
+            "nak": unsigned(1),
+            "lanes": self.lanes_layout,
+        })
+        self.frame_bits = self.frame_layout.size

@@ -1,0 +1,55 @@
+"""Widths and depths that several blocks share, derived once from the configuration."""
+
+from amaranth.utils import bits_for
+
+from trajectile.sw_model.config import DDR_ADDRESS_BITS, Config, ceil_div
+
+
+class Widths:
+    """Numbers that follow from one :class:`~trajectile.sw_model.config.Config`.
+
+    With ``timing_only`` they are those of the build that keeps the controllers and drops the payload.
+    """
+
+    def __init__(self, config: Config, *, timing_only: bool = False):
+        self.config = config
+        self.timing_only = timing_only
+        tile = config.tile
+        #: how expert and token buffer are protected; a timing-only build has neither
+        self.protect = "none" if timing_only else tile.protect
+        #: a tile's number
+        self.tile_bits = bits_for(config.array.tiles - 1)
+        self.expert_bits = bits_for(config.layer.experts - 1)
+        self.index_bits = bits_for(tile.slices - 1)
+        self.slot_bits = bits_for(tile.slots - 1)
+        #: stops left: at most one per tile
+        self.left_bits = bits_for(config.array.tiles)
+        self.word_bits = 8 * tile.word_bytes
+        #: a weight word is written in whole lanes
+        self.lane_width = 8 * config.lane_bytes
+        self.word_addr_bits = bits_for(config.slice_words - 1)
+        self.row_bits = bits_for(config.channel_slices - 1)
+        self.token_bits = bits_for(tile.lane_tokens - 1)
+        #: a tile never has more passes than token-expert pairs
+        self.list_depth = tile.tokens * config.layer.top_k
+        self.list_bits = bits_for(self.list_depth)
+        #: passes of one expert: at most one per token of the fullest lane, or one per token of the tile
+        self.pass_bits = bits_for(tile.tokens)
+        self.load_depth = config.channel_slices
+        self.load_bits = bits_for(self.load_depth)
+        self.address_bits = DDR_ADDRESS_BITS
+        self.beat_bits = 8 * config.ddr.bytes_per_cycle
+        #: CONTROL.RESET keeps the array in reset two cycles longer than this, or more, so that what a tile sent before
+        #: reaches the far end while that is still in reset
+        self.reset_hold_cycles = config.link.latency_cycles
+        self.activation_bits = 8 * tile.mac_k
+        self.activation_depth = tile.lane_tokens * config.gate_up_chunks
+        self.result_bits = 32 * tile.mac_n
+        #: results of a token lie in two banks, even and odd groups, so its words are padded to an even number
+        self.result_stride = 2 * ceil_div(config.down_groups, 2)
+        self.result_depth = tile.lane_tokens * self.result_stride
+
+    @property
+    def lane_bits(self) -> int:
+        """Width of a lane number."""
+        return bits_for(self.config.tile.mac_t - 1)
