@@ -4,8 +4,6 @@ Builds are kept by the content of their sources, so that an unchanged design is 
 """
 
 import contextlib
-import fcntl
-import hashlib
 import os
 import shutil
 import time
@@ -18,6 +16,7 @@ from cocotb_tools import runner
 from cocotb_tools.check_results import get_results
 
 from trajectile.tb import toolchain
+from trajectile.tb.cache import kept
 from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.toolchain import SimulationError as SimulationError  # users of this module catch it
 from trajectile.tb.top import SOURCES, TOP, visible
@@ -62,7 +61,7 @@ class Build:
     simulator: str
     folder: Path
     waves: bool
-    #: what it took; 0 if it was there
+    #: what it took to make or to find
     seconds: float
     #: what is observed of its runs
     instruments: Instruments = OFF
@@ -87,11 +86,6 @@ def require(simulator: str) -> None:
         toolchain.verilator_root()
         if not (shutil.which("make") and shutil.which("g++")):
             raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
-
-
-def cache_folder() -> Path:
-    """Where builds are kept: ``TRAJECTILE_BUILD``, or ``build/sim`` in the current folder."""
-    return Path(os.environ.get("TRAJECTILE_BUILD", "build/sim")).resolve()
 
 
 @contextlib.contextmanager
@@ -122,26 +116,19 @@ def cached(kind: str, flags: Sequence[str], texts: Mapping[str, str], compile_in
 
     Two processes that want the same build at the same time make it once.
     """
-    parts = [kind, *flags, version("verilator"), *(part for item in sorted(texts.items()) for part in item)]
-    folder = cache_folder() / f"{kind}-{hashlib.sha256(chr(0).join(parts).encode()).hexdigest()[:16]}"
-    if (folder / "done").is_file():
-        return Build(kind, folder, waves, 0.0)
-    began = time.monotonic()
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not (folder / "done").is_file():
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
-            place = folder
-            try:
-                with toolchain.workshop(folder) as place:
-                    for name, text in texts.items():
-                        (place / name).write_text(text, encoding="utf-8")
-                    compile_into(place, place / "build.log")
-            except SimulationError as error:
-                raise SimulationError(str(error).replace(str(place), str(folder))) from error
-            (folder / "done").touch()
+    began, folder_texts = time.monotonic(), sorted(texts.items())
+
+    def make(folder: Path) -> None:
+        place = folder
+        try:
+            with toolchain.workshop(folder) as place:
+                for name, text in folder_texts:
+                    (place / name).write_text(text, encoding="utf-8")
+                compile_into(place, place / "build.log")
+        except SimulationError as error:
+            raise SimulationError(str(error).replace(str(place), str(folder))) from error
+
+    folder = kept(kind, [*flags, version("verilator"), *(part for item in folder_texts for part in item)], make)
     return Build(kind, folder, waves, time.monotonic() - began)
 
 

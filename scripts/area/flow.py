@@ -1,6 +1,5 @@
 """The way from Verilog to mapped cells: which files Yosys gets, and what it is told."""
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -11,10 +10,12 @@ from time import sleep
 
 from trajectile.hw.design import Design
 from trajectile.hw.lib import yosys
+from trajectile.hw.lib.yosys import YosysError
 from trajectile.scripts.area.library_text import library_text
 from trajectile.scripts.area.memories import Choice
 from trajectile.scripts.area.technology import Technology
-from trajectile.scripts.files import write_text
+from trajectile.scripts.folders import share
+from trajectile.tb.cache import kept
 
 #: SRAM modules made of macros are black boxes and the hierarchy stays, so every block is mapped once and found again.
 SCRIPT = """read_verilog sram.v
@@ -53,6 +54,8 @@ class Mapped:
     modules: dict[str, dict[str, int]]
     #: delay that ABC gives each block by itself, in ps; without speed none
     abc_ps: dict[str, float]
+    #: what Yosys read and wrote; nobody writes into it any more
+    folder: Path
 
 
 def _counts(path: Path) -> dict[str, dict[str, int]]:
@@ -73,10 +76,9 @@ def _abc_delays(log: str) -> dict[str, float]:
     return found
 
 
-def write_inputs(made: Design, folder: Path, technology: Technology, choices: Mapping[str, Choice], period_ps: float | None
-                 ) -> dict[str, str]:
-    """Write what Yosys reads into ``folder``, with a period also what the run for speed reads; text by file name."""
-    folder.mkdir(parents=True, exist_ok=True)
+def inputs(made: Design, technology: Technology, choices: Mapping[str, Choice], period_ps: float | None, more: str = ""
+           ) -> dict[str, str]:
+    """What Yosys reads, text by file name; with a period also what the run for speed reads, with ``more`` more script."""
     files = made.files()
     texts = {
         "sram.v": files["trajectile_sram.v"], "tile.v": files["trajectile_tile.v"], "map.abc": MAPPING,
@@ -94,44 +96,54 @@ def write_inputs(made: Design, folder: Path, technology: Technology, choices: Ma
             "loads.txt": f"set_driving_cell {loads.buffer}\nset_load {technology.port_load_ff:.3f}\n",
         }
         texts["fast.ys"] = SPEED.format(period=f"{period_ps:.0f}")
-    texts["synth.ys"] = script
+    return texts | {"synth.ys": script + more}
+
+
+def _run(texts: Mapping[str, str], folder: Path) -> None:
+    """Write the texts into a folder, and run ``synth.ys`` there and, as soon as that has saved the design, ``fast.ys``."""
     for name, text in texts.items():
-        write_text(folder / name, text)
-    return texts
-
-
-def _run_once(texts: Mapping[str, str], more: str, folder: Path) -> str:
-    """Run ``synth.ys`` and more script, and ``fast.ys``; unless the folder has the outcome of the very same texts.
-
-    Returns:
-        the log of the last of the two.
-    """
-    log = folder / ("fast.log" if "fast.ys" in texts else "synth.log")
-    parts = [yosys.wheel(), more, *(part for item in sorted(texts.items()) for part in item)]
-    digest, mark = hashlib.sha256(chr(0).join(parts).encode()).hexdigest(), folder / "done"
-    if mark.is_file() and mark.read_text(encoding="utf-8") == digest:
-        return log.read_text(encoding="utf-8")
+        (folder / name).write_text(text, encoding="utf-8")
     saved = folder / "synthesized"
-    for path in (mark, saved):
-        path.unlink(missing_ok=True)
     with ThreadPoolExecutor(1) as pool:
-        area = pool.submit(yosys.run, texts["synth.ys"] + more, folder, "synth")
+        area = pool.submit(yosys.run, texts["synth.ys"], folder, "synth")
         while "fast.ys" in texts and not saved.exists() and not area.done():
             sleep(0.1)
         if saved.exists():
             yosys.run(texts["fast.ys"], folder, "fast")
         area.result()
-    write_text(mark, digest)
-    return log.read_text(encoding="utf-8")
 
 
-def map_tile(made: Design, folder: Path, technology: Technology, choices: Mapping[str, Choice],
+def run_once(texts: Mapping[str, str], target: Path | None = None) -> Path:
+    """The folder in which Yosys has run on these texts: now, or before on the very same ones.
+
+    Args:
+        texts: of :func:`inputs`.
+        target: gets copies of all files, also of those of a run that failed.
+
+    Raises:
+        YosysError: if Yosys fails.
+    """
+    def make(folder: Path) -> None:
+        try:
+            _run(texts, folder)
+        except YosysError:
+            if target:
+                share(folder, target)
+            raise
+
+    folder = kept("area", [yosys.wheel(), *(part for item in sorted(texts.items()) for part in item)], make)
+    if target:
+        share(folder, target)
+    return folder
+
+
+def map_tile(made: Design, target: Path | None, technology: Technology, choices: Mapping[str, Choice],
              period_ps: float | None = None, more: str = "") -> Mapped:
-    """Synthesize the tile of a design. A folder keeps its outcome: with the same inputs nothing is run again.
+    """Synthesize the tile of a design. The outcome is kept: with the same inputs nothing is run again.
 
     Args:
         made: the design.
-        folder: for scripts, libraries, logs and results.
+        target: gets copies of scripts, libraries, logs and results.
         technology: cells, and with ``period_ps`` their delays.
         choices: for each SRAM module what it is made of.
         period_ps: clock period that the run for speed aims at; None for area alone.
@@ -140,5 +152,6 @@ def map_tile(made: Design, folder: Path, technology: Technology, choices: Mappin
     Raises:
         YosysError: if Yosys fails.
     """
-    log = _run_once(write_inputs(made, folder, technology, choices, period_ps), more, folder)
-    return Mapped(_counts(folder / "stat.json"), _abc_delays(log) if period_ps else {})
+    folder = run_once(inputs(made, technology, choices, period_ps, more), target)
+    delays = _abc_delays((folder / "fast.log").read_text(encoding="utf-8", errors="replace")) if period_ps else {}
+    return Mapped(_counts(folder / "stat.json"), delays, folder)

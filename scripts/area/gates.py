@@ -1,17 +1,13 @@
 """The tile as gates: the netlist of ``trajectile synthesize``, with models of the cells, in place of the tile's Verilog."""
 
 import re
-from pathlib import Path
 
 from trajectile.hw.design import Design
-from trajectile.hw.lib import yosys
 from trajectile.scripts.area.cell_models import cell_models
-from trajectile.scripts.area.flow import MAPPING, SCRIPT, map_tile
-from trajectile.scripts.area.library_text import library_text
+from trajectile.scripts.area.flow import map_tile
 from trajectile.scripts.area.memories import choose
 from trajectile.scripts.area.technology import Technology
 from trajectile.scripts.errors import UserError
-from trajectile.tb.runner import cached
 
 
 def gate_level(made: Design, technology: Technology) -> dict[str, str]:
@@ -25,14 +21,8 @@ def gate_level(made: Design, technology: Technology) -> dict[str, str]:
         YosysError: if Yosys fails.
     """
     files = made.files()
-
-    def synthesize(folder: Path, log: Path) -> None:
-        map_tile(made, folder, technology, choose(made, technology, registers=0), more="write_verilog -noattr netlist.v\n")
-
-    folder = cached("gates", [yosys.wheel()], {
-        "tile.v": files["trajectile_tile.v"], "sram.v": files["trajectile_sram.v"],
-        "map.abc": MAPPING, "script": SCRIPT, "cells.lib": library_text(technology.cells)}, synthesize).folder
-    netlist = (folder / "netlist.v").read_text(encoding="utf-8")
+    mapped = map_tile(made, None, technology, choose(made, technology, registers=0), more="write_verilog -noattr netlist.v\n")
+    netlist = (mapped.folder / "netlist.v").read_text(encoding="utf-8")
     used = set(re.findall(r"^  (\w+) \S+ \($", netlist, re.M)) - made.modules.keys()
     if unknown := used - technology.cells.keys():
         raise UserError(f"cell {min(unknown)} is not mapped: the Liberty files have no cell for it")

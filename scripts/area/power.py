@@ -8,7 +8,6 @@ the load model; controllers count as busy as the data path.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -110,16 +109,16 @@ class _Sum:
         row[kind] = row.get(kind, 0.0) + energy_pj
 
 
-def power_of(config: Config, made: Design, mapped: Mapped, folder: Path, technology: Technology,
+def power_of(config: Config, made: Design, mapped: Mapped, technology: Technology,
              choices: Mapping[str, Choice], counters: Counters, clock_mhz: float, outside: Outside) -> dict[str, Any]:
-    """The estimate, from the netlist that :func:`~trajectile.scripts.area.flow.map_tile` left in ``folder``.
+    """The estimate, from the netlist that :func:`~trajectile.scripts.area.flow.map_tile` left.
 
     Raises:
         UserError: if the libraries have no energies.
     """
     if technology.loads is None:
         raise UserError("a power estimate needs energies; legal: --liberty with the full library of the technology")
-    modules = netlist.read(folder / "fast.blif")
+    modules = netlist.read(mapped.folder / "fast.blif")
     tiles, seconds = config.array.tiles, counters.cycles / (clock_mhz * 1e6)
     busy = busy_cycles(config, counters)
     energies: dict[str, BlockEnergy] = {}

@@ -1,7 +1,6 @@
 """The speed estimate of a tile: the longest path of each block and across blocks, from a netlist sized for a clock."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -41,9 +40,9 @@ def _path(path: timing.Path) -> dict[str, Any]:
                         for step in path.steps]}
 
 
-def speed_of(made: Design, mapped: Mapped, folder: Path, technology: Technology, choices: Mapping[str, Choice],
+def speed_of(made: Design, mapped: Mapped, technology: Technology, choices: Mapping[str, Choice],
              period_ps: float) -> dict[str, Any]:
-    """The estimate, from the netlist that :func:`~trajectile.scripts.area.flow.map_tile` left in ``folder``.
+    """The estimate, from the netlist that :func:`~trajectile.scripts.area.flow.map_tile` left.
 
     Raises:
         UserError: if a memory's times are not known.
@@ -53,7 +52,7 @@ def speed_of(made: Design, mapped: Mapped, folder: Path, technology: Technology,
         raise UserError("a speed estimate needs delays; legal: --liberty with the full library of the technology")
     macros = {name: macro_timing(choice.macros, technology) for name, choice in choices.items()
               if not choice.registers and choice.macros}
-    analysis = timing.Timing(netlist.read(folder / "fast.blif"), made.tile, technology.cells, loads, macros)
+    analysis = timing.Timing(netlist.read(mapped.folder / "fast.blif"), made.tile, technology.cells, loads, macros)
     by_block = {path.block.removeprefix(PREFIX): _path(path) for path in analysis.paths(len(made.modules), per_block=True)}
     worst = [_path(path) for path in analysis.paths(25)]
     return {

@@ -44,9 +44,9 @@ def synthesize(config: Config, folder: Path, technology: Technology | None = Non
     except YosysError as error:
         raise failed(error, technology, folder) from error
     if period:
-        values["speed"] = speed.speed_of(made, mapped, folder, technology, choices, period)
+        values["speed"] = speed.speed_of(made, mapped, technology, choices, period)
     if clock_mhz and counters:
-        values["power"] = power.power_of(config, made, mapped, folder, technology, choices, counters, clock_mhz,
+        values["power"] = power.power_of(config, made, mapped, technology, choices, counters, clock_mhz,
                                          outside or Outside())
     return values
 

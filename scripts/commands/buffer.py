@@ -9,6 +9,7 @@ from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of
 from trajectile.scripts.flow.comparison import write
 from trajectile.scripts.flow.deferral import buffered
+from trajectile.scripts.folders import private
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import ORDERS
 
@@ -47,7 +48,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
         table.add_row(f"{entry['slack']:.0%}", f"{entry['cycles']:,}", f"{entry['tokens_per_million_cycles']:.2f}",
                       f"{entry['gain']:.3f}", f"{entry['held_tokens']} of {entry['tokens']}",
                       f"{entry['mean_wait_cycles']:,.0f}", f"{entry['longest_wait_cycles']:,}")
-    write(entries, args.output or Path("build/buffer"), "buffer")
+    with private(args.output or Path("build/buffer")) as work:
+        write(entries, work, "buffer")
     console.print(table)
     terminal.answer(args, entries)
     return 0

@@ -11,6 +11,7 @@ from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of, integers, names
 from trajectile.scripts.flow.comparison import DEFAULT_TOKENS, means, tasks_of, write
 from trajectile.scripts.flow.experiments import STRATEGIES, run_all
+from trajectile.scripts.folders import private
 from trajectile.scripts.plots import comparison as plots
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import ORDERS
@@ -55,8 +56,9 @@ def run(args: argparse.Namespace, configs: Sequence[Config]) -> int:
     folder = args.output or Path("build/compare")
     with terminal.bar("batches", len(tasks)) as done:
         entries = means(run_all(tasks, folder, kind=args.executor, address=args.scheduler, done=done))
-    write(entries, folder, "compare")
-    drawn = plots.comparison(entries, folder)
+    with private(folder) as work:
+        write(entries, work, "compare")
+        drawn = plots.comparison(entries, work)
     for config in configs:
         console.print(shown(config.name, [entry for entry in entries if entry["config"] == config.name]))
     console.print(f"{len(tasks)} batches; {folder}/compare.csv, compare.json, {', '.join(drawn)}", highlight=False)

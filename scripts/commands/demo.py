@@ -1,6 +1,7 @@
 """The whole path on one batch: Verilog, simulation against the golden model, area, a report."""
 
 import argparse
+from dataclasses import replace
 from pathlib import Path
 
 from trajectile.hw.design import design
@@ -10,6 +11,7 @@ from trajectile.scripts.command_line.batch import add_run_arguments, simulated
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.command_line.tables import simulation_table
 from trajectile.scripts.commands.report import command_line
+from trajectile.scripts.folders import private
 from trajectile.scripts.json_file import write_json
 from trajectile.scripts.plots import batch as picture
 from trajectile.scripts.report import page
@@ -30,18 +32,20 @@ def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile demo``. The Verilog is generated once, for the simulation; what is not built of it is generated after."""
     console = terminal.console(args)
     folder = args.output or Path("build") / config.name
-    done = simulated(args, config, console, folder, waves=args.waves)
-    values = done.summary()
-    with terminal.status("synthesizing the tile"):
-        made = design(config) if args.timing_only else done.design
-        verilog = bundle.write(made, folder / "verilog")
-        area = synthesize(config, folder / "area", made=made)
-    picture.timeline_picture(config, done.events, done.cycles, folder / picture.FILE,
-                             f"{done.load.source}, order {args.order}: {done.cycles:,} cycles "
-                             f"({done.cycles / max(done.roofline.cycles, 1):.3f} of the roofline)")
-    for path, content in ((folder / "run.json", values), (folder / "area.json", area)):
-        write_json(path, content)
-    report = page.write(folder / page.FILE, config, done.plan, done.events, values, area, command_line(args, "demo"))
+    with private(folder, keep_failed=True) as work:
+        done = replace(simulated(args, config, console, work, waves=args.waves), folder=folder)
+        values = done.summary()
+        with terminal.status("synthesizing the tile"):
+            made = design(config) if args.timing_only else done.design
+            verilog = [folder / "verilog" / path.name for path in bundle.write(made, work / "verilog")]
+            area = synthesize(config, work / "area", made=made)
+        picture.timeline_picture(config, done.events, done.cycles, work / picture.FILE,
+                                 f"{done.load.source}, order {args.order}: {done.cycles:,} cycles "
+                                 f"({done.cycles / max(done.roofline.cycles, 1):.3f} of the roofline)")
+        for name, content in (("run.json", values), ("area.json", area)):
+            write_json(work / name, content)
+        page.write(work / page.FILE, config, done.plan, done.events, values, area, command_line(args, "demo"))
+    report = folder / page.FILE
     terminal.answer(args, values | {"area": area, "verilog": [str(path) for path in verilog],
                                     "picture": str(folder / picture.FILE), "report": str(report)})
     console.print(simulation_table(values))

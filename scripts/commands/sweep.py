@@ -13,6 +13,7 @@ from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of
 from trajectile.scripts.flow.comparison import write
 from trajectile.scripts.flow.experiments import STRATEGIES, run_all
 from trajectile.scripts.flow.variants import add_areas, entries_of, plan
+from trajectile.scripts.folders import private
 from trajectile.scripts.plots import area as area_plots
 from trajectile.scripts.plots import comparison as plots
 from trajectile.sw_model.config import Config, ConfigError, parse_variation
@@ -57,10 +58,12 @@ def run(args: argparse.Namespace, config: Config) -> int:
     if args.area:
         with terminal.status("synthesizing") as line:
             add_areas(entries, swept, folder, technology, args.registers, line.update)
-        area_plots.pareto(entries, fields, technology.unit, folder / "pareto.png", title)
         table, files = _pareto_table(entries, fields, technology.unit), f"{files}, pareto.png"
-    write(entries, folder, "sweep")
-    plots.sweep(entries, fields, folder / "sweep.png", f"{title}, {args.strategy} {args.order}")
+    with private(folder) as work:
+        write(entries, work, "sweep")
+        plots.sweep(entries, fields, work / "sweep.png", f"{title}, {args.strategy} {args.order}")
+        if args.area:
+            area_plots.pareto(entries, fields, technology.unit, work / "pareto.png", title)
     console.print(table)
     for reason in dict.fromkeys(entry["why_not"] for entry in entries if entry["why_not"]):
         console.print(f"- {reason}", highlight=False)

@@ -8,7 +8,7 @@ from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.batch import add_run_arguments, simulated, workload_of
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.errors import UserError
-from trajectile.scripts.files import write_text
+from trajectile.scripts.folders import private
 from trajectile.scripts.plots import batch as picture
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import schedule
@@ -40,9 +40,9 @@ def run(args: argparse.Namespace, config: Config) -> int:
         batch, events, cycles, exact = load.source, scoreboard.events_of(line), line.cycles, True
     source = "RTL" if args.rtl else "model"
     trace, image = folder / "trace.json", folder / picture.FILE
-    with terminal.status("writing events, drawing the picture"):
-        write_text(trace, json.dumps(trace_events(config, events, cycles)))
-        picture.timeline_picture(config, events, cycles, image,
+    with terminal.status("writing events, drawing the picture"), private(folder) as work:
+        (work / trace.name).write_text(json.dumps(trace_events(config, events, cycles)), encoding="utf-8")
+        picture.timeline_picture(config, events, cycles, work / image.name,
                                  f"{batch}, order {args.order}, {source}: {cycles:,} cycles")
     console.print(f"{cycles:,} cycles, {len(events):,} events of the {source}\n"
                   f"trace        {trace} (open it at ui.perfetto.dev)\npicture      {image}", highlight=False)

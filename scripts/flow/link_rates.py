@@ -8,6 +8,7 @@ from typing import Any
 from trajectile.hw.params import Params
 from trajectile.scripts.flow.simulation import simulate
 from trajectile.scripts.flow.workload import load
+from trajectile.scripts.folders import private
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.timeline.goodput import goodput
 from trajectile.tb import link_bench
@@ -27,7 +28,8 @@ def measure(config: Config, bers: Sequence[float], *, cycles: int, seeds: Sequen
     bits, rows = Params(config).frame_bits, []
     for number, ber in enumerate(bers, 1):
         say(f"running rate {number} of {len(bers)}")
-        runs = [link_bench.measure(built, folder, LinkFaults(ber=ber), cycles=cycles, seed=seed) for seed in seeds]
+        with private(folder, keep_failed=True) as work:
+            runs = [link_bench.measure(built, work, LinkFaults(ber=ber), cycles=cycles, seed=seed) for seed in seeds]
         least, most = goodput(config, ber, bits)
         rows.append({
             "ber": ber,

@@ -16,6 +16,7 @@ from trajectile.scripts.area.technology import Technology
 from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow.outcomes import Outcome, read_outcomes
 from trajectile.scripts.flow.workload import Values, Workload
+from trajectile.scripts.folders import private
 from trajectile.scripts.soc.ports import ports_of
 from trajectile.scripts.soc.waves import gtkwave
 from trajectile.sw_model.config import Config
@@ -124,7 +125,7 @@ def simulate(config: Config, load: Workload, *, folder: Path, order: str = "bala
     Args:
         config: the accelerator.
         load: the batch.
-        folder: where job, logs and waves go.
+        folder: where job, logs and waves are at the end (:func:`~trajectile.scripts.folders.private`).
         order: load order.
         simulator: ``verilator`` or ``icarus``, both with cocotb; or ``native``, Verilator's model under a C++ main: for
             millions of cycles, one run, no waves.
@@ -170,25 +171,25 @@ def simulate(config: Config, load: Workload, *, folder: Path, order: str = "bala
         built = runner.build(sources, top, simulator, waves=waves, optimise=optimise, instruments=instruments)
     start_run = time.monotonic()
     say(f"running {model.cycles:,} cycles")
-    folder.mkdir(parents=True, exist_ok=True)
-    values = None if timing_only else load.given
-    # stalls stretch a batch; ten times the model's cycles and then some is a hang
-    job = replace(make_job(plan, values, max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs),
-                  may_fail=may_fail)
-    job.save(folder / "job.json")
-    plusargs = [*plusargs, *write_files(config, values, folder)]
-    if link_faults:
-        plusargs += faults.write_plan(config.array, [(run.seed, run.faults) for run in runs], folder)
-    if simulator == "native":
-        native.run(built, job, folder, plusargs)
-    else:
-        bench = "bench_axi" if axi_models else "bench_link_faults" if link_faults else "bench_array"
-        runner.run(built, bench, folder,
-                   environment={JOB: str((folder / "job.json").resolve())}, plusargs=plusargs, seed=runs[0].seed)
-    if waves:
-        ports = ports_of(made.components[made.top])
-        (folder / "waves.gtkw").write_text(gtkwave(config, ports), encoding="utf-8")
-    outcomes = read_outcomes(job, plan, model, values.results() if values else None, folder)
+    with private(folder, keep_failed=True) as work:
+        values = None if timing_only else load.given
+        # stalls stretch a batch; ten times the model's cycles and then some is a hang
+        job = replace(make_job(plan, values, max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs),
+                      may_fail=may_fail)
+        job.save(work / "job.json")
+        plusargs = [*plusargs, *write_files(config, values, work)]
+        if link_faults:
+            plusargs += faults.write_plan(config.array, [(run.seed, run.faults) for run in runs], work)
+        if simulator == "native":
+            native.run(built, job, work, plusargs)
+        else:
+            bench = "bench_axi" if axi_models else "bench_link_faults" if link_faults else "bench_array"
+            runner.run(built, bench, work,
+                       environment={JOB: str((work / "job.json").resolve())}, plusargs=plusargs, seed=runs[0].seed)
+        if waves:
+            ports = ports_of(made.components[made.top])
+            (work / "waves.gtkw").write_text(gtkwave(config, ports), encoding="utf-8")
+        outcomes = read_outcomes(job, plan, model, values.results() if values else None, work)
     ended = time.monotonic()
     return Simulation(
         config, load, order, simulator, timing_only, cells is not None, made, plan, model, roofline(plan), outcomes,

@@ -2,7 +2,7 @@
 
 What needs the full libraries of the technologies is written only with ``--pdk FOLDER``: the Liberty files
 ``sg13g2_stdcell_typ_*`` and ``asap7sc7p5t_*_RVT_TT_nldm_*`` are looked for in it. Syntheses whose inputs did not change since
-the last run are taken from build/area.
+the last run are taken from build/sim.
 """
 
 import argparse
