@@ -4,7 +4,7 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.compute.unit import ComputeUnit
-from trajectile.hw.d2d.layouts import NEIGHBOURS, Port
+from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.d2d.link_layer import LinkLayer
 from trajectile.hw.d2d.port import FramePort, LanePort, d2d_port
 from trajectile.hw.d2d.receiver import SliceReceiver
@@ -67,7 +67,10 @@ class Tile(Block):
             "reset": In(1),  #: reset all blocks but the host port and the loader
             "has_ddr": In(1),  #: strap: the tile has a DDR channel
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR channel, if the tile has one
-            **{port.name.lower(): Out(d2d_port(params)) for port in NEIGHBOURS},
+            "north": Out(d2d_port(params)),  #: pins to and from the tile above
+            "east": Out(d2d_port(params)),  #: to the right
+            "south": Out(d2d_port(params)),  #: below
+            "west": Out(d2d_port(params)),  #: to the left
             "events": Out(EventPort(params)),  #: for trace monitors
         })
 
@@ -75,10 +78,10 @@ class Tile(Block):
         """Place the blocks and wire them."""
         m = Module()
         params = self.params
-        host = HostPort(self.config, timing_only=self.timing_only)
+        host = HostPort(params)
         engine, loader, router = RuleEngine(params), DdrLoader(params), Router(params)
         sender, receiver = SliceSender(params), SliceReceiver(params)
-        compute = ComputeUnit(self.config, timing_only=self.timing_only)
+        compute = ComputeUnit(params)
         # A reset by the host leaves its registers, and the loader, which must answer for what it asked of DDR.
         place(m, platform, host_port=host, ddr_loader=loader)
         place(m, platform, reset=self.reset, rule_engine=engine, router=router, slice_sender=sender, slice_receiver=receiver,

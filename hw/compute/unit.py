@@ -8,15 +8,13 @@ from trajectile.hw.compute.lane_memory import LaneMemory
 from trajectile.hw.compute.mac_array import MacArray
 from trajectile.hw.compute.sequencer import MacSequencer
 from trajectile.hw.compute.swiglu import SwigluLane
-from trajectile.hw.host.layouts import Table
+from trajectile.hw.host.layouts import Table, TableLayouts
 from trajectile.hw.host.tables import ResultBus, TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.divide import quotient
 from trajectile.hw.memory.expert_buffer import SlotRead
 from trajectile.hw.memory.word import flag_members, show_flags
-from trajectile.hw.params import Params
 from trajectile.hw.rules.ports import ComputePort
-from trajectile.sw_model.config import Config
 
 
 class ComputeUnit(Block):
@@ -46,9 +44,8 @@ class ComputeUnit(Block):
     corrected: Signal
     error: Signal
 
-    def __init__(self, config: Config, *, timing_only: bool = False):
-        self.timing_only = timing_only
-        self.params = params = Params(config, timing_only=timing_only)
+    def __init__(self, params: TableLayouts):
+        self.params = params
         super().__init__({
             "table": In(TableBus(params)),  #: host writes of RULES, TOKENS, ACTIVATIONS
             "results": In(ResultBus(params)),  #: host reads of RESULTS
@@ -58,7 +55,7 @@ class ComputeUnit(Block):
             "busy": Out(1),  #: from the cycle after ``start`` until the last result is written
             "issuing": Out(1),  #: a word is addressed (for the counter)
             "bad_entry": Out(1),  #: a table entry that was just used is not legal
-            **({} if timing_only else {"weights": Out(SlotRead(params))}),  #: from the expert buffer
+            **({} if params.timing_only else {"weights": Out(SlotRead(params))}),  #: from the expert buffer
             **flag_members(params.protect),  #: of activations and results
         })
 
@@ -73,7 +70,7 @@ class ComputeUnit(Block):
             sequencer.clear.eq(self.clear),
             self.busy.eq(sequencer.busy), self.issuing.eq(sequencer.issue), self.bad_entry.eq(sequencer.bad_entry),
         ]
-        if not self.timing_only:
+        if not self.params.timing_only:
             self._lanes(m, platform, sequencer)
         return m
 

@@ -75,10 +75,11 @@ class LinkRx(Block):
         with m.Elif(self.heard & (~ahead[-1] | (idle & (ahead == self.params.config.link_window)))):
             m.d.sync += self.gap.eq(1)
 
-        for name in ("flit", "request", "grant"):
-            m.d.sync += [
-                getattr(self.lanes, f"{name}_valid").eq(deliver & frame.lanes[f"{name}_valid"]),
-                getattr(self.lanes, name).eq(frame.lanes[name]),
-            ]
-        m.d.sync += self.lanes.credit.eq(deliver & frame.lanes.credit)
+        lanes, come = self.lanes, frame.lanes
+        m.d.sync += [
+            lanes.flit_valid.eq(deliver & come.flit_valid), lanes.flit.eq(come.flit),
+            lanes.request_valid.eq(deliver & come.request_valid), lanes.request.eq(come.request),
+            lanes.grant_valid.eq(deliver & come.grant_valid), lanes.grant.eq(come.grant),
+            lanes.credit.eq(deliver & come.credit),
+        ]
         return m

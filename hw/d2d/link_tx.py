@@ -124,14 +124,18 @@ class LinkTx(Block):
             fresh.credit.eq(lanes.credit | (credits != 0)),
         ]
         m.d.sync += credits.eq(credits + lanes.credit - (fresh.credit & room))
-        for name in ("request", "grant"):
-            valid, content = getattr(lanes, f"{name}_valid"), getattr(lanes, name)
+
+        def keep(name: str, valid: Signal, content: data.View, goes: Signal, gone: data.View) -> None:
+            """A control lane: what has come and had no room waits."""
             kept = Signal.like(content, name=f"{name}_kept")
             waits = Signal(name=f"{name}_waits")
-            m.d.comb += [fresh[f"{name}_valid"].eq(valid | waits), fresh[name].eq(Mux(waits, kept, content))]
-            m.d.sync += waits.eq(fresh[f"{name}_valid"] & ~room)
+            m.d.comb += [goes.eq(valid | waits), gone.eq(Mux(waits, kept, content))]
+            m.d.sync += waits.eq(goes & ~room)
             with m.If(valid):
                 m.d.sync += kept.eq(content)
+
+        keep("request", lanes.request_valid, lanes.request, fresh.request_valid, fresh.request)
+        keep("grant", lanes.grant_valid, lanes.grant, fresh.grant_valid, fresh.grant)
         return Value.cast(fresh.flit_valid | fresh.request_valid | fresh.grant_valid | fresh.credit)
 
     def _supervise(self, m: Module, oldest: Signal, outstanding: Signal) -> None:

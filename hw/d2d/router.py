@@ -78,7 +78,10 @@ class Router(Block):
         #: ring edges that run over a tile, 0 or 1
         self.passing = most_passing(params.config.array)
         super().__init__({
-            **{port.name.lower(): Out(LanePort(params)) for port in NEIGHBOURS},
+            "north": Out(LanePort(params)),  #: lanes to and from the tile above
+            "east": Out(LanePort(params)),  #: to the right
+            "south": Out(LanePort(params)),  #: below
+            "west": Out(LanePort(params)),  #: to the left
             "previous": In(Port),  #: the port towards the ring-previous tile
             "next": In(Port),  #: the port towards the ring-next tile
             **({

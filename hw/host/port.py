@@ -9,13 +9,12 @@ from trajectile.hw.host.access import AccessBus, AccessPort
 from trajectile.hw.host.axi import HOST_DATA_BITS, AxiLite
 from trajectile.hw.host.batch import BatchControl
 from trajectile.hw.host.codes import ERRORS, Refusal
+from trajectile.hw.host.layouts import TableLayouts
 from trajectile.hw.host.ports import CountStrobes, ErrorStrobes, LinkStatus, Settings
 from trajectile.hw.host.regmap import Access, Register, RegisterMap
 from trajectile.hw.host.tables import ResultBus, TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.limits import exceeds
-from trajectile.hw.params import Params
-from trajectile.sw_model.config import Config
 
 #: what a field holds or shows, by register and field name; a legal write of a register, by name
 Fields = dict[tuple[str, str], Signal]
@@ -65,9 +64,8 @@ class HostPort(Block):
     counts: CountStrobes.Interface
     links: list[LinkStatus.Interface]
 
-    def __init__(self, config: Config, *, timing_only: bool = False):
-        self.config, self.timing_only = config, timing_only
-        self.params = params = Params(config, timing_only=timing_only)
+    def __init__(self, params: TableLayouts):
+        self.params, self.config = params, params.config
         #: the registers and tables that it has
         self.map = RegisterMap(params)
         super().__init__({
@@ -89,7 +87,7 @@ class HostPort(Block):
             "irq": Out(1),  #: a cause that is enabled has occurred
             "settings": Out(Settings(params)),  #: what the host has set
             "counts": Out(CountStrobes(corrects=params.protect == "secded")),  #: what the counters count
-            **({"links": Out(LinkStatus()).array(len(NEIGHBOURS))} if config.link.crc_bits else {}),  #: link layers, by port
+            **({"links": Out(LinkStatus()).array(len(NEIGHBOURS))} if self.config.link.crc_bits else {}),  #: link layers
         })
 
     def elaborate(self, platform: object) -> Module:

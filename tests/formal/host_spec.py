@@ -17,7 +17,7 @@ class HostSpec(Spec):
 
     def build(self) -> None:
         m, params = self.m, tiny(**SIZE)
-        m.submodules.dut = self.dut = dut = HostPort(params.config)
+        m.submodules.dut = self.dut = dut = HostPort(params)
         for path, member, value in dut.signature.flatten(dut):
             if member.flow.name == "In":
                 m.d.comb += Value.cast(value).eq(self.free(len(Value.cast(value)), "_".join(map(str, path))))

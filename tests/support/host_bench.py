@@ -10,6 +10,7 @@ from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.port import HostPort
 from trajectile.hw.host.regmap import COUNTERS, Access
 from trajectile.hw.host.table_memory import TableMemory
+from trajectile.hw.params import Params
 
 #: longest time an access may take if the manager is always ready
 BOUND_CYCLES = 10
@@ -20,7 +21,7 @@ class Bench:
 
     def __init__(self, config, *, seed=1, delay=0, timing_only=False, go_delay=1):
         print(f"seed {seed}")
-        self.port = HostPort(config, timing_only=timing_only)
+        self.port = HostPort(Params(config, timing_only=timing_only))
         self.map, self.params = self.port.map, self.port.params
         self.rng, self.delay, self.go_delay = random.Random(seed), delay, go_delay
         self.memory: dict[tuple[int, int, int], int] = {}  #: entries by table, lane, index

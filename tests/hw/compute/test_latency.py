@@ -56,7 +56,7 @@ def test_a_slice(name, monkeypatch):
     config = CONFIGS[name]
     srams, hidden = open_srams(monkeypatch, lane_memory), keep_made(monkeypatch, unit, "HiddenBuffer")
     sequencer = keep_made(monkeypatch, unit, "MacSequencer")
-    block = ComputeUnit(config)
+    block = ComputeUnit(Params(config))
     down = block.weights.addr >= config.gate_up_words
     watch = Watch(start=block.compute.start, ready=block.compute.ready, done=block.compute.done, busy=block.busy,
                   gate_up=block.issuing & ~down, down=block.issuing & down)
@@ -87,7 +87,7 @@ def test_a_slice(name, monkeypatch):
 def test_results_for_the_host(monkeypatch):
     """A read of RESULTS shows the SRAM's word so many cycles later."""
     srams = open_srams(monkeypatch, lane_memory)
-    block, value = ComputeUnit(small()), 0x1234567
+    block, value = ComputeUnit(Params(small())), 0x1234567
     watch = Watch(read=block.results.read, shown=block.results.data == value)
 
     async def host(ctx):

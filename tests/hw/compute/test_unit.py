@@ -47,7 +47,8 @@ def test_slices_meet_tokens(changes, seed, monkeypatch):
     x = rng.standard_normal((tokens, config.layer.d_model)).astype(np.float32)
     batch = numerics.quantise_batch(layer, x, ids, rng.random(ids.shape).astype(np.float32))
     plan = schedule(config, ids)
-    unit, params = ComputeUnit(config), Params(config)
+    params = Params(config)
+    unit = ComputeUnit(params)
     program = tile_image(params, plan, 0, batch)
     visits = [(expert, index) for expert in plan.expert_order if plan.passes[0, expert]
               for index in range(config.tile.slices)]
