@@ -33,6 +33,16 @@ class Watch:
             self.cycle += 1
 
 
+async def pulse(ctx: Any, *strobes: Value, rest: int = 8) -> None:
+    """High for one cycle, one after the other, each followed by some cycles in which nothing happens."""
+    for strobe in strobes:
+        ctx.set(strobe, 1)
+        await ctx.tick()
+        ctx.set(strobe, 0)
+        if rest:
+            await ctx.tick().repeat(rest)
+
+
 def keep_made(monkeypatch: Any, module: Any, name: str) -> list[Any]:
     """Let ``module`` keep the blocks of class ``name`` that it makes in the list that is returned."""
     made: list[Any] = []

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat
 from tests.support.blocks import run_block
 from tests.support.configurations import random_config, small
 from tests.support.memory_bench import open_srams
-from tests.support.watch import Watch, keep_made
+from tests.support.watch import Watch, keep_made, pulse
 from trajectile.hw.compute import lane_memory, unit
 from trajectile.hw.compute.hidden_buffer import HiddenBuffer
 from trajectile.hw.compute.lane_memory import LaneMemory
@@ -37,15 +37,10 @@ def one_pass(block):
             ctx.set(block.table.write, 1)
             await ctx.tick()
         ctx.set(block.table.write, 0)
-        for strobe in (block.clear, block.compute.start):
-            ctx.set(strobe, 1)
-            await ctx.tick()
-            ctx.set(strobe, 0)
+        await pulse(ctx, block.clear, block.compute.start, rest=0)
         while not ctx.get(block.compute.ready):
             await ctx.tick()
-        ctx.set(block.compute.start, 1)
-        await ctx.tick()
-        ctx.set(block.compute.start, 0)
+        await pulse(ctx, block.compute.start, rest=0)
         await ctx.tick().until(~block.busy)
     return bench
 
@@ -95,10 +90,7 @@ def test_results_for_the_host(monkeypatch):
         ctx.set(srams[1].word(0), value)
         ctx.set(block.table.table, Table.RESULTS)
         await ctx.tick().repeat(3)
-        ctx.set(block.results.read, 1)
-        await ctx.tick()
-        ctx.set(block.results.read, 0)
-        await ctx.tick().repeat(5)
+        await pulse(ctx, block.results.read)
 
     run_block(block, host, background=[watch.run])
     assert watch["shown"][0] - watch["read"][0] == block.read_cycles
@@ -117,9 +109,7 @@ def test_lane_memory(protect, monkeypatch):
         await watch.run(ctx)
 
     async def bench(ctx):
-        ctx.set(lane.clear, 1)
-        await ctx.tick()
-        ctx.set(lane.clear, 0)
+        await pulse(ctx, lane.clear, rest=0)
         ctx.set(lane.finish, 1)
         for cycle in range(12):
             ctx.set(lane.add, cycle == 0)
@@ -142,14 +132,10 @@ def test_activations(monkeypatch):
 
     async def bench(ctx):
         ctx.set(lane.host_data, 0x55)
-        for strobe in (lane.host_write, lane.read, lane.read):
-            ctx.set(strobe, 1)
-            await ctx.tick()
-            ctx.set(strobe, 0)
-            await ctx.tick().repeat(4)
-            if strobe is lane.read:
-                stored = srams[0].word(0)
-                ctx.set(stored, ctx.get(stored) ^ 1)
+        await pulse(ctx, lane.host_write, lane.read)
+        stored = srams[0].word(0)
+        ctx.set(stored, ctx.get(stored) ^ 1)
+        await pulse(ctx, lane.read)
 
     run_block(lane, bench, background=[watch.run])
     sound, flipped = watch["read"]
@@ -163,14 +149,8 @@ def test_hidden_buffer():
     watch = Watch(write=hidden.write, shown=hidden.values[:8] == 0x5A)
 
     async def bench(ctx):
-        ctx.set(hidden.clear, 1)
-        await ctx.tick()
-        ctx.set(hidden.clear, 0)
         ctx.set(hidden.value, 0x5A)
-        ctx.set(hidden.write, 1)
-        await ctx.tick()
-        ctx.set(hidden.write, 0)
-        await ctx.tick().repeat(3)
+        await pulse(ctx, hidden.clear, hidden.write)
 
     run_block(hidden, bench, background=[watch.run])
     assert watch["shown"][0] - watch["write"][0] == hidden.latency_cycles

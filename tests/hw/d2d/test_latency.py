@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.blocks import run_block
 from tests.support.configurations import small
-from tests.support.watch import Watch
+from tests.support.watch import Watch, pulse
 from trajectile.hw.d2d.credit_fifo import CreditFifo
 from trajectile.hw.d2d.layouts import FrameKind, Port
 from trajectile.hw.d2d.link import D2DLink
@@ -12,15 +12,6 @@ from trajectile.hw.d2d.link_rx import LinkRx
 from trajectile.hw.d2d.link_tx import LinkTx
 from trajectile.hw.d2d.router import Router
 from trajectile.hw.params import Params
-
-
-async def pulse(ctx, *strobes, rest=8):
-    """High for one cycle, one after the other, each followed by some cycles in which nothing happens."""
-    for strobe in strobes:
-        ctx.set(strobe, 1)
-        await ctx.tick()
-        ctx.set(strobe, 0)
-        await ctx.tick().repeat(rest)
 
 
 @pytest.mark.parametrize("crc_bits", [16, 32])

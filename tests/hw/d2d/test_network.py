@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tests.support.blocks import run_block
 from tests.support.configurations import small
-from tests.support.watch import Watch
+from tests.support.watch import Watch, pulse
 from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.d2d.link import D2DLink
 from trajectile.hw.d2d.receiver import SliceReceiver
@@ -121,11 +121,7 @@ def test_requests_and_grants(cols, latency):
                   grant=last.control.grant.valid, comes_back=first.control.grant_in.valid)
 
     async def bench(ctx):
-        for strobe in (first.control.request.valid, last.control.grant.valid):
-            ctx.set(strobe, 1)
-            await ctx.tick()
-            ctx.set(strobe, 0)
-            await ctx.tick().repeat(7 * (latency + 1))
+        await pulse(ctx, first.control.request.valid, last.control.grant.valid, rest=7 * (latency + 1))
 
     run_block(row, bench, background=[watch.run])
     way = first.control_cycles + latency + (cols - 2) * (latency + first.latency_cycles)
@@ -143,9 +139,7 @@ def test_credits(cols, latency):
     watch = Watch(flit=row.sender.flits.valid & row.sender.flits.ready)
 
     async def bench(ctx):
-        ctx.set(row.sender.send.start, 1)
-        await ctx.tick()
-        ctx.set(row.sender.send.start, 0)
+        await pulse(ctx, row.sender.send.start, rest=0)
         await ctx.tick().until(row.sender.send.done)
 
     run_block(row, bench, background=[watch.run])

@@ -5,7 +5,7 @@ import pytest
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from tests.support.host_bench import Bench
-from tests.support.watch import Watch
+from tests.support.watch import Watch, pulse
 from trajectile.hw.host.access import AccessPort
 from trajectile.hw.host.batch import BatchControl
 from trajectile.hw.host.layouts import Table
@@ -117,9 +117,7 @@ def test_counters(after):
 
     async def source(ctx):
         await ctx.tick().repeat(begin + after)
-        ctx.set(port.count_corrected, 1)
-        await ctx.tick()
-        ctx.set(port.count_corrected, 0)
+        await pulse(ctx, port.count_corrected)
 
     bench.run(reader, source, background=[watch.run])
     (strobe,), (accepted,) = watch["strobe"], watch["ar"]
@@ -134,11 +132,7 @@ def test_batch():
                   reset=batch.reset)
 
     async def bench(ctx):
-        for strobe in (batch.go, batch.error_entry, batch.ask_reset):
-            ctx.set(strobe, 1)
-            await ctx.tick()
-            ctx.set(strobe, 0)
-            await ctx.tick().repeat(12)
+        await pulse(ctx, batch.go, batch.error_entry, batch.ask_reset, rest=12)
 
     async def array(ctx):
         ctx.set(batch.quiet, 1)

@@ -6,7 +6,7 @@ from amaranth.sim import Simulator
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from tests.support.memory_bench import open_srams
-from tests.support.watch import Watch
+from tests.support.watch import Watch, pulse
 from trajectile.hw.memory import expert_buffer
 from trajectile.hw.memory.chunk import ChunkDecoder, ChunkEncoder
 from trajectile.hw.memory.code import ChunkCode
@@ -26,16 +26,10 @@ def test_expert_buffer(protect, flag, reader, monkeypatch):
 
     async def bench(ctx):
         ctx.set(block.load.data, word)
-        ctx.set(block.load.en, 1)
-        await ctx.tick()
-        ctx.set(block.load.en, 0)
-        for _ in range(2):
-            ctx.set(port.en, 1)
-            await ctx.tick()
-            ctx.set(port.en, 0)
-            await ctx.tick().repeat(5)
-            stored = srams[0].word(0)
-            ctx.set(stored, ctx.get(stored) ^ 1)
+        await pulse(ctx, block.load.en, port.en)
+        stored = srams[0].word(0)
+        ctx.set(stored, ctx.get(stored) ^ 1)
+        await pulse(ctx, port.en)
 
     run_block(block, bench, background=[watch.run])
     first, second = watch["read"]

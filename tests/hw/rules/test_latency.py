@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.blocks import run_block
 from tests.support.configurations import small
-from tests.support.watch import Watch
+from tests.support.watch import Watch, pulse
 from trajectile.hw.params import Params
 from trajectile.hw.rules.engine import RuleEngine
 from trajectile.hw.rules.slots import SlotTable
@@ -20,11 +20,7 @@ def test_slots(strobe):
     watch = Watch(strobe=getattr(table, strobe), state=getattr(table, STROBES.get(strobe, "used"))[0])
 
     async def bench(ctx):
-        for name in dict.fromkeys(["allocate", strobe]):
-            ctx.set(getattr(table, name), 1)
-            await ctx.tick()
-            ctx.set(getattr(table, name), 0)
-        await ctx.tick().repeat(3)
+        await pulse(ctx, *(getattr(table, name) for name in dict.fromkeys(["allocate", strobe])))
 
     run_block(table, bench, background=[watch.run])
     assert watch["state"][0] - watch["strobe"][0] == table.latency_cycles
@@ -37,10 +33,7 @@ def test_a_request_is_granted():
 
     async def bench(ctx):
         ctx.set(engine.running, 1)
-        ctx.set(engine.control.request_in.valid, 1)
-        await ctx.tick()
-        ctx.set(engine.control.request_in.valid, 0)
-        await ctx.tick().repeat(5)
+        await pulse(ctx, engine.control.request_in.valid)
 
     run_block(engine, bench, background=[watch.run])
     assert watch.between("request", "grant") == {engine.latency_cycles}
@@ -55,11 +48,7 @@ def test_from_loaded_to_compute():
         ctx.set(engine.running, 1)
         ctx.set(engine.compute.ready, 1)
         ctx.set(engine.load.entry.here, 1)
-        for strobe in (engine.load.valid, engine.load.done):
-            ctx.set(strobe, 1)
-            await ctx.tick()
-            ctx.set(strobe, 0)
-        await ctx.tick().repeat(5)
+        await pulse(ctx, engine.load.valid, engine.load.done)
 
     run_block(engine, bench, background=[watch.run])
     assert watch.between("may", "load") == {0}
