@@ -109,7 +109,7 @@ def test_counters(after):
     bench = Bench(small(tile__protect="secded"))
     port, found, begin = bench.port, [], 20
     watch = watch_of(port.host)
-    watch.signals["strobe"] = port.count_corrected
+    watch.signals["strobe"] = port.counts.corrected
 
     async def reader(ctx):
         await ctx.tick().repeat(begin)
@@ -117,7 +117,7 @@ def test_counters(after):
 
     async def source(ctx):
         await ctx.tick().repeat(begin + after)
-        await pulse(ctx, port.count_corrected)
+        await pulse(ctx, port.counts.corrected)
 
     bench.run(reader, source, background=[watch.run])
     (strobe,), (accepted,) = watch["strobe"], watch["ar"]
@@ -128,11 +128,11 @@ def test_counters(after):
 def test_batch():
     """``go`` makes the next cycle the first of the batch; an error makes it the last but one."""
     batch = BatchControl(hold_cycles=3)
-    watch = Watch(go=batch.go, running=batch.running, error=batch.error_entry, failed=batch.failed, ask=batch.ask_reset,
+    watch = Watch(go=batch.go, running=batch.running, error=batch.errors.entry, failed=batch.failed, ask=batch.ask_reset,
                   reset=batch.reset)
 
     async def bench(ctx):
-        await pulse(ctx, batch.go, batch.error_entry, batch.ask_reset, rest=12)
+        await pulse(ctx, batch.go, batch.errors.entry, batch.ask_reset, rest=12)
 
     async def array(ctx):
         ctx.set(batch.quiet, 1)
