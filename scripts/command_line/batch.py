@@ -56,8 +56,9 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that say which batch runs, and on what."""
     add_workload_arguments(parser)
     parser.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
-    parser.add_argument("--simulator", choices=simulation.SIMULATORS, help="verilator and icarus (to be installed: apt "
-                        "install iverilog) run under cocotb; native is Verilator's model without Python in the loop (default verilator; native with --timing-only)")
+    parser.add_argument("--simulator", choices=simulation.SIMULATORS,
+                        help="verilator and icarus (apt install iverilog) run under cocotb; native is Verilator's model "
+                        "without Python in the loop (default verilator; native with --timing-only)")
     parser.add_argument("--timing-only", action="store_true", help="controllers only: events, no results")
 
 
