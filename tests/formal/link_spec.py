@@ -168,7 +168,7 @@ class CleanLinkSpec(Spec):
             what = {"flit": rx.flit.mark, "request": rx.request.content, "grant": rx.grant.content}
             self.claim("clean", "no flit ever waits", tx.flit.ready)
             self.claim("clean", "nothing is sent again, no link is down, no frame is bad",
-                       ~near.replays & ~near.down & ~near.bad)
+                       ~near.status.replays & ~near.status.down & ~near.status.errors)
             for name, strobe in lanes.items():
                 value = strobe if name == "credit" else Cat(strobe, content[name])
                 for cycle in range(flight):
