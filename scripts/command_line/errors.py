@@ -2,9 +2,6 @@
 
 from enum import IntEnum
 
-from trajectile.scripts.errors import ToolError as ToolError
-from trajectile.scripts.errors import UserError as UserError
-
 
 class Exit(IntEnum):
     """Exit codes of every command."""
