@@ -12,6 +12,9 @@ from trajectile.scripts.files import locked, make_folder, remove_empty
 
 #: begin of the name of a run's own folder, inside of the named one, so that files need not be copied to another disk
 PREFIX = ".run-"
+#: end of the name of the file beside it that the run holds as long as it lives. Not the folder itself: what the run writes
+#: there is put in place under the folder's lock, and a process that waits for its own lock waits for ever.
+HELD = ".held"
 
 
 def _move(source: Path, target: Path) -> None:
@@ -25,11 +28,16 @@ def _move(source: Path, target: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what runs that were killed have left: nobody holds it any more."""
+    """Remove what runs that were killed have left: nobody holds it any more. The folder is locked meanwhile."""
     for left in folder.glob(f"{PREFIX}*"):
-        with locked(left, wait=False) as mine:
+        if left.suffix == HELD:
+            continue
+        held = left.with_name(left.name + HELD)
+        held.touch()  # killed before it was made
+        with locked(held, wait=False) as mine:
             if mine:
                 shutil.rmtree(left, ignore_errors=True)
+                held.unlink(missing_ok=True)
 
 
 def _rename(error: Exception, work: Path, folder: Path) -> None:
@@ -57,7 +65,8 @@ def private(folder: Path, *, keep_failed: bool = False) -> Iterator[Path]:
     with locked(folder):
         _sweep(folder)
         work = Path(tempfile.mkdtemp(prefix=PREFIX, dir=folder))
-        held = os.open(work, os.O_RDONLY)
+        name = work.with_name(work.name + HELD)
+        held = os.open(name, os.O_RDWR | os.O_CREAT, 0o600)
         fcntl.flock(held, fcntl.LOCK_EX)
     try:
         yield work
@@ -71,6 +80,7 @@ def private(folder: Path, *, keep_failed: bool = False) -> Iterator[Path]:
         raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+        name.unlink(missing_ok=True)
         os.close(held)
         remove_empty(made)
 

@@ -47,6 +47,15 @@ def test_what_a_killed_run_leaves(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_run_does_not_wait_for_itself(tmp_path):
+    """Whole files, and a run, in a run's own folder: a lock that the run itself holds would never be free."""
+    with private(tmp_path) as outer:
+        write_text(outer / "a", "a")
+        with private(outer) as inner:
+            write_text(inner / "b", "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
 def test_locks(tmp_path):
     """One at a time."""
     with locked(tmp_path), locked(tmp_path, wait=False) as other:
