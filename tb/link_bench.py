@@ -78,7 +78,8 @@ def _bench(config: Config) -> str:
         lane_ports |= {f"lanes__{way}__{lane}{part}": f"{'rx_' if way == 'rx' else ''}{lane}{part}"
                        for way in ("tx", "rx") for lane in lanes for part in ("_valid", "")
                        if (way, lane) != ("tx", "flit")}
-        lane_ports |= {name: name for name in ("down", "sends", "replays", "bad")}
+        lane_ports |= {"status__down": "down", "status__frames": "sends", "status__replays": "replays",
+                       "status__errors": "bad"}
         body.append(f"    trajectile_link_layer layer_{end} (\n        .clk(clk), .rst(rst), "
                     + ", ".join(f".{port}({name}_{end})" for port, name in lane_ports.items()) + ");\n")
         body.append(f"    trajectile_d2d_link link_{end}_to_{1 - end} (.clk(clk), .rst(rst), .hold(1'b0), "

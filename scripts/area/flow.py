@@ -16,6 +16,7 @@ from trajectile.scripts.area.memories import Choice
 from trajectile.scripts.area.technology import Technology
 from trajectile.scripts.folders import share
 from trajectile.tb.cache import kept
+from trajectile.tb.toolchain import workshop
 
 #: SRAM modules made of macros are black boxes and the hierarchy stays, so every block is mapped once and found again.
 SCRIPT = """read_verilog sram.v
@@ -124,12 +125,14 @@ def run_once(texts: Mapping[str, str], target: Path | None = None) -> Path:
         YosysError: if Yosys fails.
     """
     def make(folder: Path) -> None:
+        # Yosys hands paths to ABC, which takes none with a blank
         try:
-            _run(texts, folder)
-        except YosysError:
+            with workshop(folder) as place:
+                _run(texts, place)
+        except YosysError as error:
             if target:
                 share(folder, target)
-            raise
+            raise YosysError(str(error).replace(str(place), str(folder))) from error
 
     folder = kept("area", [yosys.wheel(), *(part for item in sorted(texts.items()) for part in item)], make)
     if target:
