@@ -153,6 +153,7 @@ TOOLS = (
     Tool("pytest, ruff, mypy", "make test", "pip install -e '.[dev]'",
          lambda: package("pytest") if package("ruff") and package("mypy") else None),
     Tool("Dask", "--executor dask: sweeps on a cluster", "pip install -e '.[cluster]'", lambda: package("distributed")),
+    Tool("gguf", "import of GGUF files", "pip install -e '.[gguf]'", lambda: package("gguf")),
     Tool("PyTorch", "training the toy model anew", "pip install -e '.[train]'", lambda: package("torch")),
 )
 

@@ -17,10 +17,9 @@ OWN_CONFIG = True
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile import``."""
     parser.add_argument("checkpoint", metavar="CHECKPOINT", type=Path,
-                        help="a .safetensors file, a model.safetensors.index.json, or a folder with either")
+                        help="a .safetensors file, a model.safetensors.index.json, a .gguf file, or a folder with one")
     parser.add_argument("--layer", metavar="L", type=int, help="number of the layer (default: the first with experts)")
-    parser.add_argument("--top-k", metavar="K", type=int, help="experts a token (default: as config.json beside the weights "
-                        "has it)")
+    parser.add_argument("--top-k", metavar="K", type=int, help="experts per token (default: as the checkpoint says)")
     parser.add_argument("--config", metavar="CONFIG", default="paper", dest="hardware",
                         help="TOML file or preset whose hardware the layer is for (default paper)")
     parser.add_argument("--activations", metavar="FILE", type=Path,
@@ -29,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seed", type=int, default=1, help="of noise and of a gate without a router (default 1)")
     parser.add_argument("--without-shared", action="store_true", help="leave out the expert that every token meets")
     parser.add_argument("--accept", metavar="NAME", action="append", default=[],
-                        help="a key of config.json, or a tensor beside the experts, that is not understood and changes "
-                        "nothing; may be repeated")
+                        help="a key of config.json or GGUF metadata, or a tensor beside the experts, that is not understood "
+                        "and changes nothing; may be repeated")
     parser.add_argument("--hex", action="store_true", help="DDR images also for Verilog's $readmemh")
     terminal.add_json(parser, f"write the report there too (it is in DIR/{REPORT_FILE})")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path, required=True, help="folder for the files")

@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.scripts.errors import UserError
+from trajectile.scripts.errors import ToolError, UserError
 from trajectile.scripts.files import together
 from trajectile.scripts.flow import workload
 from trajectile.scripts.json_file import json_text
 from trajectile.sw_model import config as configuration
 from trajectile.sw_model.checkpoints import layer_file
-from trajectile.sw_model.checkpoints.checkpoint import Checkpoint, CheckpointError
 from trajectile.sw_model.checkpoints.moe_layer import MoeLayer, find, top_k_of
+from trajectile.sw_model.checkpoints.opened import opened
+from trajectile.sw_model.checkpoints.tensors import CheckpointError, MissingLibraryError
 from trajectile.sw_model.config import Config, toml_file
 from trajectile.sw_model.gates import workloads
 from trajectile.sw_model.gates.router import Router, with_shared
@@ -66,8 +67,8 @@ def fitted(hardware: str, overrides: Sequence[str], layer: MoeLayer, top_k: int 
         raise UserError(f"--set {other[0]} is not legal with a checkpoint; legal value: {shape[other[0]]}, as it has it")
     top_k = top_k if top_k is not None else top_k_of(layer)
     if top_k is None and "layer.top_k" not in given:
-        raise UserError("--top-k is missing, and no config.json beside the weights has num_experts_per_tok; legal values: 1 "
-                        f"to {layer.experts}")
+        raise UserError("--top-k is missing, and neither config.json (num_experts_per_tok) nor GGUF metadata "
+                        f"(expert_used_count) says it; legal values: 1 to {layer.experts}")
     # the shape first: how many slices there can be depends on it
     configuration.LayerConfig(**{name.partition(".")[2]: value for name, value in shape.items()}, top_k=1)
     shape |= {"layer.top_k": 1 if top_k is None else top_k + shared, "tile.slices": fitted_slices(layer.d_ff, base.slice_ff)}
@@ -195,10 +196,10 @@ def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: 
     """Read a layer of a checkpoint, quantise it, measure the error, write everything into a folder.
 
     Args:
-        path: a ``.safetensors`` file, a ``model.safetensors.index.json``, or a folder with either.
+        path: a ``.safetensors`` file, a ``model.safetensors.index.json``, a ``.gguf`` file, or a folder with one of them.
         folder: for the files.
         number: of the layer; None: the first with experts.
-        top_k: experts of a token; None: as ``config.json`` beside the weights has it.
+        top_k: experts of a token; None: as the checkpoint says.
         hardware: TOML file or preset whose hardware the layer is for.
         overrides: of its fields, as ``section.field=value``.
         activations: inputs to measure the error on, ``.npy`` [tokens, d_model]; None: normal noise.
@@ -206,7 +207,8 @@ def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: 
         seed: of noise, and of a gate without a router.
         hexadecimal: DDR images also for ``$readmemh``.
         without_shared: leave out the expert that every token meets.
-        accept: keys of ``config.json``, and names of tensors beside the experts, that are not understood and change nothing.
+        accept: keys of ``config.json`` or metadata, and names of tensors beside the experts, that are not understood and
+            change nothing.
         tracked: may count the experts.
 
     Returns:
@@ -214,12 +216,13 @@ def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: 
 
     Raises:
         UserError: for a checkpoint or a layer that cannot be imported.
+        ToolError: if the library that reads it is not installed.
         ConfigError: if the hardware cannot hold it.
     """
     if tokens < 1 or tokens > workload.MAX_TOKENS:
         raise UserError(f"--tokens = {tokens} is not legal; legal values: 1 to {workload.MAX_TOKENS}")
     try:
-        with Checkpoint(path, frozenset(accept)) as checkpoint:
+        with opened(path, frozenset(accept)) as checkpoint:
             layer = find(checkpoint, number)
             shared = 0 if without_shared else layer.shared_parts
             config = fitted(hardware, overrides, layer, top_k, shared)
@@ -236,6 +239,8 @@ def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: 
                 part(REPORT_FILE).write_text(json_text(values), encoding="utf-8")
     except CheckpointError as error:
         raise UserError(str(error)) from error
+    except MissingLibraryError as error:
+        raise ToolError(str(error)) from error
     except configuration.ConfigError:
         raise
     except ValueError as error:

@@ -1,6 +1,7 @@
 """The tensors of a ``safetensors`` checkpoint: one file, or several with an index; and what its ``config.json`` says."""
 
 import json
+from collections.abc import Mapping
 from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
@@ -11,20 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
+from trajectile.sw_model.checkpoints import naming
+from trajectile.sw_model.checkpoints.experts import Experts, Separate, fused, matrices, separate
 from trajectile.sw_model.checkpoints.model_config import ModelConfig, ModelConfigError, model_config
+from trajectile.sw_model.checkpoints.naming import Block
+from trajectile.sw_model.checkpoints.tensors import FLOATS, CheckpointError
 from trajectile.sw_model.config.checks import shown
 from trajectile.sw_model.numerics.integer import Float32
 
-#: types of plain weights and of scales, as safetensors writes them
-FLOATS = ("BF16", "F16", "F32")
 #: types that the library does not give NumPy, though NumPy can have them
 _EIGHT = {"F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E8M0": ml_dtypes.float8_e8m0fnu}
 #: bytes of the JSON files beside the weights
 MAX_JSON = 1 << 26
-
-
-class CheckpointError(ValueError):
-    """A checkpoint that cannot be used. The message names the file, the tensor and what is legal."""
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -48,6 +47,9 @@ class Checkpoint:
     Raises:
         CheckpointError: if there is no such file, or it is not what its name says.
     """
+
+    #: names of experts that are understood
+    legal = naming.LEGAL
 
     def __init__(self, path: Path, accept: frozenset[str] = frozenset()) -> None:
         self.path = path
@@ -162,3 +164,24 @@ class Checkpoint:
             return model_config(_json(path), self.accept)
         except ModelConfigError as error:
             raise CheckpointError(f"{path}: {error}") from None
+
+    def layers(self) -> Mapping[int, Mapping[str, Block]]:
+        """Blocks with routed experts, by layer and by what the experts are called."""
+        return naming.blocks(self.files)
+
+    def experts(self, block: Block) -> Experts:
+        """The routed experts of a block.
+
+        Raises:
+            CheckpointError: if a tensor is missing, unknown, or of a shape that does not fit.
+        """
+        stem = block.prefix + "experts"
+        if any(naming.FUSED.fullmatch(name) for name in block.experts):
+            weights = fused(self, stem, block.experts)
+            return Experts(weights, f"fused experts{', transposed' * weights.transposed}", self.dtype(weights.down))
+        found = separate(self, stem, block.experts)
+        return Experts(found, block.naming, found.matrices[0][2].dtype)
+
+    def shared(self, block: Block) -> Separate:
+        """The expert of a block that every token meets, of which all three matrices are there; errors of :meth:`experts`."""
+        return Separate((matrices(self, block.shared),))

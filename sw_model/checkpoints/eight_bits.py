@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from trajectile.sw_model.checkpoints.checkpoint import FLOATS
 from trajectile.sw_model.checkpoints.headers import RUNTIME, Arrays, Format, Shapes, fit, two
+from trajectile.sw_model.checkpoints.tensors import FLOATS
 from trajectile.sw_model.config import ceil_div
 from trajectile.sw_model.config.checks import shown
 from trajectile.sw_model.numerics.integer import Float32

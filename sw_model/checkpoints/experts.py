@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from trajectile.sw_model.checkpoints import naming
-from trajectile.sw_model.checkpoints.checkpoint import FLOATS, Checkpoint, CheckpointError
-from trajectile.sw_model.checkpoints.formats import Matrix, matrix
+from trajectile.sw_model.checkpoints.formats import matrix
 from trajectile.sw_model.checkpoints.model_config import MAX_EXPERTS
+from trajectile.sw_model.checkpoints.tensors import FLOATS, CheckpointError, Matrix, Tensors
 from trajectile.sw_model.numerics.integer import Float32
 
 
@@ -14,10 +14,11 @@ from trajectile.sw_model.numerics.integer import Float32
 class Fused:
     """All experts in two tensors: [experts, outputs, inputs], or transposed."""
 
-    checkpoint: Checkpoint
+    checkpoint: Tensors
     gate_up: str
     down: str
-    d_ff: int
+    #: ``(experts, d_ff, d_model)``
+    shape: tuple[int, int, int]
     transposed: bool
 
     def read(self, expert: int) -> tuple[Float32, Float32, Float32]:
@@ -25,7 +26,8 @@ class Fused:
         both, down = (self.checkpoint.read(name, expert) for name in (self.gate_up, self.down))
         if self.transposed:
             both, down = both.T, down.T
-        return both[:self.d_ff], both[self.d_ff:], down
+        d_ff = self.shape[1]
+        return both[:d_ff], both[d_ff:], down
 
 
 @dataclass(frozen=True)
@@ -39,12 +41,28 @@ class Separate:
         gate, up, down = (part.read() for part in self.matrices[expert])
         return gate, up, down
 
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """``(experts, d_ff, d_model)``, of experts that :func:`check_shapes` has seen."""
+        return len(self.matrices), *self.matrices[0][0].shape
+
+
+@dataclass(frozen=True)
+class Experts:
+    """The routed experts of a layer."""
+
+    weights: Fused | Separate
+    #: whose names the tensors have
+    naming: str
+    #: type of plain weights, or the format of others
+    dtype: str
+
 
 def _unknown(stem: str, rest: str) -> CheckpointError:
     return CheckpointError(f"{stem}.{rest} is not legal; legal names: {naming.LEGAL}, without biases")
 
 
-def separate(checkpoint: Checkpoint, stem: str, rest: Mapping[str, str]) -> Separate:
+def separate(checkpoint: Tensors, stem: str, rest: Mapping[str, str]) -> Separate:
     """Experts of three matrices each.
 
     Args:
@@ -80,7 +98,7 @@ def separate(checkpoint: Checkpoint, stem: str, rest: Mapping[str, str]) -> Sepa
     return Separate(tuple(matrices(checkpoint, found[expert]) for expert in range(experts)))
 
 
-def matrices(checkpoint: Checkpoint, parts: Mapping[str, Mapping[str, str]]) -> tuple[Matrix, Matrix, Matrix]:
+def matrices(checkpoint: Tensors, parts: Mapping[str, Mapping[str, str]]) -> tuple[Matrix, Matrix, Matrix]:
     """Gate, up and down, of their tensors by ending."""
     quantisation = checkpoint.model.quantisation
     gate, up, down = (matrix(checkpoint, parts[key], quantisation) for key in ("gate", "up", "down"))
@@ -104,8 +122,8 @@ def check_shapes(experts: Separate) -> tuple[int, int]:
     return first.shape
 
 
-def fused(checkpoint: Checkpoint, stem: str, rest: Mapping[str, str]) -> tuple[Fused, tuple[int, int, int]]:
-    """Experts in two tensors, and their ``(experts, d_ff, d_model)``; arguments and errors of :func:`separate`."""
+def fused(checkpoint: Tensors, stem: str, rest: Mapping[str, str]) -> Fused:
+    """Experts in two tensors; arguments and errors of :func:`separate`."""
     names: dict[str, str] = {}
     for name, tensor in rest.items():
         match = naming.FUSED.fullmatch(name)
@@ -122,9 +140,9 @@ def fused(checkpoint: Checkpoint, stem: str, rest: Mapping[str, str]) -> tuple[F
     if len(both) == 3 and len(down) == 3 and all(both) and all(down) and both[0] == down[0] <= MAX_EXPERTS:
         # the two ways can not be taken for each other: one has d_model in the middle of down, the other d_ff
         if both[1:] == [2 * down[2], down[1]]:
-            return Fused(checkpoint, names["gate_up"], names["down"], down[2], False), (both[0], down[2], down[1])
+            return Fused(checkpoint, names["gate_up"], names["down"], (both[0], down[2], down[1]), False)
         if both[1:] == [down[2], 2 * down[1]]:
-            return Fused(checkpoint, names["gate_up"], names["down"], down[1], True), (both[0], down[1], down[2])
+            return Fused(checkpoint, names["gate_up"], names["down"], (both[0], down[1], down[2]), True)
     raise CheckpointError(
         f"{names['gate_up']} has shape {both}, {names['down']} {down}; legal: [experts, 2 d_ff, d_model] and [experts, "
         f"d_model, d_ff], or [experts, d_model, 2 d_ff] and [experts, d_ff, d_model], with 1 to {MAX_EXPERTS} experts")

@@ -10,18 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from trajectile.sw_model.checkpoints.checkpoint import FLOATS, Checkpoint, CheckpointError
 from trajectile.sw_model.checkpoints.eight_bits import FP8_BLOCKS, FP8_ROWS, W8A8
 from trajectile.sw_model.checkpoints.four_bits import AWQ, GPTQ, MXFP4, NVFP4, PACKED
 from trajectile.sw_model.checkpoints.headers import Arrays, Format, Shapes, two
+from trajectile.sw_model.checkpoints.tensors import FLOATS, CheckpointError, Tensors
 from trajectile.sw_model.numerics.integer import Float32
 
 
 @dataclass(frozen=True)
-class Matrix:
-    """A matrix in a checkpoint, checked."""
+class FormatMatrix:
+    """A matrix of one of these formats in a checkpoint, checked."""
 
-    checkpoint: Checkpoint
+    checkpoint: Tensors
     format: Format
     #: name of each tensor by ending
     tensors: Mapping[str, str]
@@ -55,7 +55,7 @@ class Matrix:
         return np.ascontiguousarray(values, dtype=np.float32)
 
 
-def matrix(checkpoint: Checkpoint, tensors: Mapping[str, str], quantisation: Mapping[str, Any]) -> Matrix:
+def matrix(checkpoint: Tensors, tensors: Mapping[str, str], quantisation: Mapping[str, Any]) -> FormatMatrix:
     """The matrix that some tensors make.
 
     Args:
@@ -76,7 +76,7 @@ def matrix(checkpoint: Checkpoint, tensors: Mapping[str, str], quantisation: Map
         except ValueError as error:
             raise CheckpointError(f"{name}: {kind.name}: {error}") from None
         if found:
-            return Matrix(checkpoint, kind, dict(tensors), found, quantisation)
+            return FormatMatrix(checkpoint, kind, dict(tensors), found, quantisation)
     there = ", ".join(f"{ending} {dtype} {shape}" for ending, (dtype, shape) in shapes.items())
     legal = ", ".join(f"{kind.name} ({' '.join(kind.endings)})" for kind in FORMATS)
     raise CheckpointError(f"{name} has {there}; legal: {legal}")

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from trajectile.sw_model.checkpoints.checkpoint import CheckpointError
+from trajectile.sw_model.checkpoints.tensors import CheckpointError
 from trajectile.sw_model.config import INT8_MAX
 from trajectile.sw_model.gates.router import Router, rule_of, with_shared
 from trajectile.sw_model.gates.workloads import GateBatch

@@ -160,7 +160,7 @@ class ModelConfig:
                     top_groups=self.top_groups, group_score=self.family.group_score, jitter=self.jitter)
 
 
-def _whole(values: Mapping[str, Any], keys: Sequence[str], low: int, high: int) -> int | None:
+def whole(values: Mapping[str, Any], keys: Sequence[str], low: int, high: int) -> int | None:
     """A whole number under the first of these keys that is there; all that are there must agree."""
     found = {key: values[key] for key in keys if values.get(key) is not None}
     for key, value in found.items():
@@ -172,14 +172,16 @@ def _whole(values: Mapping[str, Any], keys: Sequence[str], low: int, high: int) 
     return next(iter(found.values()), None)
 
 
-def _flag(values: Mapping[str, Any], key: str) -> bool | None:
+def flag(values: Mapping[str, Any], key: str) -> bool | None:
+    """A flag, None if it is not there."""
     value = values.get(key)
     if value is not None and not isinstance(value, bool):
         raise ModelConfigError(f"{key} = {shown(value)} is not legal; legal values: true, false")
     return value
 
 
-def _number(values: Mapping[str, Any], keys: Sequence[str], default: float) -> float:
+def number(values: Mapping[str, Any], keys: Sequence[str], default: float) -> float:
+    """A number under the first of these keys that is there."""
     for key in keys:
         value = values.get(key)
         if value is None:
@@ -205,11 +207,11 @@ def _word(values: Mapping[str, Any], keys: Sequence[str], legal: Mapping[str, An
 def _top_k(values: Mapping[str, Any]) -> int | tuple[int, ...] | None:
     for key in TOP_K:
         if isinstance(values.get(key), list):
-            numbers = tuple(_whole({key: entry}, [key], 1, MAX_EXPERTS) or 0 for entry in values[key])
+            numbers = tuple(whole({key: entry}, [key], 1, MAX_EXPERTS) or 0 for entry in values[key])
             if not all(numbers):
                 raise ModelConfigError(f"{key} has an entry that is no number; legal values: 1 to {MAX_EXPERTS} per layer")
             return numbers
-    return _whole(values, TOP_K, 1, MAX_EXPERTS)
+    return whole(values, TOP_K, 1, MAX_EXPERTS)
 
 
 def _refuse(values: Mapping[str, Any], accept: frozenset[str]) -> None:
@@ -219,10 +221,10 @@ def _refuse(values: Mapping[str, Any], accept: frozenset[str]) -> None:
             raise ModelConfigError(f"{key} = {shown(values[key])} is not legal; legal: none (gate and up values are not "
                                    f"clamped here; --accept {key} leaves the clamp out)")
     for key in BIASES:
-        if _flag(values, key) and key not in accept:
+        if flag(values, key) and key not in accept:
             raise ModelConfigError(f"{key} = true is not legal; legal: false (experts have no biases here; --accept {key} if "
                                    "it is of another part)")
-    if _whole(values, ["zero_expert_num"], 0, MAX_EXPERTS):
+    if whole(values, ["zero_expert_num"], 0, MAX_EXPERTS):
         raise ModelConfigError(f"zero_expert_num = {values['zero_expert_num']} is not legal; legal value: 0 (experts of type "
                                f"{shown(values.get('zero_expert_type'))} are not computed here)")
     power = values.get("moe_normalize_expert_weights")
@@ -264,11 +266,11 @@ def model_config(values: Mapping[str, Any], accept: frozenset[str] = frozenset()
                                                                              Scoring.SQRT_SOFTPLUS)}, "scores of experts")
     method = _word(values, ["topk_method"], {"greedy": "greedy", "group_limited_greedy": "group_limited_greedy",
                                              "noaux_tc": "noaux_tc"}, "how experts are chosen")
-    groups, top_groups = _whole(values, GROUPS, 1, MAX_EXPERTS) or 1, _whole(values, TOP_GROUPS, 1, MAX_EXPERTS) or 1
+    groups, top_groups = whole(values, GROUPS, 1, MAX_EXPERTS) or 1, whole(values, TOP_GROUPS, 1, MAX_EXPERTS) or 1
     if method == "greedy":
         groups = top_groups = 1  # the model's code does not look at them
-    normalise = _flag(values, "norm_topk_prob")
-    correction = next((flag for key in CORRECTION if (flag := _flag(values, key)) is not None), None)
+    normalise = flag(values, "norm_topk_prob")
+    correction = next((said for key in CORRECTION if (said := flag(values, key)) is not None), None)
     if correction is None:
         correction = True if method == "noaux_tc" else False if method else family.correction
     quantisation = values.get("quantization_config") or {}
@@ -278,8 +280,8 @@ def model_config(values: Mapping[str, Any], accept: frozenset[str] = frozenset()
         raise ModelConfigError("quantization_config.transform_config is not legal; legal: none (the activations of rotated "
                                "weights are rotated too, which is not computed here)")
     return ModelConfig(
-        model_type=name, family=family, top_k=_top_k(values), experts=_whole(values, EXPERTS, 1, MAX_EXPERTS),
-        shared=_whole({key: value for key, value in values.items() if not isinstance(value, list)}, SHARED, 0, 64),
+        model_type=name, family=family, top_k=_top_k(values), experts=whole(values, EXPERTS, 1, MAX_EXPERTS),
+        shared=whole({key: value for key, value in values.items() if not isinstance(value, list)}, SHARED, 0, 64),
         scoring=scoring or family.scoring, normalise=family.normalise if normalise is None or family.always else normalise,
-        scaling=_number(values, SCALING, 1.0), groups=groups, top_groups=min(top_groups, groups),
-        jitter=_number(values, ["router_jitter_noise"], 0.01), correction=correction, quantisation=quantisation)
+        scaling=number(values, SCALING, 1.0), groups=groups, top_groups=min(top_groups, groups),
+        jitter=number(values, ["router_jitter_noise"], 0.01), correction=correction, quantisation=quantisation)

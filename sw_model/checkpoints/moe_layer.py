@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.sw_model.checkpoints import naming
-from trajectile.sw_model.checkpoints.checkpoint import Checkpoint, CheckpointError
-from trajectile.sw_model.checkpoints.experts import Fused, Separate, check_shapes, fused, matrices, separate
+from trajectile.sw_model.checkpoints.experts import Fused, Separate, check_shapes
 from trajectile.sw_model.checkpoints.model_config import ModelConfigError
 from trajectile.sw_model.checkpoints.naming import Block
+from trajectile.sw_model.checkpoints.source import Source
+from trajectile.sw_model.checkpoints.tensors import CheckpointError
 from trajectile.sw_model.gates.router import Router
 from trajectile.sw_model.numerics.integer import Float32, FloatLayer
 
@@ -22,7 +22,7 @@ from trajectile.sw_model.numerics.integer import Float32, FloatLayer
 class MoeLayer:
     """A layer whose tensors are all there with fitting shapes."""
 
-    checkpoint: Checkpoint
+    checkpoint: Source
     number: int
     #: whose names the tensors have
     naming: str
@@ -96,9 +96,9 @@ def _single(*matrices: Float32) -> FloatLayer:
     return FloatLayer(*(np.ascontiguousarray(matrix, dtype=np.float32)[None] for matrix in matrices))
 
 
-def _check_block(checkpoint: Checkpoint, block: Block, experts: int, d_model: int) -> None:
+def _check_block(checkpoint: Source, block: Block, experts: int, d_model: int) -> None:
     """See that all tensors beside the experts are understood and fit; config.json must agree with them."""
-    model = checkpoint.model
+    model, words = checkpoint.model, block.words
     for name in block.unknown:
         if name.removeprefix(block.prefix) not in checkpoint.accept:
             raise CheckpointError(f"{name} is not known, and may change what the layer computes; legal: the tensors of "
@@ -109,34 +109,35 @@ def _check_block(checkpoint: Checkpoint, block: Block, experts: int, d_model: in
             raise CheckpointError(f"{name} has shape {checkpoint.shape(name)}; legal: {legal[what][0]} = "
                                   f"[experts{', d_model' * (what == 'weight')}]")
     if "bias" in block.router and model.family.bias is None:
-        raise CheckpointError(f"{block.router['bias']} is not legal; legal: none (with this model_type nothing says whether "
-                              "it is added to the logits or corrects the choice)")
+        raise CheckpointError(f"{block.router['bias']} is not legal; legal: none (nothing says whether with this model it is "
+                              "added to the logits or corrects the choice)")
     corrects = "correction" in block.router or (model.family.bias == "correction" and "bias" in block.router)
     if corrects and not model.correction and model.family.bias != "correction":
-        raise CheckpointError(f"{block.router['correction']} is not legal; legal: none (config.json says of no correction of "
-                              "the choice: model_type, topk_method, use_expert_bias)")
+        raise CheckpointError(f"{block.router['correction']} is not legal; legal: none ({words.source} says of no correction "
+                              f"of the choice: {words.corrects})")
     if model.correction and not corrects and "weight" in block.router:
-        raise CheckpointError(f"{block.prefix}gate.e_score_correction_bias is missing; legal: [{experts}], as config.json "
-                              "says that the choice is corrected")
+        raise CheckpointError(f"{block.prefix}{words.correction} is missing; legal: [{experts}], as {words.source} says that "
+                              "the choice is corrected")
     if model.experts is not None and model.experts != experts:
-        raise CheckpointError(f"{block.prefix}experts has {experts} experts; legal: {model.experts}, as config.json says")
+        raise CheckpointError(f"{block.prefix}{words.experts} has {experts} experts; legal: {model.experts}, as "
+                              f"{words.source} says")
     if block.shared_gate and checkpoint.shape(block.shared_gate) not in ([1, d_model], [d_model]):
         raise CheckpointError(f"{block.shared_gate} has shape {checkpoint.shape(block.shared_gate)}; legal: [1, {d_model}]")
 
 
-def _shared(checkpoint: Checkpoint, block: Block, d_model: int) -> Separate | None:
+def _shared(checkpoint: Source, block: Block, d_model: int) -> Separate | None:
     """The shared expert, checked."""
     if not block.shared:
         if checkpoint.model.shared:
-            raise CheckpointError(f"{block.prefix}shared_experts is missing; legal: {checkpoint.model.shared}, as "
-                                  "config.json says")
+            raise CheckpointError(f"{block.prefix}{block.words.shared} is missing; legal: {checkpoint.model.shared}, as "
+                                  f"{block.words.source} says")
         if block.shared_gate:
             raise CheckpointError(f"{block.shared_gate} is not legal without a shared expert; legal: both, or none")
         return None
     for key in ("gate", "up", "down"):
         if key not in block.shared:
-            raise CheckpointError(f"{block.prefix}shared_expert.{key}_proj.weight is missing; legal: all three matrices")
-    found = Separate((matrices(checkpoint, block.shared),))
+            raise CheckpointError(f"{block.prefix}{block.words.matrix.format(key)} is missing; legal: all three matrices")
+    found = checkpoint.shared(block)
     width, inputs = check_shapes(found)
     if inputs != d_model:
         raise CheckpointError(f"the shared expert at {block.prefix} has {inputs} inputs; legal: {d_model} = d_model, with "
@@ -144,23 +145,16 @@ def _shared(checkpoint: Checkpoint, block: Block, d_model: int) -> Separate | No
     return found
 
 
-def _name(block: Block, mixtral: bool) -> str:
-    """Whose names they are."""
-    if any(".shared_experts." in name for part in block.shared.values() for name in part.values()):
-        return "DeepSeek-MoE"
-    return "Qwen-MoE" if block.shared else "Mixtral" if mixtral else "Qwen-MoE or OLMoE"
-
-
-def find(checkpoint: Checkpoint, number: int | None = None) -> MoeLayer:
+def find(checkpoint: Source, number: int | None = None) -> MoeLayer:
     """The layer of a number, by default the first that has experts.
 
     Raises:
         CheckpointError: if there is none; if tensors are missing, unknown, or of a shape that does not fit; if
             ``config.json`` says something that is not computed here, or contradicts the tensors.
     """
-    layers = naming.blocks(checkpoint.files)
+    layers = checkpoint.layers()
     if not layers:
-        raise CheckpointError(f"{checkpoint.path}: no layer has routed experts; legal names: {naming.LEGAL}")
+        raise CheckpointError(f"{checkpoint.path}: no layer has routed experts; legal names: {checkpoint.legal}")
     number = min(layers) if number is None else number
     if number not in layers:
         raise CheckpointError(f"--layer = {number} is not in {checkpoint.path}; legal values: "
@@ -168,23 +162,17 @@ def find(checkpoint: Checkpoint, number: int | None = None) -> MoeLayer:
     if len(layers[number]) > 1:
         stems = ", ".join(sorted(layers[number]))
         raise CheckpointError(f"{checkpoint.path}: layer {number} is there as {stems}; legal: once")
-    (stem, block), = layers[number].items()
+    block, = layers[number].values()
     _ = checkpoint.model  # what it refuses is refused before any shape is looked at
-    weights: Fused | Separate
-    if any(naming.FUSED.fullmatch(name) for name in block.experts):
-        weights, (experts, d_ff, d_model) = fused(checkpoint, stem, block.experts)
-        whose = f"fused experts{', transposed' * weights.transposed}"
-        dtype = checkpoint.dtype(weights.down)
-    else:
-        weights = separate(checkpoint, stem, block.experts)
-        (d_ff, d_model), experts = check_shapes(weights), len(weights.matrices)
-        whose = _name(block, any(".w1." in name for name in block.experts.values()))
-        dtype = weights.matrices[0][2].dtype
+    found = checkpoint.experts(block)
+    if isinstance(found.weights, Separate):
+        check_shapes(found.weights)
+    experts, d_ff, d_model = found.weights.shape
     _check_block(checkpoint, block, experts, d_model)
     shared = _shared(checkpoint, block, d_model)
     shared_ff = shared.matrices[0][0].shape[0] if shared else 0
-    return MoeLayer(checkpoint=checkpoint, number=number, naming=whose, d_model=d_model, d_ff=d_ff, experts=experts,
-                    dtype=dtype, weights=weights, block=block, shared=shared, shared_ff=shared_ff)
+    return MoeLayer(checkpoint=checkpoint, number=number, naming=found.naming, d_model=d_model, d_ff=d_ff, experts=experts,
+                    dtype=found.dtype, weights=found.weights, block=block, shared=shared, shared_ff=shared_ff)
 
 
 def top_k_of(layer: MoeLayer) -> int | None:

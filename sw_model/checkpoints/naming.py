@@ -26,6 +26,21 @@ SHARED_GATE = "shared_expert_gate.weight"
 NOTHING = re.compile(r"(gate\.)?tokens_per_expert|(gate\.)?expert_usage|moe_statics\.expert_usage|.*\.rotary_emb\.inv_freq")
 
 
+@dataclass(frozen=True)
+class Words:
+    """What a checkpoint calls the tensors of a block, for messages."""
+
+    experts: str = "experts"
+    correction: str = "gate.e_score_correction_bias"
+    shared: str = "shared_experts"
+    #: of the shared expert's matrices
+    matrix: str = "shared_expert.{}_proj.weight"
+    #: where it is told what the layer computes
+    source: str = "config.json"
+    #: what there would say that the choice is corrected
+    corrects: str = "model_type, topk_method, use_expert_bias"
+
+
 @dataclass
 class Block:
     """Tensors of a layer's block, by what they are; each name in full."""
@@ -41,6 +56,15 @@ class Block:
     shared_gate: str | None = None
     #: names that nothing is known of, and of several that are the same
     unknown: list[str] = field(default_factory=list)
+    words: Words = Words()
+
+    @property
+    def naming(self) -> str:
+        """Whose names they are."""
+        if any(".shared_experts." in name for part in self.shared.values() for name in part.values()):
+            return "DeepSeek-MoE"
+        return "Qwen-MoE" if self.shared else "Mixtral" if any(".w1." in name for name in self.experts.values()) else (
+            "Qwen-MoE or OLMoE")
 
 
 def blocks(names: Iterable[str]) -> Mapping[int, Mapping[str, Block]]:

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from tests.support import checkpoints
+from tests.support import checkpoints, gguf_files
 from tests.support.fuzzing import cases, fuzz, json_values, mutated, run, weighted
 from trajectile.sw_model.checkpoints import layer_file
-from trajectile.sw_model.checkpoints.checkpoint import CheckpointError
+from trajectile.sw_model.checkpoints.tensors import CheckpointError
 from trajectile.sw_model.gates.router import Router, Rule
 from trajectile.sw_model.numerics.integer import quantise_layer
 
@@ -174,3 +174,27 @@ def test_imported_layers(tmp_path, number, request):
 
     weights = mutated(raw[-300:]).map(lambda end: (raw[:-300] + end)[:len(raw)].ljust(len(raw), b"\x80"))
     fuzz(number, request, st.one_of(st.just(raw), weights, mutated(raw), any_header(raw)), check)
+
+
+@cases(100, 800)
+@pytest.mark.timeout(800)
+def test_gguf_files(tmp_path, number, request):
+    """In metadata, in names, in bytes of the header; through ``trajectile import``."""
+    layer, router = checkpoints.weights(experts=3, d_ff=32, d_model=32)
+    table, _ = gguf_files.tensors(layer, router, kind="Q8_0")
+    path, out = tmp_path / "model.gguf", tmp_path / "out"
+    gguf_files.write(path, table)
+    raw = path.read_bytes()
+    header = len(raw) - sum(len(content.tobytes()) for content, _ in table.values())
+
+    def check(content):
+        path.write_bytes(content)
+        code, text = run(["import", str(path), "-o", str(out), "--config", "smoke", "--tokens", "4"])
+        if code == 0:
+            assert layer_file.load(out / "layer.safetensors").top_k >= 1
+            return True
+        assert str(path) in text or "blk." in text or "layer." in text or "tile." in text or "--top-k" in text, text
+        return False
+
+    headers = mutated(raw[:header]).map(lambda start: start + raw[header:])
+    fuzz(number, request, st.one_of(st.just(raw), headers, mutated(raw)), check)

@@ -1,12 +1,13 @@
 """``trajectile import``: files, report, errors; and what it writes runs."""
 
 import json
+import sys
 
 import ml_dtypes
 import numpy as np
 import pytest
 
-from tests.support import checkpoints
+from tests.support import checkpoints, gguf_files
 from tests.support.tools import require_icarus
 from trajectile.scripts import cli
 from trajectile.scripts.flow import imported, workload
@@ -218,6 +219,49 @@ def test_top_k_is_needed(tmp_path, capsys):
     checkpoints.write(tmp_path / "model", checkpoints.tensors("mixtral", layer, router))
     assert cli.main(["import", str(tmp_path / "model"), "-o", str(tmp_path / "out"), "--config", "smoke"]) == 2
     assert "--top-k is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("kind", "down"), [("Q8_0", "Q8_0"), ("Q4_0", "F16")])
+def test_import_of_a_gguf_file(tmp_path, capsys, kind, down):
+    """The int8 layer is that of the decoded weights; the report names types, gate and architecture's rule; it can be run."""
+    layer, router = checkpoints.weights(experts=4, d_ff=32, d_model=64)
+    table, decoded = gguf_files.tensors(layer, router, kind=kind, down=down)
+    source = gguf_files.write(tmp_path / "model.gguf", table, "olmoe", {"expert_count": 4})
+    out = tmp_path / "out"
+    assert cli.main(["import", str(source), "-o", str(out), "--config", "smoke", "--layer", "3"]) == 0
+    report, saved = json.loads((out / "import.json").read_text()), layer_file.load(out / "layer.safetensors")
+    for name, tensor in vars(numerics.quantise_layer(numerics.FloatLayer(*decoded))).items():
+        np.testing.assert_array_equal(getattr(saved.layer, name), tensor)
+    assert report["format"] == (kind if kind == down else f"{kind}, {down}") and report["naming"] == "GGUF"
+    assert not report["exact"] and report["gate"]["scoring"] == "softmax" and not report["gate"]["normalised"]
+    assert report["shape"] == {"d_model": 64, "d_ff": 32, "experts": 4, "top_k": 2} and report["left_out"] == []
+    assert f"names of GGUF, {report['format']}" in capsys.readouterr().out
+    batch = workload.load(load(out / "layer.toml"), weights=out / "layer.safetensors", tokens=8)
+    assert batch.source.startswith("gate of model.gguf layer 3")
+
+
+def test_a_gguf_file_that_int8_holds_exactly(tmp_path):
+    """Codes of one scale are the int8 weights: nothing is lost, and the report says so."""
+    rng = np.random.default_rng(2)
+    codes = [rng.integers(-127, 128, shape).astype(np.float32) for shape in ((2, 32, 64), (2, 32, 64), (2, 64, 32))]
+    for matrix in codes:
+        matrix[..., ::32] = 127  # every block's largest
+    table, decoded = gguf_files.tensors(numerics.FloatLayer(*(matrix / 128 for matrix in codes)), kind="Q8_0")
+    np.testing.assert_array_equal(decoded[0], codes[0] / 128)
+    source, out = gguf_files.write(tmp_path / "m.gguf", table), tmp_path / "out"
+    assert cli.main(["import", str(source), "-o", str(out), "--config", "smoke"]) == 0
+    report = json.loads((out / "import.json").read_text())
+    assert report["exact"] and report["gate"] is None
+    np.testing.assert_array_equal(layer_file.load(out / "layer.safetensors").layer.w_down, codes[2])
+
+
+def test_gguf_without_its_library(tmp_path, capsys, monkeypatch):
+    """One line, exit code 3, the extra."""
+    source = gguf_files.write(tmp_path / "m.gguf", {"a": (np.zeros(2, np.float32), "F32")})
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    assert cli.main(["import", str(source), "-o", str(tmp_path / "out"), "--config", "smoke"]) == 3
+    shown = capsys.readouterr().err
+    assert "trajectile[gguf]" in shown and shown.count("\n") == 1
 
 
 def test_a_batch_of_an_imported_layer(tmp_path):

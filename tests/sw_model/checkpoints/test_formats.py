@@ -6,8 +6,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.support.checkpoints import write_eight
-from trajectile.sw_model.checkpoints.checkpoint import Checkpoint, CheckpointError
+from trajectile.sw_model.checkpoints.checkpoint import Checkpoint
 from trajectile.sw_model.checkpoints.formats import matrix
+from trajectile.sw_model.checkpoints.tensors import CheckpointError
 
 OUT, IN = 16, 64
 FP4 = [0, .5, 1, 1.5, 2, 3, 4, 6, -0.0, -.5, -1, -1.5, -2, -3, -4, -6]

@@ -9,8 +9,9 @@ from safetensors.numpy import save_file
 
 from tests.support import checkpoints
 from trajectile.sw_model.checkpoints import layer_file
-from trajectile.sw_model.checkpoints.checkpoint import Checkpoint, CheckpointError
+from trajectile.sw_model.checkpoints.checkpoint import Checkpoint
 from trajectile.sw_model.checkpoints.moe_layer import find, top_k_of
+from trajectile.sw_model.checkpoints.tensors import CheckpointError
 from trajectile.sw_model.gates.router import Router, Rule, Scoring
 from trajectile.sw_model.numerics.integer import quantise_layer
 
