@@ -11,7 +11,7 @@ from trajectile.hw.lib.sram import Sram1R1W, Sram1RW
 from trajectile.sw_model.config import Config
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Design:
     """The generated Verilog, in memory."""
 
@@ -27,6 +27,9 @@ class Design:
 
     #: block by module name, for what is said about it and its ports
     components: Mapping[str, Component] = field(default_factory=dict)
+
+    def __repr__(self) -> str:
+        return f"<Design of {self.config.name}: {len(self.modules)} modules, {len(self.srams)} SRAM sizes>"
 
     def file_modules(self) -> dict[str, list[str]]:
         """File name to the modules in it: the SRAM wrappers, the tile with its blocks, and the array with its links."""

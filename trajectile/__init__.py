@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from trajectile.scripts.api import Synthesis, compare, generate, load, simulate, synthesize, timeline
     from trajectile.scripts.errors import ToolError, UserError
+    from trajectile.scripts.flow.imported import import_layer
     from trajectile.scripts.flow.simulation import Simulation
     from trajectile.sw_model.config import Config, ConfigError, presets
     from trajectile.sw_model.gates.workloads import TraceError
@@ -17,12 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Config", "ConfigError", "Simulation", "Synthesis", "ToolError", "TraceError", "UserError", "__version__", "compare",
-    "generate", "load", "presets", "simulate", "synthesize", "timeline",
+    "generate", "import_layer", "load", "presets", "simulate", "synthesize", "timeline",
 ]
 
 _WHERE = {
     **dict.fromkeys(("Synthesis", "compare", "generate", "load", "simulate", "synthesize", "timeline"), "scripts.api"),
     **dict.fromkeys(("ToolError", "UserError"), "scripts.errors"), "Simulation": "scripts.flow.simulation",
+    "import_layer": "scripts.flow.imported",
     **dict.fromkeys(("Config", "ConfigError", "presets"), "sw_model.config"), "TraceError": "sw_model.gates.workloads",
 }
 

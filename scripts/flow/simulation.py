@@ -42,7 +42,7 @@ def usual_simulator(*, timing_only: bool = False, gate_level: bool = False) -> s
     return "native" if timing_only else "verilator"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Simulation:
     """All batches of a simulation, what the model says, and what the steps took."""
 
@@ -86,6 +86,9 @@ class Simulation:
     def events(self) -> Sequence[Event]:
         """What the RTL did, in order."""
         return self.first.log
+
+    def __repr__(self) -> str:
+        return f"<Simulation of {self.config.name}: {'exact' if self.exact else 'NOT EXACT'}, {self.cycles:,} cycles>"
 
     def summary(self) -> dict[str, Any]:
         """What ``trajectile simulate --json`` writes."""

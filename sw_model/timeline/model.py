@@ -88,7 +88,7 @@ class Timeline:
     #: the same by tile
     tile_cycles: tuple[int, ...]
     #: all events in order of cycle and tile; empty if not recorded
-    events: tuple[Event, ...]
+    events: tuple[Event, ...] = field(repr=False)
     #: cycles in which a weight word is addressed, by tile
     mac_busy: tuple[int, ...]
     #: beats read from DDR, by tile

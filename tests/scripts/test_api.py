@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import trajectile
+from tests.support.configurations import TINY
 from tests.support.paths import DOCS
 from trajectile.scripts import cli
 from trajectile.tb.cache import cache_folder
@@ -34,8 +35,23 @@ def test_the_same_as_the_command(tmp_path, monkeypatch, capsys):
     for own in ("wall_seconds", "files"):
         assert theirs.pop(own) and ours.pop(own)
     assert ours == theirs
+    assert repr(run) == f"<Simulation of smoke: exact, {run.cycles:,} cycles>"
     assert run.exact and run.results.dtype == np.int32
     assert np.array_equal(run.results, run.load.given.results())
+
+
+def test_synthesis():
+    """The areas of the report; a tile that takes seconds."""
+    made = trajectile.synthesize("smoke", {name.replace("__", "."): value for name, value in TINY.items()})
+    assert made.cell_area == made.summary()["totals"]["cell_area"] > 0
+    assert repr(made).startswith("<Synthesis of a smoke tile: ")
+
+
+def test_notebooks_show_a_line():
+    """Not a megabyte of Verilog, nor ten thousand events."""
+    made = trajectile.generate("smoke")
+    assert repr(made) == f"<Design of smoke: {len(made.modules)} modules, {len(made.srams)} SRAM sizes>"
+    assert len(repr(trajectile.timeline("smoke", tokens=4))) < 1500
 
 
 def test_configurations():
