@@ -43,6 +43,9 @@ class Widths:
         #: reaches the far end while that is still in reset
         self.reset_hold_cycles = config.link.latency_cycles
         self.activation_bits = 8 * tile.mac_k
+        #: bits of an accumulator, and of those of one lane together
+        self.sum_bits = config.sum_bits
+        self.totals_bits = config.sum_bits * tile.mac_n
         self.activation_depth = tile.lane_tokens * config.gate_up_chunks
         self.result_bits = 32 * tile.mac_n
         #: results of a token lie in two banks, even and odd groups, so its words are padded to an even number

@@ -165,7 +165,7 @@ def simulate_ep(config: Config, topk_ids: IntArray, homes: IntArray, *, whole_ex
         first, done = home[tile].expert(ready, passes)
         if whole_experts:
             home[tile].whole_expert()
-        mac_busy[tile] += passes * config.slice_words * config.tile.slices
+        mac_busy[tile] += passes * config.pass_words * config.tile.slices
         heapq.heappush(queue, (done, tile, 1, number))
         if number + 1 < len(work[tile]):
             heapq.heappush(queue, (first, tile, 0, number + 1))

@@ -61,8 +61,8 @@ def count(plan: Schedule, line: Timeline) -> Counters:
     """Counters of a batch, from the model's run with its events."""
     config = plan.config
     words = sum(line.mac_busy)
-    passes = words // config.slice_words
     kinds = [event.kind for event in line.events]
+    passes = (words - kinds.count("compute") * config.parameter_words) // config.pass_words
     passed = sum(flits * (edge_hops(config.array, tile) - 1) for tile, flits in enumerate(line.flits))
     return Counters(line.cycles, plan.tokens, words, passes * config.gate_up_words, sum(line.ddr_beats), sum(line.flits),
                     passed, passes, kinds.count("load"), kinds.count("send"), kinds.count("compute"))

@@ -30,7 +30,7 @@ def measure(config: Config, windows: list[np.ndarray], order: str, *, dealt: boo
         plan = schedule(config, ids, order, dealt=dealt)
         bound = roofline(plan).cycles
         ratios.append(simulate(plan, record=False, turns=turns).cycles / bound)
-        mac = int(plan.passes.sum(axis=1).max()) * config.slice_words * config.tile.slices
+        mac = int(plan.passes.sum(axis=1).max()) * config.pass_words * config.tile.slices
         bounds.append(max(1.0, mac / bound))
     return fmean(ratios), fmean(bounds)
 

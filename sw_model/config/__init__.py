@@ -2,6 +2,7 @@
 
 from trajectile.sw_model.config.accelerator import (
     DDR_ADDRESS_BITS,
+    PARAMETER_BYTES,
     Config,
     from_dict,
     load,
@@ -10,12 +11,15 @@ from trajectile.sw_model.config.accelerator import (
 from trajectile.sw_model.config.checks import ConfigError
 from trajectile.sw_model.config.overrides import parse_override, parse_variation
 from trajectile.sw_model.config.sections import (
+    ACTIVATIONS,
     AXI_BOUNDARY_BYTES,
     AXI_MAX_BURST_BEATS,
+    BLOCK_INPUTS,
     INT8_MAX,
-    INT32_MAX,
     MULTIPLIERS,
     PROTECTIONS,
+    SCALE_SHIFT_MAX,
+    WEIGHTS,
     ArrayConfig,
     DdrConfig,
     LayerConfig,
@@ -26,7 +30,8 @@ from trajectile.sw_model.config.sections import (
 )
 
 __all__ = [
-    "AXI_BOUNDARY_BYTES", "AXI_MAX_BURST_BEATS", "DDR_ADDRESS_BITS", "INT8_MAX", "INT32_MAX",
-    "MULTIPLIERS", "PROTECTIONS", "ArrayConfig", "Config", "ConfigError", "DdrConfig", "LayerConfig", "LinkConfig",
-    "TileConfig", "ceil_div", "divisors", "from_dict", "load", "parse_override", "parse_variation", "presets",
+    "ACTIVATIONS", "AXI_BOUNDARY_BYTES", "AXI_MAX_BURST_BEATS", "BLOCK_INPUTS", "DDR_ADDRESS_BITS", "INT8_MAX",
+    "MULTIPLIERS", "PARAMETER_BYTES", "PROTECTIONS", "SCALE_SHIFT_MAX", "WEIGHTS", "ArrayConfig", "Config",
+    "ConfigError", "DdrConfig", "LayerConfig", "LinkConfig", "TileConfig", "ceil_div", "divisors", "from_dict", "load",
+    "parse_override", "parse_variation", "presets",
 ]

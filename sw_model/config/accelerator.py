@@ -18,6 +18,10 @@ from trajectile.sw_model.config import toml_file
 from trajectile.sw_model.config.checks import ConfigError, check_member
 from trajectile.sw_model.config.overrides import parse_override
 from trajectile.sw_model.config.sections import (
+    BLOCK_INPUTS,
+    INT8_MAX,
+    SCALE_FACTOR_MAX,
+    SCALE_SHIFT_MAX,
     SECTIONS,
     ArrayConfig,
     DdrConfig,
@@ -29,8 +33,10 @@ from trajectile.sw_model.config.sections import (
 )
 from trajectile.sw_model.latencies import CREDIT_CYCLES, LINK_LAYER_CYCLES, LOAD_AHEAD_CYCLES
 
-#: Address space of a DDR channel.
-DDR_ADDRESS_BITS = 32
+#: Address space of a DDR channel: a whole model.
+DDR_ADDRESS_BITS = 40
+#: Bytes of a slice's parameters (docs/numerics.md).
+PARAMETER_BYTES = 10
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +62,17 @@ class Config:
             raise ConfigError(
                 "tile.mac_n", tile.mac_n, f"1 to {2 * self.gate_up_chunks} (twice d_model / mac_k: the serial SwiGLU "
                 "unit of a lane must keep up with the MAC array)")
+        if layer.bias and self.gate_up_chunks < 3:
+            raise ConfigError("layer.bias", layer.bias, f"false with d_model / mac_k = {self.gate_up_chunks} words (a group's "
+                              "bias must reach SwiGLU before the next one comes, which takes 3 words)")
         if tile.word_bytes % self.ddr.bytes_per_cycle:
             raise ConfigError(
                 "ddr.bytes_per_cycle", self.ddr.bytes_per_cycle,
-                f"a divisor of the weight word's mac_k * mac_n = {tile.word_bytes} bytes")
+                f"a divisor of the weight word's {tile.word_bytes} bytes (mac_k * mac_n codes and their scales)")
         if self.link.beat_bytes > tile.word_bytes:
             raise ConfigError(
                 "link.beat_bytes", self.link.beat_bytes,
-                f"1 to {tile.word_bytes} (a slot delivers one weight word of mac_k * mac_n bytes per cycle)")
+                f"1 to {tile.word_bytes} (a slot delivers one weight word of so many bytes per cycle)")
         span = ceil_div(layer.experts * tile.slices, self.array.channels) * self.slice_pitch_bytes
         if span > 2**DDR_ADDRESS_BITS:
             raise ConfigError("layer.experts", layer.experts,
@@ -97,9 +106,14 @@ class Config:
         return ceil_div(self.layer.d_model, self.tile.mac_n)
 
     @cached_property
+    def gate_up_group_words(self) -> int:
+        """Words of one group of gate and up outputs: its weights, and its biases if there are any."""
+        return self.gate_up_chunks + self.layer.bias
+
+    @cached_property
     def gate_up_words(self) -> int:
-        """Weight words of a slice's gate and up matrices."""
-        return self.gate_up_chunks * self.gate_up_groups
+        """Words of a slice's gate and up matrices."""
+        return self.gate_up_group_words * self.gate_up_groups
 
     @cached_property
     def down_words(self) -> int:
@@ -107,19 +121,45 @@ class Config:
         return self.down_chunks * self.down_groups
 
     @cached_property
-    def slice_words(self) -> int:
-        """Weight words of a slice, zero padding included."""
+    def pass_words(self) -> int:
+        """Words that the MAC array takes for one pass, zero padding included."""
         return self.gate_up_words + self.down_words
 
     @cached_property
+    def parameter_words(self) -> int:
+        """Words of a slice's parameters, which come first."""
+        return ceil_div(PARAMETER_BYTES, self.tile.word_bytes)
+
+    @cached_property
+    def slice_words(self) -> int:
+        """Words of a slice: parameters and what a pass takes."""
+        return self.parameter_words + self.pass_words
+
+    @cached_property
     def slice_bytes(self) -> int:
-        """Bytes of a slice as stored, zero padding included."""
-        return self.slice_words * self.tile.word_bytes
+        """Bytes of a slice as stored in DDR, zero padding included."""
+        return self.slice_beats * self.ddr.bytes_per_cycle
 
     @cached_property
     def slice_weight_bytes(self) -> int:
-        """Bytes of a slice's weights, without padding: what the roofline counts."""
-        return 3 * self.layer.d_model * self.slice_ff
+        """Bytes of a slice's codes and scales, without padding: what the roofline counts."""
+        d_model, columns = self.layer.d_model, self.slice_ff
+        scales = 2 * columns * ceil_div(d_model, BLOCK_INPUTS) + d_model * ceil_div(columns, BLOCK_INPUTS)
+        return ceil_div(3 * d_model * columns * self.tile.code_bits, 8) + scales
+
+    # -- arithmetic (docs/numerics.md) ----------------------------------------------------------------------------
+
+    @cached_property
+    def sum_bits(self) -> int:
+        """Bits of an accumulator, sign included: no sum of this layer overflows it."""
+        tile, layer = self.tile, self.layer
+        weight = tile.code_max * (SCALE_FACTOR_MAX if tile.scale_mantissa else 1) << SCALE_SHIFT_MAX
+        return (max(layer.d_model, self.slice_ff) * INT8_MAX * weight).bit_length() + 1
+
+    @cached_property
+    def term_bits(self) -> int:
+        """Bits of the magnitude of what a slice may add to a result: so many of them cannot overflow int32."""
+        return 31 - (self.layer.top_k * self.tile.slices - 1).bit_length()
 
     # -- DDR ------------------------------------------------------------------------------------------------------
 
@@ -129,9 +169,16 @@ class Config:
         return self.tile.word_bytes // self.ddr.bytes_per_cycle
 
     @cached_property
+    def parameter_beats(self) -> int:
+        """DDR beats of a slice's parameters. If they are one word, only its used beats are stored and sent."""
+        if self.parameter_words > 1:
+            return self.parameter_words * self.word_beats
+        return ceil_div(PARAMETER_BYTES, self.ddr.bytes_per_cycle)
+
+    @cached_property
     def slice_beats(self) -> int:
         """DDR beats of a slice."""
-        return self.slice_words * self.word_beats
+        return self.parameter_beats + self.pass_words * self.word_beats
 
     @cached_property
     def slice_bursts(self) -> int:
@@ -179,9 +226,16 @@ class Config:
         return gcd(self.flit_bytes, self.ddr.bytes_per_cycle)
 
     @cached_property
+    def parameter_flits(self) -> int:
+        """Flits of a slice's parameters, as ``parameter_beats``."""
+        if self.parameter_words > 1:
+            return self.parameter_words * self.word_flits
+        return ceil_div(PARAMETER_BYTES, self.flit_bytes)
+
+    @cached_property
     def slice_flits(self) -> int:
         """Payload flits of a slice; the header flit comes before them."""
-        return self.slice_words * self.word_flits
+        return self.parameter_flits + self.pass_words * self.word_flits
 
     @cached_property
     def link_credits(self) -> int:

@@ -41,6 +41,19 @@ def check_int(field: str, value: object, low: int, high: int) -> None:
         raise ConfigError(field, value, f"an integer from {low} to {high}")
 
 
+def check_bool(field: str, value: object) -> None:
+    """Refuse what is neither true nor false."""
+    if not isinstance(value, bool):
+        raise ConfigError(field, value, "true or false")
+
+
+def check_name(field: str, value: object, legal: Iterable[str]) -> None:
+    """Refuse what is not one of the legal words."""
+    legal = list(legal)
+    if value not in legal:
+        raise ConfigError(field, value, f"one of {', '.join(legal)}")
+
+
 def check_member(field: str, value: object, legal: Iterable[int]) -> None:
     """Refuse what is not one of the legal integers."""
     legal = list(legal)

@@ -2,14 +2,21 @@
 
 from dataclasses import dataclass
 
-from trajectile.sw_model.config.checks import ConfigError, check_int, check_member
+from trajectile.sw_model.config.checks import ConfigError, check_bool, check_int, check_member, check_name
 
 #: AXI4 lets a burst have 256 beats and forbids it to cross a 4 KiB line.
 AXI_MAX_BURST_BEATS = 256
 AXI_BOUNDARY_BYTES = 4096
-#: Largest magnitude of an int8 operand. Weights and activations are symmetric, -128 never occurs.
+#: Largest magnitude of an int8 operand. Codes and activations are symmetric, -128 never occurs.
 INT8_MAX = 127
-INT32_MAX = 2**31 - 1
+#: Inputs that share a scale.
+BLOCK_INPUTS = 32
+#: Largest shift of a scale, and largest mantissa factor (8 + m) where there is one (docs/numerics.md).
+SCALE_SHIFT_MAX, SCALE_FACTOR_MAX = 7, 15
+#: Weight formats: bits of a code and its largest magnitude.
+WEIGHTS = {"mx8": (8, INT8_MAX), "mxfp4": (4, 12), "int4": (4, 7)}
+#: Activation functions of the gate: f(-z) = f(z) - z holds for all of them.
+ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "quick_gelu")
 #: Protection of the buffers' SRAM: none, one parity bit per chunk, or single errors corrected and double ones detected.
 PROTECTIONS = ("none", "parity", "secded")
 #: How the MAC array multiplies: as ``*`` in the Verilog, or with activations recoded in radix 4.
@@ -38,17 +45,18 @@ class LayerConfig:
     experts: int
     #: experts that the gate chooses for a token
     top_k: int
+    #: activation function of the gate value
+    activation: str = "silu"
+    #: gate and up have a bias, a word for each of their groups
+    bias: bool = False
 
     def __post_init__(self) -> None:
         check_int("layer.d_model", self.d_model, 1, 16384)
         check_int("layer.d_ff", self.d_ff, 1, 65536)
         check_int("layer.experts", self.experts, 1, 1024)
         check_int("layer.top_k", self.top_k, 1, self.experts)
-        # No intermediate sum may leave int32, whatever the data (docs/numerics.md).
-        if self.top_k * self.d_ff * INT8_MAX**2 > INT32_MAX:
-            raise ConfigError(
-                "layer.d_ff", self.d_ff, f"at most {INT32_MAX // (self.top_k * INT8_MAX**2)} with top_k = {self.top_k}, "
-                "so that int32 accumulators cannot overflow")
+        check_name("layer.activation", self.activation, ACTIVATIONS)
+        check_bool("layer.bias", self.bias)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,11 +97,13 @@ class ArrayConfig:
 class TileConfig:
     """MAC array (``mac_k`` inputs x ``mac_n`` outputs x ``mac_t`` token lanes), expert buffer, token buffer.
 
+    ``weights`` and ``scale_mantissa`` are the format of the weights (docs/numerics.md).
+
     ``protect`` is how the SRAM of both buffers is protected. ``multiplier`` and ``mac_part`` trade area against speed in the
     MAC array (docs/area.md); no cycle and no result depends on them.
     """
 
-    #: products that one dot product adds up per cycle
+    #: products that one dot product adds up per cycle: a power of two
     mac_k: int
     #: outputs of a weight word; gate and up outputs go in pairs
     mac_n: int
@@ -105,6 +115,10 @@ class TileConfig:
     slots: int
     #: tokens that a tile holds
     tokens: int
+    #: format of the weights (docs/numerics.md)
+    weights: str = "mx8"
+    #: bits of the mantissa of a block's scale: 0 (a power of two) or 3
+    scale_mantissa: int = 0
     #: protection of expert and token buffer against flipped bits (docs/memory.md)
     protect: str = "none"
     #: how the MAC array multiplies: `*` in the Verilog, or recoded activations (docs/area.md)
@@ -113,16 +127,16 @@ class TileConfig:
     mac_part: int = 8
 
     def __post_init__(self) -> None:
-        check_int("tile.mac_k", self.mac_k, 1, 64)
+        check_member("tile.mac_k", self.mac_k, [2, 4, 8, 16, 32, 64])
         check_member("tile.mac_n", self.mac_n, range(2, 65, 2))  # gate and up outputs go in pairs
         check_int("tile.mac_t", self.mac_t, 1, 64)
         check_int("tile.slices", self.slices, 1, 256)
         check_int("tile.slots", self.slots, 2, 64)
         check_int("tile.tokens", self.tokens, 1, 4096)
-        if self.protect not in PROTECTIONS:
-            raise ConfigError("tile.protect", self.protect, f"one of {', '.join(PROTECTIONS)}")
-        if self.multiplier not in MULTIPLIERS:
-            raise ConfigError("tile.multiplier", self.multiplier, f"one of {', '.join(MULTIPLIERS)}")
+        check_name("tile.weights", self.weights, WEIGHTS)
+        check_member("tile.scale_mantissa", self.scale_mantissa, [0, 3])
+        check_name("tile.protect", self.protect, PROTECTIONS)
+        check_name("tile.multiplier", self.multiplier, MULTIPLIERS)
         check_int("tile.mac_part", self.mac_part, 1, 64)
 
     @property
@@ -131,9 +145,29 @@ class TileConfig:
         return self.mac_k * self.mac_n * self.mac_t
 
     @property
+    def code_bits(self) -> int:
+        """Bits of a weight's code."""
+        return WEIGHTS[self.weights][0]
+
+    @property
+    def code_max(self) -> int:
+        """Largest magnitude of a weight's code."""
+        return WEIGHTS[self.weights][1]
+
+    @property
+    def word_inputs(self) -> int:
+        """Inputs that share a scale in a weight word."""
+        return min(self.mac_k, BLOCK_INPUTS)
+
+    @property
+    def word_scales(self) -> int:
+        """Scale bytes of one output in a weight word."""
+        return self.mac_k // self.word_inputs
+
+    @property
     def word_bytes(self) -> int:
-        """Bytes of one weight word, which the MAC array takes per cycle."""
-        return self.mac_k * self.mac_n
+        """Bytes of one weight word, which the MAC array takes per cycle: codes and scales."""
+        return self.mac_n * (self.mac_k * self.code_bits // 8 + self.word_scales)
 
     @property
     def lane_tokens(self) -> int:

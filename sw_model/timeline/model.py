@@ -23,7 +23,7 @@ def compute_cycles(config: Config, passes: int) -> int:
     gate_up_end = []
     down_end = -4
     conflicts = latencies.result_conflicts(config)
-    cycle = latencies.COMPUTE_SETUP_CYCLES
+    cycle = latencies.COMPUTE_SETUP_CYCLES + config.parameter_words
     for step in range(passes + 1):
         if step < passes:
             cycle += config.gate_up_words
@@ -242,7 +242,7 @@ class _Tile:
         last = now + compute_cycles(config, passes)
         self.mac_free = last - latencies.compute_early_cycles(config)
         self.drained = last + latencies.COMPUTE_DRAIN_CYCLES
-        self.mac_busy += passes * config.slice_words
+        self.mac_busy += passes * config.pass_words + config.parameter_words
         self.model.log(now, self.number, "compute", slot.number)
         self.model.log(last, self.number, "computed", slot.number)
         self.model.at(self.mac_free, self.number, "look")
