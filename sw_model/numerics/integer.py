@@ -1,247 +1,377 @@
-"""The integer layer, to the last bit: docs/numerics.md in NumPy, and the float32 layer it is measured against.
+"""The integer layer, to the last bit: docs/numerics.md in NumPy.
 
 Shapes: ``tokens`` rows of ``d_model``; gate and up weights ``[experts, d_ff, d_model]``, down weights
 ``[experts, d_model, d_ff]``.
 """
 
-from dataclasses import dataclass
-from functools import lru_cache
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.sw_model.config import INT8_MAX, LayerConfig
+from trajectile.sw_model.config import INT8_MAX, Config
+from trajectile.sw_model.numerics.activation import VALUE_FRACTION, VALUE_MAX, activate_fixed
+from trajectile.sw_model.numerics.layers import FloatLayer, GluFunction, choices
+from trajectile.sw_model.numerics.weights import Matrices, WeightFormat, joined, quantise
 
 Float32 = NDArray[np.float32]
 Int8 = NDArray[np.int8]
 Int32 = NDArray[np.int32]
 Int64 = NDArray[np.int64]
 
-#: fraction bits of the SiLU input and of the up value, of the SiLU output, and of their product
-GATE_BITS, SILU_BITS = 6, 11
-PRODUCT_BITS = GATE_BITS + SILU_BITS
-#: largest magnitudes of the SiLU input and of the up value
-GATE_LIMIT, UP_LIMIT = 511, 2047
-MULT_MAX = 2**16 - 1
-SHIFT_MIN, SHIFT_MAX = 1, 47
-#: part of the largest hidden value that int8 holds; the rest saturates. Less than all gains nothing on the toy model
-#: (docs/toy_model.md).
-DEFAULT_CLIP = 1.0
-
-
-@lru_cache
-def silu_table() -> Int64:
-    """``R[a]`` of docs/numerics.md for a = 0..511, int64 [512]: what |x| loses in SiLU, in steps of 2^-11."""
-    a = np.arange(GATE_LIMIT + 1) / 2**GATE_BITS
-    return np.asarray(np.floor(2**SILU_BITS * a / (1 + np.exp(a)) + 0.5), dtype=np.int64)
-
-
-def silu_fixed(g: Int64) -> Int64:
-    """SiLU of ``g`` (steps of 2^-6, within +-511) in steps of 2^-11."""
-    magnitude = np.abs(g)
-    return np.asarray(np.where(g >= 0, magnitude << (SILU_BITS - GATE_BITS), 0) - silu_table()[magnitude])
-
-
-def requant(values: NDArray[Any], mult: NDArray[Any] | int, shift: NDArray[Any] | int, limit: int) -> Int64:
-    """``clip((values * mult + 2^(shift-1)) >> shift, -limit, limit)`` in int64; arguments broadcast."""
-    shift = np.asarray(shift, dtype=np.int64)
-    product = np.asarray(values, dtype=np.int64) * np.asarray(mult, dtype=np.int64)
-    rounded = (product + (np.int64(1) << (shift - 1))) >> shift
-    return np.asarray(np.clip(rounded, -limit, limit))
+#: limits of a rounding shift to the right
+SHIFT_MIN, SHIFT_MAX = -8, 55
+#: bits of a choice's weight's fraction, largest exponent field, and the exponent field of 1.0
+FRACTION_BITS, EXPONENT_MAX, EXPONENT_ONE = 11, 31, 26
+#: bits of ``|v|`` that meet the weight, and those of a hidden value's magnitude
+PRODUCT_BITS, MAGNITUDE_BITS = 12, 8
+#: ``result_shift`` is this, less the unit of down and the fraction bits of results
+RESULT_SHIFT_ZERO = 52
+#: largest count of a token's clips
+CLIPS_MAX = 2**16 - 1
+#: binary digits of room above the largest term of the calibration batch
+ROOM_BITS = 3
+#: fraction bits of the results of a layer that was never calibrated
+DEFAULT_FRACTION = 16
 
 
 @dataclass(frozen=True)
-class FloatLayer:
-    """Weights of a layer in float32."""
+class Function:
+    """What experts do with gate and up values, as the parameters of their slices say it; values in steps of 2^-8."""
 
-    w_gate: Float32
-    w_up: Float32
-    w_down: Float32
+    activation: str = "silu"
+    gate_max: int = VALUE_MAX
+    up_max: int = VALUE_MAX
+    up_offset: int = 0
+
+    @classmethod
+    def of(cls, real: GluFunction) -> "Function":
+        """That of a float32 layer.
+
+        Raises:
+            ValueError: for a limit that is no whole step, or beyond the format.
+        """
+        def steps(name: str, value: float | None, absent: int) -> int:
+            if value is None:
+                return absent
+            step = value * 2**VALUE_FRACTION
+            if step != int(step) or not 0 <= step <= VALUE_MAX:
+                raise ValueError(f"{name} = {value} is not legal; legal values: multiples of 1/256 up to {VALUE_MAX / 256}")
+            return int(step)
+        return cls(real.activation, max(1, steps("gate limit", real.gate_limit, VALUE_MAX)),
+                   max(1, steps("up limit", real.up_limit, VALUE_MAX)), steps("up offset", real.up_offset, 0))
 
 
 @dataclass(frozen=True)
 class QuantisedLayer:
-    """Weights of a layer in int8, and the scale of each matrix, float32 [experts]: real = weight * scale."""
+    """A layer in the hardware's numbers."""
 
-    w_gate: Int8
-    w_up: Int8
-    w_down: Int8
-    gate_scale: Float32
-    up_scale: Float32
-    down_scale: Float32
+    kind: WeightFormat
+    gate: Matrices
+    up: Matrices
+    down: Matrices
+    function: Function
+    #: int64 [experts, d_ff], steps of 2^-8; None: no bias
+    gate_bias: Int64 | None = None
+    up_bias: Int64 | None = None
+    #: fraction bits of the results: ``y_real = y * 2^-fraction``
+    fraction: int = DEFAULT_FRACTION
 
     @property
     def experts(self) -> int:
         """Number of experts."""
-        return len(self.w_gate)
+        return len(self.gate.codes)
+
+    @property
+    def d_ff(self) -> int:
+        """Hidden width of an expert."""
+        return int(self.gate.codes.shape[1])
+
+    @property
+    def d_model(self) -> int:
+        """Width of a token."""
+        return int(self.gate.codes.shape[2])
+
+    def result_shift(self, expert: int) -> int:
+        """``R`` of docs/numerics.md.
+
+        Raises:
+            ValueError: if it does not fit its byte.
+        """
+        shift = RESULT_SHIFT_ZERO - int(self.down.units[expert]) - self.fraction
+        if not 0 <= shift <= 255:
+            raise ValueError(f"result_shift = {shift} of expert {expert} is not legal; legal values: 0 to 255 (down weights "
+                             f"of unit 2^{self.down.units[expert]}, results of unit 2^-{self.fraction})")
+        return shift
+
+    def sliced(self, columns: int) -> "QuantisedLayer":
+        """The same layer with blocks of down that begin again with every slice of so many columns.
+
+        Raises:
+            ValueError: if slices of that width cut a block.
+        """
+        return replace(self, down=self.down.refined(columns))
 
     def real(self) -> FloatLayer:
-        """The weights that the integers stand for."""
-        def scaled(weights: Int8, scale: Float32) -> Float32:
-            return np.asarray(weights.astype(np.float32) * scale[:, None, None], dtype=np.float32)
-        return FloatLayer(scaled(self.w_gate, self.gate_scale), scaled(self.w_up, self.up_scale),
-                          scaled(self.w_down, self.down_scale))
+        """The layer that the integers stand for."""
+        def bias(steps: Int64 | None) -> Float32 | None:
+            return None if steps is None else np.asarray(steps * 2.0**-VALUE_FRACTION, dtype=np.float32)
+
+        def limit(steps: int) -> float | None:
+            return None if steps == VALUE_MAX else steps / 2**VALUE_FRACTION
+        function = self.function
+        return FloatLayer(
+            self.gate.real(), self.up.real(), self.down.real(), bias(self.gate_bias), bias(self.up_bias),
+            function=GluFunction(function.activation, limit(function.gate_max), limit(function.up_max),
+                                 function.up_offset / 2**VALUE_FRACTION))
 
 
 @dataclass(frozen=True)
 class QuantisedBatch:
-    """Activations of a batch in int8 and every multiplier the hardware is given."""
+    """Activations and choices of a batch as the hardware is given them. Nothing in it depends on the weights."""
 
-    #: int8 [tokens, d_model]; real = x * x_scale
+    #: int8 [tokens, d_model]; real = x * 2^exponent
     x: Int8
-    x_scale: float
-    #: real result = y * h_scale
-    h_scale: float
-    #: chosen experts, int64 [tokens, top_k]
+    #: int64 [tokens]
+    exponent: Int64
+    #: chosen experts, int64 [tokens, top_k]; -1: no choice
     topk_ids: Int64
-    #: multiplier of each choice, int64 [tokens, top_k], and the shift that all share
-    token_mult: Int64
-    token_shift: int
-    #: multipliers and shifts of each expert, int64 [experts]
-    gate_mult: Int64
-    gate_shift: Int64
-    up_mult: Int64
-    up_shift: Int64
+    #: weights of the choices, int64 [tokens, top_k]: fraction in bits 0 to 10, exponent in bits 11 to 15
+    weight: Int64
 
 
-def _symmetric(values: Float32, axis: tuple[int, ...]) -> tuple[Int8, Float32]:
-    """Int8 of float32 with the largest magnitude over ``axis`` at 127, and the scale."""
-    exact = np.abs(values).max(axis=axis, initial=0.0) / INT8_MAX
-    scale = np.where(exact > 0, exact, 1.0).astype(np.float32)
-    whole = np.rint(values / np.expand_dims(scale, axis))
-    return np.clip(whole, -INT8_MAX, INT8_MAX).astype(np.int8), scale
+class Results(NamedTuple):
+    """What the RTL gives, bit for bit."""
+
+    #: int32 [tokens, d_model]
+    y: Int32
+    #: clips of each token, int64 [tokens]
+    clips: Int64
 
 
-def quantise_layer(layer: FloatLayer) -> QuantisedLayer:
-    """Int8 weights, one scale a matrix and expert."""
-    (gate, gate_scale), (up, up_scale), (down, down_scale) = (
-        _symmetric(weights, (1, 2)) for weights in (layer.w_gate, layer.w_up, layer.w_down))
-    return QuantisedLayer(gate, up, down, gate_scale, up_scale, down_scale)
-
-
-def multiplier(ratio: NDArray[np.float64]) -> tuple[Int64, Int64]:
-    """Multipliers of 2^15..2^16-1 and shifts that stand for ``ratio`` = mult / 2^shift, with the largest shift that fits.
-
-    Raises:
-        ValueError: if a ratio is too large for the smallest shift, negative or not finite.
-    """
-    ratio = np.asarray(ratio, dtype=np.float64)
-    if not np.isfinite(ratio).all() or (ratio < 0).any() or (ratio * 2**SHIFT_MIN > MULT_MAX).any():
-        raise ValueError(f"requantisation ratio {ratio.max()} is not legal; legal values: 0 to {MULT_MAX / 2**SHIFT_MIN}")
-    _, exponent = np.frexp(np.where(ratio > 0, ratio, 2.0**-31))
-    shift = np.clip(16 - exponent, SHIFT_MIN, SHIFT_MAX)
-    mult = np.rint(np.ldexp(ratio, shift))
-    over = mult > MULT_MAX  # rounded up to 2^16
-    shift = np.where(over, shift - 1, shift)
-    return np.rint(np.ldexp(ratio, shift)).astype(np.int64), shift.astype(np.int64)
-
-
-def _pairs(topk_ids: NDArray[Any], expert: int) -> tuple[Int64, Int64]:
-    """Tokens that chose an expert, and which of their choices it is."""
-    tokens, ranks = np.nonzero(topk_ids == expert)
-    return tokens, ranks
-
-
-def _sums(layer: QuantisedLayer, batch: QuantisedBatch, expert: int, tokens: Int64) -> tuple[Int64, Int64]:
-    """``G`` and ``U`` of docs/numerics.md for some tokens of an expert, int64 [tokens, d_ff]."""
-    # float64 products of int8 are exact: every sum stays far below 2^53
-    x = batch.x[tokens].astype(np.float64)
-    return ((x @ layer.w_gate[expert].T.astype(np.float64)).astype(np.int64),
-            (x @ layer.w_up[expert].T.astype(np.float64)).astype(np.int64))
-
-
-def _hidden(layer: QuantisedLayer, batch: QuantisedBatch, expert: int, tokens: Int64) -> Int64:
-    """``v`` of docs/numerics.md for some tokens of an expert, int64 [tokens, d_ff]."""
-    gate, up = _sums(layer, batch, expert, tokens)
-    g = requant(gate, batch.gate_mult[expert], batch.gate_shift[expert], GATE_LIMIT)
-    u = requant(up, batch.up_mult[expert], batch.up_shift[expert], UP_LIMIT)
-    return silu_fixed(g) * u
-
-
-def quantise_batch(layer: QuantisedLayer, x: Float32, topk_ids: NDArray[Any], topk_weights: NDArray[Any], *,
-                   clip: float = DEFAULT_CLIP) -> QuantisedBatch:
-    """Int8 activations and all multipliers of a batch.
+def quantise_layer(layer: FloatLayer, kind: WeightFormat | None = None, *, period: int | None = None) -> QuantisedLayer:
+    """A layer in a weight format. Its results have a default unit: :func:`calibrated` chooses it.
 
     Args:
-        layer: int8 weights.
-        x: activations, float32 [tokens, d_model].
-        topk_ids: chosen experts, [tokens, top_k].
-        topk_weights: gate weights, not negative, [tokens, top_k].
-        clip: part of the batch's largest hidden value that int8 holds.
+        layer: in float32; a bias of down must have been made hidden units (:mod:`trajectile.sw_model.numerics.down_bias`).
+        kind: weight format; None: mx8.
+        period: columns after which the blocks of down begin again: a slice's, or None for blocks that any slices of whole
+            blocks can take.
 
     Raises:
-        ValueError: if values are not finite, a gate weight is negative, or a scale has no multiplier.
+        ValueError: for weights that are not finite or too large, or a limit that the hardware does not have.
     """
-    ids, weights = np.asarray(topk_ids, dtype=np.int64), np.asarray(topk_weights, dtype=np.float64)
-    if not (np.isfinite(x).all() and np.isfinite(weights).all() and (weights >= 0).all()):
-        raise ValueError("x and topk_weights must be finite, topk_weights not negative")
-    x_int, scale = _symmetric(x, (0, 1))
-    x_scale = float(scale)
-    gate_mult, gate_shift = multiplier(x_scale * layer.gate_scale.astype(np.float64) * 2**GATE_BITS)
-    up_mult, up_shift = multiplier(x_scale * layer.up_scale.astype(np.float64) * 2**GATE_BITS)
-    draft = QuantisedBatch(x_int, x_scale, 1.0, ids, np.zeros_like(ids), 1, gate_mult, gate_shift, up_mult, up_shift)
-    # the largest |h_real| of the batch, with gate weight and down scale folded in
-    factor = weights * layer.down_scale.astype(np.float64)[ids] / 2**PRODUCT_BITS
-    largest = 0.0
-    for expert in np.unique(ids):
-        tokens, ranks = _pairs(ids, int(expert))
-        peak = np.abs(_hidden(layer, draft, int(expert), tokens)).max(axis=1, initial=0)
-        largest = max(largest, float((peak * factor[tokens, ranks]).max(initial=0.0)))
-    h_scale = largest * clip / INT8_MAX if largest > 0 else 1.0
-    # one shift for all: the largest multiplier fills its 16 bits
-    ratio = factor / h_scale
-    _, shift = multiplier(np.array([ratio.max(initial=0.0)]))
-    token_mult = np.rint(np.ldexp(ratio, int(shift[0]))).astype(np.int64)
-    return QuantisedBatch(x_int, x_scale, h_scale, ids, token_mult, int(shift[0]), gate_mult, gate_shift, up_mult, up_shift)
+    kind = kind or WeightFormat("mx8")
+    if layer.down_bias is not None:
+        raise ValueError("down_bias is not legal here; it is made hidden units first")
+
+    def bias(values: Float32 | None) -> Int64 | None:
+        if values is None:
+            return None
+        whole = np.rint(values.astype(np.float64) * 2**VALUE_FRACTION)
+        return np.asarray(np.clip(whole, -VALUE_MAX, VALUE_MAX), dtype=np.int64)
+    gate, up, down = (quantise(weights, kind, each) for weights, each in (
+        (layer.w_gate, None), (layer.w_up, None), (layer.w_down, period)))
+    return QuantisedLayer(kind, gate, up, down, Function.of(layer.function), bias(layer.gate_bias), bias(layer.up_bias))
 
 
-def clipped(layer: QuantisedLayer, batch: QuantisedBatch) -> NDArray[np.bool_]:
-    """Tokens of which a gate or up value of an expert they chose does not fit its format, bool [tokens]."""
-    found = np.zeros(len(batch.x), dtype=bool)
-    for expert in np.unique(batch.topk_ids):
-        tokens, _ = _pairs(batch.topk_ids, int(expert))
-        gate, up = _sums(layer, batch, int(expert), tokens)
-        for sums, mult, shift, limit in ((gate, batch.gate_mult, batch.gate_shift, GATE_LIMIT),
-                                         (up, batch.up_mult, batch.up_shift, UP_LIMIT)):
-            wide = requant(sums, mult[expert], shift[expert], 2**31)
-            np.logical_or.at(found, tokens, (np.abs(wide) > limit).any(axis=1))
-    return found
+def with_experts(parts: list[QuantisedLayer]) -> QuantisedLayer:
+    """Layers of the same kind as one layer with the experts of all."""
+    first = parts[0]
+
+    def bias(name: str) -> Int64 | None:
+        found = [getattr(part, name) for part in parts if getattr(part, name) is not None]
+        return np.concatenate(found) if found else None
+    return replace(first, gate=joined([part.gate for part in parts]), up=joined([part.up for part in parts]),
+                   down=joined([part.down for part in parts]), gate_bias=bias("gate_bias"), up_bias=bias("up_bias"))
 
 
-def integer_layer(layer: QuantisedLayer, batch: QuantisedBatch) -> Int32:
-    """Results of a batch, int32 [tokens, d_model]: what the RTL gives, bit for bit."""
+def choice_weight(weights: NDArray[Any]) -> Int64:
+    """Weights of choices in their 16-bit format, rounded to nearest; below 2^-25 they are zero.
+
+    Raises:
+        ValueError: for weights that are negative, not finite, or 64 and more.
+    """
+    real = np.asarray(weights, dtype=np.float64)
+    if not np.isfinite(real).all() or (real < 0).any() or (real >= 64).any():
+        raise ValueError("gate weights must be finite, not negative, and below 64")
+    _, exponent = np.frexp(np.where(real > 0, real, 1.0))
+    mantissa = np.rint(np.ldexp(real, FRACTION_BITS + 1 - exponent)).astype(np.int64)
+    over = mantissa >> FRACTION_BITS + 1  # rounded up to the next power of two
+    field = exponent.astype(np.int64) - 1 + EXPONENT_ONE + over
+    fraction = np.where(over, 0, mantissa & 2**FRACTION_BITS - 1)
+    largest = field > EXPONENT_MAX
+    value = np.where(largest, 2 ** (FRACTION_BITS + 5) - 1, fraction | field << FRACTION_BITS)
+    return np.asarray(np.where((real > 0) & (field >= 1), value, 0), dtype=np.int64)
+
+
+def real_weight(weight: Int64) -> NDArray[np.float64]:
+    """What choices' 16-bit weights stand for."""
+    exponent, fraction = weight >> FRACTION_BITS, weight & 2**FRACTION_BITS - 1
+    whole = (2**FRACTION_BITS + fraction).astype(np.float64)
+    size = np.ldexp(whole, (exponent - EXPONENT_ONE - FRACTION_BITS).astype(np.int32))
+    return np.asarray(np.where(exponent > 0, size, 0.0))
+
+
+def quantise_batch(x: Float32, topk_ids: NDArray[Any], topk_weights: NDArray[Any]) -> QuantisedBatch:
+    """Activations and choices of a batch in the hardware's numbers.
+
+    Args:
+        x: activations, float32 [tokens, d_model].
+        topk_ids: chosen experts, [tokens, top_k].
+        topk_weights: gate weights, [tokens, top_k].
+
+    Raises:
+        ValueError: if activations are not finite, or a gate weight is negative, not finite or 64 and more.
+    """
+    if not np.isfinite(x).all():
+        raise ValueError("x must be finite")
+    largest = np.abs(x).max(axis=1, initial=0.0).astype(np.float64)
+    _, exponent = np.frexp(largest / INT8_MAX)
+    exponent = np.where(np.ldexp(float(INT8_MAX), exponent - 1) >= largest, exponent - 1, exponent)
+    exponent = np.where(largest > 0, np.clip(exponent, -128, 127), 0).astype(np.int64)
+    whole = np.rint(np.ldexp(x.astype(np.float64), -exponent[:, None].astype(np.int32)))
+    return QuantisedBatch(np.clip(whole, -INT8_MAX, INT8_MAX).astype(np.int8), exponent, np.asarray(topk_ids, dtype=np.int64),
+                          choice_weight(topk_weights))
+
+
+def rounded(values: Int64, shift: Int64) -> Int64:
+    """``round(a, n)`` of docs/numerics.md; arguments broadcast, ``n`` from -8 to 55."""
+    half = np.where(shift > 0, np.int64(1) << np.maximum(shift - 1, 0), 0)
+    return np.asarray(np.where(shift > 0, (values + half) >> np.maximum(shift, 0), values << np.maximum(-shift, 0)))
+
+
+def bit_length(values: Int64) -> Int64:
+    """Bits of magnitudes below 2^52."""
+    return np.asarray(np.frexp(values.astype(np.float64))[1], dtype=np.int64)
+
+
+class _Hidden(NamedTuple):
+    """Hidden values of some tokens, and which gate-up pairs clipped; all [tokens, d_ff]."""
+
+    magnitude: Int64
+    exponent: Int64
+    negative: NDArray[np.bool_]
+    clipped: NDArray[np.bool_]
+
+
+def _value(sums: Int64, unit: int, exponent: Int64, bias: Int64 | int, low: int,
+           high: int) -> tuple[Int64, NDArray[np.bool_]]:
+    """``g``, or ``u`` before its offset, of sums [tokens, d_ff], and where it clipped."""
+    shift = -(unit + exponent[:, None] + VALUE_FRACTION)
+    value = rounded(sums, np.clip(shift, SHIFT_MIN, SHIFT_MAX)) + bias
+    # only the format's own end clips; a limit of the model is its function
+    out = (value < low) & (low == -VALUE_MAX) | (value > high) & (high == VALUE_MAX)
+    return np.asarray(np.clip(value, low, high)), np.asarray(out | (shift < SHIFT_MIN) & (sums != 0))
+
+
+def _hidden(layer: QuantisedLayer, batch: QuantisedBatch, expert: int, tokens: Int64, weight: Int64) -> _Hidden:
+    """Steps 1 to 5 of docs/numerics.md."""
+    x, exponent, function = batch.x[tokens].astype(np.float64), batch.exponent[tokens], layer.function
+    gate = (x @ layer.gate.integers(expert).T).astype(np.int64)
+    up = (x @ layer.up.integers(expert).T).astype(np.int64)
+    g, gate_out = _value(gate, int(layer.gate.units[expert]), exponent, 0 if layer.gate_bias is None else
+                         layer.gate_bias[expert], -VALUE_MAX, function.gate_max)
+    u, up_out = _value(up, int(layer.up.units[expert]), exponent, 0 if layer.up_bias is None else layer.up_bias[expert],
+                       -function.up_max, function.up_max)
+    v = activate_fixed(function.activation, g) * (u + function.up_offset)
+    size, field, fraction = np.abs(v), (weight >> FRACTION_BITS)[:, None], (weight & 2**FRACTION_BITS - 1)[:, None]
+    bits = bit_length(size)
+    c = np.where(bits >= PRODUCT_BITS, size >> np.maximum(bits - PRODUCT_BITS, 0), size << np.maximum(PRODUCT_BITS - bits, 0))
+    p = c * (2**FRACTION_BITS + fraction)
+    over = (p >> PRODUCT_BITS + FRACTION_BITS).astype(np.int64)
+    there = (v != 0) & (field > 0)
+    magnitude = p >> (PRODUCT_BITS + FRACTION_BITS - MAGNITUDE_BITS + over)
+    return _Hidden(np.where(there, magnitude, 0), np.where(there, bits + field + over, 0), (v < 0) & there,
+                   gate_out | up_out)
+
+
+class _Part(NamedTuple):
+    """One slice on some tokens: sums of down [tokens, d_model], exponents [tokens], pairs that clipped [tokens]."""
+
+    sums: Int64
+    top: Int64
+    pairs_clipped: Int64
+
+
+def _parts(layer: QuantisedLayer, batch: QuantisedBatch, expert: int, tokens: Int64, weight: Int64,
+           columns: int) -> Iterator[_Part]:
+    """Steps 1 to 7 of docs/numerics.md, slice by slice."""
+    hidden = _hidden(layer, batch, expert, tokens, weight)
+    down = layer.down.integers(expert)
+    for start in range(0, layer.d_ff, columns):
+        part = slice(start, start + columns)
+        top = hidden.exponent[:, part].max(axis=1)
+        distance = np.minimum(top[:, None] - hidden.exponent[:, part], MAGNITUDE_BITS + 1)
+        size = np.minimum((hidden.magnitude[:, part] + (np.int64(1) << distance)) >> (distance + 1), INT8_MAX)
+        values = np.where(hidden.negative[:, part], -size, size).astype(np.float64)
+        yield _Part((values @ down[:, part].T).astype(np.int64), top, hidden.clipped[:, part].sum(axis=1))
+
+
+def integer_layer(config: Config, layer: QuantisedLayer, batch: QuantisedBatch) -> Results:
+    """Results and clips of a batch: what the RTL gives, bit for bit.
+
+    Args:
+        config: how experts are cut into slices, and how many outputs count together when they clip.
+        layer: with blocks of down that its slices do not cut.
+        batch: the tokens.
+
+    Raises:
+        ValueError: if slices cut a block, or a parameter does not fit.
+    """
+    layer = layer.sliced(config.slice_ff)
     y = np.zeros(batch.x.shape, dtype=np.int64)
-    for expert in np.unique(batch.topk_ids):
-        tokens, ranks = _pairs(batch.topk_ids, int(expert))
-        v = _hidden(layer, batch, int(expert), tokens)
-        h = requant(v, batch.token_mult[tokens, ranks][:, None], batch.token_shift, INT8_MAX)
-        np.add.at(y, tokens, (h.astype(np.float64) @ layer.w_down[expert].T.astype(np.float64)).astype(np.int64))
-    return y.astype(np.int32)
+    clips = np.zeros(len(batch.x), dtype=np.int64)
+    limit = 2**config.term_bits - 1
+    starts = np.arange(0, config.layer.d_model, config.tile.mac_n)
+    for expert in np.unique(batch.topk_ids[batch.topk_ids >= 0]).tolist():
+        tokens, ranks = choices(batch.topk_ids, expert)
+        shift = layer.result_shift(expert)
+        for part in _parts(layer, batch, expert, tokens, batch.weight[tokens, ranks], config.slice_ff):
+            amount = (shift - part.top)[:, None]
+            terms = rounded(part.sums, np.clip(amount, SHIFT_MIN, SHIFT_MAX))
+            out = (np.abs(terms) > limit) | (amount < SHIFT_MIN) & (part.sums != 0)
+            np.add.at(y, tokens, np.clip(terms, -limit, limit))
+            np.add.at(clips, tokens, part.pairs_clipped + np.logical_or.reduceat(out, starts, axis=1).sum(axis=1))
+    return Results(y.astype(np.int32), np.minimum(clips, CLIPS_MAX))
 
 
-def dequantise(y: Int32, batch: QuantisedBatch) -> Float32:
+def calibrated(config: Config, layer: QuantisedLayer, batch: QuantisedBatch) -> QuantisedLayer:
+    """The layer with the unit of results that leaves three bits of room above the largest term of a batch.
+
+    Raises:
+        ValueError: if slices cut a block, or there is no such unit.
+    """
+    sliced = layer.sliced(config.slice_ff)
+    largest = 0.0
+    for expert in np.unique(batch.topk_ids[batch.topk_ids >= 0]).tolist():
+        tokens, ranks = choices(batch.topk_ids, expert)
+        for part in _parts(sliced, batch, expert, tokens, batch.weight[tokens, ranks], config.slice_ff):
+            terms = np.abs(part.sums).max(axis=1, initial=0).astype(np.float64)
+            unit = int(sliced.down.units[expert]) + part.top - RESULT_SHIFT_ZERO
+            largest = max(largest, float(np.ldexp(terms, unit.astype(np.int32)).max(initial=0.0)))
+    if not largest:
+        return layer
+    _, exponent = np.frexp(largest)
+    # a fraction beyond those that every expert's result_shift can say would gain nothing
+    low, high = int(sliced.down.units.max()), int(sliced.down.units.min())
+    fraction = config.term_bits - ROOM_BITS - int(exponent)
+    return replace(layer, fraction=int(np.clip(fraction, RESULT_SHIFT_ZERO - 255 - high, RESULT_SHIFT_ZERO - low)))
+
+
+def dequantise(y: Int32, layer: QuantisedLayer) -> Float32:
     """Real results, float32 [tokens, d_model]."""
-    return np.asarray(y * batch.h_scale, dtype=np.float32)
+    return np.asarray(np.ldexp(y.astype(np.float64), -layer.fraction), dtype=np.float32)
 
 
-def float_layer(layer: FloatLayer, x: Float32, topk_ids: NDArray[Any], topk_weights: NDArray[Any]) -> Float32:
-    """The layer in float32, [tokens, d_model]."""
-    y = np.zeros_like(x, dtype=np.float32)
-    weights = np.asarray(topk_weights, dtype=np.float32)
-    # exp may overflow where SiLU is zero; a layer that overflows itself gives infinity or NaN, and its caller looks
-    with np.errstate(over="ignore", invalid="ignore"):
-        for expert in np.unique(topk_ids):
-            tokens, ranks = _pairs(np.asarray(topk_ids), int(expert))
-            gate, up = x[tokens] @ layer.w_gate[expert].T, x[tokens] @ layer.w_up[expert].T
-            hidden = gate / (1 + np.exp(-gate)) * up * weights[tokens, ranks][:, None]
-            np.add.at(y, tokens, hidden @ layer.w_down[expert].T)
-    return y
+def slice_parameters(layer: QuantisedLayer, expert: int) -> bytes:
+    """A slice's parameters as they lie in DDR: docs/numerics.md, "Parameters of a slice"."""
+    function = layer.function
+    return (int(layer.gate.units[expert]).to_bytes(1, "little", signed=True)
+            + int(layer.up.units[expert]).to_bytes(1, "little", signed=True)
+            + layer.result_shift(expert).to_bytes(1, "little") + bytes(1)
+            + b"".join(value.to_bytes(2, "little") for value in (function.gate_max, function.up_max, function.up_offset)))
 
 
-def random_layer(layer: LayerConfig, rng: np.random.Generator) -> FloatLayer:
-    """Random weights with which activations of unit variance keep a sensible size through the layer."""
-    def draw(*shape: int) -> Float32:
-        return np.asarray(rng.standard_normal(shape) * shape[-1]**-0.5, dtype=np.float32)
-    gate_up = (layer.experts, layer.d_ff, layer.d_model)
-    return FloatLayer(draw(*gate_up), draw(*gate_up), draw(layer.experts, layer.d_model, layer.d_ff))

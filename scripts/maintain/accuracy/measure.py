@@ -12,13 +12,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.scripts.maintain.accuracy.smollm2 import Mlp, Model, encoder
+from trajectile.sw_model.config import Config, load
 from trajectile.sw_model.numerics import integer
 from trajectile.sw_model.numerics.fidelity import Fidelity, fidelity
-from trajectile.sw_model.numerics.integer import Float32
+from trajectile.sw_model.numerics.integer import Float32, QuantisedBatch, QuantisedLayer
+from trajectile.sw_model.numerics.layers import float_layer
+from trajectile.sw_model.numerics.weights import WeightFormat
 
 #: windows of the text, tokens that are predicted in each, and tokens from one window to the next
 WINDOWS, PREDICTED, STEP = 4, 255, 1500
 BATCH = 64
+#: columns of a slice, and tokens of the text on which units are chosen
+SLICE_COLUMNS, CALIBRATED = 32, 256
 
 
 @dataclass(frozen=True)
@@ -46,22 +51,69 @@ def float32(model: Model) -> Mlp:
     return model.exact
 
 
-def hardware(model: Model) -> Mlp:
-    """The integer layer of docs/numerics.md, as the RTL computes it."""
-    layers = [integer.quantise_layer(block.mlp) for block in model.blocks]
-
-    def mlp(number: int, x: Float32) -> Float32:
-        parts = []
-        for first in range(0, len(x), BATCH):
-            inputs = x[first:first + BATCH]
-            only = np.zeros((len(inputs), 1), dtype=np.int64)
-            batch = integer.quantise_batch(layers[number], inputs, only, np.ones(only.shape))
-            parts.append(integer.dequantise(integer.integer_layer(layers[number], batch), batch))
-        return np.concatenate(parts)
-    return mlp
+def configuration(kind: WeightFormat, d_model: int, d_ff: int) -> Config:
+    """An MLP as the only expert of the paper's hardware, in slices of 32 columns."""
+    return load("paper", [f"layer.d_model={d_model}", f"layer.d_ff={d_ff}", "layer.experts=1", "layer.top_k=1",
+                          f"tile.slices={d_ff // SLICE_COLUMNS}", f"tile.weights={kind.name}",
+                          f"tile.scale_mantissa={3 if kind.mantissa else 0}"])
 
 
-SCHEMES = (Scheme("float32", float32), Scheme("the integer layer of docs/numerics.md", hardware))
+def one_expert(x: Float32) -> QuantisedBatch:
+    """A batch whose tokens all choose the only expert with weight 1."""
+    only = np.zeros((len(x), 1), dtype=np.int64)
+    return integer.quantise_batch(x, only, np.ones(only.shape))
+
+
+def calibrated_layers(model: Model, kind: WeightFormat) -> tuple[Config, list[QuantisedLayer]]:
+    """The MLPs in a format; units of results are those of text that is not measured."""
+    inputs: dict[int, Float32] = {}
+
+    def watched(number: int, x: Float32) -> Float32:
+        inputs[number] = x
+        return model.exact(number, x)
+    model.logits(calibration_text(model), watched)
+    first = model.blocks[0].mlp
+    config = configuration(kind, first.w_gate.shape[2], first.w_gate.shape[1])
+    return config, [integer.calibrated(config, integer.quantise_layer(block.mlp, kind), one_expert(inputs[number]))
+                    for number, block in enumerate(model.blocks)]
+
+
+def hardware(kind: WeightFormat) -> Callable[[Model], Mlp]:
+    """The integer layer of docs/numerics.md with weights in a format, as the RTL computes it."""
+    def made(model: Model) -> Mlp:
+        config, layers = calibrated_layers(model, kind)
+
+        def mlp(number: int, x: Float32) -> Float32:
+            parts = [integer.integer_layer(config, layers[number], one_expert(x[first:first + BATCH])).y
+                     for first in range(0, len(x), BATCH)]
+            return integer.dequantise(np.concatenate(parts), layers[number])
+        return mlp
+    return made
+
+
+def exact(kind: WeightFormat) -> Callable[[Model], Mlp]:
+    """The same weights with everything else in float32."""
+    def made(model: Model) -> Mlp:
+        layers = [integer.quantise_layer(block.mlp, kind).real() for block in model.blocks]
+
+        def mlp(number: int, x: Float32) -> Float32:
+            return float_layer(layers[number], x, np.zeros((len(x), 1), dtype=np.int64), np.ones((len(x), 1)))
+        return mlp
+    return made
+
+
+#: by name of their weights; a scheme with exact activations before the one that is compared with it
+KINDS = {"mx8": WeightFormat("mx8"), "mxfp4": WeightFormat("mxfp4"), "int4": WeightFormat("int4"),
+         "int4, scale mantissa": WeightFormat("int4", mantissa=True)}
+SCHEMES = (Scheme("float32", float32),
+           *(scheme for name, kind in KINDS.items() for scheme in (
+               Scheme(f"{name}, exact activations", exact(kind)), Scheme(f"{name}, integer layer", hardware(kind)))))
+
+
+def calibration_text(model: Model) -> list[int]:
+    """Token numbers of text that :func:`windows` does not have: the last topics."""
+    text = "\n".join(topics[name] for name in sorted(topics, reverse=True))[:4 * CALIBRATED]
+    return encoder(model)(text)[:CALIBRATED]
 
 
 def windows(model: Model) -> list[list[int]]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from trajectile.scripts.errors import ToolError
-from trajectile.sw_model.numerics.integer import Float32, FloatLayer
+from trajectile.sw_model.numerics.layers import Float32, FloatLayer
 
 HEADS, KV_HEADS, HEAD_DIM = 9, 3, 64
 ROPE_BASE, NORM_EPSILON = 1e5, 1e-5
