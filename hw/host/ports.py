@@ -8,6 +8,7 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from trajectile.hw.d2d.layouts import Port
+from trajectile.hw.host.axi import HOST_DATA_BITS
 from trajectile.hw.lib.signature import NamedSignature
 from trajectile.hw.widths import Widths
 
@@ -107,9 +108,10 @@ class Settings(NamedSignature):
         token_shift: Signal
 
         @property
-        def by_name(self) -> dict[str, Signal]:
+        def by_name(self) -> dict[str, Value]:
             """Settings of one number, by the name of their register."""
-            return {"DDR_BASE": self.ddr_base, "RING_NEXT": self.ring_next, "RING_PREV": self.ring_prev,
+            return {"DDR_BASE": self.ddr_base[:HOST_DATA_BITS], "DDR_BASE_HIGH": self.ddr_base[HOST_DATA_BITS:],
+                    "RING_NEXT": self.ring_next, "RING_PREV": self.ring_prev,
                     "LOAD_COUNT": self.load_count, "ARRIVAL_COUNT": self.arrival_count, "TOKEN_SHIFT": self.token_shift}
 
     def __init__(self, params: Widths):

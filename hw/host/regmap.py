@@ -194,8 +194,8 @@ def _settings(params: TableLayouts) -> list[Register]:
     most = config.layer.experts * config.tile.slices
     registers = [
         # Whole 4 KiB pages, so that no burst of a slice crosses a 4 KiB line.
-        _value("DDR_BASE", 0x020, Access.RW, "byte address of row 0 in the DDR channel; a multiple of 4096", low=12,
-               width=params.address_bits - 12),
+        _value("DDR_BASE", 0x020, Access.RW, "byte address of row 0 in the DDR channel, its low 32 bits; a multiple of 4096",
+               low=12, width=HOST_DATA_BITS - 12),
         _value("RING_NEXT", 0x024, Access.RW, "tile after this one in the ring", width=params.tile_bits,
                maximum=last_tile),
         _value("RING_PREV", 0x028, Access.RW, "tile before this one in the ring", width=params.tile_bits,
@@ -207,6 +207,8 @@ def _settings(params: TableLayouts) -> list[Register]:
         _value("TOKEN_SHIFT", 0x034, Access.RW, "right shift of the last requantisation (docs/numerics.md)", width=6,
                reset=1, minimum=SHIFT_MIN, maximum=SHIFT_MAX),
         _value("WATCHDOG", 0x038, Access.RW, "most cycles of a batch: one that takes more fails; 0 is no limit"),
+        _value("DDR_BASE_HIGH", 0x03C, Access.RW, "the bits of that address above DDR_BASE",
+               width=params.address_bits - HOST_DATA_BITS),
     ]
     ports = ", ".join(f"{port.value} {port.name.lower()}" for port in Port)
     for number, first in enumerate(range(0, last_tile + 1, ROUTE_TILES)):

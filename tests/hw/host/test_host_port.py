@@ -124,6 +124,20 @@ def test_table_entries_of_every_width(preset):
     bench.run(host)
 
 
+def test_base_beyond_4_gib():
+    """Two registers make one address: of whole pages, in a channel of any size."""
+    bench = Bench(small())
+
+    async def host(ctx):
+        await bench.put(ctx, "DDR_BASE", 0xFEDC_B000)
+        await bench.put(ctx, "DDR_BASE_HIGH", 0xA9)
+        assert ctx.get(bench.port.settings.ddr_base) == 0xA9_FEDC_B000
+        assert not await bench.write(ctx, bench.map["DDR_BASE"].offset, 0x800)
+        assert not await bench.write(ctx, bench.map["DDR_BASE_HIGH"].offset, 0x100)
+
+    bench.run(host)
+
+
 def test_results_while_the_other_channel_writes():
     """Reads of RESULTS stay right, and in bounded time, beside a manager that never stops writing."""
     bench = Bench(small(), delay=2)
