@@ -1,30 +1,47 @@
 """The hidden buffer of one token lane: what SwiGLU makes of a pass, until the down segment reads it."""
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from trajectile.hw.formats import ACTIVATION_BITS, HIDDEN, HIDDEN_BITS, HIDDEN_EXPONENT_BITS
 from trajectile.hw.lib.block import Block
 from trajectile.hw.widths import Widths
+
+
+def aligned(value: data.View, top: Value) -> Value:
+    """``min((h + 2^d) >> (d + 1), 127)`` with its sign, for ``d = top - e``: int8, zero for ``d`` of 8 and more."""
+    distance = (top - value.exponent)[:HIDDEN_EXPONENT_BITS]
+    kept = Mux(distance[3:] == 0, value.magnitude >> distance[:3], 0)
+    # 255 would become 128. A negative number is the complement of its magnitude, and 1: what rounds takes that back.
+    rounds = kept[0] & ~kept.all()
+    negative = value.negative
+    return (Cat(kept[1:] ^ negative.replicate(HIDDEN_BITS - 1), negative) + (rounds ^ negative))[:ACTIVATION_BITS]
 
 
 class HiddenBuffer(Block):
     """Two halves of registers: one pass is written while the pass before is read.
 
-    Values are written in the order of the slice's columns; after the last column of a pass the other half follows.
+    Values are written in the order of the slice's columns; after the last column of a pass the other half follows. What is
+    written beyond the slice's columns, for the padding of the last group, is dropped, and reads as zero. A value is aligned
+    to the largest exponent of its pass when it is read.
 
-    Latency: written in cycle c, readable in c+1 (``latency_cycles`` = 1); a read is combinational. Throughput: one value in,
-    ``mac_k`` values out per cycle. Storage: two passes of int8.
+    Latency: written in cycle c, it can be addressed in c+1 (``latency_cycles`` = 1). ``values`` and ``top`` are of the
+    ``half`` and ``chunk`` that were addressed a cycle before (``read_cycles`` = 1). Throughput: one value in, ``mac_k``
+    values out per cycle. Storage: two passes and a chunk of 16 bits a value, three exponents.
     """
 
     latency_cycles = 1
+    read_cycles = 1
 
     clear: Signal
     write: Signal
-    value: Signal
+    value: data.View
     half: Signal
     chunk: Signal
     values: Signal
+    top: Signal
 
     def __init__(self, params: Widths):
         self.params = params
@@ -34,17 +51,18 @@ class HiddenBuffer(Block):
         super().__init__({
             "clear": In(1),  #: a batch begins: start with half 0
             "write": In(1),  #: take ``value``
-            "value": In(8),  #: int8
-            "half": In(1),  #: read this half
-            "chunk": In(bits_for(config.down_chunks - 1)),  #: values ``chunk * mac_k`` on
-            "values": Out(params.activation_bits),  #: ``mac_k`` int8, lowest column lowest
+            "value": In(HIDDEN),  #: the next column's
+            "half": In(1),  #: address this half
+            "chunk": In(bits_for(config.down_chunks - 1)),  #: columns ``chunk * mac_k`` on
+            "values": Out(params.activation_bits),  #: a cycle later: ``mac_k`` int8, lowest column lowest
+            "top": Out(HIDDEN_EXPONENT_BITS),  #: with them: the largest exponent of their pass
         })
 
     def elaborate(self, platform: object) -> Module:
-        """A write pointer, registers, a wide multiplexer."""
+        """A write pointer, registers, a wide multiplexer with a register, aligners."""
         m = Module()
         config = self.params.config
-        inputs, chunks = config.tile.mac_k, config.down_chunks
+        inputs, chunks, present = config.tile.mac_k, config.down_chunks, config.slice_ff
         column = Signal(range(max(self.columns, 2)))
         half = Signal()
         last = column == self.columns - 1
@@ -54,13 +72,20 @@ class HiddenBuffer(Block):
             m.d.sync += [column.eq(0), half.eq(0)]
 
         read = []
-        for number in range(2):
-            registers = [Signal(8, name=f"half_{number}_{i}", reset_less=True) for i in range(self.columns)]
+        tops = [Signal(HIDDEN_EXPONENT_BITS, name=f"top_{number}", reset_less=True) for number in range(2)]
+        for number, top in enumerate(tops):
+            registers = [Signal(HIDDEN, name=f"half_{number}_{i}", reset_less=True) for i in range(present)]
+            writes = self.write & (half == number)
             for i, register in enumerate(registers):
-                with m.If(self.write & (half == number) & (column == i)):
+                with m.If(writes & (column == i)):
                     m.d.sync += register.eq(self.value)
-            # columns past the last have zero weights
-            padded = [*registers, *(Const(0, 8) for _ in range(chunks * inputs - self.columns))]
+            larger = (column == 0) | (self.value.exponent > top)
+            with m.If(writes & larger & (column < present)):
+                m.d.sync += top.eq(self.value.exponent)
+            padded = [*registers, *(HIDDEN.const({}) for _ in range(chunks * inputs - present))]
             read.append(Array(Cat(padded[chunk * inputs:(chunk + 1) * inputs]) for chunk in range(chunks))[self.chunk])
-        m.d.comb += self.values.eq(Mux(self.half, read[1], read[0]))
+        row = Signal(data.ArrayLayout(HIDDEN, inputs), reset_less=True)
+        top = Signal(HIDDEN_EXPONENT_BITS, reset_less=True)
+        m.d.sync += [row.eq(Mux(self.half, read[1], read[0])), top.eq(Mux(self.half, tops[1], tops[0]))]
+        m.d.comb += [self.top.eq(top), self.values.eq(Cat(aligned(row[i], top) for i in range(inputs)))]
         return m

@@ -1,127 +1,207 @@
-"""SwiGLU for one token lane: requantise, SiLU, multiply, requantise (docs/numerics.md)."""
+"""SwiGLU for one token lane: from the sums of gate and up to hidden values (docs/numerics.md, "One slice on one token")."""
 
+from collections.abc import Sequence
 from itertools import pairwise
+from typing import Any
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, memory
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.compute.rounding import AMOUNT_BITS, FINE_BITS, coarse_shift, fine_shift, limited_amount, rounded
 from trajectile.hw.formats import (
-    GATE_BITS,
-    GATE_LIMIT,
-    HIDDEN_LIMIT,
-    MULT_BITS,
-    SHIFT_BITS,
-    SILU_BITS,
-    SILU_ENTRY_BITS,
-    UP_LIMIT,
-    silu_table,
+    ACTIVATED_FRACTION,
+    CHOICE_WEIGHT,
+    EXPONENT_BITS,
+    HIDDEN,
+    HIDDEN_BITS,
+    HIDDEN_EXPONENT_BITS,
+    PARAMETERS,
+    TABLE_DEPTH,
+    TABLE_ENTRY_BITS,
+    TABLE_FRACTION,
+    VALUE_BITS,
+    VALUE_FRACTION,
+    VALUE_MAX,
+    WEIGHT_FRACTION_BITS,
+    activation_table,
 )
 from trajectile.hw.lib.block import Block
 from trajectile.hw.widths import Widths
 
+#: leading bits of a product that meet the choice's weight
+LEADING_BITS = WEIGHT_FRACTION_BITS + 1
 
-def clip(value: Value, limit: int) -> Value:
-    """``value`` within +-``limit``."""
-    return Mux(value > limit, limit, Mux(value < -limit, -limit, value))
+
+class Stages:
+    """Registers between the stages of a pipeline: a stage's values show in the next one."""
+
+    def __init__(self, m: Module):
+        self._m = m
+
+    def __call__(self, first: int, last: int, name: str, value: Any) -> Any:
+        """Register a value, or a view of one, at the end of each stage from ``first`` to ``last``."""
+        for stage in range(first, last + 1):
+            register = Signal(value.shape(), name=f"{name}_{stage + 1}", reset_less=True)
+            self._m.d.sync += register.eq(value)
+            value = register
+        return value
+
+
+def raised(value: Value, places: Sequence[int]) -> tuple[Value, list[Value]]:
+    """An unsigned value shifted up by each power of two whose places are zeros at its top; which ones, lowest first."""
+    skips: list[Value] = []
+    for number in (2**place for place in places):
+        skip = value[-number:] == 0
+        value = Mux(skip, Cat(Const(0, number), value[:-number]), value)
+        skips.insert(0, skip)
+    return value, skips
 
 
 class SwigluLane(Block):
     """Takes all sums of a gate-up group at once, and turns its gate-up pairs into hidden values, one pair per cycle.
 
-    Multipliers and shifts of gate and up are registered here. They must be valid with ``load``, and stay until the group's
-    last pair is requantised. Only ``valid`` has an enable: the values between two groups are never used.
+    The shifts are computed in the cycle of ``load``, from ``parameters`` and the token's ``exponent``. The other parameters
+    and ``weight`` must stay until the group's last pair has left. Only ``valid`` has an enable: the values between two groups
+    are never used.
 
-    Latency: with ``load`` in cycle c, pair j leaves at c + 9 + j (``latency_cycles`` = 9). Throughput: one pair per cycle.
-    The next ``load`` may come ``mac_n / 2`` cycles later. Storage: the sums of one group, eight pipeline stages, the SiLU
-    table (ROM, 512 x 10 bits).
+    Signs go beside magnitudes from the activation function on: its table is never more than what ``g`` is worth, so that
+    ``a`` has the sign of ``g``.
+
+    Latency: with ``load`` in cycle c, pair j leaves at c + 12 + j (``latency_cycles`` = 12). Throughput: one pair per cycle.
+    The next ``load`` may come ``mac_n / 2`` cycles later. Storage: the sums of one group, eleven pipeline stages, the table
+    of the activation function (ROM, 512 x 10 bits).
     """
 
-    latency_cycles = 9
+    latency_cycles = 12
 
     load: Signal
     totals: Signal
     half: Signal
-    gate_mult: Signal
-    gate_shift: Signal
-    up_mult: Signal
-    up_shift: Signal
-    token_mult: data.View
-    token_shift: Signal
+    gate_bias: Signal
+    up_bias: Signal
+    parameters: data.View
+    exponent: data.View
+    weight: data.View
     valid: Signal
-    value: Signal
+    value: data.View
+    clipped: Signal
 
     def __init__(self, params: Widths):
         self.params = params
-        mult, shift = MULT_BITS, SHIFT_BITS
+        bias = signed(VALUE_BITS)
         super().__init__({
             "load": In(1),  #: take ``totals``
-            "totals": In(params.result_bits),  #: int32: gate, up, gate, up, ...
+            "totals": In(params.totals_bits),  #: ``sum_bits`` signed each: gate, up, gate, up, ...
             "half": In(1),  #: half of their pass
-            "gate_mult": In(mult), "gate_shift": In(shift), "up_mult": In(mult), "up_shift": In(shift),
-            "token_mult": In(data.ArrayLayout(mult, 2)),  #: gate weight and down scale of the token, by half
-            "token_shift": In(shift),
+            **({"gate_bias": In(bias), "up_bias": In(bias)} if params.config.layer.bias else {}),  #: of the pair in front
+            "parameters": In(PARAMETERS),  #: of the slice
+            "exponent": In(data.ArrayLayout(signed(EXPONENT_BITS), 2)),  #: of the token's activations, by half
+            "weight": In(data.ArrayLayout(CHOICE_WEIGHT, 2)),  #: of the token's choice, by half
             "valid": Out(1),  #: a hidden value leaves
-            "value": Out(8),  #: int8
+            "value": Out(HIDDEN),  #: the hidden value
+            "clipped": Out(1),  #: with it: gate or up did not fit its format
         })
 
     def elaborate(self, platform: object) -> Module:
-        """Stages as in docs/numerics.md; the shift drops ``shift - 1`` bits and the next stage rounds by the last one."""
+        """The stages of docs/numerics.md; a suffix ``_1`` means: shows in stage 1, one cycle after ``load``."""
         m = Module()
-        pairs = self.params.config.tile.mac_n // 2
-        stages = self.latency_cycles
-        valid = [Signal(name=f"valid_{stage}") for stage in range(1, stages + 1)]
-        half = [Signal(name=f"half_{stage}", reset_less=True) for stage in range(1, 8)]
+        stages = Stages(m)
+        pairs, width = self.params.config.tile.mac_n // 2, self.params.sum_bits
+        valid = [Signal(name=f"valid_{number}") for number in range(1, self.latency_cycles + 1)]
+        m.d.sync += [after.eq(before) for before, after in pairwise(valid)]
 
         # 1: the pairs wait in a shift register.
-        waiting = Signal(self.params.result_bits, reset_less=True)
+        waiting = Signal(self.params.totals_bits, reset_less=True)
         count = Signal(range(pairs + 1))
-        m.d.comb += valid[0].eq(count != 0)
+        half_1 = Signal(reset_less=True)
+        m.d.sync += waiting.eq(waiting >> 2 * width)
+        with m.If(count != 0):
+            m.d.sync += count.eq(count - 1)
         with m.If(self.load):
-            m.d.sync += [waiting.eq(self.totals), count.eq(pairs), half[0].eq(self.half)]
-        with m.Else():
-            m.d.sync += waiting.eq(waiting >> 64)
-            with m.If(count != 0):
-                m.d.sync += count.eq(count - 1)
-        # The scales of a slice come out of an SRAM and go to every lane; here they are near.
-        scales = (self.gate_mult, self.gate_shift, self.up_mult, self.up_shift)
-        near = [Signal.like(scale, name_suffix="_1", reset_less=True) for scale in scales]
-        m.d.sync += [register.eq(scale) for register, scale in zip(near, scales, strict=True)]
-        gate_mult, gate_shift, up_mult, up_shift = near
-        for chain in (valid, half):
-            m.d.sync += [after.eq(before) for before, after in pairwise(chain)]
+            m.d.sync += [waiting.eq(self.totals), count.eq(pairs), half_1.eq(self.half)]
+        m.d.comb += valid[0].eq(count != 0)
 
-        def stage(number: int, name: str, value: Value, shape: object = None) -> Signal:
-            """Register ``value`` at the end of a stage; it shows in the next one."""
-            register = Signal(value.shape() if shape is None else shape, name=f"{name}_{number + 1}", reset_less=True)
-            m.d.sync += register.eq(value)
-            return register
-
-        def rounded(number: int, name: str, value: Value, mult: Value, shift: Value, limit: int) -> Value:
-            """Requantise in the three stages from ``number`` on; the last is not registered here."""
-            product = stage(number, f"{name}_product", value * mult)
-            dropped = stage(number + 1, f"{name}_shifted", product >> (shift - 1)[:6])
-            return clip((dropped + 1) >> 1, limit)
-
-        # 1-3: requantise gate and up.
-        gate = stage(3, "gate", rounded(1, "gate", waiting[:32].as_signed(), gate_mult, gate_shift, GATE_LIMIT),
-                     signed(GATE_LIMIT.bit_length() + 1))
-        up_4 = stage(3, "up", rounded(1, "up", waiting[32:64].as_signed(), up_mult, up_shift, UP_LIMIT),
-                     signed(UP_LIMIT.bit_length() + 1))
-        # 4: the table says what |g| loses in SiLU.
-        table: memory.Memory = memory.Memory(shape=SILU_ENTRY_BITS, depth=GATE_LIMIT + 1, init=silu_table())
-        m.submodules.silu_table = table
-        port = table.read_port()
-        magnitude = Signal(range(GATE_LIMIT + 1))
-        m.d.comb += [magnitude.eq(abs(gate)), port.addr.eq(magnitude), port.en.eq(1)]
-        kept = stage(4, "kept", Mux(gate >= 0, Cat(Const(0, SILU_BITS - GATE_BITS), magnitude), 0))
-        up_5 = stage(4, "up", up_4)
-        # 5: SiLU; 6: times up.
-        silu = stage(5, "silu", kept - port.data, signed(15))
-        up_6 = stage(5, "up", up_5)
-        product = stage(6, "hidden", silu * up_6, signed(26))
-        # 7-9: requantise with the token's multiplier; the hidden buffer is the last register.
-        mult = Mux(half[6], self.token_mult[1], self.token_mult[0])
-        hidden = rounded(7, "value", product, mult, self.token_shift, HIDDEN_LIMIT)
-        m.d.comb += [self.valid.eq(valid[-1]), self.value.eq(hidden)]
+        gate_4, gate_lost_4 = self._in_steps(m, stages, "gate", waiting[:width].as_signed())
+        up_4, up_lost_4 = self._in_steps(m, stages, "up", waiting[width:2 * width].as_signed())
+        gate_5, up_5, clipped_5 = self._clipped(stages, gate_4, up_4)
+        product_9, negative_8 = self._multiplied(m, stages, gate_5, up_5)
+        weight_10 = Mux(stages(1, 9, "half", half_1), self.weight[1], self.weight[0])
+        self._hidden(m, stages, product_9, stages(8, 11, "negative", negative_8), data.View(CHOICE_WEIGHT, weight_10))
+        clipped_5 = stages(4, 4, "clipped", gate_lost_4 | up_lost_4 | clipped_5)
+        m.d.comb += [self.valid.eq(valid[-1]), self.clipped.eq(stages(5, 11, "clipped", clipped_5))]
         return m
+
+    def _in_steps(self, m: Module, stages: Stages, name: str, total_1: Value) -> tuple[Signal, Signal]:
+        """A sum in steps of 2^-8, with its bias, and whether its steps are larger than those while it is not 0."""
+        # 0: the shift, once for all pairs.
+        exponent = Mux(self.half, self.exponent[1], self.exponent[0])
+        amount, below = limited_amount(-(self.parameters[f"{name}_unit"] + exponent))
+        amount_1 = Signal(AMOUNT_BITS, name=f"{name}_amount_1", reset_less=True)
+        below_1 = Signal(name=f"{name}_below_1", reset_less=True)
+        with m.If(self.load):
+            m.d.sync += [amount_1.eq(amount), below_1.eq(below)]
+        # 1-2: shifted. A bias of int16 brings nothing back within int16 that is beyond int17.
+        biased = self.params.config.layer.bias
+        bits = VALUE_BITS + biased
+        coarse_2 = stages(1, 1, f"{name}_coarse", coarse_shift(total_1, amount_1, bits))
+        amount_2 = stages(1, 1, f"{name}_fine_amount", amount_1[:FINE_BITS])
+        value_3 = rounded(stages(2, 2, f"{name}_fine", fine_shift(coarse_2, amount_2, bits)))
+        # 3: rounded, and biased.
+        if biased:
+            value_3 += stages(1, 2, f"{name}_bias", getattr(self, f"{name}_bias"))
+        return stages(3, 3, name, value_3), stages(1, 3, f"{name}_lost", below_1 & (total_1 != 0))
+
+    def _clipped(self, stages: Stages, gate_4: Value, up_4: Value) -> tuple[Signal, Signal, Value]:
+        """4: gate and up within their limits; whether the format was the limit, which is not registered here."""
+        gate_max, up_max = self.parameters.gate_max, self.parameters.up_max
+        gate_below, gate_above = gate_4 < -VALUE_MAX, gate_4 > gate_max
+        up_below, up_above = up_4 + up_max < 0, up_4 > up_max
+        gate = Mux(gate_below, -VALUE_MAX, Mux(gate_above, gate_max, gate_4))
+        up = Mux(up_below, -up_max, Mux(up_above, up_max, up_4))
+        clipped = (gate_below | (gate_above & (gate_max == VALUE_MAX)) | ((up_below | up_above) & (up_max == VALUE_MAX)))
+        return (stages(4, 4, "gate", gate[:VALUE_BITS].as_signed()), stages(4, 4, "up", up[:VALUE_BITS].as_signed()), clipped)
+
+    def _multiplied(self, m: Module, stages: Stages, gate_5: Value, up_5: Value) -> tuple[Signal, Signal]:
+        """The magnitude of ``v``, in stage 9, and its sign, in stage 8."""
+        # 5: where in the table |g| is, rounded half up; up with its offset.
+        negative_5 = gate_5[-1]
+        step = VALUE_FRACTION - TABLE_FRACTION
+        magnitude = Cat(gate_5[:-1] ^ negative_5.replicate(VALUE_BITS - 1), Const(0, 1))
+        index_5 = (magnitude + 2**(step - 1) + negative_5) >> step
+        gate_6, up_6 = stages(5, 5, "gate", gate_5), stages(5, 5, "up", up_5 + self.parameters.up_offset)
+        # 6: what |g| loses, nothing beyond the table.
+        table: memory.Memory = memory.Memory(shape=TABLE_ENTRY_BITS, depth=TABLE_DEPTH,
+                                             init=activation_table(self.params.config.layer.activation))
+        m.submodules.activation_table = table
+        port = table.read_port()
+        m.d.comb += [port.addr.eq(stages(5, 5, "index", index_5[:len(port.addr)])), port.en.eq(1)]
+        loss_7 = Mux(stages(5, 6, "beyond", index_5 >= TABLE_DEPTH), 0, port.data)
+        gate_7, up_7 = stages(6, 6, "gate", gate_6), stages(6, 6, "up", abs(up_6)[:VALUE_BITS])
+        negative_7 = stages(6, 6, "up_negative", up_6[-1]) ^ gate_7[-1]
+        # 7: the activation's magnitude, of which the table never says more than g is worth. 8: times up's.
+        kept = Cat(Const(0, ACTIVATED_FRACTION - VALUE_FRACTION), gate_7[:-1])
+        activated = Mux(gate_7[-1], loss_7, (kept - loss_7)[:len(kept)])
+        product = stages(7, 7, "activated", activated) * stages(7, 7, "up", up_7)
+        return stages(8, 8, "product", product), stages(7, 7, "negative", negative_7)
+
+    def _hidden(self, m: Module, stages: Stages, product_9: Value, negative_12: Value, weight_10: data.View) -> None:
+        """The product as a small float, times the choice's weight."""
+        # 9-10: the leading bits; the places skipped above them are a binary number, which begins at 2^5.
+        coarse, skips_9 = raised(product_9, (5, 4, 3))
+        coarse_10 = stages(9, 9, "raised", coarse[-(LEADING_BITS + 7):])
+        fine, skips_10 = raised(coarse_10, (2, 1, 0))
+        skipped_10 = Cat(*skips_10, *(stages(9, 9, f"skip_{place}", skip) for place, skip in enumerate(skips_9, 3)))
+        # 11: times the weight, whose highest bit is not stored.
+        leading_11 = stages(10, 10, "leading", fine[-LEADING_BITS:])
+        skipped_11, weight_11 = stages(10, 10, "skipped", skipped_10), stages(10, 10, "weight", weight_10)
+        present_12 = stages(11, 11, "present", leading_11[-1] & (weight_11.exponent != 0))
+        exponent_12 = stages(11, 11, "exponent", (len(product_9) - skipped_11 + weight_11.exponent)[:HIDDEN_EXPONENT_BITS])
+        scaled_12 = stages(11, 11, "scaled", leading_11 * Cat(weight_11.fraction, Const(1, 1)))
+        # 12: eight bits of it.
+        carry = scaled_12[-1]
+        with m.If(present_12):
+            m.d.comb += [
+                self.value.magnitude.eq(Mux(carry, scaled_12[-HIDDEN_BITS:], scaled_12[-HIDDEN_BITS - 1:-1])),
+                self.value.exponent.eq(exponent_12 + carry), self.value.negative.eq(negative_12),
+            ]
