@@ -4,7 +4,7 @@ The golden model has them for itself; a test compares the two, so that a wrong o
 """
 
 from collections.abc import Callable
-from math import erf, exp, floor, sqrt, tanh
+from math import erf, exp, floor, pi, sqrt, tanh
 
 from amaranth.hdl import signed, unsigned
 from amaranth.lib import data
@@ -45,7 +45,7 @@ HIDDEN = data.StructLayout({
 _FUNCTIONS: dict[str, Callable[[float], float]] = {
     "silu": lambda z: z / (1 + exp(-z)),
     "gelu": lambda z: z * (1 + erf(z / sqrt(2))) / 2,
-    "gelu_tanh": lambda z: z * (1 + tanh(sqrt(2 / 3.141592653589793) * (z + 0.044715 * z**3))) / 2,
+    "gelu_tanh": lambda z: z * (1 + tanh(sqrt(2 / pi) * (z + 0.044715 * z**3))) / 2,
     "quick_gelu": lambda z: z / (1 + exp(-1.702 * z)),
 }
 

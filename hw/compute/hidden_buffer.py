@@ -17,7 +17,8 @@ def aligned(value: data.View, top: Value) -> Value:
     # 255 would become 128. A negative number is the complement of its magnitude, and 1: what rounds takes that back.
     rounds = kept[0] & ~kept.all()
     negative = value.negative
-    return (Cat(kept[1:] ^ negative.replicate(HIDDEN_BITS - 1), negative) + (rounds ^ negative))[:ACTIVATION_BITS]
+    number: Value = Cat(kept[1:] ^ negative.replicate(HIDDEN_BITS - 1), negative) + (rounds ^ negative)
+    return number[:ACTIVATION_BITS]
 
 
 class HiddenBuffer(Block):
@@ -87,5 +88,5 @@ class HiddenBuffer(Block):
         row = Signal(data.ArrayLayout(HIDDEN, inputs), reset_less=True)
         top = Signal(HIDDEN_EXPONENT_BITS, reset_less=True)
         m.d.sync += [row.eq(Mux(self.half, read[1], read[0])), top.eq(Mux(self.half, tops[1], tops[0]))]
-        m.d.comb += [self.top.eq(top), self.values.eq(Cat(aligned(row[i], top) for i in range(inputs)))]
+        m.d.comb += [self.top.eq(top), self.values.eq(Cat(aligned(data.View(HIDDEN, row[i]), top) for i in range(inputs)))]
         return m

@@ -65,15 +65,12 @@ class SwigluLane(Block):
     and ``weight`` must stay until the group's last pair has left. Only ``valid`` has an enable: the values between two groups
     are never used.
 
-    Signs go beside magnitudes from the activation function on: its table is never more than what ``g`` is worth, so that
-    ``a`` has the sign of ``g``.
-
-    Latency: with ``load`` in cycle c, pair j leaves at c + 12 + j (``latency_cycles`` = 12). Throughput: one pair per cycle.
-    The next ``load`` may come ``mac_n / 2`` cycles later. Storage: the sums of one group, eleven pipeline stages, the table
+    Latency: with ``load`` in cycle c, pair j leaves at c + 11 + j (``latency_cycles`` = 11). Throughput: one pair per cycle.
+    The next ``load`` may come ``mac_n / 2`` cycles later. Storage: the sums of one group, ten pipeline stages, the table
     of the activation function (ROM, 512 x 10 bits).
     """
 
-    latency_cycles = 12
+    latency_cycles = 11
 
     load: Signal
     totals: Signal
@@ -124,12 +121,13 @@ class SwigluLane(Block):
 
         gate_4, gate_lost_4 = self._in_steps(m, stages, "gate", waiting[:width].as_signed())
         up_4, up_lost_4 = self._in_steps(m, stages, "up", waiting[width:2 * width].as_signed())
-        gate_5, up_5, clipped_5 = self._clipped(stages, gate_4, up_4)
-        product_9, negative_8 = self._multiplied(m, stages, gate_5, up_5)
-        weight_10 = Mux(stages(1, 9, "half", half_1), self.weight[1], self.weight[0])
-        self._hidden(m, stages, product_9, stages(8, 11, "negative", negative_8), data.View(CHOICE_WEIGHT, weight_10))
-        clipped_5 = stages(4, 4, "clipped", gate_lost_4 | up_lost_4 | clipped_5)
-        m.d.comb += [self.valid.eq(valid[-1]), self.clipped.eq(stages(5, 11, "clipped", clipped_5))]
+        gate, up, clipped = self._limited(gate_4, up_4)
+        product_8, negative_7 = self._multiplied(m, stages, gate, up)
+        weight_9 = Mux(stages(1, 8, "half", half_1), self.weight[1], self.weight[0])
+        self._hidden(m, stages, product_8, stages(7, 10, "negative", negative_7), data.View(CHOICE_WEIGHT, weight_9))
+        m.d.comb += [
+            self.valid.eq(valid[-1]), self.clipped.eq(stages(4, 10, "clipped", gate_lost_4 | up_lost_4 | clipped)),
+        ]
         return m
 
     def _in_steps(self, m: Module, stages: Stages, name: str, total_1: Value) -> tuple[Signal, Signal]:
@@ -152,56 +150,55 @@ class SwigluLane(Block):
             value_3 += stages(1, 2, f"{name}_bias", getattr(self, f"{name}_bias"))
         return stages(3, 3, name, value_3), stages(1, 3, f"{name}_lost", below_1 & (total_1 != 0))
 
-    def _clipped(self, stages: Stages, gate_4: Value, up_4: Value) -> tuple[Signal, Signal, Value]:
-        """4: gate and up within their limits; whether the format was the limit, which is not registered here."""
+    def _limited(self, gate_4: Value, up_4: Value) -> tuple[Value, Value, Value]:
+        """4: gate and up within their limits; whether the format's end was the limit that one of them passed."""
         gate_max, up_max = self.parameters.gate_max, self.parameters.up_max
         gate_below, gate_above = gate_4 < -VALUE_MAX, gate_4 > gate_max
         up_below, up_above = up_4 + up_max < 0, up_4 > up_max
         gate = Mux(gate_below, -VALUE_MAX, Mux(gate_above, gate_max, gate_4))
         up = Mux(up_below, -up_max, Mux(up_above, up_max, up_4))
-        clipped = (gate_below | (gate_above & (gate_max == VALUE_MAX)) | ((up_below | up_above) & (up_max == VALUE_MAX)))
-        return (stages(4, 4, "gate", gate[:VALUE_BITS].as_signed()), stages(4, 4, "up", up[:VALUE_BITS].as_signed()), clipped)
+        clipped = gate_below | (gate_above & (gate_max == VALUE_MAX)) | ((up_below | up_above) & (up_max == VALUE_MAX))
+        return gate[:VALUE_BITS].as_signed(), up[:VALUE_BITS].as_signed(), clipped
 
-    def _multiplied(self, m: Module, stages: Stages, gate_5: Value, up_5: Value) -> tuple[Signal, Signal]:
-        """The magnitude of ``v``, in stage 9, and its sign, in stage 8."""
-        # 5: where in the table |g| is, rounded half up; up with its offset.
-        negative_5 = gate_5[-1]
-        step = VALUE_FRACTION - TABLE_FRACTION
-        magnitude = Cat(gate_5[:-1] ^ negative_5.replicate(VALUE_BITS - 1), Const(0, 1))
-        index_5 = (magnitude + 2**(step - 1) + negative_5) >> step
-        gate_6, up_6 = stages(5, 5, "gate", gate_5), stages(5, 5, "up", up_5 + self.parameters.up_offset)
-        # 6: what |g| loses, nothing beyond the table.
+    def _multiplied(self, m: Module, stages: Stages, gate_4: Value, up_4: Value) -> tuple[Value, Value]:
+        """The magnitude of ``v``, in stage 8, and its sign, in stage 7."""
+        # 4: where in the table |g| is, rounded half up.
+        negative_4, step = gate_4[-1], VALUE_FRACTION - TABLE_FRACTION
+        magnitude = Cat(gate_4[:-1] ^ negative_4.replicate(VALUE_BITS - 1), Const(0, 1))
+        index_4 = (magnitude + 2**(step - 1) + negative_4) >> step
+        # 5: what |g| loses, nothing beyond the table; up with its offset.
         table: memory.Memory = memory.Memory(shape=TABLE_ENTRY_BITS, depth=TABLE_DEPTH,
                                              init=activation_table(self.params.config.layer.activation))
         m.submodules.activation_table = table
         port = table.read_port()
-        m.d.comb += [port.addr.eq(stages(5, 5, "index", index_5[:len(port.addr)])), port.en.eq(1)]
-        loss_7 = Mux(stages(5, 6, "beyond", index_5 >= TABLE_DEPTH), 0, port.data)
-        gate_7, up_7 = stages(6, 6, "gate", gate_6), stages(6, 6, "up", abs(up_6)[:VALUE_BITS])
-        negative_7 = stages(6, 6, "up_negative", up_6[-1]) ^ gate_7[-1]
-        # 7: the activation's magnitude, of which the table never says more than g is worth. 8: times up's.
-        kept = Cat(Const(0, ACTIVATED_FRACTION - VALUE_FRACTION), gate_7[:-1])
-        activated = Mux(gate_7[-1], loss_7, (kept - loss_7)[:len(kept)])
-        product = stages(7, 7, "activated", activated) * stages(7, 7, "up", up_7)
-        return stages(8, 8, "product", product), stages(7, 7, "negative", negative_7)
+        m.d.comb += [port.addr.eq(stages(4, 4, "index", index_4[:len(port.addr)])), port.en.eq(1)]
+        gate_6 = stages(4, 5, "gate", gate_4)
+        up_6 = stages(5, 5, "up", stages(4, 4, "up", up_4) + self.parameters.up_offset)
+        # 6: magnitudes. The table never says more than g is worth, so that the activation has the sign of g.
+        loss = Mux(stages(4, 5, "beyond", index_4 >= TABLE_DEPTH), 0, port.data)
+        kept = Cat(Const(0, ACTIVATED_FRACTION - VALUE_FRACTION), gate_6[:-1])
+        activated_7 = stages(6, 6, "activated", Mux(gate_6[-1], loss, (kept - loss)[:len(kept)]))
+        up_7 = stages(6, 6, "up", abs(up_6)[:VALUE_BITS])
+        # 7: times up.
+        return stages(7, 7, "product", activated_7 * up_7), stages(6, 6, "negative", gate_6[-1] ^ up_6[-1])
 
-    def _hidden(self, m: Module, stages: Stages, product_9: Value, negative_12: Value, weight_10: data.View) -> None:
+    def _hidden(self, m: Module, stages: Stages, product_8: Value, negative_11: Value, weight_9: data.View) -> None:
         """The product as a small float, times the choice's weight."""
-        # 9-10: the leading bits; the places skipped above them are a binary number, which begins at 2^5.
-        coarse, skips_9 = raised(product_9, (5, 4, 3))
-        coarse_10 = stages(9, 9, "raised", coarse[-(LEADING_BITS + 7):])
-        fine, skips_10 = raised(coarse_10, (2, 1, 0))
-        skipped_10 = Cat(*skips_10, *(stages(9, 9, f"skip_{place}", skip) for place, skip in enumerate(skips_9, 3)))
-        # 11: times the weight, whose highest bit is not stored.
-        leading_11 = stages(10, 10, "leading", fine[-LEADING_BITS:])
-        skipped_11, weight_11 = stages(10, 10, "skipped", skipped_10), stages(10, 10, "weight", weight_10)
-        present_12 = stages(11, 11, "present", leading_11[-1] & (weight_11.exponent != 0))
-        exponent_12 = stages(11, 11, "exponent", (len(product_9) - skipped_11 + weight_11.exponent)[:HIDDEN_EXPONENT_BITS])
-        scaled_12 = stages(11, 11, "scaled", leading_11 * Cat(weight_11.fraction, Const(1, 1)))
-        # 12: eight bits of it.
-        carry = scaled_12[-1]
-        with m.If(present_12):
+        # 8-9: the leading bits; the places skipped above them are a binary number, which begins at 2^5.
+        coarse, skips_8 = raised(product_8, (5, 4, 3))
+        fine, skips_9 = raised(stages(8, 8, "raised", coarse[-(LEADING_BITS + 7):]), (2, 1, 0))
+        skipped_9 = Cat(*skips_9, stages(8, 8, "skipped", Cat(skips_8)))
+        # 10: times the weight, whose highest bit is not stored.
+        leading_10, skipped_10, weight_10 = (stages(9, 9, name, value) for name, value in (
+            ("leading", fine[-LEADING_BITS:]), ("skipped", skipped_9), ("weight", weight_9)))
+        present_11 = stages(10, 10, "present", leading_10[-1] & (weight_10.exponent != 0))
+        length = len(product_8) - skipped_10
+        exponent_11 = stages(10, 10, "exponent", (length + weight_10.exponent)[:HIDDEN_EXPONENT_BITS])
+        scaled_11 = stages(10, 10, "scaled", leading_10 * Cat(weight_10.fraction, Const(1, 1)))
+        # 11: eight bits of it.
+        carry = scaled_11[-1]
+        with m.If(present_11):
             m.d.comb += [
-                self.value.magnitude.eq(Mux(carry, scaled_12[-HIDDEN_BITS:], scaled_12[-HIDDEN_BITS - 1:-1])),
-                self.value.exponent.eq(exponent_12 + carry), self.value.negative.eq(negative_12),
+                self.value.magnitude.eq(Mux(carry, scaled_11[-HIDDEN_BITS:], scaled_11[-HIDDEN_BITS - 1:-1])),
+                self.value.exponent.eq(exponent_11 + carry), self.value.negative.eq(negative_11),
             ]
