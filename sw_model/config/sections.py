@@ -14,7 +14,7 @@ BLOCK_INPUTS = 32
 #: Largest shift of a scale, and largest mantissa factor (8 + m) where there is one (docs/numerics.md).
 SCALE_SHIFT_MAX, SCALE_FACTOR_MAX = 7, 15
 #: Weight formats: bits of a code and its largest magnitude.
-WEIGHTS = {"mx8": (8, INT8_MAX), "mxfp4": (4, 12), "int4": (4, 7)}
+WEIGHTS = {"mx8": (8, INT8_MAX), "mxfp4": (4, 12), "int4": (4, 8)}
 #: Activation functions of the gate: f(-z) = f(z) - z holds for all of them.
 ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "quick_gelu")
 #: Protection of the buffers' SRAM: none, one parity bit per chunk, or single errors corrected and double ones detected.

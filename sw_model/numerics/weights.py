@@ -45,13 +45,14 @@ class WeightFormat:
 
     @property
     def largest(self) -> int:
-        """Largest magnitude of a code."""
-        return WEIGHTS[self.name][1]
+        """Largest code; the least is its negative, but -8 for int4."""
+        return 7 if self.name == "int4" else WEIGHTS[self.name][1]
 
     def nearest(self, values: Float32) -> Int8:
         """The codes nearest to ``values`` in units of a block's scale, ties to even; what is too large takes the largest."""
         if self.name != "mxfp4":
-            return np.clip(np.rint(values), -self.largest, self.largest).astype(np.int8)
+            lowest = -8 if self.name == "int4" else -self.largest
+            return np.clip(np.rint(values), lowest, self.largest).astype(np.int8)
         size = np.abs(values)
         # up to 4 steps of 1, up to 8 steps of 2, above steps of 4: that of E2M1
         step = np.where(size < 4, np.float32(1), np.where(size < 8, np.float32(2), np.float32(4)))
