@@ -10,10 +10,10 @@ from trajectile.hw.lib.block import Block
 from trajectile.hw.widths import Widths
 
 
-def aligned(value: data.View, top: Value) -> Value:
+def aligned(m: Module, name: str, value: data.View, top: Value) -> Value:
     """``min((h + 2^d) >> (d + 1), 127)`` with its sign, for ``d = top - e``: int8, zero for ``d`` of 8 and more."""
-    distance = (top - value.exponent)[:HIDDEN_EXPONENT_BITS]
-    kept = Mux(distance[3:] == 0, value.magnitude >> distance[:3], 0)
+    distance, kept = Signal(HIDDEN_EXPONENT_BITS, name=f"{name}_distance"), Signal(HIDDEN_BITS, name=f"{name}_kept")
+    m.d.comb += [distance.eq(top - value.exponent), kept.eq(Mux(distance[3:] == 0, value.magnitude >> distance[:3], 0))]
     # 255 would become 128. A negative number is the complement of its magnitude, and 1: what rounds takes that back.
     rounds = kept[0] & ~kept.all()
     negative = value.negative
@@ -88,5 +88,6 @@ class HiddenBuffer(Block):
         row = Signal(data.ArrayLayout(HIDDEN, inputs), reset_less=True)
         top = Signal(HIDDEN_EXPONENT_BITS, reset_less=True)
         m.d.sync += [row.eq(Mux(self.half, read[1], read[0])), top.eq(Mux(self.half, tops[1], tops[0]))]
-        m.d.comb += [self.top.eq(top), self.values.eq(Cat(aligned(data.View(HIDDEN, row[i]), top) for i in range(inputs)))]
+        values = [aligned(m, f"value_{i}", data.View(HIDDEN, row[i]), top) for i in range(inputs)]
+        m.d.comb += [self.top.eq(top), self.values.eq(Cat(values))]
         return m

@@ -34,7 +34,7 @@ LEADING_BITS = WEIGHT_FRACTION_BITS + 1
 
 
 class Stages:
-    """Registers between the stages of a pipeline: a stage's values show in the next one."""
+    """Registers between the stages of a pipeline, and wires within them. A stage's values show in the next one."""
 
     def __init__(self, m: Module):
         self._m = m
@@ -47,15 +47,22 @@ class Stages:
             value = register
         return value
 
+    def wire(self, name: str, value: Value) -> Signal:
+        """A name for a value that is used several times."""
+        wire = Signal(value.shape(), name=name)
+        self._m.d.comb += wire.eq(value)
+        return wire
 
-def raised(value: Value, places: Sequence[int]) -> tuple[Value, list[Value]]:
-    """An unsigned value shifted up by each power of two whose places are zeros at its top; which ones, lowest first."""
+
+def raised(stages: Stages, value: Value, powers: Sequence[int]) -> tuple[Value, Value]:
+    """An unsigned value shifted up by each power of two of places that are zeros at its top; which ones, lowest first."""
     skips: list[Value] = []
-    for number in (2**place for place in places):
-        skip = value[-number:] == 0
-        value = Mux(skip, Cat(Const(0, number), value[:-number]), value)
+    for power in powers:
+        places = 2**power
+        skip = stages.wire(f"skip_{places}", value[-places:] == 0)
+        value = stages.wire(f"raised_by_{places}", Mux(skip, Cat(Const(0, places), value[:-places]), value))
         skips.insert(0, skip)
-    return value, skips
+    return value, Cat(skips)
 
 
 class SwigluLane(Block):
@@ -121,7 +128,7 @@ class SwigluLane(Block):
 
         gate_4, gate_lost_4 = self._in_steps(m, stages, "gate", waiting[:width].as_signed())
         up_4, up_lost_4 = self._in_steps(m, stages, "up", waiting[width:2 * width].as_signed())
-        gate, up, clipped = self._limited(gate_4, up_4)
+        gate, up, clipped = self._limited(stages, gate_4, up_4)
         product_8, negative_7 = self._multiplied(m, stages, gate, up)
         weight_9 = Mux(stages(1, 8, "half", half_1), self.weight[1], self.weight[0])
         self._hidden(m, stages, product_8, stages(7, 10, "negative", negative_7), data.View(CHOICE_WEIGHT, weight_9))
@@ -134,7 +141,7 @@ class SwigluLane(Block):
         """A sum in steps of 2^-8, with its bias, and whether its steps are larger than those while it is not 0."""
         # 0: the shift, once for all pairs.
         exponent = Mux(self.half, self.exponent[1], self.exponent[0])
-        amount, below = limited_amount(-(self.parameters[f"{name}_unit"] + exponent))
+        amount, below = limited_amount(stages.wire(f"{name}_places", -(self.parameters[f"{name}_unit"] + exponent)))
         amount_1 = Signal(AMOUNT_BITS, name=f"{name}_amount_1", reset_less=True)
         below_1 = Signal(name=f"{name}_below_1", reset_less=True)
         with m.If(self.load):
@@ -142,30 +149,31 @@ class SwigluLane(Block):
         # 1-2: shifted. A bias of int16 brings nothing back within int16 that is beyond int17.
         biased = self.params.config.layer.bias
         bits = VALUE_BITS + biased
-        coarse_2 = stages(1, 1, f"{name}_coarse", coarse_shift(total_1, amount_1, bits))
+        coarse_2 = stages(1, 1, f"{name}_coarse", coarse_shift(m, name, total_1, amount_1, bits))
         amount_2 = stages(1, 1, f"{name}_fine_amount", amount_1[:FINE_BITS])
-        value_3 = rounded(stages(2, 2, f"{name}_fine", fine_shift(coarse_2, amount_2, bits)))
+        value_3 = rounded(stages(2, 2, f"{name}_fine", fine_shift(m, name, coarse_2, amount_2, bits)))
         # 3: rounded, and biased.
         if biased:
             value_3 += stages(1, 2, f"{name}_bias", getattr(self, f"{name}_bias"))
         return stages(3, 3, name, value_3), stages(1, 3, f"{name}_lost", below_1 & (total_1 != 0))
 
-    def _limited(self, gate_4: Value, up_4: Value) -> tuple[Value, Value, Value]:
+    def _limited(self, stages: Stages, gate_4: Value, up_4: Value) -> tuple[Value, Value, Value]:
         """4: gate and up within their limits; whether the format's end was the limit that one of them passed."""
         gate_max, up_max = self.parameters.gate_max, self.parameters.up_max
-        gate_below, gate_above = gate_4 < -VALUE_MAX, gate_4 > gate_max
-        up_below, up_above = up_4 + up_max < 0, up_4 > up_max
+        gate_below, gate_above, up_below, up_above = (stages.wire(name, value) for name, value in (
+            ("gate_below", gate_4 < -VALUE_MAX), ("gate_above", gate_4 > gate_max),
+            ("up_below", up_4 + up_max < 0), ("up_above", up_4 > up_max)))
         gate = Mux(gate_below, -VALUE_MAX, Mux(gate_above, gate_max, gate_4))
         up = Mux(up_below, -up_max, Mux(up_above, up_max, up_4))
         clipped = gate_below | (gate_above & (gate_max == VALUE_MAX)) | ((up_below | up_above) & (up_max == VALUE_MAX))
-        return gate[:VALUE_BITS].as_signed(), up[:VALUE_BITS].as_signed(), clipped
+        return stages.wire("gate_4_limited", gate[:VALUE_BITS].as_signed()), up[:VALUE_BITS].as_signed(), clipped
 
     def _multiplied(self, m: Module, stages: Stages, gate_4: Value, up_4: Value) -> tuple[Value, Value]:
         """The magnitude of ``v``, in stage 8, and its sign, in stage 7."""
         # 4: where in the table |g| is, rounded half up.
         negative_4, step = gate_4[-1], VALUE_FRACTION - TABLE_FRACTION
         magnitude = Cat(gate_4[:-1] ^ negative_4.replicate(VALUE_BITS - 1), Const(0, 1))
-        index_4 = (magnitude + 2**(step - 1) + negative_4) >> step
+        index_4 = stages.wire("index_4", (magnitude + 2**(step - 1) + negative_4) >> step)
         # 5: what |g| loses, nothing beyond the table; up with its offset.
         table: memory.Memory = memory.Memory(shape=TABLE_ENTRY_BITS, depth=TABLE_DEPTH,
                                              init=activation_table(self.params.config.layer.activation))
@@ -185,9 +193,9 @@ class SwigluLane(Block):
     def _hidden(self, m: Module, stages: Stages, product_8: Value, negative_11: Value, weight_9: data.View) -> None:
         """The product as a small float, times the choice's weight."""
         # 8-9: the leading bits; the places skipped above them are a binary number, which begins at 2^5.
-        coarse, skips_8 = raised(product_8, (5, 4, 3))
-        fine, skips_9 = raised(stages(8, 8, "raised", coarse[-(LEADING_BITS + 7):]), (2, 1, 0))
-        skipped_9 = Cat(*skips_9, stages(8, 8, "skipped", Cat(skips_8)))
+        coarse, skipped_8 = raised(stages, product_8, (5, 4, 3))
+        fine, skipped_9 = raised(stages, stages(8, 8, "raised", coarse[-(LEADING_BITS + 7):]), (2, 1, 0))
+        skipped_9 = Cat(skipped_9, stages(8, 8, "skipped", skipped_8))
         # 10: times the weight, whose highest bit is not stored.
         leading_10, skipped_10, weight_10 = (stages(9, 9, name, value) for name, value in (
             ("leading", fine[-LEADING_BITS:]), ("skipped", skipped_9), ("weight", weight_9)))
