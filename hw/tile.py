@@ -112,7 +112,7 @@ class Tile(Block):
             cuts.eq(engine.send.start & engine.send.cut), receiver.cut.eq(cuts),
             counts.ddr_beat.eq(loader.beat), counts.word.eq(compute.issuing), counts.flit_out.eq(router.flit_out),
             counts.load.eq(engine.load.start), counts.compute.eq(engine.compute.start), counts.send.eq(engine.send.start),
-            counts.cut.eq(cuts), counts.grant.eq(engine.control.grant.valid),
+            counts.cut.eq(cuts), counts.grant.eq(engine.control.grant.valid), counts.clip.eq(compute.clipping),
         ]
         return m
 
@@ -179,5 +179,5 @@ class Tile(Block):
             engine.running.eq(host.running),
             loader.running.eq(host.running), loader.clear.eq(host.clear), loader.has_ddr.eq(self.has_ddr),
             loader.base.eq(host.settings.ddr_base), loader.count.eq(host.settings.load_count),
-            compute.clear.eq(host.clear), compute.token_shift.eq(host.settings.token_shift),
+            compute.clear.eq(host.clear),
         ]

@@ -44,12 +44,12 @@ REPLAY_CYCLES = 3
 
 # -- compute --------------------------------------------------------------------------------------------------------
 
-#: compute fires to its first weight address
+#: compute fires to the address of the slice's first word, which holds parameters
 COMPUTE_SETUP_CYCLES = 3
-#: the last weight address to the compute unit drained, all accumulators written
-COMPUTE_DRAIN_CYCLES = 6
-#: the last weight address of a gate-up segment to the first of its down segment, besides a cycle for each pair of a word
-SWIGLU_DRAIN_CYCLES = 12
+#: the last weight address to the compute unit drained, all results and counts of clips written
+COMPUTE_DRAIN_CYCLES = 14
+#: the last word address of a gate-up segment to the first of its down segment, besides a cycle for each pair of a word
+SWIGLU_DRAIN_CYCLES = 16
 #: how much sooner than the last weight address the next slice may start, if the down segment is that long
 COMPUTE_EARLY_CYCLES = 2
 #: a bank of results reads for one group in the cycle in which it writes for the group so many cycles before

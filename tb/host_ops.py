@@ -65,6 +65,12 @@ def result_ops(registers: RegisterMap, lane: int, tokens: int) -> Iterator[Op]:
             yield put(registers, "TABLE_INDEX", (token + 1) * stride)
 
 
+def clip_ops(registers: RegisterMap, lane: int, tokens: int) -> Iterator[Op]:
+    """Read CLIPS of a lane's first tokens."""
+    yield from select_ops(registers, Table.CLIPS, lane)
+    yield from [get(registers, "TABLE_DATA")] * tokens
+
+
 def lane_results(registers: RegisterMap, tokens: int, read: Sequence[int]) -> list[int]:
     """32-bit words of a lane's entries, lowest first; the unused last entry of an odd stride as zero."""
     params, words = registers.params, registers.tables[Table.RESULTS].words

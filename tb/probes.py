@@ -42,7 +42,7 @@ async def probe(host: TileHost) -> None:
     await refused(host, Op(beyond, None), Refusal.NO_REGISTER)
     await refused(host, put(registers, "TILE_ID", 0), Refusal.READ_ONLY)
     await refused(host, put(registers, "WATCHDOG", 0), Refusal.PARTIAL, strobe=ALL_BYTES >> 1)
-    await refused(host, put(registers, "TOKEN_SHIFT", 0), Refusal.VALUE)
+    await refused(host, put(registers, "RING_NEXT", registers["RING_NEXT"].fields[0].largest + 1), Refusal.VALUE)
     await refused(host, put(registers, "IRQ_ENABLE", 1 << HOST_DATA_BITS - 1), Refusal.VALUE)
     await host.do(select_ops(registers, Table.RESULTS, 0))
     await refused(host, put(registers, "TABLE_DATA", 0), Refusal.READ_ONLY)

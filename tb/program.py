@@ -4,13 +4,14 @@ The layouts are those of ``trajectile.hw.host.layouts``; the order of the fields
 again here.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
+from trajectile.hw.formats import EXPONENT_BITS
 from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
 from trajectile.sw_model.config.topology import ring_next, ring_prev, route
@@ -50,7 +51,7 @@ def _words(values: np.ndarray, count: int, each: int) -> list[int]:
 
 
 def tile_image(params: Params, plan: Schedule, tile: int, batch: QuantisedBatch | None) -> TileImage:
-    """What the host writes into ``tile``; without a batch (timing only) neither activations nor multipliers."""
+    """What the host writes into ``tile``; without a batch (timing only) neither activations nor weights of choices."""
     if not plan.skip:
         raise ValueError("skip = False is not legal here; the RTL's slices always skip tiles without tokens")
     config, program = plan.config, plan.tiles[tile]
@@ -58,11 +59,7 @@ def tile_image(params: Params, plan: Schedule, tile: int, batch: QuantisedBatch 
     after = ring_next(config.array, tile)
     experts = range(config.layer.experts)
     rules = [pack(params.rule_layout, here=int(here[tile, e]), next=int(here[after, e]), first=int(program.first[e]),
-                  passes=int(program.passes[e]),
-                  **({} if batch is None else {
-                      "gate_mult": int(batch.gate_mult[e]), "gate_shift": int(batch.gate_shift[e]),
-                      "up_mult": int(batch.up_mult[e]), "up_shift": int(batch.up_shift[e])}))
-             for e in experts]
+                  passes=int(program.passes[e])) for e in experts]
     loads = [pack(params.load_layout, expert=load.expert, index=load.index, row=load.row, here=int(load.here),
                   next=int(load.next_here), left=load.left) for load in program.loads]
     index_of = plan.placement[:, 2]
@@ -72,8 +69,9 @@ def tile_image(params: Params, plan: Schedule, tile: int, batch: QuantisedBatch 
         entry = 0
         for lane, (token, rank) in enumerate(zip(chosen, ranks, strict=True)):
             if token >= 0:
-                mult = 0 if batch is None else int(batch.token_mult[token, rank])
-                entry |= pack(params.token_layout, valid=1, token=int(index_of[token]), mult=mult) << lane * width
+                numbers = {} if batch is None else {
+                    "weight": int(batch.weight[token, rank]), "exponent": int(batch.exponent[token]) % 2**EXPONENT_BITS}
+                entry |= pack(params.token_layout, valid=1, token=int(index_of[token]), **numbers) << lane * width
         tokens.append(entry)
     tables: dict[tuple[Table, int], list[int]] = {
         (Table.RULES, 0): rules, (Table.LOADS, 0): loads, (Table.TOKENS, 0): tokens}
@@ -85,7 +83,6 @@ def tile_image(params: Params, plan: Schedule, tile: int, batch: QuantisedBatch 
     settings = {
         "DDR_BASE": 0, "RING_NEXT": after, "RING_PREV": ring_prev(config.array, tile),
         "LOAD_COUNT": len(loads), "ARRIVAL_COUNT": program.arrivals,
-        "TOKEN_SHIFT": 1 if batch is None else int(batch.token_shift),
     }
     return TileImage(settings, tables, route(config.array, tile))
 
@@ -105,3 +102,13 @@ def gather_results(params: Params, plan: Schedule, results: Mapping[tuple[int, i
         words = results[int(tile), int(lane)][start:start + config.down_groups]
         y[token] = words.reshape(-1)[:config.layer.d_model]
     return y
+
+
+def gather_clips(plan: Schedule, clips: Mapping[tuple[int, int], Sequence[int]]) -> np.ndarray:
+    """Counts of clips of all tokens, int64 [tokens].
+
+    Args:
+        plan: where each token is.
+        clips: entries read from CLIPS by (tile, lane).
+    """
+    return np.array([clips[int(tile), int(lane)][index] for tile, lane, index in plan.placement], dtype=np.int64)

@@ -1,10 +1,11 @@
-"""Activations and accumulators of one token lane."""
+"""Activations, results and counts of clips of one token lane."""
 
-from itertools import pairwise
-
-from amaranth.hdl import Array, Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, unsigned
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.compute.clip_counter import ClipCounter
+from trajectile.hw.compute.rounding import coarse_shift, fine_shift, limited_amount, rounded
+from trajectile.hw.formats import CLIP_BITS, HIDDEN_EXPONENT_BITS, SHIFT_LEFT
 from trajectile.hw.host.layouts import TableLayouts
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1RW
@@ -28,27 +29,33 @@ def bank_conflicts(config: Config) -> tuple[int, ...]:
 
 
 class LaneMemory(Block):
-    """The token buffer of a lane: int8 activations and int32 results of its tokens, in single-port SRAM.
+    """The token buffer of a lane: int8 activations, int32 results and counts of clips of its tokens, in single-port SRAM.
 
-    Results lie in two banks, even and odd groups. A group's sum reads its word two cycles after ``add``
-    (``result_read_cycles`` = 2) and writes it three cycles after that (``result_write_cycles`` = 5). The distance is odd, so
+    A group's sums are rounded and clipped to terms of the results (docs/numerics.md, "One slice on one token", step 8), with
+    ``result_shift`` and ``top`` as they are a cycle after ``add``.
+
+    Results lie in two banks, even and odd groups. A group reads its word six cycles after ``add``
+    (``result_read_cycles`` = 6) and writes it three cycles after that (``result_write_cycles`` = 9). The distance is odd, so
     while groups follow each other a bank reads and writes in different cycles. Between the last group and the next segment
-    the sequencer avoids the conflict (:func:`bank_conflicts`). The first sum of a token after ``clear`` is written and not
-    added, so nothing need be zeroed. Until a token has met an expert its results read as zero.
+    the sequencer avoids the conflict (:func:`bank_conflicts`). The first term of a token after ``clear`` is written and not
+    added, so nothing need be zeroed. Until a token has met an expert its results and its count of clips read as zero.
 
     With ``tile.protect`` every word has check bits, and there are two more outputs (docs/memory.md).
 
-    Latency: activations, and what the host reads, one cycle after ``read`` (``latency_cycles`` = 1); ``totals`` four cycles
-    after ``add`` (``totals_cycles`` = 4), in the SRAM two later (``stored_cycles`` = 6); ``corrected`` and ``error`` two
-    cycles after the SRAM's read (``flag_cycles`` = 2). Throughput: one activation word and one result word per cycle.
-    Storage: SRAM, one bit per token, one result word (with check bits two).
+    Latency: activations, and what the host reads, one cycle after ``read`` (``latency_cycles`` = 1); ``totals`` five cycles
+    after ``add`` (``totals_cycles`` = 5), rounded and clipped three cycles later (``term_cycles`` = 8), in the SRAM two later
+    (``stored_cycles`` = 10); the count of clips after ``drain_cycles`` = 14; ``corrected`` and ``error`` two cycles after the
+    SRAM's read (``flag_cycles`` = 2). Throughput: one activation word and one result word per cycle. Storage: SRAM, one bit
+    per token, four result words (with check bits five), the counter of clips.
     """
 
     latency_cycles = 1
-    totals_cycles = 4
-    result_read_cycles = 2
-    result_write_cycles = totals_cycles + 1
+    totals_cycles = 5
+    term_cycles = totals_cycles + 3
+    result_read_cycles = term_cycles - 2
+    result_write_cycles = term_cycles + 1
     stored_cycles = result_write_cycles + 1
+    drain_cycles = term_cycles + ClipCounter.stored_cycles
     flag_cycles = 2
 
     clear: Signal
@@ -59,14 +66,22 @@ class LaneMemory(Block):
     add: Signal
     group_index: Signal
     finish: Signal
+    half: Signal
+    result_shift: Signal
+    top: Signal
     totals: Signal
+    pair_clipped: Signal
+    pair_half: Signal
+    clipping: Signal
     host_index: Signal
     host_write: Signal
     host_data: Signal
     host_read: Signal
+    host_clips: Signal
     host_token: Signal
     host_pad: Signal
     results: Signal
+    clips: Signal
     corrected: Signal
     error: Signal
 
@@ -82,21 +97,31 @@ class LaneMemory(Block):
             "add": In(1),  #: the last word of a down group is addressed: add its sum to the token's results
             "group_index": In(range(max(config.down_groups, 2))),
             "finish": In(1),  #: with ``add``: it is the token's last group
-            "totals": In(params.result_bits),  #: the sum, four cycles later
+            "half": In(1),  #: with ``add``: half of the pass
+            "result_shift": In(unsigned(8)),  #: a cycle after ``add``: of the slice
+            "top": In(HIDDEN_EXPONENT_BITS),  #: a cycle after ``add``: largest exponent of the pass' hidden values
+            "totals": In(params.totals_bits),  #: the sums, ``totals_cycles`` later; ``sum_bits`` signed each
+            "pair_clipped": In(1),  #: a gate-up pair of one of the lane's tokens was clipped
+            "pair_half": In(1),  #: with it: half of its pass
+            "clipping": Out(1),  #: a pair, or a result of a group, is clipped (for the counter)
             "host_index": In(params.table_index_bits),  #: entry for the host
             "host_write": In(1),  #: write activations
             "host_data": In(params.activation_bits),
             "host_read": In(1),  #: read results
-            "host_token": In(params.token_bits),  #: with it: whose results they are
-            "host_pad": In(1),  #: with it: the entry is no group's, but pads an odd number of groups
+            "host_clips": In(1),  #: read a count of clips
+            "host_token": In(params.token_bits),  #: with one of them: whose they are
+            "host_pad": In(1),  #: with ``host_read``: the entry is no group's, but pads an odd number of groups
             "results": Out(params.result_bits),  #: one cycle later
+            "clips": Out(CLIP_BITS),  #: one cycle later
             **flag_members(params.protect),
         })
 
     def elaborate(self, platform: object) -> Module:
-        """Activation SRAM; result banks with read, add, write in a pipeline."""
+        """Activation SRAM; rounding; result banks with read, add, write in a pipeline; the counter of clips."""
         m = Module()
-        show_flags(m, self, self.params.protect, [self._activations(m, platform), self._results(m, platform)])
+        clips = ClipCounter(self.params)
+        place(m, platform, clip_counter=clips)
+        show_flags(m, self, self.params.protect, [self._activations(m, platform), self._results(m, platform, clips), clips])
         return m
 
     def _activations(self, m: Module, platform: object) -> Decoded:
@@ -114,7 +139,16 @@ class LaneMemory(Block):
         m.d.comb += self.activations.eq(word.data)
         return word
 
-    def _results(self, m: Module, platform: object) -> Decoded:
+    def _chain(self, m: Module, name: str, value: Value, last: int, *, reset_less: bool = True) -> list[Value]:
+        """``value`` by stage, up to the last: stage s of the pipeline of results is s cycles after ``add``."""
+        found = [value]
+        for stage in range(1, last + 1):
+            register = Signal(value.shape(), name=f"{name}_{stage}", reset_less=reset_less)
+            m.d.sync += register.eq(found[-1])
+            found.append(register)
+        return found
+
+    def _results(self, m: Module, platform: object, clips: ClipCounter) -> Decoded:
         """Read, added to and written by the MAC array, read by the host."""
         params, config, protect = self.params, self.params.config, self.params.protect
         # A token's first down segment writes, later ones add.
@@ -125,51 +159,97 @@ class LaneMemory(Block):
         with m.Elif(self.add & self.finish):
             m.d.sync += met[self.token].eq(1)
 
-        # Stage s of this pipeline is s cycles after ``add``.
+        reads, adds, writes = self.result_read_cycles, self.term_cycles, self.result_write_cycles
         depth = params.result_depth // 2
-        valid = [self.add, *(Signal(name=f"add_{stage}") for stage in range(1, 6))]
-        bank = [self.group_index[0], *(Signal(name=f"bank_{stage}") for stage in range(1, 6))]
-        row = [self.token * (params.result_stride // 2) + (self.group_index >> 1),
-               *(Signal(range(max(depth, 2)), name=f"row_{stage}", reset_less=True) for stage in range(1, 6))]
-        new = [fresh, *(Signal(name=f"new_{stage}") for stage in range(1, 5))]
-        for chain in (valid, bank, row, new):
-            m.d.sync += [after.eq(before) for before, after in pairwise(chain)]
+        place_of_row = Signal(range(max(depth, 2)), name="row")
+        m.d.comb += place_of_row.eq(self.token * (params.result_stride // 2) + (self.group_index >> 1))
+        valid = self._chain(m, "add", self.add, writes, reset_less=False)
+        bank = self._chain(m, "bank", self.group_index[0], writes)
+        row = self._chain(m, "row", place_of_row, writes)
+        new = self._chain(m, "new", fresh, adds)
+        terms, clipped = self._terms(m, valid)
+        half, finish = self._chain(m, "half", self.half, adds), self._chain(m, "finish", self.finish, adds)
+        known = met[self.host_token]
+        known_clips = Signal()
+        m.d.sync += known_clips.eq(known)
+        m.d.comb += [
+            clips.note.eq(self.add & self.finish), clips.token.eq(self.token), clips.fresh.eq(fresh),
+            clips.note_half.eq(self.half), clips.pair.eq(self.pair_clipped), clips.pair_half.eq(self.pair_half),
+            clips.group.eq(clipped), clips.group_half.eq(half[adds]), clips.finish.eq(valid[adds] & finish[adds]),
+            clips.host_read.eq(self.host_clips & known), clips.host_token.eq(self.host_token),
+            self.clips.eq(Mux(known_clips, clips.clips, 0)), self.clipping.eq(self.pair_clipped | clipped),
+        ]
+
         rdata = [Signal(stored_bits(protect, params.result_bits), name=f"bank_{number}_rdata") for number in range(2)]
         host_bank = Signal()
         host_known = Signal()
-        known = met[self.host_token] & ~self.host_pad
+        shown = known & ~self.host_pad
         with m.If(self.host_read):
-            m.d.sync += [host_bank.eq(self.host_index[0]), host_known.eq(known)]
+            m.d.sync += [host_bank.eq(self.host_index[0]), host_known.eq(shown)]
         # A bank shows a word until its next read, which is two cycles later in a row of groups, and the sequencer lets no
         # segment follow sooner unless each is a single group of one word. So the adder, a cycle after the word has come,
         # takes it from the SRAM. Check bits are looked at as it comes; then it waits in a register.
         waits = protect != "none" or config.down_words == 1
-        shows = 3 if waits else 4
+        shows = adds - 1 if waits else adds
         result = decoded(m, platform, protect, Mux(Mux(valid[shows], bank[shows], host_bank), rdata[1], rdata[0]),
-                         params.result_bits, "result_decoder", read=(valid[2] & ~new[2]) | (self.host_read & known))
+                         params.result_bits, "result_decoder", read=(valid[reads] & ~new[reads]) | (self.host_read & shown))
         m.d.comb += self.results.eq(Mux(host_known, result.data, 0))
         old = result.data
         if waits:
-            old = Signal(params.result_bits, reset_less=True)
-            with m.If(valid[3]):
+            old = Signal(params.result_bits, name="old", reset_less=True)
+            with m.If(valid[shows]):
                 m.d.sync += old.eq(result.data)
         written = Signal(params.result_bits, reset_less=True)
-        with m.If(valid[4]):
-            sums = [Mux(new[4], 0, old.word_select(i, 32)) + self.totals.word_select(i, 32)
-                    for i in range(config.tile.mac_n)]
+        with m.If(valid[adds]):
+            sums = [Mux(new[adds], 0, old.word_select(i, 32)) + term for i, term in enumerate(terms)]
             m.d.sync += written.eq(Cat(total[:32] for total in sums))
         stored = encoded(m, platform, protect, written, "result_encoder")
         for number in range(2):
             sram = Sram1RW(depth=depth, width=stored_bits(protect, params.result_bits))
             place(m, platform, {f"results_{number}": sram})
-            reads = valid[2] & (bank[2] == number)
-            writes = valid[5] & (bank[5] == number)
+            is_read = valid[reads] & (bank[reads] == number)
+            is_written = valid[writes] & (bank[writes] == number)
             asked = self.host_read & (self.host_index[0] == number)
             m.d.comb += [
-                sram.en.eq(reads | writes | asked),
-                sram.we.eq(writes),
-                sram.addr.eq(Mux(writes, row[5], Mux(reads, row[2], self.host_index >> 1))),
+                sram.en.eq(is_read | is_written | asked),
+                sram.we.eq(is_written),
+                sram.addr.eq(Mux(is_written, row[writes], Mux(is_read, row[reads], self.host_index >> 1))),
                 sram.wdata.eq(stored),
                 rdata[number].eq(sram.rdata),
             ]
         return result
+
+    def _terms(self, m: Module, valid: list[Value]) -> tuple[list[Signal], Signal]:
+        """What the sums of a group add to the results, signed, at ``term_cycles``, and whether one of them was clipped.
+
+        The largest that fits is ``2^term_bits - 1``; with a bit more, what does not fit is still seen.
+        """
+        params, config = self.params, self.params.config
+        limit, bits = 2**config.term_bits - 1, config.term_bits + 1
+        # The next slice's parameters may be there before these sums are.
+        amount, below = limited_amount(self.result_shift - self.top + SHIFT_LEFT)
+        first = self.totals_cycles
+        # both are a stage late
+        amounts, belows = self._chain(m, "amount", amount, first), self._chain(m, "below", below, first - 1)
+
+        def register(stage: int, name: str, value: Value) -> Signal:
+            """A register at the end of a stage, for sums that are valid."""
+            found = Signal(value.shape(), name=name, reset_less=True)
+            with m.If(valid[stage]):
+                m.d.sync += found.eq(value)
+            return found
+
+        sums = [self.totals.word_select(i, params.sum_bits).as_signed() for i in range(config.tile.mac_n)]
+        coarse = [register(first, f"coarse_{i}", coarse_shift(total, amounts[first - 1], bits))
+                  for i, total in enumerate(sums)]
+        # A shift that was limited from below is a clip, unless there is nothing to shift.
+        lost = register(first, "lost_coarse", belows[first - 1] & self.totals.any())
+        fine = [register(first + 1, f"fine_{i}", fine_shift(value, amounts[first], bits)) for i, value in enumerate(coarse)]
+        lost = register(first + 1, "lost_fine", lost)
+        values = [rounded(value) for value in fine]
+        over, under = [value > limit for value in values], [value < -limit for value in values]
+        terms = [register(first + 2, f"term_{i}", Mux(o, limit, Mux(u, -limit, value))[:32].as_signed())
+                 for i, (value, o, u) in enumerate(zip(values, over, under, strict=True))]
+        clipped = Signal()
+        m.d.sync += clipped.eq(valid[first + 2] & (lost | Cat(over, under).any()))
+        return terms, clipped

@@ -1,4 +1,4 @@
-"""The MAC sequencer: in which order weight words, tokens and hidden values meet in the MAC array."""
+"""The MAC sequencer: in which order a slice's words, tokens and hidden values meet in the MAC array."""
 
 from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import data
@@ -14,11 +14,13 @@ from trajectile.hw.host.tables import TableBus
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.limits import exceeds
 from trajectile.hw.lib.sram import Sram1RW
+from trajectile.hw.memory.expert_buffer import ExpertBuffer
 from trajectile.hw.rules.ports import ComputePort
 
 
 class MacSequencer(Block):
-    """Walks a slice's passes: gate-up of pass 0, of pass 1, down of pass 0, gate-up of pass 2, down of pass 1, and so on.
+    """Reads a slice's parameters and walks its passes: gate-up of pass 0, of pass 1, down of pass 0, gate-up of pass 2, down
+    of pass 1, and so on. With ``layer.bias`` the last word of each gate-up group holds its biases.
 
     A down segment waits until SwiGLU has finished with its pass (``swiglu_cycles``), and a cycle more where it would meet the
     down segment before it in a result bank (``conflicts``); docs/architecture.md, "Compute time". Passes alternate between
@@ -26,14 +28,14 @@ class MacSequencer(Block):
 
     Latency: ``compute.start`` in cycle c, first word in c+3 (``latency_cycles`` = 3). It is ``ready`` again ``early_cycles``
     before a slice's last word, so that the next slice's first word may follow it, and not ``busy`` any more
-    ``drain_cycles`` = 6 after that word. The down segment of a pass begins ``swiglu_cycles`` after the last word of its
+    ``drain_cycles`` = 14 after that word. The down segment of a pass begins ``swiglu_cycles`` after the last word of its
     gate-up segment, or later.
     Throughput: one word per cycle within a segment. Storage: rule table (compute part) and token lists (SRAM), the token list
     entries of two passes.
     """
 
     latency_cycles = 3
-    drain_cycles = LaneMemory.stored_cycles
+    drain_cycles = LaneMemory.drain_cycles
 
     table: TableBus.Interface
     clear: Signal
@@ -42,7 +44,9 @@ class MacSequencer(Block):
     slot: Signal
     issue: Signal
     word: Signal
+    param: Signal
     down: Signal
+    bias: Signal
     chunk: Signal
     group_index: Signal
     first: Signal
@@ -51,16 +55,16 @@ class MacSequencer(Block):
     half: Signal
     passes: data.View
     bad_entry: Signal
-    scales: data.View
 
     def __init__(self, params: TableLayouts):
         self.params = params
         config = params.config
         #: a segment of one word is over too soon for more
         self.early_cycles = min(self.latency_cycles - 1, config.down_words - 1)
-        #: from a word out of its slot, through MAC array, SwiGLU (its last pair) and hidden buffer, to one that meets it
-        self.swiglu_cycles = (MacArray.latency_cycles + SwigluLane.latency_cycles + config.tile.mac_n // 2 - 1
-                              + HiddenBuffer.latency_cycles)
+        #: from a word out of its slot, through MAC array, SwiGLU (its last pair) and hidden buffer, to one that meets it;
+        #: hidden values are read while the word comes out of its slot
+        self.swiglu_cycles = (ExpertBuffer.latency_cycles + MacArray.latency_cycles + SwigluLane.latency_cycles
+                              + config.tile.mac_n // 2 - 1 + HiddenBuffer.latency_cycles)
         #: distances from one down segment to the next at which they would meet in a result bank
         self.conflicts = bank_conflicts(config)
         #: what the rule table holds for this block: all but the two routing bits, which lie lowest
@@ -74,16 +78,17 @@ class MacSequencer(Block):
             "slot": Out(params.slot_bits),  #: slot of the slice
             "issue": Out(1),  #: a word is addressed in this cycle; all below belong to it
             "word": Out(params.word_addr_bits),  #: word of the slice
+            "param": Out(1),  #: it holds parameters; nothing is multiplied
             "down": Out(1),  #: it is of the down matrix
-            "chunk": Out(bits_for(max(config.gate_up_chunks, config.down_chunks) - 1)),  #: inputs ``chunk * mac_k`` on
+            "bias": Out(1),  #: it holds the biases of a gate-up group; nothing is multiplied
+            "chunk": Out(bits_for(max(config.gate_up_group_words, config.down_chunks) - 1)),  #: inputs ``chunk * mac_k`` on
             "group_index": Out(bits_for(max(config.gate_up_groups, config.down_groups) - 1)),  #: ``mac_n`` outputs each
             "first": Out(1),  #: first word of a group
-            "last": Out(1),  #: last word of a group
+            "last": Out(1),  #: last word of a group, with its biases if there are any
             "finish": Out(1),  #: last word of a pass
             "half": Out(1),  #: half of the pass
             "passes": Out(data.ArrayLayout(params.pass_layout, 2)),  #: token list entries, by half
             "bad_entry": Out(1),  #: an entry used in the cycle before is not legal: no passes, no such list, no such token
-            "scales": Out(self.rule_layout),  #: requantisation of the slice's expert
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -95,7 +100,6 @@ class MacSequencer(Block):
         tokens = Sram1RW(depth=params.list_depth, width=params.pass_layout.size)
         place(m, platform, rule_table=rules, token_list=tokens)
         rule = data.View(self.rule_layout, rules.rdata)
-        m.d.comb += self.scales.eq(rule)
 
         # Setup, while the slice before may still issue its last words: rule table, token list, registers.
         look_up = Signal()
@@ -123,18 +127,25 @@ class MacSequencer(Block):
         with m.Elif(begin_gate_up):
             m.d.sync += entry.eq(entry + 1)
 
-        # Where in the slice: segment, group, chunk.
+        # Where in the slice: segment, group, chunk. The parameters come before the first segment, and count as a part of it.
         active = Signal()  # a segment is under way
         last_group = Signal()
+        last_chunk = Mux(self.down, config.down_chunks - 1, config.gate_up_group_words - 1)
         m.d.comb += [
-            self.first.eq(self.chunk == 0),
-            self.last.eq(self.chunk == Mux(self.down, config.down_chunks - 1, config.gate_up_chunks - 1)),
+            self.first.eq(~self.param & (self.chunk == 0)),
+            self.last.eq(~self.param & (self.chunk == last_chunk)),
             last_group.eq(self.group_index == Mux(self.down, config.down_groups - 1, config.gate_up_groups - 1)),
             self.finish.eq(self.last & last_group),
         ]
         ends = self.issue & self.finish
+        if config.layer.bias:
+            m.d.comb += self.bias.eq(~self.param & ~self.down & self.last)
         with m.If(self.issue):
-            m.d.sync += [self.word.eq(self.word + 1), self.chunk.eq(self.chunk + 1)]
+            m.d.sync += self.word.eq(self.word + 1)
+            with m.If(self.param):
+                m.d.sync += self.param.eq(self.word != config.parameter_words - 1)
+            with m.Else():
+                m.d.sync += self.chunk.eq(self.chunk + 1)
             with m.If(self.last):
                 m.d.sync += [self.chunk.eq(0), self.group_index.eq(self.group_index + 1)]
 
@@ -159,7 +170,7 @@ class MacSequencer(Block):
             m.d.sync += active.eq(0)
         with m.If(begin_gate_up):
             m.d.sync += [
-                active.eq(1), self.down.eq(0), self.word.eq(0), self.chunk.eq(0), self.group_index.eq(0),
+                active.eq(1), self.down.eq(0), self.word.eq(config.parameter_words), self.chunk.eq(0), self.group_index.eq(0),
                 self.half.eq(gate_up_half), gate_up_half.eq(~gate_up_half),
                 self.passes[gate_up_half].eq(tokens.rdata),
                 left.eq(left - 1), ahead.eq(ahead + 1),
@@ -172,10 +183,14 @@ class MacSequencer(Block):
         m.d.sync += self.bad_entry.eq((begin & wrong_list) | (begin_gate_up & wrong_token))
         with m.If(begin):
             # an expert without passes is a host's mistake: it computes one, it does not hang
-            m.d.sync += [self.slot.eq(next_slot), left.eq(Mux(rule.passes == 0, 0, rule.passes - 1)), ahead.eq(1)]
+            m.d.sync += [
+                self.slot.eq(next_slot), self.word.eq(0), self.param.eq(1),
+                left.eq(Mux(rule.passes == 0, 0, rule.passes - 1)), ahead.eq(1),
+            ]
         with m.If(begin_down):
             m.d.sync += [
-                self.down.eq(1), self.word.eq(config.gate_up_words), self.chunk.eq(0), self.group_index.eq(0),
+                self.down.eq(1), self.word.eq(config.parameter_words + config.gate_up_words),
+                self.chunk.eq(0), self.group_index.eq(0),
                 self.half.eq(down_half), down_half.eq(~down_half), ahead.eq(ahead - 1),
             ]
         with m.If(self.clear):

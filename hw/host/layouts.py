@@ -1,10 +1,10 @@
 """What the host writes: table memories and their entries."""
 
-from amaranth.hdl import unsigned
+from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
-from trajectile.hw.formats import MULT_BITS, SHIFT_BITS
+from trajectile.hw.formats import CHOICE_WEIGHT, CLIP_BITS, EXPONENT_BITS
 from trajectile.hw.widths import Widths
 from trajectile.sw_model.config import Config
 
@@ -17,6 +17,11 @@ class Table(enum.Enum, shape=3):
     TOKENS = 2  #: the token lists: one entry per pass
     ACTIVATIONS = 3  #: int8 activations of a lane: mac_k per word, address token * gate_up_chunks + chunk
     RESULTS = 4  #: int32 accumulators of a lane (read only): mac_n per word, address token * result_stride + group
+    CLIPS = 5  #: counts of clips of a lane (read only): one per token
+
+
+#: tables that the host reads; it writes the others
+READ_ONLY = (Table.RESULTS, Table.CLIPS)
 
 
 class TableLayouts(Widths):
@@ -47,28 +52,26 @@ class TableLayouts(Widths):
             "next": unsigned(1),
             "first": unsigned(self.list_bits),
             "passes": unsigned(self.pass_bits),
-            "gate_mult": unsigned(MULT_BITS),
-            "gate_shift": unsigned(SHIFT_BITS),
-            "up_mult": unsigned(MULT_BITS),
-            "up_shift": unsigned(SHIFT_BITS),
         })
         #: one lane's part of a token list entry
         self.token_layout = data.StructLayout({
             "valid": unsigned(1),
             "token": unsigned(self.token_bits),
-            "mult": unsigned(MULT_BITS),
+            "weight": CHOICE_WEIGHT,
+            "exponent": signed(EXPONENT_BITS),
         })
         #: token list entry: one token a lane
         self.pass_layout = data.ArrayLayout(self.token_layout, tile.mac_t)
 
     def table_shape(self, table: Table) -> tuple[int, int]:
-        """``(depth, width in bits)`` of a table memory (of one lane for ACTIVATIONS and RESULTS)."""
+        """``(depth, width in bits)`` of a table memory (of one lane for ACTIVATIONS, RESULTS and CLIPS)."""
         return {
             Table.RULES: (self.config.layer.experts, self.rule_layout.size),
             Table.LOADS: (self.load_depth, self.load_layout.size),
             Table.TOKENS: (self.list_depth, self.pass_layout.size),
             Table.ACTIVATIONS: (self.activation_depth, self.activation_bits),
             Table.RESULTS: (self.result_depth, self.result_bits),
+            Table.CLIPS: (self.config.tile.lane_tokens, CLIP_BITS),
         }[table]
 
     @property
@@ -79,4 +82,4 @@ class TableLayouts(Widths):
     @property
     def table_write_bits(self) -> int:
         """Width of the widest table that the host writes."""
-        return max(self.table_shape(table)[1] for table in Table if table is not Table.RESULTS)
+        return max(self.table_shape(table)[1] for table in Table if table not in READ_ONLY)

@@ -49,6 +49,7 @@ class CountStrobes(NamedSignature):
         send: Signal
         cut: Signal
         grant: Signal
+        clip: Signal
         corrected: Signal
 
         @property
@@ -56,18 +57,19 @@ class CountStrobes(NamedSignature):
             """By the name of the counter's register: ``COUNTERS`` of ``hw/host/regmap.py``."""
             return {"COUNT_DDR_BEAT": self.ddr_beat, "COUNT_WORD": self.word, "COUNT_FLIT_OUT": self.flit_out,
                     "COUNT_LOAD": self.load, "COUNT_COMPUTE": self.compute, "COUNT_SEND": self.send, "COUNT_CUT": self.cut,
-                    "COUNT_GRANT": self.grant}
+                    "COUNT_GRANT": self.grant, "COUNT_CLIP": self.clip}
 
     def __init__(self, *, corrects: bool):
         super().__init__({
             "ddr_beat": In(1),  #: a DDR data beat is taken
-            "word": In(1),  #: a weight word is given to the MAC array
+            "word": In(1),  #: a word of a slice is read for the MAC array
             "flit_out": In(1),  #: a flit is sent to a neighbour
             "load": In(1),  #: rule 1: a slice is asked for from DDR
             "compute": In(1),  #: rule 2: a slice is given to the MAC array
             "send": In(1),  #: rule 3 or 4: a slice is sent to the ring-next tile
             "cut": In(1),  #: with ``send``: by cut-through
             "grant": In(1),  #: a slot is granted to the ring-previous tile
+            "clip": In(1),  #: a gate-up pair or a group of results was clipped
             **({"corrected": In(1)} if corrects else {}),  #: a bit of protected memory was corrected
         })
 
@@ -105,14 +107,13 @@ class Settings(NamedSignature):
         route: data.View
         load_count: Signal
         arrival_count: Signal
-        token_shift: Signal
 
         @property
         def by_name(self) -> dict[str, Value]:
             """Settings of one number, by the name of their register."""
             return {"DDR_BASE": self.ddr_base[:HOST_DATA_BITS], "DDR_BASE_HIGH": self.ddr_base[HOST_DATA_BITS:],
                     "RING_NEXT": self.ring_next, "RING_PREV": self.ring_prev,
-                    "LOAD_COUNT": self.load_count, "ARRIVAL_COUNT": self.arrival_count, "TOKEN_SHIFT": self.token_shift}
+                    "LOAD_COUNT": self.load_count, "ARRIVAL_COUNT": self.arrival_count}
 
     def __init__(self, params: Widths):
         config = params.config
@@ -123,5 +124,4 @@ class Settings(NamedSignature):
             "route": Out(data.ArrayLayout(Port, config.array.tiles)),  #: output port by destination tile
             "load_count": Out(params.load_bits),  #: entries of the load list
             "arrival_count": Out(bits_for(config.layer.experts * config.tile.slices)),  #: slices that arrive in a batch
-            "token_shift": Out(6),  #: right shift of the last requantisation
         })

@@ -13,17 +13,16 @@ from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
 from trajectile.hw.d2d.layouts import NEIGHBOURS, Port
-from trajectile.hw.formats import SHIFT_MAX, SHIFT_MIN
 from trajectile.hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS
 from trajectile.hw.host.codes import ERRORS, Refusal
 from trajectile.hw.host.layouts import Table, TableLayouts
 from trajectile.hw.host.table_memory import TableMemory, table_memories
-from trajectile.sw_model.config import PROTECTIONS
+from trajectile.sw_model.config import ACTIVATIONS, PROTECTIONS, WEIGHTS
 
 #: what ID reads as: "TRAJ", first letter in the highest byte
 ID_VALUE = int.from_bytes(b"TRAJ", "big")
 #: version of this map: a new minor version only adds, a new major version changes
-VERSION_MAJOR, VERSION_MINOR = 1, 1
+VERSION_MAJOR, VERSION_MINOR = 2, 0
 #: destination tiles in one routing register, and bits of each
 ROUTE_TILES, ROUTE_BITS = 8, 4
 
@@ -122,13 +121,14 @@ def _bits(meanings: Iterable[tuple[str, str]]) -> tuple[Field, ...]:
 #: counters: name, meaning. Registers from 0x084 on; the host port has a strobe for each (``CountStrobes``).
 COUNTERS = (
     ("COUNT_DDR_BEAT", "DDR data beats taken"),
-    ("COUNT_WORD", "weight words given to the MAC array"),
+    ("COUNT_WORD", "words of slices read for the MAC array: parameters, weights, biases"),
     ("COUNT_FLIT_OUT", "flits sent to neighbours"),
     ("COUNT_LOAD", "slices asked for from DDR (rule 1)"),
     ("COUNT_COMPUTE", "slices given to the MAC array (rule 2)"),
     ("COUNT_SEND", "slices sent to the ring-next tile (rules 3 and 4)"),
     ("COUNT_CUT", "of these, sent cut-through"),
     ("COUNT_GRANT", "slots granted to the ring-previous tile"),
+    ("COUNT_CLIP", "cycles in which a gate-up pair or a group of results was clipped (docs/numerics.md)"),
 )
 
 #: counters of each link of a build with a link layer: name, meaning. They count until the next start.
@@ -149,7 +149,7 @@ def link_counters(params: TableLayouts) -> tuple[tuple[str, str], ...]:
 
 def memory_counters(params: TableLayouts) -> tuple[tuple[str, str], ...]:
     """Name and meaning of the counters of protected memory; none without correction. They count until the next start."""
-    return (("COUNT_CORRECTED", "cycles in which a word with a corrected bit was used, also by a read of RESULTS"),
+    return (("COUNT_CORRECTED", "cycles in which a word with a corrected bit was used, also by a read of RESULTS or CLIPS"),
             ) if params.protect == "secded" else ()
 
 
@@ -204,8 +204,6 @@ def _settings(params: TableLayouts) -> list[Register]:
                maximum=params.load_depth),
         _value("ARRIVAL_COUNT", 0x030, Access.RW, "slices that arrive from the ring-previous tile in this batch",
                width=bits_for(most), maximum=most),
-        _value("TOKEN_SHIFT", 0x034, Access.RW, "right shift of the last requantisation (docs/numerics.md)", width=6,
-               reset=1, minimum=SHIFT_MIN, maximum=SHIFT_MAX),
         _value("WATCHDOG", 0x038, Access.RW, "most cycles of a batch: one that takes more fails; 0 is no limit"),
         _value("DDR_BASE_HIGH", 0x03C, Access.RW, "the bits of that address above DDR_BASE",
                width=params.address_bits - HOST_DATA_BITS),
@@ -247,6 +245,11 @@ def _access(params: TableLayouts, tables: Mapping[Table, TableMemory]) -> list[R
     ]
 
 
+def _numbered(names: Iterable[str]) -> str:
+    """What each number stands for."""
+    return ", ".join(f"{number} {name}" for number, name in enumerate(names))
+
+
 def _echo(params: TableLayouts) -> list[Register]:
     """What this configuration is."""
     config = params.config
@@ -264,9 +267,13 @@ def _echo(params: TableLayouts) -> list[Register]:
         ("SLICE_PITCH_BYTES", config.slice_pitch_bytes, "distance of two slices in a DDR channel, in bytes"),
         ("GATE_UP_CHUNKS", config.gate_up_chunks, "entries of a token in ACTIVATIONS"),
         ("RESULT_STRIDE", params.result_stride, "entries from token to token in RESULTS"),
-        ("PROTECT", PROTECTIONS.index(params.protect), "tile.protect: 0 none, 1 parity, 2 secded"),
+        ("PROTECT", PROTECTIONS.index(params.protect), f"tile.protect: {_numbered(PROTECTIONS)}"),
         ("LINK_CRC_BITS", config.link.crc_bits, "link.crc_bits; 0: no link layer"),
         ("TIMING_ONLY", int(params.timing_only), "1: built without payload and arithmetic"),
+        ("WEIGHTS", list(WEIGHTS).index(tile.weights), f"tile.weights: {_numbered(WEIGHTS)}"),
+        ("SCALE_MANTISSA", tile.scale_mantissa, "tile.scale_mantissa"),
+        ("ACTIVATION", ACTIVATIONS.index(layer.activation), f"layer.activation: {_numbered(ACTIVATIONS)}"),
+        ("BIAS", int(layer.bias), "1: layer.bias"),
     )
     return [_value(name, 0x100 + 4 * number, Access.CONST, meaning, reset=value)
             for number, (name, value, meaning) in enumerate(sizes)]

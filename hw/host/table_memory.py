@@ -6,9 +6,9 @@ from typing import Any
 from amaranth.hdl import Cat, Value
 from amaranth.lib import data
 
-from trajectile.hw.formats import SHIFT_MAX, SHIFT_MIN
+from trajectile.hw.formats import ACTIVATION_BITS, CLIP_BITS
 from trajectile.hw.host.axi import HOST_DATA_BITS
-from trajectile.hw.host.layouts import Table, TableLayouts
+from trajectile.hw.host.layouts import READ_ONLY, Table, TableLayouts
 from trajectile.hw.lib.limits import exceeds
 from trajectile.sw_model.config import ceil_div
 
@@ -90,12 +90,11 @@ class TableMemory:
 
 
 def table_memories(params: TableLayouts) -> dict[Table, TableMemory]:
-    """The table memories of this build; a timing-only one has no activations and no results."""
+    """The table memories of this build; a timing-only one has no activations, no results and no clips."""
     tile = params.config.tile
-    # An expert without tokens here is not looked at; nor are scales where there is no arithmetic.
-    shift = {} if params.timing_only else {"minimum": SHIFT_MIN, "maximum": SHIFT_MAX, "only_if": "here"}
+    # An expert without tokens here is not looked at.
     limits: dict[Table, dict[str, dict[str, Any]]] = {
-        Table.RULES: {"passes": {"minimum": 1, "only_if": "here"}, "gate_shift": shift, "up_shift": shift},
+        Table.RULES: {"passes": {"minimum": 1, "only_if": "here"}},
         Table.LOADS: {name: {"maximum": maximum} for name, maximum in params.load_maxima.items()},
         Table.TOKENS: {"token": {"maximum": params.token_maximum, "only_if": "valid"}},
     }
@@ -106,7 +105,7 @@ def table_memories(params: TableLayouts) -> dict[Table, TableMemory]:
         fields = tuple(EntryField(name=str(name), low=field.offset, width=field.width,
                                   **limits.get(table, {}).get(str(name), {})) for name, field in layout)
         return TableMemory(table=table, meaning=meaning, depth=depth, width=width, lanes=tile.mac_t if per_lane else 1,
-                           read_only=table is Table.RESULTS, elements=elements, stride_bits=layout.size, fields=fields,
+                           read_only=table in READ_ONLY, elements=elements, stride_bits=layout.size, fields=fields,
                            sums=sums)
 
     memories = [
@@ -119,8 +118,10 @@ def table_memories(params: TableLayouts) -> dict[Table, TableMemory]:
     if not params.timing_only:
         memories += [
             memory(Table.ACTIVATIONS, "int8 activations of a lane; entry token * GATE_UP_CHUNKS + chunk",
-                   data.StructLayout({"value": 8}), elements=tile.mac_k, per_lane=True),
+                   data.StructLayout({"value": ACTIVATION_BITS}), elements=tile.mac_k, per_lane=True),
             memory(Table.RESULTS, "int32 results of a lane; entry token * RESULT_STRIDE + group; 0 where no expert was met",
                    data.StructLayout({"value": 32}), elements=tile.mac_n, per_lane=True),
+            memory(Table.CLIPS, "counts of clips of a lane's tokens; 0 where no expert was met",
+                   data.StructLayout({"value": CLIP_BITS}), per_lane=True),
         ]
     return {memory.table: memory for memory in memories}

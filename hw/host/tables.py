@@ -25,7 +25,7 @@ class TableBus(NamedSignature):
     def __init__(self, params: TableLayouts):
         super().__init__({
             "table": Out(Table),  #: which memory
-            "lane": Out(params.lane_bits),  #: which lane's bank (ACTIVATIONS, RESULTS)
+            "lane": Out(params.lane_bits),  #: which lane's bank (ACTIVATIONS, RESULTS, CLIPS)
             "index": Out(params.table_index_bits),  #: which entry
             "write": Out(1),  #: write ``write_data`` in this cycle
             "write_data": Out(params.table_write_bits),  #: entry, in the low bits
@@ -33,7 +33,7 @@ class TableBus(NamedSignature):
 
 
 class ResultBus(NamedSignature):
-    """Reads of RESULTS, at ``lane`` and ``index`` of the :class:`TableBus`. Used only while no batch runs."""
+    """Reads of RESULTS and CLIPS, at ``lane`` and ``index`` of the :class:`TableBus`. Used only while no batch runs."""
 
     class Interface(wiring.PureInterface):
         read: Signal
@@ -41,6 +41,6 @@ class ResultBus(NamedSignature):
 
     def __init__(self, params: Widths):
         super().__init__({
-            "read": Out(1),  #: read an entry; only while the bus names RESULTS
-            "data": In(params.result_bits),  #: the entry, two cycles later; it holds
+            "read": Out(1),  #: read an entry; only while the bus names RESULTS or CLIPS
+            "data": In(params.result_bits),  #: the entry, in the low bits, two cycles later; it holds
         })

@@ -89,7 +89,7 @@ class Timeline:
     tile_cycles: tuple[int, ...]
     #: all events in order of cycle and tile; empty if not recorded
     events: tuple[Event, ...] = field(repr=False)
-    #: cycles in which a weight word is addressed, by tile
+    #: cycles in which a word of a slice is addressed, by tile
     mac_busy: tuple[int, ...]
     #: beats read from DDR, by tile
     ddr_beats: tuple[int, ...]

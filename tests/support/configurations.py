@@ -14,8 +14,9 @@ TINY = {"layer__d_model": 3, "layer__d_ff": 4, "layer__experts": 3, "layer__top_
 
 def small(**changes: object) -> Config:
     """The smoke configuration with some fields changed: ``small(tile__slots=4)``."""
-    return load("smoke", [f"{key.replace('__', '.')}={list(v) if isinstance(v, tuple) else v}"
-                              for key, v in changes.items()])
+    def text(value: object) -> str:
+        return str(value).lower() if isinstance(value, bool) else str(list(value) if isinstance(value, tuple) else value)
+    return load("smoke", [f"{key.replace('__', '.')}={text(value)}" for key, value in changes.items()])
 
 
 def random_config(seed: int) -> Config:

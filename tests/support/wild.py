@@ -1,0 +1,46 @@
+"""Layers and batches that use every corner of the arithmetic: units far apart, limits, offsets, tiny weights, many clips."""
+
+from dataclasses import replace
+
+import numpy as np
+
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.numerics.activation import VALUE_MAX
+from trajectile.sw_model.numerics.integer import (
+    Function,
+    QuantisedBatch,
+    QuantisedLayer,
+    calibrated,
+    quantise_batch,
+    quantise_layer,
+)
+from trajectile.sw_model.numerics.layers import random_layer
+from trajectile.sw_model.numerics.weights import Matrices, WeightFormat
+
+
+def weight_format(config: Config) -> WeightFormat:
+    """The weight format of a configuration."""
+    return WeightFormat(config.tile.weights, config.tile.scale_mantissa > 0)
+
+
+def wild(config: Config, topk_ids: np.ndarray, rng: np.random.Generator) -> tuple[QuantisedLayer, QuantisedBatch]:
+    """A layer whose slices fit the configuration, and a batch of the given choices; some values clip and most do not."""
+    layer = quantise_layer(random_layer(config.layer, rng), weight_format(config), period=config.slice_ff)
+    experts, (tokens, _) = config.layer.experts, topk_ids.shape
+
+    def moved(matrices: Matrices, low: int, high: int) -> Matrices:
+        return replace(matrices, units=matrices.units + rng.integers(low, high, experts))
+    limits = [VALUE_MAX, VALUE_MAX, 1792]
+    gate_max, up_max = rng.choice(limits, 2).tolist()
+    function = Function(config.layer.activation, gate_max, up_max, int(rng.choice([0, 256, -32768, 32767])))
+    layer = replace(layer, gate=moved(layer.gate, -4, 7), up=moved(layer.up, -4, 7), down=moved(layer.down, -3, 4),
+                    function=function)
+    x = rng.standard_normal((tokens, config.layer.d_model)) * np.exp2(rng.integers(-6, 7, (tokens, 1)))
+    x[rng.random(tokens) < 0.1] = 0
+    weights = rng.random(topk_ids.shape) * 8.0 ** rng.integers(-9, 2, topk_ids.shape)
+    batch = quantise_batch(x.astype(np.float32), topk_ids, weights)
+    if rng.random() < 0.2:  # shifts beyond their limits
+        batch = replace(batch, exponent=np.asarray(rng.integers(-128, 128, tokens)))
+    fitting = calibrated(config, layer, batch).fraction + int(rng.integers(-2, 7))
+    units = layer.down.units
+    return replace(layer, fraction=int(np.clip(fitting, 52 - 255 - units.min(), 52 - units.max()))), batch
