@@ -5,11 +5,15 @@ from typing import Any
 import numpy as np
 
 from trajectile.sw_model.config import Config, ConfigError, divisors, from_dict, load
+from trajectile.sw_model.config.sections import ACTIVATIONS
 
 #: changes of the smoke configuration for :func:`small`: a tile that takes seconds in Yosys, and few gates for a simulator
-TINY = {"layer__d_model": 3, "layer__d_ff": 4, "layer__experts": 3, "layer__top_k": 2, "tile__mac_k": 1, "tile__mac_n": 2,
+TINY = {"layer__d_model": 3, "layer__d_ff": 4, "layer__experts": 3, "layer__top_k": 2, "tile__mac_k": 2, "tile__mac_n": 2,
         "tile__mac_t": 1, "tile__slices": 2, "tile__slots": 2, "tile__tokens": 2, "link__beat_bytes": 1,
         "link__latency_cycles": 1, "ddr__bytes_per_cycle": 1, "ddr__latency_cycles": 4}
+
+#: multipliers of the whole array in a random configuration, at the most: an interpreter has to compute them
+MOST_MACS = 640
 
 
 def small(**changes: object) -> Config:
@@ -20,7 +24,10 @@ def small(**changes: object) -> Config:
 
 
 def random_config(seed: int) -> Config:
-    """A small legal configuration; every field varies, odd sizes are likely."""
+    """A small legal configuration; every field varies, odd sizes are likely.
+
+    One in four is wide: words of up to 64 inputs, and matrices of several blocks of 32. Others are smaller than a block.
+    """
     rng = np.random.default_rng(seed)
 
     def pick(*values: int) -> int:
@@ -31,26 +38,33 @@ def random_config(seed: int) -> Config:
         tiles = rows * cols
         ddr = sorted(int(t) for t in rng.choice(tiles, size=rng.integers(1, tiles + 1), replace=False))
         experts = int(rng.integers(1, 8))
-        d_ff = int(rng.integers(1, 25))
+        wide = pick(0, 0, 0, 1)
+        mac_k = pick(8, 16, 32, 64) if wide else pick(2, 2, 4, 4, 8, 16)
+        d_ff = int(rng.integers(1, 81 if wide else 25))
         values: dict[str, dict[str, Any]] = {
-            "layer": {"d_model": int(rng.integers(1, 21)), "d_ff": d_ff, "experts": experts,
+            "layer": {"d_model": int(rng.integers(1, 4 * mac_k + 1 if wide else 21)), "d_ff": d_ff, "experts": experts,
                       "top_k": int(rng.integers(1, min(experts, 3) + 1))},
             "array": {"rows": rows, "cols": cols, "ddr_tiles": ddr},
-            "tile": {"mac_k": int(rng.integers(1, 7)), "mac_n": pick(2, 2, 4, 6), "mac_t": pick(1, 1, 2, 3),
+            "tile": {"mac_k": mac_k, "mac_n": pick(2, 2, 4, 6), "mac_t": pick(1, 1, 2, 3),
                      "slices": int(rng.choice(divisors(d_ff))), "slots": int(rng.integers(2, 6)),
-                     "tokens": int(rng.integers(1, 7))},
+                     "tokens": int(rng.integers(1, 7)), "weights": str(rng.choice(["mx8", "mxfp4", "int4"])),
+                     "scale_mantissa": pick(0, 3)},
             "link": {"beat_bytes": int(rng.integers(1, 17)), "latency_cycles": int(rng.integers(1, 7))},
             "ddr": {"bytes_per_cycle": pick(1, 2, 4), "latency_cycles": int(rng.integers(1, 41))},
         }
         try:
-            from_dict(values)
+            config = from_dict(values)
         except ConfigError:
+            continue
+        if tiles * config.tile.macs > MOST_MACS:
             continue
         # Drawn when all else is legal, so that what was drawn before stays as it was.
         values["tile"]["protect"] = str(rng.choice(["none", "none", "parity", "secded"]))  # as often with as without
         values["link"]["crc_bits"] = pick(0, 16, 32)
         values["tile"]["multiplier"] = str(rng.choice(["plain", "plain", "booth"]))
         values["tile"]["mac_part"] = pick(1, 2, 8)
+        values["layer"]["activation"] = str(rng.choice(ACTIVATIONS))
+        values["layer"]["bias"] = pick(0, 1) == 1 and config.gate_up_chunks >= 3
         return from_dict(values, name=f"random-{seed}")
     raise AssertionError(f"no legal configuration found with seed {seed}")
 
@@ -70,7 +84,7 @@ def scaled_layer(experts: int, top_k: int, **tile: int) -> Config:
 SMALLEST: dict[str, dict[str, Any]] = {
     "layer": {"d_model": 1, "d_ff": 1, "experts": 1, "top_k": 1},
     "array": {"rows": 1, "cols": 2, "ddr_tiles": [0]},
-    "tile": {"mac_k": 1, "mac_n": 2, "mac_t": 1, "slices": 1, "slots": 2, "tokens": 1},
+    "tile": {"mac_k": 2, "mac_n": 2, "mac_t": 1, "slices": 1, "slots": 2, "tokens": 1},
     "link": {"beat_bytes": 1, "latency_cycles": 1},
     "ddr": {"bytes_per_cycle": 1, "latency_cycles": 1},
 }
@@ -78,24 +92,21 @@ SMALLEST: dict[str, dict[str, Any]] = {
 USUAL: dict[str, dict[str, Any]] = {
     "layer": {"d_model": 6, "d_ff": 6, "experts": 3, "top_k": 2},
     "array": {"rows": 2, "cols": 2, "ddr_tiles": [0, 1]},
-    "tile": {"mac_k": 2, "mac_n": 4, "mac_t": 2, "slices": 3, "slots": 3, "tokens": 3},
+    "tile": {"mac_k": 4, "mac_n": 4, "mac_t": 2, "slices": 3, "slots": 3, "tokens": 3},
     "link": {"beat_bytes": 3, "latency_cycles": 2},
-    "ddr": {"bytes_per_cycle": 4, "latency_cycles": 3},
+    "ddr": {"bytes_per_cycle": 2, "latency_cycles": 3},
 }
 #: what has to change with a field, when it comes to its least
 AT_ITS_LEAST = {
     "layer.d_model": {"tile.mac_n": 2},
     "layer.d_ff": {"tile.slices": 1},
     "layer.experts": {"layer.top_k": 1},
-    "tile.mac_n": {"link.beat_bytes": 3},
 }
 #: what has to change with a field, when it leaves its least
 ABOVE_ITS_LEAST = {
     "layer.top_k": {"layer.experts": 2},  # all experts for each token
-    "tile.mac_n": {"layer.d_model": 2},
+    "tile.mac_n": {"layer.d_model": 3},
     "tile.slices": {"layer.d_ff": 3},
-    "link.beat_bytes": {"link.beat_bytes": 2},
-    "ddr.bytes_per_cycle": {"ddr.bytes_per_cycle": 2},
 }
 
 
@@ -118,6 +129,10 @@ def minimal_configs() -> list[Config]:
     found = [smallest(), smallest("smallest-parity", tile__protect="parity"),
              smallest("smallest-secded", tile__protect="secded"),
              smallest("smallest-booth", tile__multiplier="booth", tile__mac_part=1),
+             smallest("smallest-mxfp4", tile__weights="mxfp4"),
+             smallest("smallest-int4", tile__weights="int4", tile__scale_mantissa=3),
+             *(smallest(f"smallest-{name}", layer__activation=name) for name in ACTIVATIONS[1:]),
+             smallest("smallest-bias", layer__bias=True, layer__d_model=5),
              *(smallest(f"smallest-crc{bits}", link__crc_bits=bits, link__retries=1) for bits in (16, 32))]
     for section, fields in SMALLEST.items():
         for field, least in fields.items():
