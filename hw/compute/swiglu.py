@@ -192,7 +192,7 @@ class SwigluLane(Block):
 
     def _hidden(self, m: Module, stages: Stages, product_8: Value, negative_11: Value, weight_9: data.View) -> None:
         """The product as a small float, times the choice's weight."""
-        # 8-9: the leading bits; the places skipped above them are a binary number, which begins at 2^5.
+        # 8-9: the leading bits, and places skipped above them, as a number from 2^5 down. Stage 9 skips up to seven.
         coarse, skipped_8 = raised(stages, product_8, (5, 4, 3))
         fine, skipped_9 = raised(stages, stages(8, 8, "raised", coarse[-(LEADING_BITS + 7):]), (2, 1, 0))
         skipped_9 = Cat(skipped_9, stages(8, 8, "skipped", skipped_8))
