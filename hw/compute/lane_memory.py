@@ -240,11 +240,12 @@ class LaneMemory(Block):
             return found
 
         sums = [self.totals.word_select(i, params.sum_bits).as_signed() for i in range(config.tile.mac_n)]
-        coarse = [register(first, f"coarse_{i}", coarse_shift(total, amounts[first - 1], bits))
+        coarse = [register(first, f"coarse_{i}", coarse_shift(m, f"sum_{i}", total, amounts[first - 1], bits))
                   for i, total in enumerate(sums)]
         # A shift that was limited from below is a clip, unless there is nothing to shift.
         lost = register(first, "lost_coarse", belows[first - 1] & self.totals.any())
-        fine = [register(first + 1, f"fine_{i}", fine_shift(value, amounts[first], bits)) for i, value in enumerate(coarse)]
+        fine = [register(first + 1, f"fine_{i}", fine_shift(m, f"sum_{i}", value, amounts[first], bits))
+                for i, value in enumerate(coarse)]
         lost = register(first + 1, "lost_fine", lost)
         values = [rounded(value) for value in fine]
         over, under = [value > limit for value in values], [value < -limit for value in values]
