@@ -141,16 +141,3 @@ def test_activations(monkeypatch):
     sound, flipped = watch["read"]
     assert watch["shown"][0] == sound + lane.latency_cycles
     assert watch["flag"] == [flipped + lane.flag_cycles]
-
-
-def test_hidden_buffer():
-    """A value can be read in the cycle after it was written."""
-    hidden = HiddenBuffer(Params(small()))
-    watch = Watch(write=hidden.write, shown=hidden.values[:8] == 0x5A)
-
-    async def bench(ctx):
-        ctx.set(hidden.value, 0x5A)
-        await pulse(ctx, hidden.clear, hidden.write)
-
-    run_block(hidden, bench, background=[watch.run])
-    assert watch["shown"][0] - watch["write"][0] == hidden.latency_cycles
