@@ -1,6 +1,6 @@
 """Activations, results and counts of clips of one token lane."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, unsigned
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.compute.clip_counter import ClipCounter
@@ -227,7 +227,9 @@ class LaneMemory(Block):
         params, config = self.params, self.params.config
         limit, bits = 2**config.term_bits - 1, config.term_bits + 1
         # The next slice's parameters may be there before these sums are.
-        amount, below = limited_amount(self.result_shift - self.top + SHIFT_LEFT)
+        places = Signal(signed(10))
+        m.d.comb += places.eq(self.result_shift - self.top + SHIFT_LEFT)
+        amount, below = limited_amount(places)
         first = self.totals_cycles
         # both are a stage late
         amounts, belows = self._chain(m, "amount", amount, first), self._chain(m, "below", below, first - 1)
@@ -247,7 +249,8 @@ class LaneMemory(Block):
         fine = [register(first + 1, f"fine_{i}", fine_shift(m, f"sum_{i}", value, amounts[first], bits))
                 for i, value in enumerate(coarse)]
         lost = register(first + 1, "lost_fine", lost)
-        values = [rounded(value) for value in fine]
+        values = [Signal(signed(bits + 1), name=f"rounded_{i}") for i in range(len(fine))]
+        m.d.comb += [value.eq(rounded(exact)) for value, exact in zip(values, fine, strict=True)]
         over, under = [value > limit for value in values], [value < -limit for value in values]
         terms = [register(first + 2, f"term_{i}", Mux(o, limit, Mux(u, -limit, value))[:32].as_signed())
                  for i, (value, o, u) in enumerate(zip(values, over, under, strict=True))]

@@ -6,7 +6,7 @@ from amaranth.hdl import Cat, Value
 
 from tests.support.blocks import run_block
 from trajectile.hw.host.codes import Refusal
-from trajectile.hw.host.layouts import Table
+from trajectile.hw.host.layouts import READ_ONLY, Table
 from trajectile.hw.host.port import HostPort
 from trajectile.hw.host.regmap import COUNTERS, Access
 from trajectile.hw.host.table_memory import TableMemory
@@ -38,7 +38,7 @@ class Bench:
         run_block(self.port, *benches, background=[self.surroundings, *background])
 
     def result(self, lane: int, index: int) -> int:
-        """An entry of RESULTS."""
+        """What is read of an entry of RESULTS, or of CLIPS."""
         return random.Random(lane * 65536 + index).getrandbits(self.params.result_bits)
 
     async def surroundings(self, ctx):
@@ -74,7 +74,7 @@ class Bench:
             if write:
                 self.memory[number, lane, index] = data
             if read:
-                assert number == Table.RESULTS.value
+                assert Table(number) in READ_ONLY
                 fetched.append((lane, index))
             starts.append(start)
             ctx.set(port.go, starts.pop(0) | self.outside_go)

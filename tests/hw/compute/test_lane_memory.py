@@ -1,4 +1,4 @@
-"""The token buffer of a lane: sums, results that nothing was added to, and flipped bits."""
+"""The token buffer of a lane: terms of results, clips, what nothing was added to, and flipped bits."""
 
 import random
 
@@ -7,8 +7,9 @@ import pytest
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from tests.support.memory_bench import flip, open_srams
-from trajectile.hw.compute import lane_memory
+from trajectile.hw.compute import clip_counter, lane_memory
 from trajectile.hw.compute.lane_memory import LaneMemory
+from trajectile.hw.formats import CLIP_BITS
 from trajectile.hw.memory.code import stored_bits
 from trajectile.hw.params import Params
 
@@ -20,12 +21,14 @@ class Bench:
 
     def __init__(self, protect, monkeypatch, seed=1):
         print(f"seed {seed}")
-        self.srams = open_srams(monkeypatch, lane_memory)
+        self.made = open_srams(monkeypatch, lane_memory, clip_counter)
         self.params = Params(small(tile__protect=protect, tile__tokens=8))
         self.groups, self.tokens = self.params.config.down_groups, self.params.config.tile.lane_tokens
         assert (self.groups, self.tokens) == (3, 4)
         self.lane, self.rng = LaneMemory(self.params), random.Random(seed)
         self.sums = {}  #: by token: a list of ``mac_n`` numbers per group
+        self.clips = {}  #: by token
+        self.half = 0
         self.flags = [0, 0]  #: cycles with ``corrected``, with ``error``
         self.protect = protect
 
@@ -35,26 +38,59 @@ class Bench:
             self.flags[0] += ctx.get(self.lane.corrected)
             self.flags[1] += ctx.get(self.lane.error)
 
+    @property
+    def srams(self):
+        """Activations, two banks of results, clips."""
+        return [*self.made[1:], self.made[0]]
+
     async def clear(self, ctx):
-        self.sums = {}
+        self.sums, self.clips = {}, {}
         ctx.set(self.lane.clear, 1)
         await self.tick(ctx)
         ctx.set(self.lane.clear, 0)
 
+    def term(self, total, shift):
+        """What a sum adds to a result, and whether it was clipped."""
+        limit, amount = 2**self.params.config.term_bits - 1, min(max(shift, -8), 55)
+        rounded = total << -amount if amount <= 0 else (total + (1 << amount - 1)) >> amount
+        term = min(max(rounded, -limit), limit)
+        return term, term != rounded or (shift < -8 and total != 0)
+
     async def meet(self, ctx, token):
-        """A down segment: a sum for each group, a group a cycle."""
-        lane, outputs = self.lane, self.params.config.tile.mac_n
-        added = [[self.rng.getrandbits(32) for _ in range(outputs)] for _ in range(self.groups)]
+        """A pass: some gate-up pairs that clip, then the sums of each group, a group a cycle."""
+        lane, rng, outputs, width = self.lane, self.rng, self.params.config.tile.mac_n, self.params.sum_bits
+        top, result_shift = rng.randrange(70), rng.randrange(90)
+        # from those that clip to those of which nothing is left
+        sizes = [min(max(self.params.config.term_bits + result_shift - top + rng.randint(-40, 3), 1), width - 1)
+                 for _ in range(self.groups)]
+        sums = [[rng.choice([0, 1, -1]) * rng.getrandbits(size) for _ in range(outputs)] for size in sizes]
+        pairs = rng.choice([0, 0, 1, 3])
+        found = [[self.term(total, result_shift - top) for total in group] for group in sums]
         before = self.sums.get(token, [[0] * outputs] * self.groups)
-        self.sums[token] = [[(a + b) % 2**32 for a, b in zip(*pair, strict=True)] for pair in zip(before, added, strict=True)]
-        ctx.set(lane.token, token)
-        for cycle in range(self.groups + 6):
-            ctx.set(lane.add, cycle < self.groups)
+        self.sums[token] = [[old + term for old, (term, _) in zip(*pair, strict=True)]
+                            for pair in zip(before, found, strict=True)]
+        self.clips[token] = (self.clips.get(token, 0) + pairs
+                             + sum(any(clipped for _, clipped in group) for group in found))
+        ctx.set(lane.pair_half, self.half)
+        for _ in range(pairs):
+            ctx.set(lane.pair_clipped, 1)
+            await self.tick(ctx)
+        ctx.set(lane.pair_clipped, 0)
+        for cycle in range(self.groups + lane.drain_cycles):
+            adds = cycle < self.groups
+            ctx.set(lane.add, adds)
+            ctx.set(lane.token, token if adds else rng.randrange(self.tokens))
+            ctx.set(lane.half, self.half if adds else rng.randrange(2))
             ctx.set(lane.group_index, min(cycle, self.groups - 1))
             ctx.set(lane.finish, cycle == self.groups - 1)
-            total = added[cycle - 4] if 4 <= cycle < self.groups + 4 else [self.rng.getrandbits(32) for _ in range(outputs)]
-            ctx.set(lane.totals, sum(value << 32 * i for i, value in enumerate(total)))
+            late = 1 <= cycle <= self.groups
+            ctx.set(lane.result_shift, result_shift if late else rng.getrandbits(8))
+            ctx.set(lane.top, top if late else rng.getrandbits(7))
+            comes = cycle - lane.totals_cycles
+            total = sums[comes] if 0 <= comes < self.groups else [rng.getrandbits(width) for _ in range(outputs)]
+            ctx.set(lane.totals, sum(value % 2**width << width * i for i, value in enumerate(total)))
             await self.tick(ctx)
+        self.half ^= 1
 
     async def read(self, ctx):
         """Every entry as the host reads it, in a random order."""
@@ -73,22 +109,34 @@ class Bench:
         await self.tick(ctx)
         return [found[index] for index in range(self.params.result_depth)]
 
+    async def read_clips(self, ctx):
+        """Every count of clips as the host reads it."""
+        lane, found = self.lane, []
+        for token in range(self.tokens):
+            ctx.set(lane.host_token, token)
+            ctx.set(lane.host_clips, 1)
+            await self.tick(ctx)
+            ctx.set(lane.host_clips, 0)
+            found.append(ctx.get(lane.clips))
+            await self.tick(ctx)
+        return found
+
     def expected(self):
         """Every entry: zero for tokens that nothing was added to and for the pad of an odd number of groups."""
         stride = self.params.result_stride
         entries = [0] * self.params.result_depth
         for token, groups in self.sums.items():
             for group, values in enumerate(groups):
-                entries[token * stride + group] = sum(value << 32 * i for i, value in enumerate(values))
+                entries[token * stride + group] = sum(value % 2**32 << 32 * i for i, value in enumerate(values))
         return entries
 
 
 @pytest.mark.parametrize("protect", PROTECTIONS)
 def test_results(protect, monkeypatch):
-    """Sums are exact and what was never added to reads as zero, before the first batch and after each; memory that holds
+    """Terms are exact, so are counts of clips, and what was never added to reads as zero, before the first batch and after each; memory that holds
     anything at first, or is left from the batch before, is no error.
     """
-    bench = Bench(protect, monkeypatch)
+    bench, clipped = Bench(protect, monkeypatch), set()
 
     async def run(ctx):
         assert await bench.read(ctx) == [0] * bench.params.result_depth
@@ -97,10 +145,13 @@ def test_results(protect, monkeypatch):
             for token in met:
                 await bench.meet(ctx, token)
             assert await bench.read(ctx) == bench.expected(), met
+            assert await bench.read_clips(ctx) == [bench.clips.get(token, 0) for token in range(bench.tokens)]
+            clipped.update(bench.clips.values())
+        assert len(clipped) > 2
         assert bench.flags == [0, 0]
 
     run_block(bench.lane, run)
-    widths = [bench.params.activation_bits, bench.params.result_bits, bench.params.result_bits]
+    widths = [bench.params.activation_bits, bench.params.result_bits, bench.params.result_bits, CLIP_BITS]
     assert [sram.width for sram in bench.srams] == [stored_bits(protect, width) for width in widths]
 
 
@@ -114,7 +165,7 @@ def test_flipped_results(protect, number, reader, monkeypatch):
     async def run(ctx):
         await bench.clear(ctx)
         await bench.meet(ctx, 2)
-        for sram in bench.srams[1:]:
+        for sram in bench.srams[1:3]:
             for address in range(sram.depth):
                 word = sram.word(address)
                 ctx.set(word, ctx.get(word) ^ flip(protect, bench.params.result_bits, number, bench.rng))
@@ -129,6 +180,31 @@ def test_flipped_results(protect, number, reader, monkeypatch):
         if reader == "adder" and corrects:  # the sum was written back with sound check bits
             assert await bench.read(ctx) == bench.expected()
             assert bench.flags == [bench.groups, 0]
+
+    run_block(bench.lane, run)
+
+
+@pytest.mark.parametrize(("protect", "number"), [("parity", 1), ("secded", 1), ("secded", 2)])
+@pytest.mark.parametrize("reader", ["adder", "host"])
+def test_flipped_clips(protect, number, reader, monkeypatch):
+    """A count is looked at when it is added to and when the host reads it; not when a token's first pass replaces it."""
+    bench = Bench(protect, monkeypatch, number)
+    corrects = (protect, number) == ("secded", 1)
+
+    async def run(ctx):
+        await bench.clear(ctx)
+        await bench.meet(ctx, 2)
+        for address in range(bench.tokens):
+            word = bench.srams[3].word(address)
+            ctx.set(word, ctx.get(word) ^ flip(protect, CLIP_BITS, number, bench.rng))
+        await bench.meet(ctx, 1)
+        assert bench.flags == [0, 0]
+        if reader == "adder":
+            await bench.meet(ctx, 2)
+        found = await bench.read_clips(ctx)
+        assert not corrects or found == [bench.clips.get(token, 0) for token in range(bench.tokens)]
+        # a wrong sum is stored with sound check bits
+        assert bench.flags == ([1, 0] if corrects else [0, 1])
 
     run_block(bench.lane, run)
 

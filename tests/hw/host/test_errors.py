@@ -152,7 +152,7 @@ def test_reset(state, waits):
     port = bench.port
 
     async def host(ctx):
-        await bench.put(ctx, "TOKEN_SHIFT", 9)
+        await bench.put(ctx, "LOAD_COUNT", 9)
         await bench.put(ctx, "WATCHDOG", 1000)
         await bench.put(ctx, "IRQ_ENABLE", 7)
         if state in ("running", "finished"):
@@ -171,7 +171,7 @@ def test_reset(state, waits):
             assert await bench.get(ctx, "STATUS") == RESETTING
             assert not await bench.write(ctx, bench.map["CONTROL"].offset, 1)
             assert await bench.refused(ctx) == (Refusal.RESETTING, True, "CONTROL")
-            assert not await bench.write(ctx, bench.map["TOKEN_SHIFT"].offset, 1)
+            assert not await bench.write(ctx, bench.map["LOAD_COUNT"].offset, 1)
             assert not (await bench.read(ctx, bench.map["TABLE_DATA"].offset))[0]
             bench.outside_go = 1
             await _strobe(ctx, port.errors.ddr_response)
@@ -179,7 +179,7 @@ def test_reset(state, waits):
             bench.quiet = 1
         await ctx.tick().repeat(12)
         assert not ctx.get(port.reset) and not ctx.get(port.irq) and not ctx.get(port.running)
-        for name, value in {"STATUS": 0, "ERROR": 0, "IRQ_STATUS": 0, "TOKEN_SHIFT": 9, "WATCHDOG": 1000}.items():
+        for name, value in {"STATUS": 0, "ERROR": 0, "IRQ_STATUS": 0, "LOAD_COUNT": 9, "WATCHDOG": 1000}.items():
             assert await bench.get(ctx, name) == value, name
         bench.finish_cycle = 3
         await bench.put(ctx, "CONTROL", 1)

@@ -208,7 +208,7 @@ def test_batch_cycles_counters_interrupt(cycles, go_delay):
             if go_delay > 5:
                 assert await bench.get(ctx, "STATUS") == 1, "busy from START on"
                 assert not await bench.write(ctx, bench.map["CONTROL"].offset, 1)
-                assert not await bench.write(ctx, bench.map["TOKEN_SHIFT"].offset, 3)
+                assert not await bench.write(ctx, bench.map["LOAD_COUNT"].offset, 3)
                 await bench.put(ctx, "IRQ_STATUS", 4)
             while await bench.get(ctx, "STATUS") != 2:
                 assert not ctx.get(port.irq) or not ctx.get(port.running)

@@ -14,7 +14,7 @@ CONFIG = small(layer__experts=5, array__cols=3, array__ddr_tiles=(0, 1, 2))
 #: what the host does, by the code that it gets: register, value, or None for a read
 CASES = {
     Refusal.READ_ONLY: ("STATUS", 0),
-    Refusal.VALUE: ("TOKEN_SHIFT", 0),
+    Refusal.VALUE: ("RING_NEXT", 3),
     Refusal.WRITE_ONLY: ("TABLE_DATA", None),
     Refusal.NO_ENTRY: ("TABLE_DATA", 0),
     Refusal.BUSY: ("RING_NEXT", 0),
@@ -85,7 +85,7 @@ def _limits(params: Params) -> list[tuple[Table, int, dict[str, int], bool]]:
             for field in table.fields:
                 within = {field.only_if: 1} if field.only_if else {}
                 if table.table is Table.RULES:
-                    within |= {"passes": 1, "gate_shift": 1, "up_shift": 1}
+                    within |= {"passes": 1}
                 if field.maximum is not None:
                     cases.append((table.table, element, within | {field.name: field.maximum}, True))
                     cases.append((table.table, element, within | {field.name: field.maximum + 1}, False))
@@ -93,9 +93,8 @@ def _limits(params: Params) -> list[tuple[Table, int, dict[str, int], bool]]:
                     cases.append((table.table, element, within | {field.name: field.minimum}, True))
                     cases.append((table.table, element, within | {field.name: field.minimum - 1}, False))
                     cases.append((table.table, element, within | {field.only_if: 0, field.name: field.minimum - 1}, True))
-    shifts = {"gate_shift": 1, "up_shift": 1}
     for first, legal in ((params.list_depth - 2, True), (params.list_depth - 1, False)):
-        cases.append((Table.RULES, 0, {"here": 1, "first": first, "passes": 2, **shifts}, legal))
+        cases.append((Table.RULES, 0, {"here": 1, "first": first, "passes": 2}, legal))
     return cases
 
 

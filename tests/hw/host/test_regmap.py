@@ -92,6 +92,6 @@ def test_c_header_compiles_and_agrees(config, timing_only, tmp_path):
         stem = f"TABLE_{table.table.name}"
         assert values[stem] == table.table.value and values[f"{stem}_WORDS"] == -(-table.width // 32)
     rules = params.rule_layout
-    for name in ("passes", "up_shift"):
+    for name in ("first", "passes"):
         assert values[f"ENTRY_RULES_{name.upper()}_LOW"] == rules[name].offset
         assert values[f"ENTRY_RULES_{name.upper()}_WIDTH"] == rules[name].width
