@@ -14,7 +14,7 @@ from trajectile.sw_model.config import Config, ConfigError, load
 
 PAGE, PART = "configuration.md", "fields"
 #: presets whose values are shown
-SHOWN = ("demo", "paper")
+SHOWN = ("demo", "paper", "gpt-oss-20b")
 
 
 def meanings(section: type) -> dict[str, str]:
@@ -33,7 +33,10 @@ def legal_values(section: object, field: str) -> str:
 
 
 def _cell(value: object) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)
+    """A value as a file has it."""
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _rows() -> Iterator[tuple[object, ...]]:

@@ -7,7 +7,7 @@ from trajectile.sw_model.config.checks import ConfigError, check_bool, check_int
 #: AXI4 lets a burst have 256 beats and forbids it to cross a 4 KiB line.
 AXI_MAX_BURST_BEATS = 256
 AXI_BOUNDARY_BYTES = 4096
-#: Largest magnitude of an int8 operand. Codes and activations are symmetric, -128 never occurs.
+#: Largest magnitude of an int8 operand. Codes of mx8 and activations are symmetric, -128 never occurs.
 INT8_MAX = 127
 #: Inputs that share a scale.
 BLOCK_INPUTS = 32

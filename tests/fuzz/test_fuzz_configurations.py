@@ -26,6 +26,7 @@ odd = st.one_of(
     st.sampled_from([str(10**30), "0x" + "f" * 4000, "1e400", "-0", "+5", "0b11", "1_000", "4.0", "nan", "inf"]),
     st.sampled_from(["[]", "[0]", "[0, 1]", "[1, 0]", "[0, 0]", "[0.0]", "[[0]]", "{}", "{a = 1}", "true", "", "=", "#"]),
     st.sampled_from(['""', '"4"', "'''4\n'''", "2026-01-01", "12:00:00", '"\\u0000"', '"\\n"', '"none"', '"parity"']),
+    st.sampled_from(['"mx8"', '"mxfp4"', '"int4"', '"int8"', '"silu"', '"gelu"', '"gelu_tanh"', '"quick_gelu"', "false"]),
     st.sampled_from(["9" * 4400, "[" * 50 + "]" * 50, "[" * 3000 + "]" * 3000, '"' + "x" * 5000 + '"']),
     plausible.map("{}.0".format),
     st.floats().map(repr), st.text(max_size=8).map(json.dumps), st.text(max_size=8))

@@ -11,13 +11,18 @@ ILLEGAL = {
     "layer.d_ff=19": "tile.slices", "layer.experts=0": "", "layer.experts=2000": "", "layer.top_k=0": "",
     "layer.top_k=7": "", "layer.width=3": "", "array.rows=0": "", "array.rows=5": "", "array.cols=1": "",
     "array.cols=9": "", "array.ddr_tiles=[]": "", "array.ddr_tiles=[2]": "", "array.ddr_tiles=[1,0]": "",
-    "array.ddr_tiles=[0,0]": "", "array.ddr_tiles=a": "", "array.ddr_tiles=[0.5]": "", "tile.mac_k=0": "",
-    "tile.mac_k=65": "", "tile.mac_n=1": "", "tile.mac_n=3": "", "tile.mac_n=8": "", "tile.mac_n=66": "",
+    "array.ddr_tiles=[0,0]": "", "array.ddr_tiles=a": "", "array.ddr_tiles=[0.5]": "", "tile.mac_k=0": "", "tile.mac_k=1": "",
+    "tile.mac_k=3": "", "tile.mac_k=12": "", "tile.mac_k=65": "", "tile.mac_k=128": "",
+    "tile.mac_n=1": "", "tile.mac_n=3": "", "tile.mac_n=8": "", "tile.mac_n=66": "",
     "tile.mac_t=0": "", "tile.mac_t=100": "", "tile.slices=0": "", "tile.slices=4": "", "tile.slices=300": "",
     "tile.protect=ecc": "", "tile.protect=1": "", "tile.protect=[1]": "", 'tile.protect=""': "",
+    "tile.weights=int8": "", "tile.weights=MXFP4": "", "tile.weights=4": "", "tile.weights=[mx8]": "",
+    "tile.scale_mantissa=1": "", "tile.scale_mantissa=4": "", "tile.scale_mantissa=true": "", "tile.scale_mantissa=3.0": "",
+    "layer.activation=relu": "", "layer.activation=SiLU": "", "layer.activation=true": "", "layer.bias=1": "",
+    "layer.bias=yes": "", "layer.bias=True": "", 'layer.bias="true"': "", "layer.bias=[true]": "",
     "tile.multiplier=wallace": "", "tile.multiplier=2": "", "tile.mac_part=0": "", "tile.mac_part=65": "",
     "tile.slots=1": "", "tile.slots=65": "", "tile.tokens=0": "", "tile.tokens=5000": "", "link.beat_bytes=0": "",
-    "link.beat_bytes=17": "", "link.latency_cycles=0": "", "link.latency_cycles=65": "", "ddr.bytes_per_cycle=3": "",
+    "link.beat_bytes=21": "", "link.latency_cycles=0": "", "link.latency_cycles=65": "", "ddr.bytes_per_cycle=3": "",
     "link.crc_bits=8": "", "link.crc_bits=true": "", "link.crc_bits=-16": "", "link.retries=0": "", "link.retries=65536": "",
     "ddr.bytes_per_cycle=32": "", "ddr.bytes_per_cycle=256": "", "ddr.latency_cycles=0": "",
     "ddr.latency_cycles=5000": "", "dram.size=3": "--set", "layer": "--set", "layer.d_model": "--set",
@@ -37,8 +42,10 @@ def test_illegal_values_are_refused(override):
 
 
 @pytest.mark.parametrize(("change", "field"), [
-    (lambda v: v["layer"].update(d_ff=32768, top_k=6), "layer.d_ff"),  # int32 accumulators
-    (lambda v: v["layer"].update(d_model=16384, d_ff=65536, experts=1024, top_k=1), "layer.experts"),  # 32 address bits
+    (lambda v: v["layer"].update(d_model=16384, d_ff=65536, experts=1024, top_k=1), "layer.experts"),  # 40 address bits
+    (lambda v: v["layer"].update(d_model=8, bias=True), "layer.bias"),  # two words of a group, and its bias
+    (lambda v: v["tile"].update(weights="mxfp4", mac_n=2), "link.beat_bytes"),  # words of 6 bytes, flits of 8
+    (lambda v: (v["tile"].update(weights="int4"), v["ddr"].update(bytes_per_cycle=8)), "ddr.bytes_per_cycle"),  # words of 12
     (lambda v: v["tile"].pop("slots"), "tile.slots"),
     (lambda v: v.pop("ddr"), "ddr"),
     (lambda v: v.update(ddr=3), "ddr"),
@@ -55,12 +62,44 @@ def test_illegal_combinations_are_refused(change, field):
     assert error.value.field == field
 
 
+@pytest.mark.parametrize(("override", "message"), [
+    ("tile.mac_k=48", "tile.mac_k = 48 is not legal; legal values: one of 2, 4, 8, 16, 32, 64"),
+    ("tile.weights=fp4", "tile.weights = 'fp4' is not legal; legal values: one of mx8, mxfp4, int4"),
+    ("tile.scale_mantissa=2", "tile.scale_mantissa = 2 is not legal; legal values: one of 0, 3"),
+    ("layer.activation=swish",
+     "layer.activation = 'swish' is not legal; legal values: one of silu, gelu, gelu_tanh, quick_gelu"),
+    ("layer.bias=0", "layer.bias = 0 is not legal; legal values: true or false"),
+    ("tile.mac_n=8", "tile.mac_n = 8 is not legal; legal values: 1 to 6 (twice d_model / mac_k: the serial SwiGLU unit of a "
+                     "lane must keep up with the MAC array)"),
+    ("ddr.bytes_per_cycle=8", "ddr.bytes_per_cycle = 8 is not legal; legal values: a divisor of the weight word's 20 bytes "
+                              "(mac_k * mac_n codes and their scales)"),
+    ("link.beat_bytes=24", "link.beat_bytes = 24 is not legal; legal values: 1 to 20 (a slot delivers one weight word of so "
+                           "many bytes per cycle)"),
+])
+def test_messages(override, message):
+    """To the letter."""
+    with pytest.raises(ConfigError) as error:
+        load("smoke", [override])
+    assert str(error.value) == message
+
+
+def test_a_bias_that_comes_too_early_is_refused():
+    """The message counts the words of a group; one word more, and it is accepted."""
+    with pytest.raises(ConfigError, match=r"layer\.bias = True is not legal; .*: false with d_model / mac_k = 2 words \("):
+        load("smoke", ["layer.bias=true", "layer.d_model=8"])
+    assert load("smoke", ["layer.bias=true", "layer.d_model=9"]).gate_up_chunks == 3
+
+
 def test_fields_with_defaults_may_be_missing():
-    """A file without the link layer's fields means none."""
+    """A file without the link layer's fields means none; without those of the numbers it means int8 codes, SiLU, no bias."""
     values = {name: dict(table) for name, table in load("smoke").as_dict.items() if isinstance(table, dict)}
-    for field in ("crc_bits", "retries"):
-        values["link"].pop(field)
-    assert from_dict(values, "smoke") == load("smoke") and load("smoke").link.crc_bits == 0
+    for section, field in (("link", "crc_bits"), ("link", "retries"), ("layer", "activation"), ("layer", "bias"),
+                           ("tile", "weights"), ("tile", "scale_mantissa")):
+        values[section].pop(field)
+    config = from_dict(values, "smoke")
+    assert config == load("smoke") and config.link.crc_bits == 0
+    assert (config.layer.activation, config.layer.bias) == ("silu", False)
+    assert (config.tile.weights, config.tile.scale_mantissa) == ("mx8", 0)
 
 
 @pytest.mark.parametrize("latency", [1, 2, 3, 4, 5, 12, 13, 64])
@@ -112,19 +151,70 @@ def test_fields_with_a_default_may_be_missing():
 
 
 def test_paper_preset_is_the_papers_hardware():
-    """2,048 MACs, 32 B of DDR a cycle, 360 B of link a cycle, 16 slices, 12 slots (arXiv 2603.27624)."""
+    """2,048 MACs, 32 B of DDR a cycle, 360 B of link a cycle, 12 slots (arXiv 2603.27624); slices of a block of columns."""
     config = load("paper")
     assert config.tile.macs == 2048 and config.ddr.bytes_per_cycle == 32 and config.link.beat_bytes == 360
-    assert (config.tile.slices, config.tile.slots, config.array.tiles) == (16, 12, 4)
+    assert (config.tile.slices, config.tile.slots, config.array.tiles) == (24, 12, 4)
+    assert config.slice_ff == config.tile.mac_k == config.tile.word_inputs == 32
 
 
 def test_sizes_by_hand():
-    """Smoke: slices of 6 columns, words of 4 x 4, d_model 12."""
+    """Smoke: slices of 6 columns, words of 4 x 4 codes and 4 scales, d_model 12."""
     config = load("smoke")
     assert (config.slice_ff, config.gate_up_chunks, config.gate_up_groups) == (6, 3, 3)
-    assert (config.down_chunks, config.down_groups, config.slice_words) == (2, 3, 15)
-    assert (config.slice_bytes, config.slice_weight_bytes, config.slice_beats) == (240, 216, 120)
+    assert (config.down_chunks, config.down_groups, config.pass_words) == (2, 3, 15)
+    assert (config.tile.word_bytes, config.parameter_words, config.slice_words) == (20, 1, 16)
+    # parameters of 10 bytes take 5 beats of the first word's 10
+    assert (config.word_beats, config.parameter_beats, config.slice_beats, config.slice_bytes) == (10, 5, 155, 310)
+    # 216 codes; scales of 12 outputs of gate and up, and of 12 of down
+    assert config.slice_weight_bytes == 216 + 12 + 12
     # bursts of at most 256 beats of 2 bytes
     assert (config.slice_bursts, config.slice_pitch_bytes, config.channel_slices) == (1, 512, 9)
-    assert (config.word_flits, config.slice_flits, config.token_capacity) == (2, 30, 12)
+    # three flits a word, the last of 4 bytes; parameters take two
+    assert (config.word_flits, config.flit_bytes, config.lane_bytes) == (3, 8, 2)
+    assert (config.parameter_flits, config.slice_flits, config.token_capacity) == (2, 2 + 45, 12)
     assert config.home(1, 1) == (0, 2) and config.home(1, 2) == (1, 2)
+
+
+@pytest.mark.parametrize(("changes", "inputs", "scales", "word"), [
+    ([], 4, 1, 4 * (4 + 1)), (["tile.weights=mxfp4"], 4, 1, 4 * (2 + 1)), (["tile.weights=int4"], 4, 1, 4 * (2 + 1)),
+    (["tile.mac_k=2", "tile.weights=int4"], 2, 1, 4 * (1 + 1)), (["tile.mac_k=32", "tile.mac_n=2"], 32, 1, 2 * (32 + 1)),
+    (["tile.mac_k=64", "tile.mac_n=2"], 32, 2, 2 * (64 + 2)),
+    (["tile.mac_k=64", "tile.mac_n=2", "tile.weights=mxfp4", "tile.scale_mantissa=3"], 32, 2, 2 * (32 + 2))])
+def test_words(changes, inputs, scales, word):
+    """Codes of 8 or 4 bits, and a byte of scale for each output and 32 inputs, or for the inputs of a smaller word."""
+    tile = load("smoke", changes).tile
+    assert (tile.word_inputs, tile.word_scales, tile.word_bytes) == (inputs, scales, word)
+
+
+def test_parameters_of_several_words():
+    """Words of 4 bytes: 10 bytes of parameters take three of them, whole beats and flits, rest and all."""
+    config = load("smoke", ["tile.mac_k=2", "tile.mac_n=2", "tile.weights=mxfp4", "link.beat_bytes=3"])
+    assert (config.tile.word_bytes, config.parameter_words, config.slice_words) == (4, 3, 3 + config.pass_words)
+    assert (config.word_beats, config.parameter_beats, config.word_flits, config.parameter_flits) == (2, 6, 2, 6)
+    assert config.slice_beats == 2 * config.slice_words and config.slice_flits == 2 * config.slice_words
+
+
+def test_biases_are_a_word_of_each_group():
+    """Three groups of gate and up in a slice of smoke."""
+    plain, bias = load("smoke"), load("smoke", ["layer.bias=true"])
+    assert (plain.gate_up_group_words, bias.gate_up_group_words) == (3, 4)
+    assert bias.pass_words == plain.pass_words + 3 and bias.slice_weight_bytes == plain.slice_weight_bytes
+
+
+@pytest.mark.parametrize(("changes", "largest"), [
+    ([], 12 * 127 * 127 << 7), (["tile.scale_mantissa=3"], 12 * 127 * 127 * 15 << 7),
+    (["tile.weights=mxfp4"], 12 * 127 * 12 << 7), (["tile.weights=int4", "tile.scale_mantissa=3"], 12 * 127 * 8 * 15 << 7),
+    (["layer.d_ff=54"], 18 * 127 * 127 << 7),  # slices wider than a token
+    (["layer.d_model=16384", "layer.d_ff=65536", "tile.slices=1", "tile.scale_mantissa=3"], 65536 * 127 * 127 * 15 << 7)])
+def test_sums_fit(changes, largest):
+    """The largest sum fits the accumulator, and no smaller one would do. No layer needs more than 42 bits."""
+    bits = load("smoke", changes).sum_bits
+    assert 2 ** (bits - 2) <= largest < 2 ** (bits - 1) and bits <= 42
+
+
+@pytest.mark.parametrize(("top_k", "slices"), [(1, 1), (1, 3), (2, 1), (2, 3), (3, 6), (6, 18)])
+def test_terms_fit(top_k, slices):
+    """As many terms as a result can have do not overflow int32."""
+    bits = load("smoke", [f"layer.top_k={top_k}", f"tile.slices={slices}"]).term_bits
+    assert top_k * slices * (2**bits - 1) < 2**31 <= top_k * slices * 2**(bits + 1)
