@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.sw_model.config import BLOCK_INPUTS, SCALE_SHIFT_MAX, WEIGHTS, ceil_div
+from trajectile.sw_model.config import BLOCK_INPUTS, SCALE_SHIFT_MAX, WEIGHTS, TileConfig, ceil_div
 
 Float32 = NDArray[np.float32]
 Int8 = NDArray[np.int8]
@@ -25,6 +25,8 @@ UNIT_MIN, UNIT_MAX = -128, 127
 MANTISSA_STEPS = 8
 #: scales below the one that holds a block which are tried for less error: powers of two, steps of the mantissa
 TRIED_SHIFTS, TRIED_MANTISSAS = 1, 5
+#: with a scale mantissa, codes that a block's largest weight is tried as, so that a scale without error is found
+TRIED_CODES = {"mxfp4": (8,), "int4": (6, 5, 4)}
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,16 @@ class WeightFormat:
     def __post_init__(self) -> None:
         if self.name not in WEIGHTS:
             raise ValueError(f"weights = {self.name!r} is not legal; legal values: {', '.join(WEIGHTS)}")
+
+    @classmethod
+    def of(cls, tile: TileConfig) -> "WeightFormat":
+        """That of a configuration's tiles."""
+        return cls(tile.weights, tile.scale_mantissa > 0)
+
+    @property
+    def mantissa_bits(self) -> int:
+        """``tile.scale_mantissa``."""
+        return 3 if self.mantissa else 0
 
     @property
     def bits(self) -> int:
@@ -65,6 +77,14 @@ class WeightFormat:
             magnitudes[list(MXFP4_MAGNITUDES)] = np.arange(len(MXFP4_MAGNITUDES))
             return np.asarray(magnitudes[np.abs(codes)] | (codes < 0).astype(np.uint8) << 3, dtype=np.uint8)
         return codes.view(np.uint8) & np.uint8(2**self.bits - 1)
+
+    def codes(self, patterns: UInt8) -> Int8:
+        """The inverse of :meth:`pattern`: -128 of mx8, which is no code, and the other zero of mxfp4 come out as they are."""
+        if self.name == "mxfp4":
+            values = np.array([*MXFP4_MAGNITUDES, *(-size for size in MXFP4_MAGNITUDES)], dtype=np.int8)
+        else:
+            values = np.roll(np.arange(-2**(self.bits - 1), 2**(self.bits - 1)), 2**(self.bits - 1)).astype(np.int8)
+        return np.asarray(values[patterns])
 
 
 @lru_cache
@@ -185,8 +205,23 @@ def _first_scale(largest: Float32, limit: int, mantissa: bool) -> Int64:
 
 def _error(blocks: Float32, scale: NDArray[np.float64], kind: WeightFormat) -> NDArray[np.float64]:
     """Square error of each block with a scale, [outputs, blocks]."""
-    wide = scale[..., None].astype(np.float32)
+    wide = np.maximum(scale[..., None], np.finfo(np.float32).tiny).astype(np.float32)  # that of a block of zeros is 0
     return np.asarray(np.square(blocks - kind.nearest(blocks / wide) * wide, dtype=np.float32).sum(axis=-1, dtype=np.float64))
+
+
+def _tried(largest: Float32, kind: WeightFormat) -> Int64:
+    """Numbers of the scales that blocks of these largest magnitudes are tried with, the smallest first, [tried, ...]."""
+    first = _first_scale(largest, kind.largest, kind.mantissa)
+    if kind.name == "mx8":
+        return first[None]
+    below = range(TRIED_MANTISSAS if kind.mantissa else TRIED_SHIFTS, 0, -1)
+    above = TRIED_CODES[kind.name] if kind.mantissa else ()
+    return np.stack([*(first - step for step in below), first, *(_first_scale(largest, code, True) for code in above)])
+
+
+def _least(tried: Int64, errors: NDArray[np.float64]) -> Int64:
+    """Of the scales of each block the one of least error, the smallest of several."""
+    return np.asarray(np.take_along_axis(tried, errors.argmin(axis=0)[None], axis=0)[0])
 
 
 def quantise_matrix(values: Float32, kind: WeightFormat, period: int) -> tuple[Int8, UInt8, UInt8 | None, int]:
@@ -199,16 +234,18 @@ def quantise_matrix(values: Float32, kind: WeightFormat, period: int) -> tuple[I
         raise ValueError("weights must be finite")
     blocks = _blocks(values, period)
     per = MANTISSA_STEPS if kind.mantissa else 1
-    number = _first_scale(np.abs(blocks).max(axis=-1), kind.largest, kind.mantissa)
-    if kind.name != "mx8":
-        tried = [number - step for step in range(1 + (TRIED_MANTISSAS if kind.mantissa else TRIED_SHIFTS))]
-        errors = np.stack([_error(blocks, np.maximum(_scale(each, kind.mantissa), 1e-300), kind) for each in tried])
-        number = number - errors.argmin(axis=0)
-    largest = int(number.max()) // per
+    tried = _tried(np.abs(blocks).max(axis=-1), kind)
+    errors = np.zeros(tried.shape) if len(tried) == 1 else np.stack(
+        [_error(blocks, _scale(each, kind.mantissa), kind) for each in tried])
+    largest = int(_least(tried, errors).max()) // per
     if largest - SCALE_SHIFT_MAX > UNIT_MAX:
         raise ValueError(f"a weight of {np.abs(values).max():g} is not legal; legal values: below 2^{UNIT_MAX}")
     unit = max(largest - SCALE_SHIFT_MAX, UNIT_MIN) if largest > -(2**13) else 0
-    number = np.maximum(number, unit * per)
+    if len(tried) > 1 and (tried < unit * per).any():
+        # the least scale of the unit takes the place of those below it
+        at_unit = _error(blocks, _scale(np.full(tried.shape[1:], unit * per), kind.mantissa), kind)
+        errors = np.where(tried < unit * per, at_unit, errors)
+    number = _least(np.maximum(tried, unit * per), errors)
     codes = kind.nearest(blocks / _scale(number, kind.mantissa).astype(np.float32)[..., None])
     shifts = (number // per - unit).astype(np.uint8)
     mantissas = (number % per).astype(np.uint8) if kind.mantissa else None
