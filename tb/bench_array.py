@@ -14,7 +14,7 @@ from cocotb.triggers import ClockCycles, Combine, First, RisingEdge, Timer
 from trajectile.hw.host.regmap import RegisterMap
 from trajectile.tb.handles import Top
 from trajectile.tb.host import HostError, TileHost
-from trajectile.tb.host_ops import counter_ops, failure, get, lane_results, program_ops, put, result_ops, state_ops
+from trajectile.tb.host_ops import clip_ops, counter_ops, failure, get, lane_results, program_ops, put, result_ops, state_ops
 from trajectile.tb.job import JOB, Job, Run
 
 T = TypeVar("T")
@@ -83,10 +83,12 @@ async def ended(dut: Top, job: Job, hosts: Sequence[TileHost]) -> None:
     await RisingEdge(dut.clk)
 
 
-async def results(job: Job, host: TileHost) -> dict[int, list[int]]:
-    """Results of a tile by lane, as 32-bit words."""
-    return {lane: lane_results(host.map, tokens, await host.do(result_ops(host.map, lane, tokens)))
-            for (tile, lane), tokens in job.read.items() if tile == host.tile}
+async def results(job: Job, host: TileHost) -> Output:
+    """Results of a tile by lane, as 32-bit words, and counts of clips by lane."""
+    lanes = {lane: tokens for (tile, lane), tokens in job.read.items() if tile == host.tile}
+    return {"results": {lane: lane_results(host.map, tokens, await host.do(result_ops(host.map, lane, tokens)))
+                        for lane, tokens in lanes.items()},
+            "clips": {lane: await host.do(clip_ops(host.map, lane, tokens)) for lane, tokens in lanes.items()}}
 
 
 async def finish(dut: Top, job: Job, hosts: Sequence[TileHost]) -> Output:
@@ -101,12 +103,12 @@ async def finish(dut: Top, job: Job, hosts: Sequence[TileHost]) -> Output:
 
     async def read(host: TileHost) -> Output | HostError:
         try:
-            lanes = await results(job, host)
+            found = await results(job, host)
         except HostError as error:  # a tile that has failed refuses, and this read may be what it failed of
             return error
         counters = await host.do(counter_ops(registers))
         await host.do([put(registers, "IRQ_STATUS", registers["IRQ_STATUS"].field("DONE").mask)])
-        return {"counters": dict(zip(registers.counters, counters, strict=True)), "results": lanes}
+        return {"counters": dict(zip(registers.counters, counters, strict=True)), **found}
 
     tiles = await all_of(read(host) for host in hosts)
     if message := failure(registers, await all_of(host.do(state_ops(registers)) for host in hosts)):

@@ -22,18 +22,18 @@ async def outcome(job: Job, host: TileHost) -> Output:
     A link that loses its last acknowledgements fails after the batch is done, perhaps while the results are being read.
     """
     registers = host.map
-    lanes: dict[int, list[int]] = {}
+    found: Output = {"results": {}, "clips": {}}
     try:
-        lanes = await results(job, host)
+        found = await results(job, host)
     except HostError:
         pass
     status, error, *counters = await host.do([*state_ops(registers), *counter_ops(registers)])
     names = [field.name for field in registers["STATUS"].fields if status & field.mask]
     errors = [field.name for field in registers["ERROR"].fields if error & field.mask]
-    assert ("FAILED" in names and "RUNNING" not in names) if errors else (names == ["DONE"] and lanes.keys() == {
+    assert ("FAILED" in names and "RUNNING" not in names) if errors else (names == ["DONE"] and found["clips"].keys() == {
         lane for tile, lane in job.read if tile == host.tile}), f"tile {host.tile}: status {names}, errors {errors}"
     return {"errors": errors, "counters": dict(zip(registers.counters, counters, strict=True)),
-            "results": {} if errors else lanes}
+            **({"results": {}, "clips": {}} if errors else found)}
 
 
 async def reset_by_register(host: TileHost, hosts: Sequence[TileHost]) -> None:

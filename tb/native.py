@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trajectile.hw.host.regmap import RegisterMap
-from trajectile.tb.host_ops import Op, counter_ops, failure, lane_results, program_ops, put, result_ops, state_ops
+from trajectile.tb.host_ops import Op, clip_ops, counter_ops, failure, lane_results, program_ops, put, result_ops, state_ops
 from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.job import Job
 from trajectile.tb.runner import Build, cached, tail
@@ -70,8 +70,8 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
     registers, tiles = RegisterMap(job.params), range(job.config.array.tiles)
     before = "".join(_lines(tile, list(program_ops(registers, image))) for tile, image in zip(tiles, job.images, strict=True))
     lanes = {tile: [(lane, tokens) for (owner, lane), tokens in job.read.items() if owner == tile] for tile in tiles}
-    after = {tile: [*counter_ops(registers),
-                    *(op for lane, tokens in lanes[tile] for op in result_ops(registers, lane, tokens))] for tile in tiles}
+    after = {tile: [*counter_ops(registers), *(op for lane, tokens in lanes[tile] for op in (
+        *result_ops(registers, lane, tokens), *clip_ops(registers, lane, tokens)))] for tile in tiles}
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "host.txt").write_text(
         before + "go\n" + _lines(0, [put(registers, "CONTROL", 1)]) + "wait\n"
@@ -102,10 +102,11 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
     for tile in tiles:
         rest = values[tile][2:]
         counters = dict(zip(registers.counters, rest[:len(registers.counters)], strict=True))
-        words, results = rest[len(registers.counters):], {}
+        words, results, clips = rest[len(registers.counters):], {}, {}
         for lane, tokens in lanes[tile]:
             count = sum(op.value is None for op in result_ops(registers, lane, tokens))
             results[lane] = lane_results(registers, tokens, words[:count])
-            words = words[count:]
-        outputs.append({"counters": counters, "results": results})
+            clips[lane] = words[count:count + tokens]
+            words = words[count + tokens:]
+        outputs.append({"counters": counters, "results": results, "clips": clips})
     (folder / "output.json").write_text(json.dumps([{"tiles": outputs}]), encoding="utf-8")

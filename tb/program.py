@@ -6,6 +6,7 @@ again here.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from amaranth.hdl import Shape
@@ -15,7 +16,7 @@ from trajectile.hw.formats import EXPONENT_BITS
 from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
 from trajectile.sw_model.config.topology import ring_next, ring_prev, route
-from trajectile.sw_model.numerics.integer import QuantisedBatch
+from trajectile.sw_model.numerics.integer import QuantisedBatch, Results
 from trajectile.sw_model.schedule.scheduler import Schedule
 
 
@@ -102,6 +103,20 @@ def gather_results(params: Params, plan: Schedule, results: Mapping[tuple[int, i
         words = results[int(tile), int(lane)][start:start + config.down_groups]
         y[token] = words.reshape(-1)[:config.layer.d_model]
     return y
+
+
+def gathered(params: Params, plan: Schedule, tiles: Sequence[Mapping[str, Any]]) -> Results:
+    """Results and clips of all tokens.
+
+    Args:
+        params: layouts.
+        plan: where each token is.
+        tiles: of each tile ``results``, 32-bit words by lane, and ``clips``, counts by lane, as JSON gives them back.
+    """
+    words = {(tile, int(lane)): np.array(values, dtype=np.uint32).view(np.int32).reshape(-1, params.config.tile.mac_n)
+             for tile, part in enumerate(tiles) for lane, values in part["results"].items()}
+    clips = {(tile, int(lane)): counts for tile, part in enumerate(tiles) for lane, counts in part["clips"].items()}
+    return Results(gather_results(params, plan, words), gather_clips(plan, clips))
 
 
 def gather_clips(plan: Schedule, clips: Mapping[tuple[int, int], Sequence[int]]) -> np.ndarray:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trajectile.sw_model.numerics.integer import Results
 from trajectile.sw_model.timeline.model import Event, Timeline
 
 
@@ -61,13 +62,16 @@ def check_events(seen: Sequence[Event], model: Timeline) -> Verdict:
     return Verdict(True, f"{len(expected)} events equal")
 
 
-def check_results(seen: np.ndarray, golden: np.ndarray) -> Verdict:
-    """Every result equal; both int32 [tokens, d_model]."""
-    if seen.shape != golden.shape:
-        return Verdict(False, f"shape {seen.shape}, model {golden.shape}")
-    wrong = np.argwhere(seen != golden)
+def check_results(seen: Results, golden: Results) -> Verdict:
+    """Every result and every token's count of clips equal."""
+    if seen.y.shape != golden.y.shape or seen.clips.shape != golden.clips.shape:
+        return Verdict(False, f"shape {seen.y.shape} and {seen.clips.shape}, model {golden.y.shape} and {golden.clips.shape}")
+    wrong = np.argwhere(seen.y != golden.y)
     if len(wrong):
         token, column = (int(i) for i in wrong[0])
-        return Verdict(False, f"{len(wrong)} of {golden.size} results differ; first y[{token}, {column}]: "
-                              f"RTL {seen[token, column]}, model {golden[token, column]}")
-    return Verdict(True, f"{golden.size} results equal")
+        return Verdict(False, f"{len(wrong)} of {golden.y.size} results differ; first y[{token}, {column}]: "
+                              f"RTL {seen.y[token, column]}, model {golden.y[token, column]}")
+    if len(counts := np.flatnonzero(seen.clips != golden.clips)):
+        return Verdict(False, f"{len(counts)} of {golden.clips.size} counts of clips differ; first of token {counts[0]}: "
+                              f"RTL {seen.clips[counts[0]]}, model {golden.clips[counts[0]]}")
+    return Verdict(True, f"{golden.y.size} results and {golden.clips.size} counts of clips equal")

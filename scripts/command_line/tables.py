@@ -12,9 +12,9 @@ def _verdict(value: bool | None, message: str) -> str:
 
 
 def per_token(values: dict[str, Any], tokens: int) -> str:
-    """How near the int8 layer's tokens come to float32, each by itself: what one cosine for all can hide."""
+    """How near the integer layer's tokens come to float32, each by itself: what one cosine for all can hide."""
     text = f"cosine of the median {values['cosine_median']:.5f}, of the worst {values['cosine_worst']:.5f}"
-    for key, meaning in (("zeroed", "all zero"), ("clipped", "with a clipped value")):
+    for key, meaning in (("zeroed", "all zero"), ("clipped", f"with {values['clips']:,} clips")):
         if values[key]:
             text += f"; [bold red]{values[key]} of {tokens} {meaning}[/]"
     return text
@@ -36,8 +36,8 @@ def simulation_table(values: dict[str, Any]) -> Table:
                                       f"{ddr['idle']:,} idle, {ddr['tail']:,} after its last")
     table.add_row("busy", ", ".join(f"{name.upper()} {share:.0%}" for name, share in use.items()))
     if values["fidelity"]:
-        table.add_row("int8 layer", f"cosine {values['fidelity']['cosine']:.5f}, "
-                                    f"SQNR {values['fidelity']['sqnr_db']:.1f} dB against {values['fidelity']['against']}")
+        table.add_row("integer layer", f"cosine {values['fidelity']['cosine']:.5f}, "
+                                       f"SQNR {values['fidelity']['sqnr_db']:.1f} dB against {values['fidelity']['against']}")
         table.add_row("its tokens", per_token(values["fidelity"], values["tokens"]))
     table.add_row("seconds", ", ".join(f"{name} {seconds:.1f}" for name, seconds in values["wall_seconds"].items()))
     table.add_row("files", values["files"])

@@ -56,7 +56,8 @@ def shown(values: dict[str, Any], folder: Path) -> Table:
     table.add_column(no_wrap=True)
     shape, error, ddr = values["shape"], values["error"], values["ddr"]
     table.add_row("layer", f"{values['layer']}, names of {values['naming']}, {values['dtype']}")
-    table.add_row("shape", f"d_model {shape['d_model']}, d_ff {shape['d_ff']}, {shape['experts']} experts, top "
+    filled = f" ({values['filled_columns']} of them zeros, so that slices cut no block)" * bool(values["filled_columns"])
+    table.add_row("shape", f"d_model {shape['d_model']}, d_ff {shape['d_ff']}{filled}, {shape['experts']} experts, top "
                            f"{shape['top_k']}")
     gate, shared = values["gate"], values["shared_experts"]
     if gate:
@@ -66,10 +67,12 @@ def shown(values: dict[str, Any], folder: Path) -> Table:
                                        f"{', with a gate of its own' * shared['own_gate']}")
     if values["left_out"]:
         table.add_row("left out", ", ".join(values["left_out"]))
-    table.add_row("int8 weights", ", ".join(f"{name} {ratio:.1f} dB" for name, ratio in error["weight_sqnr_db"].items()))
-    table.add_row("int8 layer", f"cosine {error['cosine']:.5f}, SQNR {error['sqnr_db']:.1f} dB against float32")
+    kind = values["weights"] + ", scale mantissa" * bool(values["scale_mantissa"])
+    table.add_row(f"{kind} weights", "exactly the checkpoint's" if values["exact"] else
+                  ", ".join(f"{name} {ratio:.1f} dB" for name, ratio in error["weight_sqnr_db"].items()))
+    table.add_row("integer layer", f"cosine {error['cosine']:.5f}, SQNR {error['sqnr_db']:.1f} dB against float32")
     table.add_row("its tokens", per_token(values, values["tokens"]))
-    table.add_row("measured on", error["measured_on"])
+    table.add_row("measured on", f"{error['measured_on']}; unit of results from {error['calibrated_on']}")
     table.add_row("DDR", f"{ddr['channels']} channels of {ddr['bytes_per_channel']:,} bytes, {ddr['slices']} slices of "
                          f"{ddr['slice_bytes']:,} bytes per expert")
     table.add_row("files", f"{folder}: {', '.join(values['files'])}")

@@ -1,7 +1,8 @@
 """One Mixture-of-Experts layer of a checkpoint, quantised, with its error, its DDR images and a configuration."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,42 +16,90 @@ from trajectile.scripts.flow import workload
 from trajectile.scripts.json_file import json_text
 from trajectile.sw_model import config as configuration
 from trajectile.sw_model.checkpoints import layer_file
+from trajectile.sw_model.checkpoints.four_bits import code_bits
 from trajectile.sw_model.checkpoints.moe_layer import MoeLayer, find, top_k_of
 from trajectile.sw_model.checkpoints.opened import opened
 from trajectile.sw_model.checkpoints.tensors import CheckpointError, MissingLibraryError
-from trajectile.sw_model.config import Config, toml_file
+from trajectile.sw_model.config import BLOCK_INPUTS, Config, toml_file
 from trajectile.sw_model.gates import workloads
 from trajectile.sw_model.gates.router import Router, with_shared
+from trajectile.sw_model.gates.workloads import GateBatch
 from trajectile.sw_model.numerics import image, integer
 from trajectile.sw_model.numerics.fidelity import Fidelity, fidelity
-from trajectile.sw_model.numerics.integer import FloatLayer
+from trajectile.sw_model.numerics.integer import Results
+from trajectile.sw_model.numerics.layers import Float32, FloatLayer, choices, float_layer
+from trajectile.sw_model.numerics.weights import WeightFormat
 
 #: passes the experts of a layer on, of which there are so many, and may show how many have passed
 Tracked = Callable[[Iterable[FloatLayer], int], Iterable[FloatLayer]]
 LAYER_FILE, CONFIG_FILE, REPORT_FILE = "layer.safetensors", "layer.toml", "import.json"
+#: formats of checkpoints whose codes the hardware has; GPTQ, AWQ and compressed-tensors if their codes have 4 bits
+MXFP4_SOURCES, INT4_SOURCES = {"MXFP4"}, {"GPTQ", "AWQ", "compressed-tensors", "Q4_0"}
 
 
 @dataclass(frozen=True)
 class Imported:
-    """A layer in int8 and what that cost."""
+    """A layer in the hardware's numbers and what that cost."""
 
     saved: layer_file.SavedLayer
-    #: signal-to-noise ratio of each int8 matrix against the checkpoint's, dB
+    #: signal-to-noise ratio of each matrix against the checkpoint's, dB
     weight_sqnr_db: dict[str, float]
-    #: the int8 weights are the checkpoint's, to the last bit
+    #: the weights are the checkpoint's, to the last bit
     exact: bool
     #: of the layer's output against float32
     fidelity: Fidelity
-    #: tokens of which a gate or up value did not fit its format
-    clipped: int
-    #: on what it was measured, and how many tokens that are
-    batch: str
-    tokens: int
+    results: Results
+    inputs: "Inputs"
 
 
-def fitted_slices(d_ff: int, width: int) -> int:
-    """Slices of the layer: of all that divide ``d_ff``, those whose width is nearest to ``width`` columns."""
-    return min((n for n in configuration.divisors(d_ff) if n <= 256), key=lambda n: abs(d_ff / n - width), default=1)
+@dataclass(frozen=True)
+class Inputs:
+    """Activations that a layer is measured on, [tokens, d_model], and others for the unit of its results."""
+
+    x: Float32
+    calibration: Float32
+    #: what they are, for the report
+    measured_on: str
+    calibrated_on: str
+
+
+def inputs_of(path: Path | None, d_model: int, tokens: int, seed: int) -> Inputs:
+    """Of a file the first tokens, and for the unit of results as many after them; without a file noise of two seeds.
+
+    Raises:
+        UserError: if the file has not that many tokens, or they are not finite.
+    """
+    if path is None:
+        x, others = (np.random.default_rng(of).standard_normal((tokens, d_model)).astype(np.float32)
+                     for of in (seed, [seed, 1]))
+        return Inputs(x, others, f"{tokens} tokens of normal noise, seed {seed}", f"{tokens} other tokens of normal noise")
+    x = workload.activations(path, d_model, 0, tokens)
+    more = workload.rows(path) >= 2 * tokens
+    return Inputs(x, workload.activations(path, d_model, tokens, tokens) if more else x, f"{tokens} tokens of {path.name}",
+                  f"the next {tokens} tokens" if more else "the same tokens, since the file has no others")
+
+
+def fitted_slices(d_ff: int, width: int) -> tuple[int, int]:
+    """Slices of an expert near ``width`` columns wide that cut no block of 32, and the columns that it then has.
+
+    If ``d_ff`` has no divisor for that, hidden units of zeros fill it up.
+    """
+    if d_ff > BLOCK_INPUTS:
+        # whole blocks, or as much of one as a narrow slice has
+        d_ff = math.ceil(d_ff / (part := min(BLOCK_INPUTS, 1 << width.bit_length() - 1))) * part
+    legal = [n for n in configuration.divisors(d_ff)
+             if n <= 256 and (d_ff <= BLOCK_INPUTS or d_ff // n % BLOCK_INPUTS == 0 or BLOCK_INPUTS % (d_ff // n) == 0)]
+    return min(legal, key=lambda n: abs(d_ff / n - width), default=1), d_ff
+
+
+def weight_format(layer: MoeLayer) -> WeightFormat:
+    """The format of the hardware in which a checkpoint's weights lose least for their size."""
+    there = set(layer.dtype.split(", "))
+    if there <= MXFP4_SOURCES:
+        return WeightFormat("mxfp4")
+    if there <= INT4_SOURCES and (there == {"Q4_0"} or code_bits(layer.checkpoint.model.quantisation) == 4):
+        return WeightFormat("int4", mantissa=True)
+    return WeightFormat("mx8")
 
 
 def fitted(hardware: str, overrides: Sequence[str], layer: MoeLayer, top_k: int | None, shared: int) -> Config:
@@ -62,7 +111,10 @@ def fitted(hardware: str, overrides: Sequence[str], layer: MoeLayer, top_k: int 
     """
     base = configuration.load(hardware)
     given = {".".join(configuration.parse_override(text)[:2]) for text in overrides}
-    shape = {"layer.d_model": layer.d_model, "layer.d_ff": layer.d_ff, "layer.experts": layer.experts + shared}
+    slices, d_ff = fitted_slices(layer.d_ff, base.slice_ff)
+    if "tile.slices" in given:
+        d_ff = layer.d_ff
+    shape = {"layer.d_model": layer.d_model, "layer.d_ff": d_ff, "layer.experts": layer.experts + shared}
     if other := sorted(given & set(shape)):
         raise UserError(f"--set {other[0]} is not legal with a checkpoint; legal value: {shape[other[0]]}, as it has it")
     top_k = top_k if top_k is not None else top_k_of(layer)
@@ -70,10 +122,13 @@ def fitted(hardware: str, overrides: Sequence[str], layer: MoeLayer, top_k: int 
         raise UserError("--top-k is missing, and neither config.json (num_experts_per_tok) nor GGUF metadata "
                         f"(expert_used_count) says it; legal values: 1 to {layer.experts}")
     # the shape first: how many slices there can be depends on it
-    configuration.LayerConfig(**{name.partition(".")[2]: value for name, value in shape.items()}, top_k=1)
-    shape |= {"layer.top_k": 1 if top_k is None else top_k + shared, "tile.slices": fitted_slices(layer.d_ff, base.slice_ff)}
+    configuration.LayerConfig(d_model=layer.d_model, d_ff=d_ff, experts=layer.experts + shared, top_k=1)
+    fields: dict[str, int | str] = {**shape, "layer.top_k": 1 if top_k is None else top_k + shared, "tile.slices": slices}
+    if not given & {"tile.weights", "tile.scale_mantissa"}:
+        kind = weight_format(layer)
+        fields |= {"tile.weights": kind.name, "tile.scale_mantissa": kind.mantissa_bits}
     try:
-        return configuration.load(hardware, [*(f"{field}={value}" for field, value in shape.items()), *overrides])
+        return configuration.load(hardware, [*(f"{field}={value}" for field, value in fields.items()), *overrides])
     except configuration.ConfigError as error:
         if error.field.startswith("layer.") or error.field in given or not error.where:
             raise
@@ -82,16 +137,35 @@ def fitted(hardware: str, overrides: Sequence[str], layer: MoeLayer, top_k: int 
             f"--config {hardware}; --config or --set takes another", error.where) from error
 
 
-def measured(layer: MoeLayer, top_k: int, shared: int, x: NDArray[np.float32], batch: str, seed: int, *,
+def _filled(layer: FloatLayer, d_ff: int) -> FloatLayer:
+    """The layer with hidden units of zeros up to ``d_ff``."""
+    more = d_ff - layer.w_gate.shape[1]
+    if not more:
+        return layer
+
+    def columns(values: Float32 | None, axis: int) -> Any:
+        if values is None:
+            return None
+        return np.pad(values, [(0, more if place == axis else 0) for place in range(values.ndim)])
+    return replace(layer, w_gate=columns(layer.w_gate, 1), w_up=columns(layer.w_up, 1), w_down=columns(layer.w_down, 2),
+                   gate_bias=columns(layer.gate_bias, 1), up_bias=columns(layer.up_bias, 1))
+
+
+def _noise(real: FloatLayer, stored: FloatLayer) -> NDArray[np.float64]:
+    """Power of gate, up and down and of what quantising changed in them, [2, 3]."""
+    pairs = ((real.w_gate, stored.w_gate), (real.w_up, stored.w_up), (real.w_down, stored.w_down))
+    return np.array([[np.square(a, dtype=np.float64).sum(), np.square(a - b, dtype=np.float64).sum()] for a, b in pairs]).T
+
+
+def measured(layer: MoeLayer, config: Config, shared: int, inputs: Inputs, seed: int, *,
              tracked: Tracked = lambda experts, _: experts) -> Imported:
-    """Quantise the layer expert by expert and compare its output on ``x`` with float32.
+    """Quantise the layer expert by expert and compare its output with float32.
 
     Args:
         layer: the layer.
-        top_k: routed experts of a token.
+        config: hardware for it.
         shared: experts, after the routed ones, that every token meets; 0 leaves them out.
-        x: activations, [tokens, d_model].
-        batch: what they are, for the report.
+        inputs: what it is measured on, and what the unit of results is chosen on.
         seed: of the gate, if the checkpoint has none.
         tracked: may count the experts.
 
@@ -99,40 +173,38 @@ def measured(layer: MoeLayer, top_k: int, shared: int, x: NDArray[np.float32], b
         CheckpointError: if a weight is not finite.
         ValueError: if numbers are so large that nothing stands for them.
     """
-    checkpoint = layer.checkpoint
-    router = layer.router(top_k)
-    if router is None:
-        gate = workloads.synthetic_gate(layer.experts, top_k, len(x), workload.DEFAULT_SKEW, np.random.default_rng(seed))
-    else:
-        gate = router.choose(x)
+    top_k, kind, x = config.layer.top_k - shared, WeightFormat.of(config.tile), inputs.x
+    router, rng = layer.router(top_k), np.random.default_rng(seed)
     own_gate = layer.shared_gate() if shared else None
-    if shared:
-        gate = with_shared(gate, x, shared, own_gate)
+
+    def chosen(x: Float32) -> GateBatch:
+        gate = (workloads.synthetic_gate(layer.experts, top_k, len(x), workload.DEFAULT_SKEW, rng) if router is None
+                else router.choose(x))
+        return with_shared(gate, x, shared, own_gate) if shared else gate
+    gate, others = chosen(x), chosen(inputs.calibration)
     parts: list[integer.QuantisedLayer] = []
-    signal, noise = np.zeros(3), np.zeros(3)
+    power = np.zeros((2, 3))
     reference = np.zeros_like(x)
     for expert, real in enumerate(tracked(islice(layer.read(), layer.experts + shared), layer.experts + shared)):
-        parts.append(integer.quantise_layer(real))
-        for place, (a, b) in enumerate(zip(vars(real).values(), vars(parts[-1].real()).values(), strict=True)):
-            signal[place] += float(np.square(a, dtype=np.float64).sum())
-            noise[place] += float(np.square(a - b, dtype=np.float64).sum())
-        tokens, ranks = np.nonzero(gate.topk_ids == expert)
+        filled = _filled(real, config.layer.d_ff)
+        parts.append(integer.quantise_layer(filled, kind, period=config.slice_ff))
+        power += _noise(filled, parts[-1].real())
+        tokens, ranks = choices(gate.topk_ids, expert)
         weights = gate.topk_weights[tokens, ranks][:, None]
-        part = integer.float_layer(real, x[tokens], np.zeros_like(weights, dtype=np.int64), weights)
+        part = float_layer(real, x[tokens], np.zeros_like(weights, dtype=np.int64), weights)
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
             np.add.at(reference, tokens, part)
-    names = [*layer_file.WEIGHTS, *layer_file.SCALES]
-    whole = integer.QuantisedLayer(**{name: np.concatenate([getattr(part, name) for part in parts]) for name in names})
     if not np.isfinite(reference).all():
         raise ValueError("the float32 layer overflows on these activations; legal: weights and activations that it can take")
-    chosen = integer.quantise_batch(whole, x, gate.topk_ids, gate.topk_weights)
-    results = integer.dequantise(integer.integer_layer(whole, chosen), chosen)
+    whole = integer.calibrated(config, integer.with_experts(parts),
+                               integer.quantise_batch(inputs.calibration, others.topk_ids, others.topk_weights))
+    results = integer.integer_layer(config, whole, integer.quantise_batch(x, gate.topk_ids, gate.topk_weights))
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = 10 * np.log10(signal / noise)
-    saved = layer_file.SavedLayer(whole, top_k, f"{checkpoint.path.name} layer {layer.number}", router, shared, own_gate)
-    return Imported(saved, dict(zip(("gate", "up", "down"), map(float, ratios), strict=True)), not noise.any(),
-                    fidelity(results, reference), int(integer.clipped(whole, chosen).sum()),
-                    f"{batch}; {'the gate of the checkpoint' if router is not None else 'a synthetic gate'}", len(x))
+        ratios = 10 * np.log10(power[0] / power[1])
+    saved = layer_file.SavedLayer(whole, top_k, f"{layer.checkpoint.path.name} layer {layer.number}", router, shared,
+                                  own_gate)
+    return Imported(saved, dict(zip(("gate", "up", "down"), map(float, ratios), strict=True)), not power[1].any(),
+                    fidelity(integer.dequantise(results.y, whole), reference), results, inputs)
 
 
 def write(part: Callable[[str], Path], config: Config, done: Imported, *, hexadecimal: bool) -> list[str]:
@@ -170,18 +242,23 @@ def gate_summary(router: Router) -> dict[str, Any]:
 
 def summary(layer: MoeLayer, config: Config, done: Imported, files: list[str]) -> dict[str, Any]:
     """What ``--json`` writes."""
+    gate = "a synthetic gate" if done.saved.router is None else "the gate of the checkpoint"
     return {
         "checkpoint": str(layer.checkpoint.path), "layer": layer.number, "naming": layer.naming, "dtype": layer.dtype,
-        "shape": {"d_model": layer.d_model, "d_ff": layer.d_ff, "experts": config.layer.experts, "top_k": config.layer.top_k},
-        "format": layer.dtype, "exact": done.exact, "activation": "silu",
+        "shape": {"d_model": layer.d_model, "d_ff": config.layer.d_ff, "experts": config.layer.experts,
+                  "top_k": config.layer.top_k},
+        "filled_columns": config.layer.d_ff - layer.d_ff,
+        "format": layer.dtype, "weights": config.tile.weights, "scale_mantissa": config.tile.scale_mantissa,
+        "exact": done.exact, "activation": config.layer.activation,
         "gate": None if done.saved.router is None else gate_summary(done.saved.router),
         "shared_experts": {"parts": done.saved.shared, "columns": layer.shared_ff if done.saved.shared else 0,
                            "own_gate": done.saved.shared_gate is not None},
         "left_out": [*left_out(layer, done.saved.shared), *sorted(layer.checkpoint.accept)],
-        "error": {"measured_on": done.batch, "cosine": done.fidelity.cosine, "sqnr_db": done.fidelity.sqnr_db,
-                  "weight_sqnr_db": done.weight_sqnr_db},
-        "tokens": done.tokens, "cosine_median": done.fidelity.cosine_median, "cosine_worst": done.fidelity.cosine_worst,
-        "zeroed": done.fidelity.zeroed, "clipped": done.clipped,
+        "error": {"measured_on": f"{done.inputs.measured_on}; {gate}", "calibrated_on": done.inputs.calibrated_on,
+                  "cosine": done.fidelity.cosine, "sqnr_db": done.fidelity.sqnr_db, "weight_sqnr_db": done.weight_sqnr_db},
+        "tokens": len(done.inputs.x), "cosine_median": done.fidelity.cosine_median,
+        "cosine_worst": done.fidelity.cosine_worst, "zeroed": done.fidelity.zeroed,
+        "clipped": int((done.results.clips > 0).sum()), "clips": int(done.results.clips.sum()),
         "ddr": {"channels": config.array.channels, "slices": config.tile.slices, "slice_bytes": config.slice_bytes,
                 "slice_pitch_bytes": config.slice_pitch_bytes,
                 "bytes_per_channel": config.channel_slices * config.slice_pitch_bytes},
@@ -226,14 +303,8 @@ def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: 
             layer = find(checkpoint, number)
             shared = 0 if without_shared else layer.shared_parts
             config = fitted(hardware, overrides, layer, top_k, shared)
-            if activations:
-                x = workload.activations(activations, layer.d_model, 0, tokens)
-                batch = f"{tokens} tokens of {activations.name}"
-            else:
-                rng = np.random.default_rng(seed)
-                x = rng.standard_normal((tokens, layer.d_model)).astype(np.float32)
-                batch = f"{tokens} tokens of normal noise, seed {seed}"
-            done = measured(layer, config.layer.top_k - shared, shared, x, batch, seed, tracked=tracked)
+            inputs = inputs_of(activations, layer.d_model, tokens, seed)
+            done = measured(layer, config, shared, inputs, seed, tracked=tracked)
             with together(folder) as part:
                 values = summary(layer, config, done, write(part, config, done, hexadecimal=hexadecimal))
                 part(REPORT_FILE).write_text(json_text(values), encoding="utf-8")

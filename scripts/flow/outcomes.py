@@ -5,15 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from trajectile.sw_model.numerics.integer import Results
 from trajectile.sw_model.schedule.scheduler import Schedule
 from trajectile.sw_model.timeline.model import Event, Timeline
 from trajectile.tb import faults
 from trajectile.tb.faults import Injected
 from trajectile.tb.job import Job, Run
-from trajectile.tb.program import gather_results
+from trajectile.tb.program import gathered
 from trajectile.tb.runner import SimulationError
 from trajectile.tb.scoreboard import Verdict, check_events, check_results, read_events
 
@@ -34,8 +32,8 @@ class Outcome:
     errors: Sequence[Sequence[str]] = ()
     #: what the faulty PHY of each link did in that run, by name
     injected: Mapping[str, Injected] = field(default_factory=dict)
-    #: outputs of the layer, int32 [tokens, d_model]; None where there are none
-    values: NDArray[np.int32] | None = None
+    #: outputs of the layer and clips; None where there are none
+    values: Results | None = None
 
     @property
     def failed(self) -> bool:
@@ -43,8 +41,8 @@ class Outcome:
         return any(self.errors)
 
 
-def read_outcomes(job: Job, plan: Schedule, model: Timeline, golden: NDArray[np.int32] | None, folder: Path) -> list[Outcome]:
-    """Results and events of every batch, in order; ``golden`` is None in the timing-only build.
+def read_outcomes(job: Job, plan: Schedule, model: Timeline, golden: Results | None, folder: Path) -> list[Outcome]:
+    """Results, clips and events of every batch, in order; ``golden`` is None in the timing-only build.
 
     Raises:
         SimulationError: if event logs are missing or cut off.
@@ -67,15 +65,13 @@ def read_outcomes(job: Job, plan: Schedule, model: Timeline, golden: NDArray[np.
             continue
         tiles = output["tiles"]
         errors = [tile.get("errors", []) for tile in tiles]
-        words = {(tile, int(lane)): np.array(values, dtype=np.uint32).view(np.int32).reshape(-1, job.config.tile.mac_n)
-                 for tile, part in enumerate(tiles) for lane, values in part["results"].items()}
         values = None
         if any(errors):
             results = Verdict(False, "failed: " + "; ".join(f"tile {t} {' '.join(e)}" for t, e in enumerate(errors) if e))
         elif golden is None:
             results = Verdict(True, "not compared: timing only")
         else:
-            values = gather_results(job.params, plan, words)
+            values = gathered(job.params, plan, tiles)
             results = check_results(values, golden)
         # a second try, after a failure, has no faults and no stalls but the host's
         events = (check_events(log, model) if run == Run() or output.get("again")

@@ -21,6 +21,7 @@ from trajectile.scripts.soc.ports import ports_of
 from trajectile.scripts.soc.waves import gtkwave
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.numerics import image
+from trajectile.sw_model.numerics.integer import Results
 from trajectile.sw_model.schedule.scheduler import Roofline, Schedule, roofline, schedule
 from trajectile.sw_model.timeline.activity import ddr_cycles
 from trajectile.sw_model.timeline.model import Event, Timeline
@@ -58,6 +59,8 @@ class Simulation:
     plan: Schedule
     model: Timeline
     roofline: Roofline
+    #: results and clips of the golden model; None in the timing-only build
+    golden: Results | None
     outcomes: Sequence[Outcome]
     wall_seconds: dict[str, float]
     folder: Path
@@ -80,7 +83,12 @@ class Simulation:
     @property
     def results(self) -> NDArray[np.int32] | None:
         """Outputs of the layer as the RTL computed them, int32 [tokens, d_model]; None if it computed none."""
-        return self.first.values
+        return None if self.first.values is None else self.first.values.y
+
+    @property
+    def clips(self) -> NDArray[np.int64] | None:
+        """Clips of each token as the RTL counted them, int64 [tokens]; None if it computed nothing."""
+        return None if self.first.values is None else self.first.values.clips
 
     @property
     def events(self) -> Sequence[Event]:
@@ -95,8 +103,8 @@ class Simulation:
         first, load, cycles = self.first, self.load, max(self.cycles, 1)
         config, counters = self.config, self.first.counters
         fidelity: dict[str, Any] = {}
-        if load.values and len(load.topk_ids):
-            fidelity = {**load.values.fidelity(load.values.results()), "against": load.values.against}
+        if load.values and self.golden and len(load.topk_ids):
+            fidelity = {**load.values.fidelity(self.golden), "against": load.values.against}
         return {
             "config": {"name": config.name, **config.as_dict},
             "trace": load.source, "tokens": len(load.topk_ids), "order": self.order, "seed": load.seed,
@@ -192,10 +200,12 @@ def simulate(config: Config, load: Workload, *, folder: Path, order: str = "bala
         if waves:
             ports = ports_of(made.components[made.top])
             (work / "waves.gtkw").write_text(gtkwave(config, ports), encoding="utf-8")
-        outcomes = read_outcomes(job, plan, model, values.results() if values else None, work)
+        golden = values.results(config) if values else None
+        outcomes = read_outcomes(job, plan, model, golden, work)
     ended = time.monotonic()
     return Simulation(
-        config, load, order, simulator, timing_only, cells is not None, made, plan, model, roofline(plan), outcomes,
+        config, load, order, simulator, timing_only, cells is not None, made, plan, model, roofline(plan), golden,
+        outcomes,
         {"generate": round(generated - began, 2), "build": round(start_run - generated, 2),
          "run": round(ended - start_run, 2)}, folder)
 

@@ -14,8 +14,12 @@ from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import traces, workloads
 from trajectile.sw_model.gates.npy import NpyError, read_npy
 from trajectile.sw_model.gates.reading import Reading
-from trajectile.sw_model.numerics import integer
+from trajectile.sw_model.gates.workloads import GateBatch
+from trajectile.sw_model.numerics import image, integer
 from trajectile.sw_model.numerics.fidelity import fidelity
+from trajectile.sw_model.numerics.integer import Float32, Results
+from trajectile.sw_model.numerics.layers import FloatLayer, float_layer, random_layer
+from trajectile.sw_model.numerics.weights import WeightFormat
 
 #: tokens to measure a layer on
 MAX_TOKENS = 65536
@@ -34,14 +38,29 @@ class Values:
     #: of which weights the reference is
     against: str = "float32"
 
-    def results(self) -> NDArray[np.int32]:
-        """The integer layer, int32 [tokens, d_model]: what the RTL must give."""
-        return integer.integer_layer(self.layer, self.batch)
+    def results(self, config: Config) -> Results:
+        """The integer layer on this hardware, results and clips: what the RTL must give."""
+        return integer.integer_layer(config, self.layer, self.batch)
 
-    def fidelity(self, results: NDArray[np.int32]) -> dict[str, float]:
-        """How near integer results come to the float32 layer, by name: :class:`Fidelity`, and how many tokens clipped."""
-        near = fidelity(integer.dequantise(results, self.batch), self.reference)
-        return {**vars(near), "clipped": int(integer.clipped(self.layer, self.batch).sum())}
+    def fidelity(self, results: Results) -> dict[str, float]:
+        """How near integer results come to the float32 layer, by name: :class:`Fidelity`; tokens that clipped, and clips."""
+        near = fidelity(integer.dequantise(results.y, self.layer), self.reference)
+        return {**vars(near), "clipped": int((results.clips > 0).sum()), "clips": int(results.clips.sum())}
+
+
+def drawn(config: Config, layer: FloatLayer, x: Float32, gate: GateBatch) -> Values:
+    """A batch for a float32 layer, quantised in the format of the tiles; the unit of its results is that of this batch.
+
+    Args:
+        config: the accelerator.
+        layer: of its shape.
+        x: activations, [tokens, d_model].
+        gate: choices of these tokens.
+    """
+    batch = integer.quantise_batch(x, gate.topk_ids, gate.topk_weights)
+    quantised = integer.quantise_layer(layer, WeightFormat.of(config.tile), period=config.slice_ff)
+    return Values(integer.calibrated(config, quantised, batch), batch,
+                  float_layer(layer, x, gate.topk_ids, gate.topk_weights))
 
 
 @dataclass(frozen=True)
@@ -88,6 +107,11 @@ def activations(path: Path, d_model: int, offset: int, tokens: int) -> NDArray[n
     if not (np.abs(window) <= np.finfo(np.float32).max).all():
         raise UserError(f"--activations = {path} holds a value that is not finite in float32; legal: finite values")
     return window.astype(np.float32)
+
+
+def rows(path: Path) -> int:
+    """Inputs in a file that :func:`activations` has read."""
+    return len(read_npy(path))
 
 
 @dataclass(frozen=True)
@@ -156,7 +180,7 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
             f"{given.trace}: --set layer.experts={gate.experts + shared} --set layer.top_k={gate.topk_ids.shape[1] + shared}")
     if gate and gate_only and not shared:
         return Workload(source, gate.topk_ids, None)
-    weights = saved.layer if saved else integer.random_layer(shape, rng)
+    weights = None if saved else random_layer(shape, rng)
     if given.activations:
         x = activations(given.activations, shape.d_model, given.offset, tokens)
     else:
@@ -171,25 +195,26 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
         gate = saved.with_shared(gate, x)
     if gate_only:
         return Workload(source, gate.topk_ids, None)
-    if isinstance(weights, integer.FloatLayer):
-        quantised, real, against = integer.quantise_layer(weights), weights, "float32"
-    else:
-        quantised, real, against = weights, weights.real(), "float32 with the int8 weights"
+    if weights is not None:
+        return Workload(source, gate.topk_ids, drawn(config, weights, x, gate))
+    assert saved is not None
     return Workload(source, gate.topk_ids, Values(
-        quantised, integer.quantise_batch(quantised, x, gate.topk_ids, gate.topk_weights),
-        integer.float_layer(real, x, gate.topk_ids, gate.topk_weights), against))
+        saved.layer, integer.quantise_batch(x, gate.topk_ids, gate.topk_weights),
+        float_layer(saved.layer.real(), x, gate.topk_ids, gate.topk_weights),
+        f"float32 with the {saved.layer.kind.name} weights"))
 
 
 def _saved(config: Config, path: Path) -> layer_file.SavedLayer:
-    """An imported layer of the configuration's shape."""
-    saved, shape = layer_file.load(path), config.layer
-    if saved.shape != (shape.d_model, shape.d_ff, shape.experts):
-        fields = zip(("d_model", "d_ff", "experts"), saved.shape, strict=True)
-        raise UserError(f"--weights = {path} does not match the configuration; legal values: "
-                        + " ".join(f"--set layer.{name}={value}" for name, value in fields))
-    if shape.top_k <= saved.shared:
-        raise UserError(f"layer.top_k = {shape.top_k} is not legal with --weights {path}; legal values: {saved.shared + 1} "
-                        f"or more ({saved.shared} of its experts are met by every token)")
+    """An imported layer of the configuration's shape, in the format of its tiles."""
+    saved = layer_file.load(path)
+    if other := image.differences(config, saved.layer):
+        name, (value, _) = next(iter(other.items()))
+        raise UserError(f"{name} = {str(value).lower()} is not legal with --weights {path}; legal: "
+                        + " ".join(f"--set {field}={str(legal).lower()}" for field, (_, legal) in other.items()))
+    saved.layer.sliced(config.slice_ff)
+    if config.layer.top_k <= saved.shared:
+        raise UserError(f"layer.top_k = {config.layer.top_k} is not legal with --weights {path}; legal values: "
+                        f"{saved.shared + 1} or more ({saved.shared} of its experts are met by every token)")
     return saved
 
 

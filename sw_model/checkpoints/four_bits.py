@@ -55,7 +55,7 @@ def _nvfp4(arrays: Arrays, shape: tuple[int, int], _: Mapping[str, Any]) -> Floa
     return E2M1[nibbles(arrays["weight"])] * scale.repeat(NV_BLOCK, axis=1)[:, :shape[1]]
 
 
-def _bits(quantisation: Mapping[str, Any]) -> int:
+def code_bits(quantisation: Mapping[str, Any]) -> int:
     """Width of a code: of GPTQ and AWQ ``bits``, of compressed-tensors ``num_bits`` of its one group."""
     bits = quantisation.get("bits", quantisation.get("w_bit"))
     groups = quantisation.get("config_groups")
@@ -83,7 +83,7 @@ def _grouped(codes: NDArray[Any], zeros: NDArray[Any] | int, scales: NDArray[Any
 def _packed_shape(shapes: Shapes, quantisation: Mapping[str, Any]) -> tuple[int, int] | None:
     if shapes["weight_packed"][0] != "I32":
         return None
-    per_word = 32 // _bits(quantisation)
+    per_word = 32 // code_bits(quantisation)
     outputs, words = two(shapes["weight_packed"][1], f"[outputs, inputs / {per_word}]")
     rows, groups = two(shapes["weight_scale"][1], "[outputs, groups]")
     fit("weight_shape", shapes["weight_shape"][1], [2])
@@ -95,7 +95,7 @@ def _packed_shape(shapes: Shapes, quantisation: Mapping[str, Any]) -> tuple[int,
 
 
 def _packed(arrays: Arrays, shape: tuple[int, int], quantisation: Mapping[str, Any]) -> Float32:
-    bits = _bits(quantisation)
+    bits = code_bits(quantisation)
     outputs, inputs = (int(n) for n in arrays["weight_shape"])
     if outputs != shape[0] or not shape[1] - 32 // bits < inputs <= shape[1]:
         raise ValueError(f"weight_shape = [{outputs}, {inputs}] is not legal; legal: what weight_packed holds")
@@ -116,7 +116,7 @@ def _gptq_shape(shapes: Shapes, quantisation: Mapping[str, Any]) -> tuple[int, i
     if _method(quantisation) != "gptq":
         raise ValueError(f"quantization_config.quant_method = {shown(quantisation.get('quant_method'))} is not legal; legal: "
                          "gptq, awq (their tensors have the same names)")
-    per_word = 32 // _bits(quantisation)
+    per_word = 32 // code_bits(quantisation)
     words, outputs = two(shapes["qweight"][1], f"[inputs / {per_word}, outputs]")
     groups, columns = two(shapes["scales"][1], "[groups, outputs]")
     fit("scales", [groups, columns], [groups, outputs])
@@ -129,7 +129,7 @@ def _gptq_shape(shapes: Shapes, quantisation: Mapping[str, Any]) -> tuple[int, i
 
 
 def _gptq(arrays: Arrays, shape: tuple[int, int], quantisation: Mapping[str, Any]) -> Float32:
-    bits = _bits(quantisation)
+    bits = code_bits(quantisation)
     codes = nibbles(np.ascontiguousarray(arrays["qweight"].T), bits)
     later = 0 if quantisation.get("checkpoint_format") == "gptq_v2" else 1  # the first version stores one less
     zeros = nibbles(arrays["qzeros"], bits).T[:shape[0]] + later
@@ -139,7 +139,7 @@ def _gptq(arrays: Arrays, shape: tuple[int, int], quantisation: Mapping[str, Any
 def _awq_shape(shapes: Shapes, quantisation: Mapping[str, Any]) -> tuple[int, int] | None:
     if _method(quantisation) != "awq" or shapes["qweight"][0] != "I32" or "g_idx" in shapes:
         return None
-    if _bits(quantisation) != 4:
+    if code_bits(quantisation) != 4:
         raise ValueError("bits = 8 is not legal; legal value: 4")
     if str(quantisation.get("version", "gemm")).lower() != "gemm":
         raise ValueError(f"version = {shown(quantisation['version'])} is not legal; legal value: gemm")

@@ -79,22 +79,27 @@ def slice_image(config: Config, layer: QuantisedLayer, expert: int, index: int) 
     return np.concatenate([head, slice_words(config, layer, expert, index).ravel()])
 
 
+def differences(config: Config, layer: QuantisedLayer) -> dict[str, tuple[int | str, int | str]]:
+    """Fields in which the configuration is not as the layer needs it: their values, and those that it needs."""
+    tile, wanted = config.tile, config.layer
+    fields: dict[str, tuple[int | str, int | str]] = {
+        "layer.d_model": (wanted.d_model, layer.d_model), "layer.d_ff": (wanted.d_ff, layer.d_ff),
+        "layer.experts": (wanted.experts, layer.experts),
+        "layer.activation": (wanted.activation, layer.function.activation),
+        "layer.bias": (wanted.bias, wanted.bias or layer.gate_bias is not None or layer.up_bias is not None),
+        "tile.weights": (tile.weights, layer.kind.name),
+        "tile.scale_mantissa": (tile.scale_mantissa, layer.kind.mantissa_bits)}
+    return {name: values for name, values in fields.items() if values[0] != values[1]}
+
+
 def check_layer(config: Config, layer: QuantisedLayer) -> None:
     """Refuse a layer that is not in the configuration's formats.
 
     Raises:
         ValueError: naming the field, its value and the one that the layer has.
     """
-    tile, wanted = config.tile, config.layer
-    for name, value, legal in (
-            ("tile.weights", tile.weights, layer.kind.name), ("tile.scale_mantissa", tile.scale_mantissa,
-                                                              3 if layer.kind.mantissa else 0),
-            ("layer.activation", wanted.activation, layer.function.activation),
-            ("layer.bias", wanted.bias, wanted.bias or layer.gate_bias is not None or layer.up_bias is not None),
-            ("layer.experts", wanted.experts, layer.experts), ("layer.d_ff", wanted.d_ff, layer.d_ff),
-            ("layer.d_model", wanted.d_model, layer.d_model)):
-        if value != legal:
-            raise ValueError(f"{name} = {value!r} is not legal; legal values: {legal!r}, as the layer's weights have it")
+    for name, (value, legal) in differences(config, layer).items():
+        raise ValueError(f"{name} = {value!r} is not legal; legal values: {legal!r}, as the layer's weights have it")
     layer.sliced(config.slice_ff)
 
 

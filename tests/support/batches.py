@@ -8,7 +8,7 @@ from tests.support.observed import instruments
 from trajectile.scripts.flow import simulation, workload
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import workloads
-from trajectile.sw_model.numerics import integer as numerics
+from trajectile.sw_model.numerics.layers import random_layer
 from trajectile.tb.job import Run
 
 
@@ -24,13 +24,9 @@ def batch_of(config: Config, gate: workloads.GateBatch, seed: int) -> workload.W
     """Random weights and activations for some gate decisions."""
     print(f"seed {seed}")
     rng = np.random.default_rng(seed)
-    weights = numerics.random_layer(config.layer, rng)
-    layer = numerics.quantise_layer(weights)
+    weights = random_layer(config.layer, rng)
     x = rng.standard_normal((len(gate.topk_ids), config.layer.d_model)).astype(np.float32)
-    return workload.Workload(
-        f"seed {seed}", gate.topk_ids, workload.Values(
-            layer, numerics.quantise_batch(layer, x, gate.topk_ids, gate.topk_weights),
-            numerics.float_layer(weights, x, gate.topk_ids, gate.topk_weights)))
+    return workload.Workload(f"seed {seed}", gate.topk_ids, workload.drawn(config, weights, x, gate))
 
 
 def synthetic(config: Config, tokens: int, seed: int, skew: float = 1.0, experts: int | None = None) -> workload.Workload:

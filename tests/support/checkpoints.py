@@ -7,7 +7,7 @@ import ml_dtypes
 import numpy as np
 from safetensors.numpy import save_file
 
-from trajectile.sw_model.numerics.integer import FloatLayer
+from trajectile.sw_model.numerics.layers import FloatLayer
 
 TYPES = {"BF16": np.dtype(ml_dtypes.bfloat16), "F16": np.dtype(np.float16), "F32": np.dtype(np.float32)}
 #: naming -> stem of the experts' names
@@ -48,7 +48,7 @@ def tensors(naming, layer, router=None, *, number=3, dtype="F32"):
         found |= {f"{stem}.gate_up_proj": both, f"{stem}.down_proj": down}
     else:
         words = ("w1", "w3", "w2") if naming == "mixtral" else ("gate_proj", "up_proj", "down_proj")
-        for word, matrix in zip(words, vars(layer).values(), strict=True):
+        for word, matrix in zip(words, (layer.w_gate, layer.w_up, layer.w_down), strict=True):
             found |= {f"{stem}.{expert}.{word}.weight": part for expert, part in enumerate(matrix)}
     return {name: np.ascontiguousarray(tensor.astype(kind)) for name, tensor in found.items()}
 

@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from tests.support import observed
 from tests.support.batches import synthetic
 from trajectile.hw.d2d.layouts import Port
@@ -16,13 +14,14 @@ from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
 from trajectile.scripts.flow import simulation
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.numerics.integer import Results
 from trajectile.sw_model.schedule.scheduler import Schedule, schedule
 from trajectile.sw_model.timeline.model import Timeline
 from trajectile.sw_model.timeline.model import simulate as model_timeline
 from trajectile.tb import runner, scenario
 from trajectile.tb.instruments import Instruments
 from trajectile.tb.job import JOB, Job
-from trajectile.tb.program import gather_results, pack
+from trajectile.tb.program import gathered, pack
 from trajectile.tb.scenario import SCENARIOS, Scenario
 from trajectile.tb.scoreboard import check_events, check_results, read_events
 from trajectile.tb.top import bench_top
@@ -40,7 +39,7 @@ class Playground:
     model: Timeline
     job: Job
     #: results, or None for a build without arithmetic
-    golden: np.ndarray | None
+    golden: Results | None
     #: its plusargs
     files: Sequence[str]
     folder: Path
@@ -61,7 +60,7 @@ class Playground:
         # a good batch takes that and not one more
         job = replace(job, images=[replace(image, settings={**image.settings, "WATCHDOG": cycles})
                                    for image, cycles in zip(job.images, model.tile_cycles, strict=True)])
-        return cls(config, plan, model, job, values.results() if values else None,
+        return cls(config, plan, model, job, values.results(config) if values else None,
                    simulation.write_files(config, values, folder), folder, instruments or observed.instruments())
 
     @property
@@ -87,9 +86,7 @@ class Playground:
         for output in outputs:
             if self.golden is None:
                 break
-            words = {(tile, int(lane)): np.array(values, dtype=np.uint32).view(np.int32).reshape(-1, self.config.tile.mac_n)
-                     for tile, part in enumerate(output["tiles"]) for lane, values in part["results"].items()}
-            results = check_results(gather_results(self.job.params, self.plan, words), self.golden)
+            results = check_results(gathered(self.job.params, self.plan, output["tiles"]), self.golden)
             assert results, f"after {output['name']}: {results.message}"
         return outputs
 

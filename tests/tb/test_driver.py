@@ -47,7 +47,7 @@ def test_batches(tmp_path):
     outputs = json.loads((tmp_path / "run" / "output.json").read_text())
     assert len(outputs) == 3
     for output in outputs:
-        np.testing.assert_array_equal(np.array(output, dtype=np.int32), values.results())
+        np.testing.assert_array_equal(np.array(output, dtype=np.int32), values.results(config).y)
 
 
 @pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: config.name)

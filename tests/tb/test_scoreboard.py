@@ -8,6 +8,7 @@ from tests.support.tools import require_icarus
 from trajectile.hw.design import design
 from trajectile.scripts.flow import simulation
 from trajectile.sw_model.config import load
+from trajectile.sw_model.numerics.integer import Results
 from trajectile.sw_model.schedule import scheduler
 from trajectile.sw_model.timeline import model as timeline
 from trajectile.tb import runner
@@ -47,14 +48,16 @@ def test_missing_and_extra_events(model):
 
 
 def test_every_result_counts():
-    """One wrong bit, a wrong shape."""
-    golden = np.arange(12, dtype=np.int32).reshape(3, 4)
-    assert check_results(golden.copy(), golden)
-    wrong = golden.copy()
+    """One wrong bit, a wrong shape, a clip too many."""
+    golden = Results(np.arange(12, dtype=np.int32).reshape(3, 4), np.zeros(3, dtype=np.int64))
+    assert check_results(Results(golden.y.copy(), golden.clips.copy()), golden)
+    wrong = golden.y.copy()
     wrong[2, 1] ^= 1
-    verdict = check_results(wrong, golden)
+    verdict = check_results(golden._replace(y=wrong), golden)
     assert not verdict and "y[2, 1]" in verdict.message
-    assert not check_results(golden[:2], golden)
+    assert not check_results(golden._replace(y=golden.y[:2]), golden)
+    verdict = check_results(golden._replace(clips=np.array([0, 0, 1])), golden)
+    assert not verdict and "token 2: RTL 1, model 0" in verdict.message
 
 
 def test_logs_that_are_cut_off(tmp_path):
