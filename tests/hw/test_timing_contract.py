@@ -23,8 +23,10 @@ CONFIGS = {
     "smoke": (load("smoke"), False),
     "timing only": (load("smoke"), True),
     "all parts": (small(array__cols=3, link__crc_bits=32, link__latency_cycles=5, tile__protect="secded"), False),
-    "one word": (small(layer__d_model=4, layer__d_ff=3, tile__mac_n=2, tile__protect="parity"), False),
-    "conflicts": (small(layer__d_model=9, layer__d_ff=9, tile__slices=9, tile__mac_k=3, tile__mac_n=6, tile__mac_t=1), False),
+    "one word": (small(layer__d_model=2, layer__d_ff=3, tile__mac_k=2, tile__mac_n=2, tile__protect="parity",
+                       link__beat_bytes=4), False),
+    "conflicts": (small(layer__d_model=9, layer__d_ff=9, tile__slices=9, tile__mac_k=4, tile__mac_n=6, tile__mac_t=1), False),
+    "bias": (small(layer__bias=True), False),
     **{f"random {seed}": (random_config(seed), False) for seed in (1, 2, 3)},
 }
 

@@ -133,8 +133,8 @@ class Bench:
 
 @pytest.mark.parametrize("protect", PROTECTIONS)
 def test_results(protect, monkeypatch):
-    """Terms are exact, so are counts of clips, and what was never added to reads as zero, before the first batch and after each; memory that holds
-    anything at first, or is left from the batch before, is no error.
+    """Terms are exact, so are counts of clips, and what was never added to reads as zero, before the first batch and after
+    each; memory that holds anything at first, or is left from the batch before, is no error.
     """
     bench, clipped = Bench(protect, monkeypatch), set()
 

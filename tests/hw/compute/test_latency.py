@@ -7,17 +7,18 @@ from tests.support.blocks import run_block
 from tests.support.configurations import random_config, small
 from tests.support.memory_bench import open_srams
 from tests.support.watch import Watch, keep_made, pulse
-from trajectile.hw.compute import lane_memory, unit
+from trajectile.hw.compute import clip_counter, lane_memory, unit
 from trajectile.hw.compute.hidden_buffer import HiddenBuffer
 from trajectile.hw.compute.lane_memory import LaneMemory
 from trajectile.hw.compute.unit import ComputeUnit
 from trajectile.hw.host.layouts import Table
-from trajectile.hw.memory.expert_buffer import ExpertBuffer
 from trajectile.hw.params import Params
 
 CONFIGS = {
     "smoke": small(),
-    "one word": small(layer__d_model=4, layer__d_ff=3, tile__mac_n=2, tile__protect="parity"),
+    "one word": small(layer__d_model=2, layer__d_ff=3, tile__mac_k=2, tile__mac_n=2, tile__protect="parity",
+                      link__beat_bytes=4),
+    "bias": small(layer__bias=True),
     "two words": small(layer__d_model=8, layer__d_ff=3, tile__slices=3, tile__mac_k=4, tile__mac_n=4, tile__mac_t=1),
     "wide": small(layer__d_model=20, layer__d_ff=21, tile__slices=1, tile__mac_n=8, tile__mac_t=3, tile__mac_part=2),
     **{f"random {seed}": random_config(seed) for seed in (1, 4, 6)},
@@ -27,7 +28,7 @@ CONFIGS = {
 def one_pass(block):
     """A slice of expert 0 that every lane's token 0 meets, and then the same again as soon as the unit is ready."""
     params = block.params
-    entries = {Table.RULES: params.rule_layout.const({"here": 1, "passes": 1, "gate_shift": 1, "up_shift": 1}),
+    entries = {Table.RULES: params.rule_layout.const({"here": 1, "passes": 1}),
                Table.TOKENS: params.pass_layout.const([{"valid": 1}] * params.config.tile.mac_t)}
 
     async def bench(ctx):
@@ -49,58 +50,70 @@ def one_pass(block):
 def test_a_slice(name, monkeypatch):
     """From start to first word, from gate-up to down, from the last word to the last result, from slice to slice."""
     config = CONFIGS[name]
-    srams, hidden = open_srams(monkeypatch, lane_memory), keep_made(monkeypatch, unit, "HiddenBuffer")
+    srams, hidden = open_srams(monkeypatch, lane_memory, clip_counter), keep_made(monkeypatch, unit, "HiddenBuffer")
     sequencer = keep_made(monkeypatch, unit, "MacSequencer")
     block = ComputeUnit(Params(config))
-    down = block.weights.addr >= config.gate_up_words
+    before_down = config.parameter_words + config.gate_up_words
+    down = block.weights.addr >= before_down
     watch = Watch(start=block.compute.start, ready=block.compute.ready, done=block.compute.done, busy=block.busy,
                   gate_up=block.issuing & ~down, down=block.issuing & down)
 
     async def watching(ctx):
-        results = [sram for number, sram in enumerate(srams) if number % 3]  # a lane: activations, two banks of results
-        watch.signals |= {"hidden": hidden[0].write, "result": Cat(sram.en & sram.we.any() for sram in results).any()}
+        # a lane: clips, activations, two banks of results
+        clips, results = srams[::4], [sram for number, sram in enumerate(srams) if number % 4 > 1]
+        watch.signals |= {"hidden": hidden[0].write} | {
+            name: Cat(sram.en & sram.we.any() for sram in some).any() for name, some in (("result", results), ("clips", clips))}
         await watch.run(ctx)
 
     run_block(block, one_pass(block), background=[watching])
     # the first slice
     start, first, last = watch["start"][0], watch["gate_up"][0], watch["done"][0]
-    gate_up_ends, down_begins = watch["gate_up"][config.gate_up_words - 1], watch["down"][0]
+    gate_up_ends, down_begins = watch["gate_up"][before_down - 1], watch["down"][0]
     assert first == start + block.latency_cycles
     assert down_begins == gate_up_ends + sequencer[0].swiglu_cycles
-    # hidden values are read when the word comes from its slot, and the last of them was written just before
+    # hidden values are addressed with the word, and the last of them was written just before
     columns = config.gate_up_groups * config.tile.mac_n // 2
-    assert down_begins + ExpertBuffer.latency_cycles == watch["hidden"][columns - 1] + HiddenBuffer.latency_cycles
+    assert down_begins == watch["hidden"][columns - 1] + HiddenBuffer.latency_cycles
     # the second: it may start so early that, if the last segment is that long, no cycle is lost
     assert watch["start"][1] == next(cycle for cycle in watch["ready"] if cycle >= first) == last - sequencer[0].early_cycles
-    assert watch["gate_up"][config.gate_up_words] == watch["start"][1] + block.latency_cycles
+    assert watch["gate_up"][before_down] == watch["start"][1] + block.latency_cycles
     if config.down_words >= block.latency_cycles:
-        assert watch["gate_up"][config.gate_up_words] == last + 1
-    # written in one cycle, there in the next, in which the unit is not busy any more
-    assert watch["result"][-1] + 1 == watch["done"][1] + block.drain_cycles == watch["busy"][-1] + 1
+        assert watch["gate_up"][before_down] == last + 1
+    # written in one cycle, there in the next
+    assert watch["result"][-1] + 1 == watch["done"][1] + LaneMemory.stored_cycles
+    # a count of clips did not have to wait for another, which would have taken two cycles more; then the unit is not busy
+    assert watch["clips"][-1] + 1 == watch["done"][1] + LaneMemory.drain_cycles - 2
+    assert watch["busy"][-1] + 1 == watch["done"][1] + block.drain_cycles
 
 
 def test_results_for_the_host(monkeypatch):
-    """A read of RESULTS shows the SRAM's word so many cycles later."""
-    srams = open_srams(monkeypatch, lane_memory)
-    block, value = ComputeUnit(Params(small())), 0x1234567
+    """A read of RESULTS or CLIPS shows the SRAM's word so many cycles later."""
+    srams = open_srams(monkeypatch, lane_memory, clip_counter)
+    block, value = ComputeUnit(Params(small())), 0x1234
     watch = Watch(read=block.results.read, shown=block.results.data == value)
 
     async def host(ctx):
         await one_pass(block)(ctx)
-        ctx.set(srams[1].word(0), value)
-        ctx.set(block.table.table, Table.RESULTS)
-        await ctx.tick().repeat(3)
-        await pulse(ctx, block.results.read)
+        for table, sram in ((Table.RESULTS, srams[2]), (Table.CLIPS, srams[0])):
+            ctx.set(sram.word(0), value)
+            ctx.set(sram.word(1), 0)
+            ctx.set(block.table.table, table)
+            await ctx.tick().repeat(3)
+            await pulse(ctx, block.results.read)
+            ctx.set(block.table.index, 1 if table is Table.CLIPS else 2)
+            await pulse(ctx, block.results.read)
+            ctx.set(block.table.index, 0)
 
     run_block(block, host, background=[watch.run])
-    assert watch["shown"][0] - watch["read"][0] == block.read_cycles
+    assert [watch["shown"][0], next(cycle for cycle in watch["shown"] if cycle > watch["read"][2])] == [
+        watch["read"][number] + block.read_cycles for number in (0, 2)]
 
 
 @pytest.mark.parametrize("protect", ["none", "secded"])
 def test_lane_memory(protect, monkeypatch):
     """One sum: when its word is read, which totals are added, when it is written, and when it is there."""
     srams = open_srams(monkeypatch, lane_memory)
-    lane = LaneMemory(Params(small(tile__protect=protect)))
+    lane = LaneMemory(Params(small(tile__protect=protect)))  # nothing is shifted
     seen, watch = [], Watch(add=lane.add)
 
     async def watching(ctx):
@@ -111,7 +124,7 @@ def test_lane_memory(protect, monkeypatch):
     async def bench(ctx):
         await pulse(ctx, lane.clear, rest=0)
         ctx.set(lane.finish, 1)
-        for cycle in range(12):
+        for cycle in range(16):
             ctx.set(lane.add, cycle == 0)
             ctx.set(lane.totals, 1000 + cycle)
             await ctx.tick()
@@ -120,7 +133,7 @@ def test_lane_memory(protect, monkeypatch):
     run_block(lane, bench, background=[watching])
     assert watch.between("add", "read") == {lane.result_read_cycles}
     assert watch.between("add", "write") == {lane.result_write_cycles}
-    # the totals of one cycle were taken; the word is there in the cycle after that whose end is the first to show them
+    # the totals of one cycle were taken; the word is there in the cycle after that whose end is the first to show their term
     assert seen.index(lane.totals_cycles) + 1 == lane.stored_cycles
 
 
