@@ -28,6 +28,9 @@ class Widths:
         #: a weight word is written in whole lanes
         self.lane_width = 8 * config.lane_bytes
         self.word_addr_bits = bits_for(config.slice_words - 1)
+        #: DDR beats and flits of a slice's first word: if its parameters are one word, no more than they take
+        self.first_word_beats = config.parameter_beats - (config.parameter_words - 1) * config.word_beats
+        self.first_word_flits = config.parameter_flits - (config.parameter_words - 1) * config.word_flits
         self.row_bits = bits_for(config.channel_slices - 1)
         self.token_bits = bits_for(tile.lane_tokens - 1)
         #: a tile never has more passes than token-expert pairs

@@ -63,11 +63,12 @@ class SliceReceiver(Block):
             return m
         piece = Signal(bits_for(config.word_flits - 1))
         word = Signal(params.word_addr_bits)
-        last_piece = piece == config.word_flits - 1
+        first = Signal(init=1)  # that word is the slice's first, which may have fewer flits
+        last_piece = piece == Mux(first, params.first_word_flits - 1, config.word_flits - 1)
         with m.If(payload):
             m.d.sync += piece.eq(Mux(last_piece, 0, piece + 1))
             with m.If(last_piece):
-                m.d.sync += word.eq(Mux(flit.tail, 0, word + 1))
+                m.d.sync += [word.eq(Mux(flit.tail, 0, word + 1)), first.eq(flit.tail)]
         m.d.comb += [
             self.write.en.eq(payload), self.write.slot.eq(slot), self.write.addr.eq(word), self.write.piece.eq(piece),
             self.write.data.eq(flit.payload),

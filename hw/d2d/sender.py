@@ -54,13 +54,13 @@ class SliceSender(Block):
         m.d.comb += [send.ready.eq(~busy), send.done.eq(flits.valid & flits.ready & flits.payload.tail)]
 
         # The flit lane: header first, then payload. With nothing to send the header of what may come is shown.
-        pieces = config.word_flits
-        piece = Signal(bits_for(pieces - 1))  # which of its word
+        piece = Signal(bits_for(config.word_flits - 1))  # which of its word
+        first = Signal()  # that word is the slice's first, which may have fewer flits
         left = Signal(range(config.slice_flits + 1), name="flits_left")  # payload flits to go
         heads = ~busy | header_due
         goes = flits.valid & flits.ready
         sends = goes & ~heads
-        last_piece = piece == pieces - 1
+        last_piece = piece == Mux(first, params.first_word_flits - 1, config.word_flits - 1)
         m.d.comb += [
             flits.valid.eq(send.start | header_due | Mux(cutting, arriving.copy & ~lost, fetched)),
             flits.payload.head.eq(heads),
@@ -74,13 +74,13 @@ class SliceSender(Block):
         with m.If(send.start):
             m.d.sync += [
                 busy.eq(1), send.done_slot.eq(send.slot), held.eq(header), header_due.eq(~flits.ready),
-                left.eq(config.slice_flits), piece.eq(0),
+                left.eq(config.slice_flits), piece.eq(0), first.eq(1),
             ]
         with m.Else():
             with m.If(goes):
                 m.d.sync += header_due.eq(0)
             with m.If(sends):
-                m.d.sync += [left.eq(left - 1), piece.eq(Mux(last_piece, 0, piece + 1))]
+                m.d.sync += [left.eq(left - 1), piece.eq(Mux(last_piece, 0, piece + 1)), first.eq(first & ~last_piece)]
             with m.If(send.done):
                 m.d.sync += busy.eq(0)
 

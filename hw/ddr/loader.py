@@ -146,7 +146,8 @@ class DdrLoader(Block):
         # Data channel: a beat is written in the cycle after it came.
         word = Signal(params.word_addr_bits)  # of the beat that comes next
         beat = Signal(bits_for(config.word_beats - 1))  # which of the word
-        last_beat = beat == config.word_beats - 1
+        first = Signal(init=1)  # that word is the slice's first, which may have fewer beats
+        last_beat = beat == Mux(first, params.first_word_beats - 1, config.word_beats - 1)
         last_word = word == config.slice_words - 1
         written = Signal()
         ends = Signal()
@@ -159,7 +160,7 @@ class DdrLoader(Block):
         with m.If(self.beat):
             m.d.sync += beat.eq(Mux(last_beat, 0, beat + 1))
             with m.If(last_beat):
-                m.d.sync += word.eq(Mux(last_word, 0, word + 1))
+                m.d.sync += [word.eq(Mux(last_word, 0, word + 1)), first.eq(last_word)]
         m.d.comb += [
             self.load.done.eq(ends),
             self.load.done_slot.eq(queue[0]),

@@ -19,7 +19,8 @@ from trajectile.sw_model.config import ceil_div
 class SlotWrite(NamedSignature):
     """Write port: a weight word comes in ``pieces`` of ``piece_bytes`` each, one piece per cycle.
 
-    The word ends within the last piece, or with it. The bits above its end are ignored.
+    The word ends within the last piece, or with it. The bits above its end are ignored. A slice's first word may come in
+    fewer pieces (``Widths.first_word_beats`` and ``first_word_flits``); the last of these is repeated over the rest of it.
     """
 
     class Interface(wiring.PureInterface):
@@ -65,7 +66,7 @@ class ExpertBuffer(Block):
     whole words. DDR beats and flits are written as they arrive, each into its lanes of the word.
 
     With ``tile.protect`` every lane has check bits: an encoder at each write port, a decoder at each read port, and two more
-    outputs (docs/memory.md).
+    outputs (docs/memory.md). Every lane of a word that is read has been written: that is why a short first word fills up.
 
     Latency: one cycle to read (``latency_cycles`` = 1); ``corrected`` and ``error`` two cycles after ``en`` (``flag_cycles``
     = 2). Storage: ``slots * slice_words`` words of ``word_bits`` and their check bits, in single-port SRAM.
@@ -100,8 +101,8 @@ class ExpertBuffer(Block):
         params = self.params
         protect, lanes = params.protect, self.lanes
         width = stored_bits(protect, params.word_bits, lanes)
-        load_lanes, load_data = self._spread(m, platform, "load", self.load)
-        receive_lanes, receive_data = self._spread(m, platform, "receive", self.receive)
+        load_lanes, load_data = self._spread(m, platform, "load", self.load, params.first_word_beats)
+        receive_lanes, receive_data = self._spread(m, platform, "receive", self.receive, params.first_word_flits)
         readers = {"compute": self.compute, "send": self.send}
         shown = {name: Signal(params.slot_bits, name=f"{name}_shown") for name in readers}
         stored = {name: Signal(width, name=f"{name}_stored") for name in readers}
@@ -135,12 +136,18 @@ class ExpertBuffer(Block):
         self._show(m, srams, stored, shown)
         return m
 
-    def _spread(self, m: Module, platform: object, name: str, port: SlotWrite.Interface) -> tuple[Value, Value]:
-        """The lanes of a writer's piece, and a word as it is stored that has the piece wherever it may belong."""
+    def _spread(self, m: Module, platform: object, name: str, port: SlotWrite.Interface,
+                first_pieces: int) -> tuple[Value, Value]:
+        """The lanes of a writer's piece, and a word as it is stored that has the piece wherever it may belong.
+
+        ``first_pieces``: those of a slice's first word.
+        """
         of_piece = len(port.data) // self.params.lane_width
         data = encoded(m, platform, self.params.protect, port.data, f"{name}_encoder", lanes=of_piece)
         pieces = ceil_div(self.lanes, of_piece)
-        which = Cat((port.piece == piece).replicate(of_piece) for piece in range(pieces))
+        fills = (port.addr == 0) & (port.piece == first_pieces - 1)
+        which = Cat(((port.piece == piece) | (fills if piece >= first_pieces else 0)).replicate(of_piece)
+                    for piece in range(pieces))
         stored = stored_bits(self.params.protect, self.params.word_bits, self.lanes)
         return which[:self.lanes], data.replicate(pieces)[:stored]
 

@@ -3,16 +3,16 @@
 from amaranth.hdl import Mux, Signal, Value
 from amaranth.utils import exact_log2
 
-from tests.formal.sender_spec import SIZE
+from tests.formal.sender_spec import SHORT, SIZE
 from tests.formal.spec import Proof, Spec, tiny
 from trajectile.hw.ddr.loader import AXI_BURST_INCR, DdrLoader
 from trajectile.hw.host.layouts import Table
 from trajectile.sw_model.config import AXI_BOUNDARY_BYTES
 
-#: a slice of 33 beats of 128 bytes: a burst of full length (32) and one of a single beat
-WIDE = {"layer__d_model": 64, "layer__d_ff": 2, "layer__experts": 2, "layer__top_k": 1, "tile__mac_k": 64, "tile__mac_n": 2,
-        "tile__mac_t": 1, "tile__slices": 2, "tile__slots": 4, "ddr__bytes_per_cycle": 128, "ddr__latency_cycles": 20,
-        "link__beat_bytes": 128}
+#: a slice of 34 beats of 128 bytes: a burst of full length (32) and a short one
+WIDE = {"layer__d_model": 64, "layer__d_ff": 2, "layer__experts": 2, "layer__top_k": 1, "tile__mac_k": 2, "tile__mac_n": 64,
+        "tile__mac_t": 1, "tile__slices": 2, "tile__slots": 4, "tile__weights": "int4", "ddr__bytes_per_cycle": 128,
+        "ddr__latency_cycles": 20, "link__beat_bytes": 128}
 
 
 class LoaderSpec(Spec):
@@ -107,6 +107,8 @@ class LoaderSpec(Spec):
         with m.If(ddr.rvalid):
             m.d.sync += number.eq(Mux(number == config.slice_beats - 1, 0, number + 1))
         ends = self.past(ddr.rvalid & (number == config.slice_beats - 1), "ends")
+        missing = config.slice_words * config.word_beats - config.slice_beats  # beats that the first word has not
+        place = self.wire(number + Mux(number < config.word_beats - missing, 0, missing), "place")
         self.claim("slot", "beats are always taken", ddr.rready)
         self.claim("slot", "loaded after the slice's beats, once", dut.load.done == ends)
         # One slice is followed, among those that are in flight.
@@ -125,24 +127,30 @@ class LoaderSpec(Spec):
             return
         write, beats = dut.write, config.word_beats
         self.claim("slot", "a beat is written the cycle after it came", write.en == self.past(ddr.rvalid, "came"))
-        self.claim("slot", "at its place", (write.addr == self.past(number // beats, "where"))
-                   & (write.piece == self.past(number % beats, "which")), when=write.en)
+        self.claim("slot", "at its place", (write.addr == self.past(place // beats, "where"))
+                   & (write.piece == self.past(place % beats, "which")), when=write.en)
         self.claim("slot", "in the slot of the oldest slice in flight", (write.slot == slot) & (self.in_flight != 0),
                    when=write.en & first)
         self.claim("slot", "as it came", write.data == self.past(ddr.rdata, "beat_before"), when=write.en)
 
 
 class NarrowLoaderSpec(LoaderSpec):
-    """The same with words: three of two one-byte beats."""
+    """The same with words: three of two beats, but the first, which has one."""
 
-    changes = SIZE | {"ddr__latency_cycles": 4}
+    changes = SHORT | {"ddr__latency_cycles": 1}
     timing_only = False
+
+
+class WholeLoaderSpec(NarrowLoaderSpec):
+    """The same where all words are whole."""
+
+    changes = SIZE | {"ddr__latency_cycles": 1}
 
 
 class LongListSpec(LoaderSpec):
     """A list with more entries than slices may be in flight."""
 
-    changes = SIZE | {"layer__experts": 8, "ddr__latency_cycles": 1}
+    changes = SHORT | {"layer__experts": 8, "ddr__latency_cycles": 1}
 
 
 _ASSUMES = ("the DDR controller sends the beats that it was asked for, in order (AXI4); DDR_BASE is a multiple of 4096, the "
@@ -150,8 +158,9 @@ _ASSUMES = ("the DDR controller sends the beats that it was asked for, in order 
 
 
 def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
-    others = {"spec": LoaderSpec, "size": "2 bursts, 33 beats of 128 bytes", "assumes": _ASSUMES} | others
-    return Proof(name=f"loader-{group}", block="DdrLoader", group=group, says=says, mutants=mutants, **others)
+    others = {"name": f"loader-{group}", "spec": LoaderSpec, "size": "2 bursts, 34 beats of 128 bytes",
+              "assumes": _ASSUMES} | others
+    return Proof(block="DdrLoader", group=group, says=says, mutants=mutants, **others)
 
 
 PROOFS = (
@@ -160,8 +169,11 @@ PROOFS = (
            reach_bound=40),
     _proof("list", "entries are taken in order, each once, no more than there are and no more at a time than planned",
            "loader-entry-twice", "loader-one-too-many", "loader-no-flight-limit", spec=LongListSpec,
-           size="slices of 6 beats of a byte, 2 in flight, a list of 4", reach_bound=50),
-    _proof("slot", "slices come in order; each beat once, at its place in the slot of its slice; `loaded` "
+           size="slices of 5 beats, 2 in flight, a list of 4", reach_bound=50),
+    _proof("slot", "slices come in order; exactly a slice's beats, each once, at its place in the slot of its slice; `loaded` "
            "once, with the last", "loader-slot-of-newest", "loader-loaded-early", "loader-words-turned",
-           spec=NarrowLoaderSpec, size="3 words of 2 beats, 2 slices in flight", reach_bound=40),
+           "loader-first-word-whole", "loader-words-short", spec=NarrowLoaderSpec,
+           size="3 words of 2 beats, the first of one, 2 slices in flight", reach_bound=40),
+    _proof("slot", "the same where all words are whole", "loader-words-turned", name="loader-slot-whole",
+           spec=WholeLoaderSpec, size="5 words of 2 beats, 2 slices in flight"),
 )

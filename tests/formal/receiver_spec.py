@@ -3,7 +3,7 @@
 from amaranth.hdl import Mux, Signal
 from amaranth.lib import data
 
-from tests.formal.sender_spec import SIZE
+from tests.formal.sender_spec import SHORT, SIZE
 from tests.formal.spec import Proof, Spec, tiny
 from trajectile.hw.d2d.receiver import SliceReceiver
 
@@ -11,10 +11,13 @@ from trajectile.hw.d2d.receiver import SliceReceiver
 class ReceiverSpec(Spec):
     """Whole packets, one after the other, at any pace."""
 
+    changes: dict = SHORT
+
     def build(self) -> None:
-        m, params = self.m, tiny(**SIZE)
+        m, params = self.m, tiny(**self.changes)
         config = params.config
         flits, pieces = config.slice_flits, config.word_flits
+        missing = config.slice_words * pieces - flits  # flits that the first word has not
         m.submodules.dut = dut = SliceReceiver(params)
         valid, flit = self.free(1, "valid"), self.free(params.flit_layout, "flit")
         cut = self.free(1, "cut")
@@ -33,7 +36,7 @@ class ReceiverSpec(Spec):
         self.claim("write", "its slot", dut.receive.header_slot == header.slot, when=is_header)
 
         payload = self.wire(valid & (number != 0), "payload")
-        place = number - 1
+        place = number - 1 + Mux(number <= pieces - missing, 0, missing)
         self.claim("write", "every payload flit is written at once", dut.write.en == payload)
         self.claim("write", "at its place in the reserved slot",
                    (dut.write.slot == slot) & (dut.write.addr == place // pieces) & (dut.write.piece == place % pieces),
@@ -50,12 +53,22 @@ class ReceiverSpec(Spec):
         self.reach(done & ~cutting)
 
 
-_SIZE = "3 words, 6 flits of 8 bits"
+class WholeReceiverSpec(ReceiverSpec):
+    """The same where all words are whole."""
+
+    changes = SIZE
+
+
+_SIZE = "3 words of 2 flits of 16 bits, the first of one"
 _ASSUMES = "whole packets of a slice's length (router-once, sender-packet)"
 PROOFS = (
     Proof(name="receiver-write", block="SliceReceiver", spec=ReceiverSpec, group="write", size=_SIZE, assumes=_ASSUMES,
           says="each flit is written once, at its place in the reserved slot; `arrived` once, with the last",
-          mutants=("receiver-address-kept", "receiver-early", "receiver-slot-of-next"), reach_bound=40),
+          mutants=("receiver-address-kept", "receiver-early", "receiver-slot-of-next", "receiver-words-short"),
+          reach_bound=40),
+    Proof(name="receiver-write-whole", block="SliceReceiver", spec=WholeReceiverSpec, group="write",
+          size="5 words of 2 flits of 16 bits", assumes=_ASSUMES, says="the same where all words are whole",
+          mutants=("receiver-address-kept",)),
     Proof(name="receiver-copy", block="SliceReceiver", spec=ReceiverSpec, group="copy", size=_SIZE, assumes=_ASSUMES,
           says="on cut-through every payload flit is announced to the sender, as it came, once, and only then",
           mutants=("receiver-copies-always",), quick=True),

@@ -5,18 +5,24 @@ from amaranth.hdl import Mux, Signal
 from tests.formal.spec import Proof, Spec, tiny
 from trajectile.hw.d2d.sender import SliceSender
 
-#: three words of two 8-bit flits
-SIZE = {"layer__d_model": 2, "layer__d_ff": 1, "layer__experts": 2, "layer__top_k": 1, "tile__mac_k": 1, "tile__mac_n": 2,
-        "tile__mac_t": 1, "tile__slices": 1, "tile__slots": 2, "link__beat_bytes": 1, "ddr__bytes_per_cycle": 1}
+#: five words, three of parameters and two of weights, of two flits and two DDR beats of 16 bits
+SIZE = {"layer__d_model": 2, "layer__d_ff": 1, "layer__experts": 2, "layer__top_k": 1, "tile__mac_k": 2, "tile__mac_n": 2,
+        "tile__mac_t": 1, "tile__slices": 1, "tile__slots": 2, "tile__weights": "int4", "link__beat_bytes": 2,
+        "ddr__bytes_per_cycle": 2}
+#: three words, the first of one flit and one beat
+SHORT = SIZE | {"parameter_bytes": 2}
 
 
 class SenderSpec(Spec):
     """Any slices, out of their slots or cut-through; the router stalls and flits arrive as they like."""
 
+    changes: dict = SHORT
+
     def build(self) -> None:
-        m, params = self.m, tiny(**SIZE)
+        m, params = self.m, tiny(**self.changes)
         config = params.config
         flits, pieces, words = config.slice_flits, config.word_flits, config.slice_words
+        first = flits - (words - 1) * pieces  # flits of the first word
         m.submodules.dut = dut = SliceSender(params)
         start, cut, slot = self.free(1, "start"), self.free(1, "cut"), self.free(params.slot_bits, "slot")
         slice_, to_slot = self.free(params.slice_layout, "slice"), self.free(params.slot_bits, "to_slot")
@@ -89,11 +95,12 @@ class SenderSpec(Spec):
         with m.If(dut.read.en):
             m.d.sync += shown.eq(dut.read.addr == word)
         self.assume(~shown | (read_data == contents))
+        bits = 8 * config.flit_bytes
         for piece in range(pieces):
-            place = word * pieces + piece
-            self.assume(~copy | (copied != place) | (arriving == contents.word_select(piece, 8)))
-            self.claim("order", "each piece of it at its place", out.payload.payload == contents.word_select(piece, 8),
-                       when=out.valid & (number == place + 1))
+            has, place = (word != 0) | (piece < first), word * pieces + piece - Mux(word == 0, 0, pieces - first)
+            self.assume(~copy | (copied != place) | ~has | (arriving == contents.word_select(piece, bits)))
+            self.claim("order", "each piece of it at its place", out.payload.payload == contents.word_select(piece, bits),
+                       when=out.valid & (number == place + 1) & has)
         self.claim("order", "no flit goes out before it has come", copied + copy >= number,
                    when=out.valid & busy & job_cut & (number != 0))
         self.claim("order", "one that comes goes out in the same cycle if it may", out.valid & (number == copied + 1),
@@ -106,21 +113,32 @@ class SenderSpec(Spec):
                    busy & (~job_cut | here) & (dut.read.slot == job_slot) & (dut.read.addr < words), when=dut.read.en)
 
 
-_SIZE = "3 words, 6 flits of 8 bits"
+class WholeSenderSpec(SenderSpec):
+    """The same where all words are whole."""
+
+    changes = SIZE
+
+
+_SIZE = "3 words of 2 flits of 16 bits, the first of one"
+_WHOLE = "5 words of 2 flits of 16 bits"
 _ASSUMES = "started only when idle (engine-send); cut-through flits come in whole packets (receiver-copy)"
 
 
 def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
-    return Proof(name=f"sender-{group}", block="SliceSender", spec=SenderSpec, group=group, says=says, size=_SIZE,
-                 assumes=_ASSUMES, mutants=mutants, **others)
+    others = {"name": f"sender-{group}", "spec": SenderSpec, "size": _SIZE} | others
+    return Proof(block="SliceSender", group=group, says=says, assumes=_ASSUMES, mutants=mutants, **others)
 
 
 PROOFS = (
     _proof("packet", "a header, exactly the slice's flits, tail on the last and only there; held until taken",
            "sender-one-flit-short", "sender-tail-early", "sender-header-changes", "sender-header-once", reach_bound=40),
+    _proof("packet", "the same where all words are whole", "sender-one-flit-short", name="sender-packet-whole",
+           spec=WholeSenderSpec, size=_WHOLE),
     _proof("order", "payload is the slot's words, in order, out of the slot or as they arrive, also when the link stalls",
            "sender-skips-a-word", "sender-overtaken-unnoticed", "sender-overtaken-by-header",
-           "sender-resumes-from-start", "sender-pieces-turned"),
+           "sender-resumes-from-start", "sender-pieces-turned", "sender-first-word-whole"),
+    _proof("order", "the same where all words are whole", "sender-pieces-turned", name="sender-order-whole",
+           spec=WholeSenderSpec, size=_WHOLE),
     _proof("slot", "reads only the slot of the slice that it sends, and only when all of it is there",
            "sender-reads-on-cut", "sender-resumes-early"),
 )

@@ -8,7 +8,7 @@ from amaranth.hdl._ast import AnyConst, AnySeq  # the public names of these two 
 
 from tests.support.configurations import small
 from trajectile.hw.params import Params
-from trajectile.sw_model.config import Config
+from trajectile.sw_model.config import Config, ceil_div
 
 
 class Spec(Elaboratable):
@@ -115,9 +115,16 @@ class Proof:
     reach_bound: int | None = field(default=None)
 
 
-def tiny(*, credits: int | None = None, timing_only: bool = False, **changes: object) -> Params:
-    """Parameters of a very small configuration; ``credits`` sets the credits of a link."""
+def tiny(*, credits: int | None = None, parameter_bytes: int | None = None, timing_only: bool = False,
+         **changes: object) -> Params:
+    """Parameters of a very small configuration.
+
+    ``credits`` sets the credits of a link. With ``parameter_bytes`` the parameters of a slice take so much of a single word.
+    """
     config: Config = small(**changes)
+    if parameter_bytes is not None:  # cached properties: with the real bytes a word would be too large to be proved quickly
+        config.__dict__.update(parameter_words=1, parameter_beats=ceil_div(parameter_bytes, config.ddr.bytes_per_cycle),
+                               parameter_flits=ceil_div(parameter_bytes, config.flit_bytes))
     if credits is not None:
         config.__dict__["link_credits"] = credits  # a cached property: no legal configuration has so few
     return Params(config, timing_only=timing_only)

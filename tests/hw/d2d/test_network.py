@@ -9,6 +9,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from tests.support.blocks import run_block
 from tests.support.configurations import small
+from tests.support.slices import FIRST_WORDS, places
 from tests.support.watch import Watch, pulse
 from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.d2d.link import D2DLink
@@ -91,16 +92,18 @@ def drive(row, config, packets, stall, seed):
     run_block(row, bench)
     size = 8 * config.flit_bytes
     expected = [((p + 1) % config.tile.slots, a, piece, word >> piece * size & (1 << size) - 1) for p in range(packets)
-                for a, word in enumerate(words[p]) for piece in range(config.word_flits)]
+                for a, piece in places(config, config.flit_bytes) for word in [words[p][a]]]
     assert log["write"] == expected
     return log
 
 
-@pytest.mark.parametrize("beat_bytes", [1, 5, 8, 16])
 @pytest.mark.parametrize("cols", [2, 4])
-def test_latency_and_contents(beat_bytes, cols):
+@pytest.mark.parametrize(("beat_bytes", "first"), [(1, "short"), (5, "short"), (8, "short"), (16, "short"), (8, "whole"),
+                                                   (4, "two")])
+def test_latency_and_contents(beat_bytes, first, cols):
     """Without stalls every cycle is as docs/architecture.md says."""
-    config = small(array__cols=cols, link__beat_bytes=beat_bytes, link__latency_cycles=3)
+    changes = FIRST_WORDS[first] | {"link__beat_bytes": beat_bytes}
+    config = small(array__cols=cols, link__latency_cycles=3, **changes)
     row = Row(config)
     log = drive(row, config, 3, stall=False, seed=1)
     hops, payload = cols - 1, row.sender.latency_cycles + config.slice_flits - 1

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.blocks import run_block
 from tests.support.configurations import small
+from tests.support.slices import FIRST_WORDS, places
 from trajectile.hw.ddr.loader import DdrLoader
 from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
@@ -17,7 +18,7 @@ def memory_byte(address: int) -> int:
     return (address * 167 + (address >> 8)) & 0xFF
 
 
-def drive(config, rows, stall, seed, late=False):
+def drive(config, rows, stall, seed, late=False, base=0):
     """Fetch ``rows`` as fast as the loader takes them, or ``late``: each in the cycle in which the one before is written.
 
     Returns the cycles of loads, first addresses, ends and loadeds, and the loader.
@@ -36,6 +37,7 @@ def drive(config, rows, stall, seed, late=False):
             ctx.set(loader.table.write_data, row << params.load_layout["row"].offset)
             await ctx.tick()
         ctx.set(loader.table.write, 0)
+        ctx.set(loader.base, base)
         ctx.set(loader.count, len(rows))
         ctx.set(loader.has_ddr, 1)
         ctx.set(loader.clear, 1)
@@ -83,16 +85,16 @@ def drive(config, rows, stall, seed, late=False):
 
     run_block(loader, bench)
     for number, row in enumerate(rows):
-        start = row * config.slice_pitch_bytes
+        start = base + row * config.slice_pitch_bytes
         beats = [int.from_bytes(bytes(memory_byte(start + beat * size + i) for i in range(size)), "little")
                  for beat in range(config.slice_beats)]
-        assert written[number] == [(number % config.tile.slots, *divmod(place, config.word_beats), beat)
-                                   for place, beat in enumerate(beats)]
+        assert written[number] == [(number % config.tile.slots, *place, beat)
+                                   for place, beat in zip(places(config, size), beats, strict=True)]
     log["last"] = log["last"][config.slice_beats - 1::config.slice_beats]
     return log
 
 
-@pytest.mark.parametrize("changes", [{}, {"ddr__bytes_per_cycle": 16}, {"ddr__bytes_per_cycle": 1},
+@pytest.mark.parametrize("changes", [*FIRST_WORDS.values(), {"ddr__bytes_per_cycle": 4}, {"ddr__bytes_per_cycle": 1},
                                      {"ddr__latency_cycles": 300}], ids=str)
 def test_latency(changes):
     """Loads as early as possible, beats without a gap, `loaded` the cycle after the last beat."""
@@ -107,6 +109,15 @@ def test_latency(changes):
         assert loaded == last + loader.write_cycles
     # prefetch hides the latency: from the second slice on beats follow each other
     assert log["last"][-1] - log["last"][0] == 4 * config.slice_beats
+
+
+def test_beyond_4_gib():
+    """A base above 4 GiB, and one below with a slice across that line, between others; the last pages of the channel."""
+    config = small(ddr__bytes_per_cycle=1, layer__d_model=24)
+    assert config.slice_pitch_bytes == 3 * 256
+    for base in (0x12_3456_7000, (1 << 32) - 4096, (1 << 40) - 2 * 4096):
+        log = drive(config, [4, 5, 6], stall=False, seed=0, base=base)
+        assert [at for _, at, _ in log["address"]] == [base + 3072 + 256 * number for number in range(9)]
 
 
 @pytest.mark.parametrize("latency", [1, 30])

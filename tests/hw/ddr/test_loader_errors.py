@@ -97,7 +97,7 @@ def test_every_other_response_is_an_error(response):
     run_block(surroundings.loader, bench)
 
 
-@pytest.mark.parametrize("changes", [{}, {"ddr__latency_cycles": 400}, {"layer__d_model": 300, "ddr__bytes_per_cycle": 16}],
+@pytest.mark.parametrize("changes", [{}, {"ddr__latency_cycles": 400}, {"layer__d_model": 300, "ddr__bytes_per_cycle": 4}],
                          ids=str)
 @pytest.mark.parametrize("seed", range(3))
 def test_a_batch_that_ends_early(changes, seed):

@@ -7,6 +7,7 @@ import pytest
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from tests.support.memory_bench import flip, open_srams
+from tests.support.slices import FIRST_WORDS, places
 from trajectile.hw.memory import expert_buffer
 from trajectile.hw.memory.code import stored_bits
 from trajectile.hw.memory.expert_buffer import ExpertBuffer
@@ -16,14 +17,22 @@ PROTECTIONS = ["none", "parity", "secded"]
 
 
 def words_of(params, rng):
-    return [[rng.getrandbits(params.word_bits) for _ in range(params.config.slice_words)]
-            for _ in range(params.config.tile.slots)]
+    """Words by slot, as :func:`fill` brings them: in a first word that is cut short, the last piece is repeated."""
+    config = params.config
+    words = [[rng.getrandbits(params.word_bits) for _ in range(config.slice_words)] for _ in range(config.tile.slots)]
+    for slot, own in enumerate(words):
+        size = config.flit_bytes if slot % 2 else config.ddr.bytes_per_cycle
+        last = max(piece for word, piece in places(config, size) if not word)
+        pieces = own[0].to_bytes(config.tile.word_bytes, "little")[:(last + 1) * size]
+        filled = pieces + pieces[last * size:] * config.tile.word_bytes
+        own[0] = int.from_bytes(filled[:config.tile.word_bytes], "little")
+    return words
 
 
 async def fill(ctx, block, words):
     """Slots in pairs: one from the loader, the other from the receiver at the same time, each in its own pieces."""
     for low in range(0, len(words), 2):
-        todo = [(port, _pieces(port, slot, words[slot], block.params.word_bits))
+        todo = [(port, _pieces(port, slot, words[slot], block.params.config))
                 for port, slot in zip((block.load, block.receive), range(low, len(words)), strict=False)]
         for step in range(max(len(pieces) for _, pieces in todo)):
             for port, pieces in todo:
@@ -36,19 +45,21 @@ async def fill(ctx, block, words):
         ctx.set(block.receive.en, 0)
 
 
-def _pieces(port, slot, words, word_bits):
+def _pieces(port, slot, words, config):
     """The writes that bring ``words`` into ``slot``."""
     size = len(port.data)
-    return [{"slot": slot, "addr": address, "piece": piece, "data": word >> piece * size & (1 << size) - 1}
-            for address, word in enumerate(words) for piece in range(-(-word_bits // size))]
+    return [{"slot": slot, "addr": address, "piece": piece, "data": words[address] >> piece * size & (1 << size) - 1}
+            for address, piece in places(config, size // 8)]
 
 
-@pytest.mark.parametrize("beat_bytes", [1, 3, 5, 16])
+@pytest.mark.parametrize(("beat_bytes", "first"), [(1, "short"), (3, "short"), (5, "short"), (16, "short"), (20, "short"),
+                                                   (4, "whole"), (4, "two")])
 @pytest.mark.parametrize("protect", PROTECTIONS)
-def test_reads_what_was_written(protect, beat_bytes, monkeypatch):
+def test_reads_what_was_written(protect, beat_bytes, first, monkeypatch):
     """Both readers at once on different slots; words hold until the next read; no error is seen in sound memory."""
     srams = open_srams(monkeypatch, expert_buffer)
-    params = Params(small(tile__protect=protect, tile__slots=4, link__beat_bytes=beat_bytes))
+    changes = FIRST_WORDS[first] | {"tile__slots": 4, "link__beat_bytes": beat_bytes}
+    params = Params(small(tile__protect=protect, **changes))
     block, rng = ExpertBuffer(params), random.Random(1)
     words = words_of(params, rng)
 

@@ -20,7 +20,8 @@ from trajectile.hw.params import Params
 def test_expert_buffer(protect, flag, reader, monkeypatch):
     """From a read to its word, and to what is said of a bit in it that has flipped."""
     srams = open_srams(monkeypatch, expert_buffer)
-    block = ExpertBuffer(Params(small(tile__protect=protect, ddr__bytes_per_cycle=16)))  # a word in one beat
+    block = ExpertBuffer(Params(small(tile__protect=protect, tile__weights="int4", tile__mac_k=2, tile__mac_n=8,
+                                      ddr__bytes_per_cycle=16)))  # a word in one beat
     port, word = getattr(block, reader), 0x0123456789
     watch = Watch(write=block.load.en, read=port.en, shown=port.data == word, flag=getattr(block, flag))
 
