@@ -62,10 +62,13 @@ class Bench:
             assert self.driver.put_token(tile, lane, token, x) is Status.OK
 
     def get_tokens(self) -> list[list[int]]:
-        """Read all results."""
-        read = [self.driver.get_token(*place) for *place, _ in self.told["tokens"]]
-        assert {status for status, _ in read} == {Status.OK}
-        return [y for _, y in read]
+        """Read the results of all tokens, each with its count of clips behind."""
+        found = []
+        for *place, _ in self.told["tokens"]:
+            (status, y), (other, clips) = self.driver.get_token(*place), self.driver.get_clips(*place)
+            assert status is other is Status.OK
+            found.append([*y, clips])
+        return found
 
     def refused(self, tile: int, code: Refusal, register: str) -> None:
         """Some access was refused: which and why; said once."""
@@ -102,14 +105,22 @@ class Bench:
         """Numbers that the driver or the tile does not take; START in a batch; then that batch is good."""
         rules = self.told["programs"][0]["rule"]
         used = next(number for number, rule in enumerate(rules) if rule[0])
-        for field, value in ((4, 1 << 16), (0, 2)):
+        for field, value in ((3, 1 << 16), (0, 2)):
             wrong = [list(rule) for rule in rules]
             wrong[used][field] = value
             assert self.driver.program(0, self.told["programs"][0] | {"rule": wrong}) is Status.RANGE
+        tokens = self.told["programs"][0]["token"]
+        for exponent, status in ((128, Status.RANGE), (-129, Status.RANGE), (-128, Status.OK), (127, Status.OK)):
+            token = [*tokens[0][:3], exponent]
+            assert self.driver.program(0, self.told["programs"][0] | {"token": [token, *tokens[1:]]}) is status
+        for base, register in ((1 << 40, "DDR_BASE_HIGH"), (2048, "DDR_BASE")):
+            assert self.driver.program(0, self.told["programs"][0] | {"ddr_base": base}) is Status.REFUSED
+            self.refused(0, Refusal.VALUE, register)
         assert self.driver.program(len(self.tiles), self.told["programs"][0]) is Status.RANGE
         assert self.driver.put_token(0, self.driver.lanes, 0, []) is Status.RANGE
         assert self.driver.get_token(0, 0, 1 << 20)[0] is Status.RANGE
-        wrong[used][field], wrong[used][5] = 1, 0  # a shift of 0
+        assert self.driver.get_clips(0, self.driver.lanes, 0)[0] is Status.RANGE
+        wrong[used][field], wrong[used][3] = 1, 0  # no passes
         assert self.driver.program(0, self.told["programs"][0] | {"rule": wrong}) is Status.REFUSED
         self.refused(0, Refusal.ENTRY_VALUE, "TABLE_DATA")
         self.program()

@@ -29,13 +29,15 @@ class Status(enum.IntEnum):
     MISMATCH = 6
 
 
-def _structure(name: str, fields: str) -> type[ctypes.Structure]:
-    return type(name, (ctypes.Structure,), {"_fields_": [(field, ctypes.c_uint32) for field in fields.split()]})
+def _structure(name: str, fields: str, **others: Any) -> type[ctypes.Structure]:
+    """Of 32-bit numbers without sign, and then ``others`` by type."""
+    return type(name, (ctypes.Structure,), {
+        "_fields_": [*((field, ctypes.c_uint32) for field in fields.split()), *others.items()]})
 
 
-Rule = _structure("Rule", "here next first passes gate_mult gate_shift up_mult up_shift")
+Rule = _structure("Rule", "here next first passes")
 Load = _structure("Load", "expert index row here next left")
-Token = _structure("Token", "valid token mult")
+Token = _structure("Token", "valid token weight", exponent=ctypes.c_int32)
 
 
 class Array(ctypes.Structure):
@@ -44,19 +46,19 @@ class Array(ctypes.Structure):
     _fields_ = [("base", ctypes.c_size_t), ("stride", ctypes.c_size_t)]
 
 
-def program_of(plan: Schedule, tile: int, batch: QuantisedBatch, watchdog: int = 0) -> dict[str, Any]:
+def program_of(plan: Schedule, tile: int, batch: QuantisedBatch, *, watchdog: int = 0, ddr_base: int = 0) -> dict[str, Any]:
     """The fields of ``struct trajectile_program`` for a tile, lists as lists of rows."""
     config, program = plan.config, plan.tiles[tile]
     here, after = plan.passes > 0, ring_next(config.array, tile)
     return {
-        "ddr_base": 0, "ring_next": after, "ring_prev": ring_prev(config.array, tile), "arrivals": program.arrivals,
-        "token_shift": int(batch.token_shift), "watchdog": watchdog, "route": list(route(config.array, tile)),
-        "rule": [[int(here[tile, e]), int(here[after, e]), int(program.first[e]), int(program.passes[e]),
-                  int(batch.gate_mult[e]), int(batch.gate_shift[e]), int(batch.up_mult[e]), int(batch.up_shift[e])]
+        "ddr_base": ddr_base, "ring_next": after, "ring_prev": ring_prev(config.array, tile), "arrivals": program.arrivals,
+        "watchdog": watchdog, "route": list(route(config.array, tile)),
+        "rule": [[int(here[tile, e]), int(here[after, e]), int(program.first[e]), int(program.passes[e])]
                  for e in range(config.layer.experts)],
         "load": [[load.expert, load.index, load.row, int(load.here), int(load.next_here), load.left]
                  for load in program.loads],
-        "token": [[1, int(plan.placement[token, 2]), int(batch.token_mult[token, rank])] if token >= 0 else [0, 0, 0]
+        "token": [[1, int(plan.placement[token, 2]), int(batch.weight[token, rank]), int(batch.exponent[token])]
+                  if token >= 0 else [0, 0, 0, 0]
                   for tokens, ranks in zip(program.list_tokens, program.list_ranks, strict=True)
                   for token, rank in zip(tokens, ranks, strict=True)],
     }
@@ -79,7 +81,8 @@ class CDriver:
         self.d_model, self.lanes = config.layer.d_model, config.tile.mac_t
         self.array = Array(base, stride)
         self.program_type = type("Program", (ctypes.Structure,), {"_fields_": [
-            *((name, ctypes.c_uint32) for name in "ddr_base ring_next ring_prev arrivals token_shift watchdog".split()),
+            ("ddr_base", ctypes.c_uint64),
+            *((name, ctypes.c_uint32) for name in "ring_next ring_prev arrivals watchdog".split()),
             ("route", ctypes.c_uint32 * config.array.tiles), ("loads", ctypes.c_uint32), ("passes", ctypes.c_uint32),
             ("rule", ctypes.POINTER(Rule)), ("load", ctypes.POINTER(Load)), ("token", ctypes.POINTER(Token))]})
         self.library = ctypes.CDLL(str(library.resolve()))
@@ -115,6 +118,11 @@ class CDriver:
         """Read results."""
         y = (ctypes.c_int32 * self.d_model)()
         return self.call("get_token", tile, lane, token, y), list(y)
+
+    def get_clips(self, tile: int, lane: int, token: int) -> tuple[Status, int]:
+        """Read a count of clips."""
+        clips = ctypes.c_uint32()
+        return self.call("get_clips", tile, lane, token, ctypes.byref(clips)), clips.value
 
     def value(self, name: str, *arguments: int) -> int:
         """``trajectile_<name>(array, arguments)``, of those that return a number."""

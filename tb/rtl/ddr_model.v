@@ -2,7 +2,8 @@
 //
 // A burst whose address is taken in cycle a has its first beat in cycle a + LATENCY, or in the cycle after the last beat of
 // the burst before it, whichever is later. `stall` makes both channels hesitate at random. The memory comes from the
-// hex file that the plusarg PLUSARG names; with DATA = 0 there is none and beats are zero.
+// hex file that the plusarg PLUSARG names; with DATA = 0 there is none and beats are zero. It begins at the byte address that
+// the plusarg ddr_base names in hexadecimal, else at 0; a burst that is not all in it is an error.
 //
 // `fault` makes it fail, counted from when that was last 0: 1 to 3: beat `fault_at` comes with this response; 4: no beat comes
 // from beat `fault_at` on; 5: no address is taken from burst `fault_at` on.
@@ -37,6 +38,8 @@ module ddr_model #(
 );
     reg [BEAT_BITS-1:0] mem[0:(DATA ? DEPTH - 1 : 0)];
     reg [8*1024-1:0] file;
+    reg [ADDR_BITS-1:0] base;
+    initial if (!$value$plusargs("ddr_base=%h", base)) base = 0;
     initial if (DATA) begin
         if ($value$plusargs(PLUSARG, file)) $readmemh(file, mem);
         else begin
@@ -48,6 +51,8 @@ module ddr_model #(
     wire stall_address, stall_data;
     stall_source #(.ID(4 * ID)) address_source (clk, rst, stall_enable, stall_seed, stall_address);
     stall_source #(.ID(4 * ID + 1)) data_source (clk, rst, stall_enable, stall_seed, stall_data);
+
+    wire [ADDR_BITS-1:0] from_base = (araddr - base) >> BEAT_BYTES_LOG2;
 
     // Bursts that wait, as address in beats, last beat and the cycle from which they may answer.
     reg [ADDR_BITS-1:0] first[0:2**QUEUE_BITS-1];
@@ -94,7 +99,10 @@ module ddr_model #(
                 bursts = bursts + 1;
                 if (arburst != 2'b01 || arsize != BEAT_BYTES_LOG2)
                     $display("ERROR: ddr_model %0d: burst %0d size %0d", ID, arburst, arsize);
-                first[tail] = araddr >> BEAT_BYTES_LOG2;
+                if (araddr < base || from_base + arlen >= DEPTH)
+                    $display("ERROR: ddr_model %0d: %0d beats from address %h on are not all in its memory", ID, arlen + 1,
+                             araddr);
+                first[tail] = from_base;
                 length[tail] = arlen;
                 due[tail] = cycle + LATENCY;
                 tail = tail + 1'b1;

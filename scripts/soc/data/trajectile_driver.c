@@ -57,6 +57,16 @@ static void put_entry(const struct trajectile *array, uint32_t tile, const uint3
         put(array, tile, TRAJ_TABLE_DATA_OFFSET, words[i]);
 }
 
+/* The same for a signed field, in two's complement. */
+static int pack_signed(uint32_t *words, uint32_t low, uint32_t width, int32_t value)
+{
+    int32_t limit = (int32_t)(1u << (width - 1));
+
+    if (value < -limit || value >= limit)
+        return 1;
+    return pack(words, low, width, (uint32_t)value & ((1u << width) - 1));
+}
+
 #define PACK(words, low, table, field, value) \
     pack(words, (low) + TRAJ_ENTRY_##table##_##field##_LOW, TRAJ_ENTRY_##table##_##field##_WIDTH, value)
 
@@ -67,9 +77,7 @@ static int put_rule(const struct trajectile *array, uint32_t tile, const struct 
 
     clear(words, TRAJ_TABLE_RULES_WORDS);
     wide = PACK(words, 0, RULES, HERE, rule->here) | PACK(words, 0, RULES, NEXT, rule->next)
-        | PACK(words, 0, RULES, FIRST, rule->first) | PACK(words, 0, RULES, PASSES, rule->passes)
-        | PACK(words, 0, RULES, GATE_MULT, rule->gate_mult) | PACK(words, 0, RULES, GATE_SHIFT, rule->gate_shift)
-        | PACK(words, 0, RULES, UP_MULT, rule->up_mult) | PACK(words, 0, RULES, UP_SHIFT, rule->up_shift);
+        | PACK(words, 0, RULES, FIRST, rule->first) | PACK(words, 0, RULES, PASSES, rule->passes);
     if (!wide)
         put_entry(array, tile, words, TRAJ_TABLE_RULES_WORDS);
     return wide;
@@ -98,7 +106,8 @@ static int put_pass(const struct trajectile *array, uint32_t tile, const struct 
     for (lane = 0; lane < TRAJ_TABLE_TOKENS_ELEMENTS; lane++, token++) {
         uint32_t low = lane * TRAJ_TABLE_TOKENS_STRIDE_BITS;
         wide |= PACK(words, low, TOKENS, VALID, token->valid) | PACK(words, low, TOKENS, TOKEN, token->token)
-            | PACK(words, low, TOKENS, MULT, token->mult);
+            | PACK(words, low, TOKENS, WEIGHT, token->weight)
+            | pack_signed(words, low + TRAJ_ENTRY_TOKENS_EXPONENT_LOW, TRAJ_ENTRY_TOKENS_EXPONENT_WIDTH, token->exponent);
     }
     if (!wide)
         put_entry(array, tile, words, TRAJ_TABLE_TOKENS_WORDS);
@@ -114,7 +123,10 @@ enum trajectile_status trajectile_probe(const struct trajectile *array)
         {TRAJ_TILES_OFFSET, TRAJ_TILES_VALUE_RESET}, {TRAJ_CHANNELS_OFFSET, TRAJ_CHANNELS_VALUE_RESET},
         {TRAJ_MAC_K_OFFSET, TRAJ_MAC_K_VALUE_RESET}, {TRAJ_MAC_N_OFFSET, TRAJ_MAC_N_VALUE_RESET},
         {TRAJ_MAC_T_OFFSET, TRAJ_MAC_T_VALUE_RESET}, {TRAJ_SLICES_OFFSET, TRAJ_SLICES_VALUE_RESET},
-        {TRAJ_TOKENS_OFFSET, TRAJ_TOKENS_VALUE_RESET}, {TRAJ_TIMING_ONLY_OFFSET, TRAJ_TIMING_ONLY_VALUE_RESET},
+        {TRAJ_TOKENS_OFFSET, TRAJ_TOKENS_VALUE_RESET}, {TRAJ_WEIGHTS_OFFSET, TRAJ_WEIGHTS_VALUE_RESET},
+        {TRAJ_SCALE_MANTISSA_OFFSET, TRAJ_SCALE_MANTISSA_VALUE_RESET},
+        {TRAJ_ACTIVATION_OFFSET, TRAJ_ACTIVATION_VALUE_RESET}, {TRAJ_BIAS_OFFSET, TRAJ_BIAS_VALUE_RESET},
+        {TRAJ_TIMING_ONLY_OFFSET, TRAJ_TIMING_ONLY_VALUE_RESET},
     };
     uint32_t tile, i;
 
@@ -136,12 +148,12 @@ enum trajectile_status trajectile_program(const struct trajectile *array, uint32
 
     if (tile >= TRAJECTILE_TILES || program->passes > TRAJ_TABLE_TOKENS_DEPTH || program->loads > TRAJ_TABLE_LOADS_DEPTH)
         return TRAJECTILE_RANGE;
-    put(array, tile, TRAJ_DDR_BASE_OFFSET, program->ddr_base);
+    put(array, tile, TRAJ_DDR_BASE_OFFSET, (uint32_t)program->ddr_base);
+    put(array, tile, TRAJ_DDR_BASE_HIGH_OFFSET, (uint32_t)(program->ddr_base >> 32));
     put(array, tile, TRAJ_RING_NEXT_OFFSET, program->ring_next);
     put(array, tile, TRAJ_RING_PREV_OFFSET, program->ring_prev);
     put(array, tile, TRAJ_LOAD_COUNT_OFFSET, program->loads);
     put(array, tile, TRAJ_ARRIVAL_COUNT_OFFSET, program->arrivals);
-    put(array, tile, TRAJ_TOKEN_SHIFT_OFFSET, program->token_shift);
     put(array, tile, TRAJ_WATCHDOG_OFFSET, program->watchdog);
     for (i = 0; i < TRAJECTILE_TILES; i++) {
         if (program->route[i] > TRAJ_PORT_LOCAL)
@@ -237,6 +249,16 @@ enum trajectile_status trajectile_get_token(const struct trajectile *array, uint
     point_at(array, tile, TRAJ_TABLE_RESULTS, lane, token * TRAJ_RESULT_STRIDE_VALUE_RESET);
     for (i = 0; i < TRAJECTILE_D_MODEL; i++)
         y[i] = (int32_t)get(array, tile, TRAJ_TABLE_DATA_OFFSET);
+    return taken(array, tile);
+}
+
+enum trajectile_status trajectile_get_clips(const struct trajectile *array, uint32_t tile, uint32_t lane, uint32_t token,
+                                            uint32_t *clips)
+{
+    if (tile >= TRAJECTILE_TILES || lane >= TRAJ_TABLE_CLIPS_LANES || token >= LANE_TOKENS)
+        return TRAJECTILE_RANGE;
+    point_at(array, tile, TRAJ_TABLE_CLIPS, lane, token);
+    *clips = get(array, tile, TRAJ_TABLE_DATA_OFFSET);
     return taken(array, tile);
 }
 

@@ -33,9 +33,9 @@ struct trajectile {
     uintptr_t base, stride;
 };
 
-/* Rule entry of an expert at this tile; has the tile tokens for it, has the ring-next tile, which passes, scales. */
+/* Rule entry of an expert at this tile; has the tile tokens for it, has the ring-next tile, which passes. */
 struct trajectile_rule {
-    uint32_t here, next, first, passes, gate_mult, gate_shift, up_mult, up_shift;
+    uint32_t here, next, first, passes;
 };
 
 /* Entry of the load list: a slice in the tile's DDR channel, and where it goes from here. */
@@ -43,14 +43,17 @@ struct trajectile_load {
     uint32_t expert, index, row, here, next, left;
 };
 
-/* One lane's part of a pass; all 0 if the lane has no token in it. */
+/* One lane's part of a pass: a token, the weight of its choice, the exponent of its activations (docs/numerics.md has the
+ * formats); all 0 if the lane has no token in it. */
 struct trajectile_token {
-    uint32_t valid, token, mult;
+    uint32_t valid, token, weight;
+    int32_t exponent;
 };
 
 /* What one tile is told before a batch. */
 struct trajectile_program {
-    uint32_t ddr_base, ring_next, ring_prev, arrivals, token_shift;
+    uint64_t ddr_base;                      /* byte address of row 0 in the tile's DDR channel, a multiple of 4096 */
+    uint32_t ring_next, ring_prev, arrivals;
     uint32_t watchdog;                      /* most cycles of the batch; 0: no limit */
     uint32_t route[TRAJECTILE_TILES];       /* TRAJ_PORT_* towards each tile */
     uint32_t loads, passes;                 /* entries of the two lists */
@@ -85,6 +88,10 @@ uint32_t trajectile_interrupt(const struct trajectile *array);
 /* Read a token's results, TRAJECTILE_D_MODEL int32, from its place. */
 enum trajectile_status trajectile_get_token(const struct trajectile *array, uint32_t tile, uint32_t lane, uint32_t token,
                                             int32_t *y);
+
+/* Read a token's count of clips: how often a value of it did not fit its format in this batch; 65535 stands for more too. */
+enum trajectile_status trajectile_get_clips(const struct trajectile *array, uint32_t tile, uint32_t lane, uint32_t token,
+                                            uint32_t *clips);
 
 /* Why a tile has failed: TRAJ_ERROR_*_MASK. */
 uint32_t trajectile_error(const struct trajectile *array, uint32_t tile);
