@@ -13,6 +13,7 @@ from amaranth.hdl import Shape
 from amaranth.lib import data
 
 from trajectile.hw.formats import EXPONENT_BITS
+from trajectile.hw.host.axi import HOST_DATA_BITS
 from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
 from trajectile.sw_model.config.topology import ring_next, ring_prev, route
@@ -51,8 +52,16 @@ def _words(values: np.ndarray, count: int, each: int) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in padded.reshape(count, each)]
 
 
+def ddr_base(address: int) -> dict[str, int]:
+    """The settings that say where row 0 is in a DDR channel, for a byte address: a multiple of 4096."""
+    return {"DDR_BASE": address % 2**HOST_DATA_BITS, "DDR_BASE_HIGH": address >> HOST_DATA_BITS}
+
+
 def tile_image(params: Params, plan: Schedule, tile: int, batch: QuantisedBatch | None) -> TileImage:
-    """What the host writes into ``tile``; without a batch (timing only) neither activations nor weights of choices."""
+    """What the host writes into ``tile``; without a batch (timing only) neither activations nor weights of choices.
+
+    The slices begin at byte 0 of their DDR channel.
+    """
     if not plan.skip:
         raise ValueError("skip = False is not legal here; the RTL's slices always skip tiles without tokens")
     config, program = plan.config, plan.tiles[tile]
@@ -82,7 +91,7 @@ def tile_image(params: Params, plan: Schedule, tile: int, batch: QuantisedBatch 
                 word for token in members
                 for word in _words(batch.x[token], config.gate_up_chunks, config.tile.mac_k)]
     settings = {
-        "DDR_BASE": 0, "RING_NEXT": after, "RING_PREV": ring_prev(config.array, tile),
+        **ddr_base(0), "RING_NEXT": after, "RING_PREV": ring_prev(config.array, tile),
         "LOAD_COUNT": len(loads), "ARRIVAL_COUNT": program.arrivals,
     }
     return TileImage(settings, tables, route(config.array, tile))

@@ -170,8 +170,8 @@ PROOFS = (
     _proof("list", "entries are taken in order, each once, no more than there are and no more at a time than planned",
            "loader-entry-twice", "loader-one-too-many", "loader-no-flight-limit", spec=LongListSpec,
            size="slices of 5 beats, 2 in flight, a list of 4", reach_bound=50),
-    _proof("slot", "slices come in order; exactly a slice's beats, each once, at its place in the slot of its slice; `loaded` "
-           "once, with the last", "loader-slot-of-newest", "loader-loaded-early", "loader-words-turned",
+    _proof("slot", "slices come in order; exactly a slice's beats, each once, at its place in the slot of its slice; "
+           "`loaded` once, with the last", "loader-slot-of-newest", "loader-loaded-early", "loader-words-turned",
            "loader-first-word-whole", "loader-words-short", spec=NarrowLoaderSpec,
            size="3 words of 2 beats, the first of one, 2 slices in flight", reach_bound=40),
     _proof("slot", "the same where all words are whole", "loader-words-turned", name="loader-slot-whole",

@@ -28,9 +28,14 @@ CONFIGURATIONS = [*map(load, presets()), load("smoke", ["link.crc_bits=16", "til
                   *(random_config(seed) for seed in range(8))]
 
 
+#: the slices of a channel lie across 4 GiB, and one of them lies there itself
+DDR_BASE = 2**32 - 4096
+
+
 def test_batches(tmp_path):
     """Three exact batches: by interrupt, after refused accesses, after a failure and a reset."""
-    config, seed = load("smoke"), 11
+    config, seed = load("smoke", ["ddr.bytes_per_cycle=1", "layer.d_model=24"]), 11
+    assert 4096 % config.slice_pitch_bytes and config.channel_slices * config.slice_pitch_bytes > 4096
     batch = synthetic(config, 11, seed)
     plan = schedule(config, batch.topk_ids, "balanced")
     values = batch.given
@@ -38,16 +43,18 @@ def test_batches(tmp_path):
     bundle.write(made, tmp_path)
     simulation.make_job(plan, values, max_cycles=20 * model_timeline(plan).cycles).save(tmp_path / "job.json")
     (tmp_path / "program.json").write_text(json.dumps({
-        "programs": [program_of(plan, tile, values.batch) for tile in range(config.array.tiles)],
+        "programs": [program_of(plan, tile, values.batch, ddr_base=DDR_BASE) for tile in range(config.array.tiles)],
         "tokens": [[*map(int, place), values.batch.x[token].tolist()] for token, place in enumerate(plan.placement)]}))
     built = runner.build(made.files(), bench_top(config), instruments=instruments())
     runner.run(built, "bench_driver", tmp_path / "run", environment={
         JOB: str(tmp_path / "job.json"), bench_driver.PROGRAM: str(tmp_path / "program.json"),
-        bench_driver.LIBRARY: str(compile_driver(tmp_path))}, plusargs=simulation.write_files(config, values, tmp_path))
+        bench_driver.LIBRARY: str(compile_driver(tmp_path))},
+        plusargs=[f"+ddr_base={DDR_BASE:x}", *simulation.write_files(config, values, tmp_path)])
     outputs = json.loads((tmp_path / "run" / "output.json").read_text())
     assert len(outputs) == 3
+    y, clips = values.results(config)
     for output in outputs:
-        np.testing.assert_array_equal(np.array(output, dtype=np.int32), values.results(config).y)
+        np.testing.assert_array_equal(np.array(output), np.column_stack([y, clips]))
 
 
 @pytest.mark.parametrize("config", CONFIGURATIONS, ids=lambda config: config.name)
