@@ -1,7 +1,7 @@
 """What every formal specification is made of: a block, its environment, and claims about it in groups."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from amaranth.hdl import Assert, Assume, Cat, ClockDomain, Elaboratable, Module, Signal, Value
 from amaranth.hdl._ast import AnyConst, AnySeq  # the public names of these two are gone, the RTLIL cells are not
@@ -123,6 +123,8 @@ def tiny(*, credits: int | None = None, parameter_bytes: int | None = None, timi
     """
     config: Config = small(**changes)
     if parameter_bytes is not None:  # cached properties: with the real bytes a word would be too large to be proved quickly
+        for name in set(config.__dict__) - {part.name for part in fields(config)}:
+            del config.__dict__[name]
         config.__dict__.update(parameter_words=1, parameter_beats=ceil_div(parameter_bytes, config.ddr.bytes_per_cycle),
                                parameter_flits=ceil_div(parameter_bytes, config.flit_bytes))
     if credits is not None:
