@@ -17,10 +17,10 @@ from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import ORDERS, roofline, schedule
 from trajectile.sw_model.timeline.model import simulate
 
-#: the MAC array of the paper preset: four token lanes that share a weight word
-LANES = ["tile.mac_k=16", "tile.mac_n=32", "tile.mac_t=4"]
+#: the MAC array of the paper preset: two token lanes that share a weight word
+LANES = ["tile.mac_n=32", "tile.mac_t=2"]
 #: token lanes, tokens dealt instead of placed by expert, turns
-VARIANTS = ((4, True, False), (4, False, True), (1, True, False), (1, True, True), (1, False, False), (1, False, True))
+VARIANTS = ((2, True, False), (2, False, True), (1, True, False), (1, True, True), (1, False, False), (1, False, True))
 
 
 def measure(config: Config, windows: list[np.ndarray], order: str, *, dealt: bool, turns: bool) -> tuple[float, float]:
@@ -54,7 +54,7 @@ def measured(args: argparse.Namespace) -> list[tuple[list[float], float]]:
                for offset in window_offsets(trace, args.tokens, args.windows)]
     rows = []
     for lanes, dealt, turns in VARIANTS:
-        variant = configuration.load(args.config, LANES) if lanes == 4 else config
+        variant = configuration.load(args.config, LANES) if lanes == 2 else config
         found = [measure(variant, windows, order, dealt=dealt, turns=turns) for order in ORDERS]
         rows.append(([ratio for ratio, _ in found], found[0][1]))
     return rows

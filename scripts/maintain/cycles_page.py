@@ -36,9 +36,9 @@ FIFTHS = {
     "compare qwen3-30b-a3b --set tile.slots=5 --strategies fse,ep-whole-experts --orders balanced --windows 2": ("Qwen3", ""),
     f"compare deepseek-moe-16b --set tile.slots=9 --trace {FLAME} --layer 5 --orders balanced": ("DeepSeek (FLAME)", ""),
     f"compare qwen1.5-moe-a2.7b --set tile.slots=9 --trace {QWEN} --layer 12 --orders balanced": ("Qwen1.5 (trace)", ""),
-    "compare qwen3-30b-a3b --set tile.slices=64 --set tile.mac_k=12 --set tile.mac_n=24 --set tile.mac_t=7 "
-    "--set link.beat_bytes=288 --strategies fse,ep-whole-experts --orders balanced --windows 2":
-        ("Qwen3", ", 2,016 MACs as 12 x 24 x 7"),
+    "compare qwen3-30b-a3b --set tile.slices=48 --set tile.slots=10 --set tile.mac_k=16 --set tile.mac_n=32 "
+    "--set tile.mac_t=4 --strategies fse,ep-whole-experts --orders balanced --windows 2":
+        ("Qwen3", ", MACs as 16 x 32 x 4"),
 }
 BUFFERED = [f"buffer deepseek-moe-16b --trace {FLAME} --layer 5 --tokens {tokens} --batches 16" for tokens in (16, 64)]
 CONTROL = [

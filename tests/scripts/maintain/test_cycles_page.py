@@ -84,7 +84,7 @@ def test_rows_of_the_ablation(commands, monkeypatch):
     stands = pages.read_part("scheduling.md", "cycles ablation").splitlines()
     assert stands[:2] == lines[:2]
     assert [line.split("|")[:4] for line in stands] == [line.split("|")[:4] for line in lines if line]
-    assert lines[2] == "| 4 | dealt | no | **1.000**, 2.000, 3.000 | **1.000**, 2.000, 3.000 | 16.000, 17.000, 18.000 |"
+    assert lines[2] == "| 2 | dealt | no | **1.000**, 2.000, 3.000 | **1.000**, 2.000, 3.000 | 16.000, 17.000, 18.000 |"
     assert lines[7].endswith("| 16.000, 17.000, 18.000 | 16.000, 17.000, 18.000 | **1.000**, 2.000, 3.000 |")
 
 
