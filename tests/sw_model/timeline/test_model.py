@@ -82,7 +82,7 @@ def test_compute_cycles():
 @pytest.mark.parametrize("groups", range(1, 8))
 def test_result_conflicts(chunks, groups):
     """They are the distances at which a bank reads (2 cycles after a group's last word) and writes (5 after) at once."""
-    config = small(layer__d_model=2 * groups, layer__d_ff=3 * chunks, tile__slices=1, tile__mac_n=2, tile__mac_k=3,
+    config = small(layer__d_model=2 * groups, layer__d_ff=2 * chunks, tile__slices=1, tile__mac_n=2, tile__mac_k=2,
                    ddr__bytes_per_cycle=1, link__beat_bytes=6)
     assert (config.down_chunks, config.down_groups) == (chunks, groups)
     first = [(group % 2, group * chunks + chunks - 1) for group in range(groups)]
