@@ -339,25 +339,28 @@ def integer_layer(config: Config, layer: QuantisedLayer, batch: QuantisedBatch) 
 
 
 def calibrated(config: Config, layer: QuantisedLayer, batch: QuantisedBatch) -> QuantisedLayer:
-    """The layer with the unit of results that leaves three bits of room above the largest term of a batch.
+    """The layer with the finest unit of results that leaves three bits of room above what a batch needs.
+
+    That is room for the largest term, and for the last shift of each slice, which has an end too.
 
     Raises:
         ValueError: if slices cut a block, or there is no such unit.
     """
     sliced = layer.sliced(config.slice_ff)
-    largest = 0.0
+    largest, finest = 0.0, 2**16
     for expert in np.unique(batch.topk_ids[batch.topk_ids >= 0]).tolist():
         tokens, ranks = choices(batch.topk_ids, expert)
         for part in _parts(sliced, batch, expert, tokens, batch.weight[tokens, ranks], config.slice_ff):
             terms = np.abs(part.sums).max(axis=1, initial=0).astype(np.float64)
             unit = int(sliced.down.units[expert]) + part.top - RESULT_SHIFT_ZERO
             largest = max(largest, float(np.ldexp(terms, unit.astype(np.int32)).max(initial=0.0)))
+            finest = min(finest, int((-unit[terms > 0]).min(initial=finest)))
     if not largest:
         return layer
     _, exponent = np.frexp(largest)
     # a fraction beyond those that every expert's result_shift can say would gain nothing
     low, high = int(sliced.down.units.max()), int(sliced.down.units.min())
-    fraction = config.term_bits - ROOM_BITS - int(exponent)
+    fraction = min(config.term_bits - int(exponent), finest - SHIFT_MIN) - ROOM_BITS
     return replace(layer, fraction=int(np.clip(fraction, RESULT_SHIFT_ZERO - 255 - high, RESULT_SHIFT_ZERO - low)))
 
 

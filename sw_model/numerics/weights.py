@@ -205,8 +205,9 @@ def _first_scale(largest: Float32, limit: int, mantissa: bool) -> Int64:
 
 def _error(blocks: Float32, scale: NDArray[np.float64], kind: WeightFormat) -> NDArray[np.float64]:
     """Square error of each block with a scale, [outputs, blocks]."""
-    wide = np.maximum(scale[..., None], np.finfo(np.float32).tiny).astype(np.float32)  # that of a block of zeros is 0
-    return np.asarray(np.square(blocks - kind.nearest(blocks / wide) * wide, dtype=np.float32).sum(axis=-1, dtype=np.float64))
+    # that of a block of zeros is 0
+    steps = blocks / np.maximum(scale[..., None], np.finfo(np.float32).smallest_subnormal).astype(np.float32)
+    return np.asarray(np.square(steps - kind.nearest(steps), dtype=np.float32).sum(axis=-1, dtype=np.float64) * scale**2)
 
 
 def _tried(largest: Float32, kind: WeightFormat) -> Int64:
