@@ -10,7 +10,7 @@ from trajectile.sw_model.config.sections import SECTIONS
 
 #: commas that stand in no brackets
 _COMMA = re.compile(r",(?![^\[]*\])")
-VALUES = "an integer (12, 1_024, 0x10), a word, true, false, or a list (0,3,12 or [0,3,12]); each field in a --set of its own"
+VALUES = "an integer (12, 1_024, 0x10), a word, true, false, a list (0,3,12 or [0,3,12]); each field in a --set of its own"
 
 
 def takes_list(section: str, field: str) -> bool:

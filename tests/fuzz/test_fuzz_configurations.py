@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
+from tests.support.configurations import minimal_configs, random_config
 from tests.support.fuzzing import cases, fuzz, mutated, run, weighted
 from trajectile.sw_model.config import ConfigError, load
+from trajectile.sw_model.config.sections import ACTIVATIONS, BLOCK_INPUTS, MULTIPLIERS, PROTECTIONS, WEIGHTS
 from trajectile.sw_model.gates.workloads import synthetic_gate
 from trajectile.sw_model.schedule.scheduler import schedule
 from trajectile.sw_model.timeline.model import simulate
@@ -125,3 +127,18 @@ def test_what_is_accepted_can_be_loaded_again():
     with pytest.raises(ConfigError):
         load("smoke", ["tile.slots=1"])
     assert run(["buffer", "smoke", "--tokens", "0"])[1].count("--tokens = 0") == 1
+
+
+def test_what_is_drawn_for_simulations():
+    """Every value of the fields with few; words of less and more than a block, parameters of several words."""
+    drawn = [random_config(seed) for seed in range(150)]
+    for section, field, legal in (("layer", "activation", ACTIVATIONS), ("layer", "bias", (False, True)),
+                                  ("tile", "weights", WEIGHTS), ("tile", "scale_mantissa", (0, 3)),
+                                  ("tile", "protect", PROTECTIONS), ("tile", "multiplier", MULTIPLIERS),
+                                  ("tile", "mac_k", (2, 4, 8, 16, 32, 64))):
+        assert {getattr(getattr(config, section), field) for config in drawn} == set(legal), field
+    assert {config.tile.word_scales for config in drawn} == {1, 2} and {config.parameter_words for config in drawn} >= {1, 2}
+    assert max(config.layer.d_model for config in drawn) > 2 * BLOCK_INPUTS
+    assert max(config.slice_ff for config in drawn) > BLOCK_INPUTS
+    assert any(config.tile.mac_k < BLOCK_INPUTS < config.layer.d_model for config in drawn)  # scales repeat
+    assert len({config.name for config in minimal_configs()}) == len(minimal_configs())
