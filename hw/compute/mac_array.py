@@ -4,18 +4,19 @@ from amaranth.hdl import Module, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from trajectile.hw.compute.booth import recoded_word
 from trajectile.hw.compute.mac_pe import MacPe
+from trajectile.hw.formats import SCALE_BITS
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.widths import Widths
 
 
 class MacArray(Block):
-    """A weight word is broadcast to all lanes, and a lane's activations to all outputs of the lane. With ``tile.multiplier``
-    "booth" activations are recoded where they are registered, once for all outputs.
+    """A weight word is broadcast to all lanes, and a lane's activations to all outputs of the lane. What the products of all
+    outputs of a lane have in common is made where the lane's activations are registered, and what those of all lanes have in
+    common where the weight word is (:mod:`trajectile.hw.compute.products`).
 
-    Latency: operands in cycle c, in ``totals`` from c+3 on (``latency_cycles`` = 3). Throughput: one weight word per cycle.
-    Storage: one weight word, ``mac_k`` activations per lane, the processing elements.
+    Latency: operands in cycle c, in ``totals`` from c+4 on (``latency_cycles`` = 4). Throughput: one weight word per cycle.
+    Storage: one weight word and the scales of the one before, the activations of each lane, the processing elements.
     """
 
     latency_cycles = 1 + MacPe.latency_cycles
@@ -32,37 +33,52 @@ class MacArray(Block):
         super().__init__({
             "enable": In(1),  #: operands are valid
             "first": In(1),  #: they begin a new sum
-            "weights": In(params.word_bits),  #: output 0 lowest, ``mac_k`` int8 each
+            "weights": In(params.word_bits),  #: codes and scales (docs/numerics.md)
             "activations": In(data.ArrayLayout(params.activation_bits, tile.mac_t)),  #: ``mac_k`` int8 per lane
-            "totals": Out(data.ArrayLayout(params.result_bits, tile.mac_t)),  #: int32 by lane, output 0 lowest
+            "totals": Out(data.ArrayLayout(params.totals_bits, tile.mac_t)),  #: ``sum_bits`` by lane, output 0 lowest
         })
 
     def elaborate(self, platform: object) -> Module:
-        """Operand registers, control bits that go along, processing elements."""
+        """Operand registers, control bits and scales that go along, processing elements."""
         m = Module()
         tile = self.params.config.tile
-        weights = Signal.like(self.weights, reset_less=True)
+        elements = {(lane, output): MacPe(self.params) for lane in range(tile.mac_t) for output in range(tile.mac_n)}
+        place(m, platform, {f"pe_{lane}_{output}": element for (lane, output), element in elements.items()})
+        products = elements[0, 0].products
+        code_bits = tile.code_bits * tile.mac_k * tile.mac_n
+
+        codes = Signal(code_bits, reset_less=True)
+        # of each scale byte only the bits that mean something
+        scale_bytes = data.View(data.ArrayLayout(data.ArrayLayout(SCALE_BITS, tile.word_scales), tile.mac_n),
+                                self.weights[code_bits:])
+        layout = data.ArrayLayout(elements[0, 0].scales.shape(), tile.mac_n)
+        scales = Signal(layout, reset_less=True)
+        part_scales = Signal.like(scales, reset_less=True)
+        # what is said of the operands, and then of the parts and of the scaled sum that they became
         multiply = Signal()
         add = Signal()
         first = Signal()
+        first_part = Signal()
         first_sum = Signal()
-        m.d.sync += [multiply.eq(self.enable), add.eq(multiply), first.eq(self.first), first_sum.eq(first)]
+        m.d.sync += [multiply.eq(self.enable), add.eq(multiply), part_scales.eq(scales),
+                     first.eq(self.first & self.enable), first_part.eq(first), first_sum.eq(first_part)]
         with m.If(self.enable):
-            m.d.sync += weights.eq(self.weights)
-        for lane in range(tile.mac_t):
-            operands = self.activations[lane]
-            if tile.multiplier == "booth":
-                operands = recoded_word(operands)
-            activations = Signal(len(operands), name=f"activations_{lane}", reset_less=True)
-            with m.If(self.enable):
-                m.d.sync += activations.eq(operands)
+            m.d.sync += codes.eq(self.weights[:code_bits])
             for output in range(tile.mac_n):
-                element = MacPe(self.params)
-                place(m, platform, {f"pe_{lane}_{output}": element})
+                m.d.sync += [scales[output][block].eq(scale_bytes[output][block]) for block in range(tile.word_scales)]
+        for lane in range(tile.mac_t):
+            activations = Signal(products.lane_bits, name=f"activations_{lane}", reset_less=True)
+            with m.If(self.enable):
+                m.d.sync += activations.eq(products.lane_word(self.activations[lane]))
+            for output in range(tile.mac_n):
+                element = elements[lane, output]
                 m.d.comb += [
-                    element.weights.eq(weights.word_select(output, 8 * tile.mac_k)),
                     element.activations.eq(activations),
                     element.add.eq(add), element.first.eq(first_sum),
-                    self.totals[lane].word_select(output, 32).eq(element.total),
+                    self.totals[lane].word_select(output, self.params.sum_bits).eq(element.total),
                 ]
+        for output in range(tile.mac_n):
+            word = products.code_word(codes.word_select(output, tile.code_bits * tile.mac_k))
+            for lane in range(tile.mac_t):
+                m.d.comb += [elements[lane, output].weights.eq(word), elements[lane, output].scales.eq(part_scales[output])]
         return m

@@ -1,10 +1,11 @@
-"""One processing element: a dot product of ``mac_k`` int8 pairs per cycle, and the accumulator of one output."""
+"""One processing element: a scaled dot product of ``mac_k`` codes and activations per cycle, and one output's accumulator."""
 
 from amaranth.hdl import Const, Module, Mux, Signal, Value, signed
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import ceil_log2
 
-from trajectile.hw.compute.booth import RECODED_BITS, product_rows
+from trajectile.hw.compute.products import products_of
+from trajectile.hw.formats import ACTIVATION_MAX, SCALE_SHIFT_BITS
 from trajectile.hw.lib.block import Block
 from trajectile.hw.widths import Widths
 from trajectile.sw_model.config import ceil_div
@@ -18,61 +19,78 @@ def adder_tree(terms: list[Value]) -> Value:
 
 
 class MacPe(Block):
-    """Multiply, add up, accumulate. With ``tile.multiplier`` "booth" activations come recoded
-    (:mod:`trajectile.hw.compute.booth`).
+    """Multiply, add up, scale, accumulate.
 
-    The dot product is registered in parts of at most ``tile.mac_part`` products, about equal in size. With fewer products per
-    part the first stage is faster, and the second stage, which adds up the parts, is slower. The parts have no enable:
-    operands do not change while no new ones come.
+    Inputs that share a scale are a block: ``word_inputs`` of them. A block's dot product is registered in parts of at most
+    ``tile.mac_part`` products, about equal in size. The next stage adds up the parts and scales the sum, the last one adds
+    that to the accumulator. With fewer products per part the first stage is faster, and the second one slower. No stage has
+    an enable: what does not count is scaled to zero.
 
-    Latency: operands in cycle c, added in c+1 (with ``add``), in ``total`` from c+2 on (``latency_cycles`` = 2). Throughput:
-    one dot product per cycle. Storage: one dot product in parts, one int32 accumulator.
+    Latency: operands in cycle c, their scales and ``add`` in c+1, ``first`` in c+2, in ``total`` from c+3 on
+    (``latency_cycles`` = 3). Throughput: one dot product per cycle. Storage: one dot product in parts, one scaled sum per
+    block, one accumulator of ``sum_bits``.
     """
 
-    latency_cycles = 2
+    latency_cycles = 3
 
     weights: Signal
+    scales: data.View
     activations: Signal
     add: Signal
     first: Signal
     total: Signal
 
     def __init__(self, params: Widths):
-        self.inputs = params.config.tile.mac_k
-        self.part_inputs = ceil_div(self.inputs, ceil_div(self.inputs, params.config.tile.mac_part))
-        self.booth = params.config.tile.multiplier == "booth"
+        self.params = params
+        tile = params.config.tile
+        self.products = products_of(tile)
+        self.part_inputs = ceil_div(tile.word_inputs, ceil_div(tile.word_inputs, tile.mac_part))
+        scale = data.StructLayout({"shift": SCALE_SHIFT_BITS, "mantissa": tile.scale_mantissa})
         super().__init__({
-            "weights": In(8 * self.inputs),  #: int8, input 0 lowest
-            "activations": In((RECODED_BITS if self.booth else 8) * self.inputs),  #: int8 or recoded, input 0 lowest
-            "add": In(1),  #: take the dot product of the operands of the cycle before
-            "first": In(1),  #: with ``add``: it is the first of a sum
-            "total": Out(signed(32)),  #: the sum so far
+            "weights": In(self.products.code_bits),  #: codes, input 0 lowest, as the products take them
+            "scales": In(data.ArrayLayout(scale, tile.word_scales)),  #: of the codes of the cycle before, by block
+            "activations": In(self.products.lane_bits),  #: int8, input 0 lowest, as the products take them
+            "add": In(1),  #: the operands of the cycle before count
+            "first": In(1),  #: those of two cycles before, which count, are the first of a sum
+            "total": Out(signed(params.sum_bits)),  #: the sum so far
         })
 
     def elaborate(self, platform: object) -> Module:
-        """Two register stages."""
+        """Three register stages."""
         m = Module()
-        size = self.part_inputs
-        parts: list[Value] = []
-        for number, low in enumerate(range(0, self.inputs, size)):
-            part = Signal(signed(16 + ceil_log2(size)), name=f"part_{number}", reset_less=True)
-            m.d.sync += part.eq(self._dot_product(range(low, min(low + size, self.inputs)), len(part)))
-            parts.append(part)
+        tile = self.params.config.tile
+        scaled: list[Value] = []
+        for block, scale in enumerate(self.scales):
+            largest = tile.word_inputs * tile.code_max
+            dot = adder_tree(self._parts(m, block))[:_bits(largest)].as_signed()
+            if tile.scale_mantissa:
+                rows = [Mux(bit, dot << place, 0) for place, bit in enumerate(scale.mantissa)]
+                dot = adder_tree([dot << tile.scale_mantissa, *rows])
+                largest *= 2 ** (tile.scale_mantissa + 1) - 1  # of 8 + m
+                dot = dot[:_bits(largest)].as_signed()
+            bits = min(_bits(largest << 2**SCALE_SHIFT_BITS - 1), self.params.sum_bits)
+            value = Signal(signed(bits), name=f"scaled_{block}", reset_less=True)
+            m.d.sync += value.eq(Mux(self.add, dot << scale.shift, 0))
+            scaled.append(value)
         total = Signal.like(self.total, reset_less=True)
-        with m.If(self.add):
-            m.d.sync += total.eq(Mux(self.first, 0, total) + adder_tree(parts))
+        m.d.sync += total.eq(Mux(self.first, 0, total) + adder_tree(scaled))
         m.d.comb += self.total.eq(total)
         return m
 
-    def _dot_product(self, inputs: range, bits: int) -> Value:
-        """Of some of the inputs; right in its low ``bits``."""
-        if not self.booth:
-            return adder_tree([self.weights.word_select(i, 8).as_signed() * self.activations.word_select(i, 8).as_signed()
-                               for i in inputs])
-        rows: list[Value] = []
-        number = 0
-        for i in inputs:
-            more, constant = product_rows(self.activations.word_select(i, RECODED_BITS), self.weights.word_select(i, 8))
-            rows += more
-            number += constant
-        return adder_tree(rows) + Const(number % 2**bits, bits)
+    def _parts(self, m: Module, block: int) -> list[Value]:
+        """Registers of which the sum is a block's dot product."""
+        tile = self.params.config.tile
+        low, end = block * tile.word_inputs, (block + 1) * tile.word_inputs
+        parts: list[Value] = []
+        for number, start in enumerate(range(low, end, self.part_inputs)):
+            inputs = range(start, min(start + self.part_inputs, end))
+            part = Signal(signed(_bits(len(inputs) * tile.code_max)), name=f"part_{block}_{number}", reset_less=True)
+            terms, constant = self.products.terms(self.weights, self.activations, inputs)
+            m.d.sync += part.eq(adder_tree(terms) + Const(constant % 2**len(part), len(part)))
+            parts.append(part)
+        return parts
+
+
+def _bits(weight: int) -> int:
+    """Bits of a signed product of an activation and a weight of at most this magnitude."""
+    return (ACTIVATION_MAX * weight).bit_length() + 1

@@ -19,7 +19,7 @@ WEIGHTS = {"mx8": (8, INT8_MAX), "mxfp4": (4, 12), "int4": (4, 8)}
 ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "quick_gelu")
 #: Protection of the buffers' SRAM: none, one parity bit per chunk, or single errors corrected and double ones detected.
 PROTECTIONS = ("none", "parity", "secded")
-#: How the MAC array multiplies: as ``*`` in the Verilog, or with activations recoded in radix 4.
+#: How the MAC array multiplies: as ``*`` in the Verilog, or with sums and multiples of activations that its outputs share.
 MULTIPLIERS = ("plain", "booth")
 
 
@@ -121,7 +121,7 @@ class TileConfig:
     scale_mantissa: int = 0
     #: protection of expert and token buffer against flipped bits (docs/memory.md)
     protect: str = "none"
-    #: how the MAC array multiplies: `*` in the Verilog, or recoded activations (docs/area.md)
+    #: how the MAC array multiplies: `*` in the Verilog, or shared sums and multiples of activations (docs/area.md)
     multiplier: str = "plain"
     #: products that are added up before a register; a smaller value is faster and larger (docs/area.md)
     mac_part: int = 8

@@ -4,6 +4,7 @@ from tests.mutants.mutant import Mutant
 
 UNIT = "tests/hw/compute/test_unit.py::test_slices_meet_tokens"
 MAC_ARRAY = ("tests/hw/compute/test_mac_array.py",)
+PRODUCTS = ("tests/hw/compute/test_products.py::test_products",)
 SWIGLU = ("tests/hw/compute/test_swiglu.py",)
 ROUNDING = ("tests/hw/compute/test_rounding.py",)
 HIDDEN = ("tests/hw/compute/test_hidden_buffer.py",)
@@ -23,20 +24,32 @@ CODES = ("tests/hw/memory/test_code.py",)
 BY_TESTS = (
     # -- MAC array ------------------------------------------------------------------------------------------------
     Mutant(name="pe-sums-for-ever", module="hw.compute.mac_pe", description="a sum begins where the last one ended",
-           old="Mux(self.first, 0, total) + adder_tree(parts)", new="total + adder_tree(parts)", killed_by=(UNIT,)),
-    Mutant(name="pe-unsigned", module="hw.compute.mac_pe", description="activations count as unsigned",
-           old="self.activations.word_select(i, 8).as_signed()", new="self.activations.word_select(i, 8)", killed_by=(UNIT,)),
+           old="Mux(self.first, 0, total)", new="total", killed_by=MAC_ARRAY),
+    Mutant(name="pe-adds-always", module="hw.compute.mac_pe", description="operands count in every cycle in which they stand",
+           old="Mux(self.add, dot << scale.shift, 0)", new="dot << scale.shift", killed_by=MAC_ARRAY),
     Mutant(name="pe-half-a-product", module="hw.compute.mac_pe", description="the first part of a dot product counts alone",
-           old="total) + adder_tree(parts))", new="total) + parts[0])", killed_by=MAC_ARRAY),
-    Mutant(name="booth-ones-complement", module="hw.compute.booth", description="a negative digit's row is one too small",
-           old="before = negative", new="pass", killed_by=MAC_ARRAY),
-    Mutant(name="booth-two-is-none", module="hw.compute.booth", description="a digit of 2 or -2 counts as none",
-           old="~one & (high ^ middle)", new="~one & 0", killed_by=MAC_ARRAY),
+           old="dot = adder_tree(parts)[", new="dot = parts[0][", killed_by=MAC_ARRAY),
+    Mutant(name="pe-one-block", module="hw.compute.mac_pe", description="of two blocks in a word the first counts alone",
+           old="adder_tree(scaled)", new="scaled[0]", killed_by=MAC_ARRAY),
+    Mutant(name="pe-coarse-mantissa", module="hw.compute.mac_pe", description="a scale is 16 + m, not 8 + m",
+           old="[dot << tile.scale_mantissa", new="[dot << 4", killed_by=MAC_ARRAY),
+    Mutant(name="plain-unsigned", module="hw.compute.terms", description="activations count as unsigned",
+           old="lane.word_select(i, ACTIVATION_BITS).as_signed()", new="lane.word_select(i, ACTIVATION_BITS)",
+           killed_by=PRODUCTS),
+    Mutant(name="multiples-ones-complement", module="hw.compute.multiples", description="negative rows are one too small",
+           old="^ SIGN, negative]", new="^ SIGN]", killed_by=PRODUCTS),
+    Mutant(name="multiples-filled-with-zeros", module="hw.compute.multiples", description="negative rows end in zeros",
+           old="Cat(negative.replicate(2), row)", new="row << 2", killed_by=PRODUCTS),
+    Mutant(name="pairs-no-sum", module="hw.compute.pairs", description="where both codes have a one, one of them counts",
+           old="(both, sums.word_select(pair, PAIR_BITS))", new="(both, x[0])", killed_by=PRODUCTS),
+    Mutant(name="pairs-ones-complement", module="hw.compute.pairs", description="the row of the sign bits is one too small",
+           old="(is_sign - SIGN) <<", new="-SIGN <<", killed_by=PRODUCTS),
     Mutant(name="array-one-lane", module="hw.compute.mac_array", description="every lane gets the activations of lane 0",
-           old="operands = self.activations[lane]", new="operands = self.activations[0]", killed_by=(UNIT,)),
+           old="lane_word(self.activations[lane])", new="lane_word(self.activations[0])", killed_by=MAC_ARRAY),
     Mutant(name="array-outputs-swapped", module="hw.compute.mac_array", description="gate and up columns change places",
-           old="weights.word_select(output, 8 * tile.mac_k)", new="weights.word_select(output ^ 1, 8 * tile.mac_k)",
-           killed_by=(UNIT,)),
+           old="codes.word_select(output, ", new="codes.word_select(output ^ 1, ", killed_by=MAC_ARRAY),
+    Mutant(name="array-scales-early", module="hw.compute.mac_array", description="a word takes the scales of the next one",
+           old="scales.eq(part_scales[output])", new="scales.eq(scales[output])", killed_by=MAC_ARRAY),
     # -- SwiGLU ---------------------------------------------------------------------------------------------------
     Mutant(name="rounding-truncates", module="hw.compute.rounding", description="a shift drops bits and does not round",
            old="(fine >> 1) + fine[0]", new="fine >> 1", killed_by=ROUNDING),

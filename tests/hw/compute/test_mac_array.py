@@ -1,4 +1,4 @@
-"""The MAC array on int8 operands of every size: exact sums, whichever way it multiplies and however many parts a sum has."""
+"""The MAC array in every format and of every size: exact sums, however it multiplies and however many parts a sum has."""
 
 import random
 
@@ -7,13 +7,108 @@ import pytest
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from tests.support.watch import Watch
+from tests.support.weight_words import CODES, weight_word
 from trajectile.hw.compute.mac_array import MacArray
-from trajectile.hw.compute.mac_pe import MacPe
-from trajectile.hw.params import Params
+from trajectile.hw.widths import Widths
+from trajectile.sw_model.config import Config
 
-WORDS = 30
-#: operands that reach every digit of a recoded number and the ends of every partial sum
-CORNERS = (-128, -127, -1, 0, 1, 2, 85, -86, 126, 127)
+WORDS = 12
+
+
+def weights_of(config: Config, codes: list[int], scales: list[int]) -> list[int]:
+    """The weights of one output, as docs/numerics.md has them."""
+    tile = config.tile
+    return [CODES[tile.weights][code] * (8 + (scale >> 3 & 7) if tile.scale_mantissa else 1) << (scale & 7)
+            for code, scale in zip(codes, (scale for scale in scales for _ in range(tile.word_inputs)), strict=True)]
+
+
+@pytest.mark.parametrize("multiplier", ["plain", "booth"])
+@pytest.mark.parametrize(("weights", "inputs", "part", "mantissa"), [
+    ("mx8", 2, 8, 0), ("mx8", 8, 3, 3), ("mx8", 32, 8, 0), ("mxfp4", 2, 1, 3), ("mxfp4", 8, 5, 0), ("mxfp4", 32, 32, 0),
+    ("mxfp4", 64, 12, 3), ("int4", 2, 1, 0), ("int4", 8, 3, 3), ("int4", 32, 32, 3), ("int4", 64, 7, 0),
+])
+def test_sums(weights, inputs, part, mantissa, multiplier):
+    """A word per cycle with gaps between; a sum stands ``latency_cycles`` after its last word until the next begins.
+
+    Bits of a scale byte that mean nothing are ignored.
+    """
+    rng = random.Random(f"{weights} {inputs}")
+    config = small(tile__mac_k=inputs, tile__mac_n=2, tile__mac_t=2, tile__weights=weights, tile__scale_mantissa=mantissa,
+                   tile__multiplier=multiplier, tile__mac_part=part, layer__d_model=inputs * WORDS, link__beat_bytes=1)
+    tile = config.tile
+    array = MacArray(Widths(config))
+    legal = list(CODES[weights])
+
+    def activations():
+        return [rng.choice((-127, 127, 0, rng.randrange(-127, 128))) for _ in range(inputs)]
+
+    async def bench(ctx):
+        expected, due = [[0] * tile.mac_n for _ in range(tile.mac_t)], []
+        for word in range(WORDS):
+            enable, first = word == 0 or rng.random() < 0.8, word == 0 or rng.random() < 0.3
+            codes = [rng.choices(legal, k=inputs) for _ in range(tile.mac_n)]
+            scales = [[rng.randrange(256) for _ in range(tile.word_scales)] for _ in range(tile.mac_n)]
+            operands = [activations() for _ in range(tile.mac_t)]
+            ctx.set(array.enable, enable)
+            ctx.set(array.first, first)
+            ctx.set(array.weights, weight_word(tile, codes, scales))
+            ctx.set(array.activations, [packed(row) for row in operands])
+            if enable:
+                rows = [weights_of(config, *row) for row in zip(codes, scales, strict=True)]
+                expected = [[(0 if first else before) + dot(lane, row) for before, row in zip(sums, rows, strict=True)]
+                            for sums, lane in zip(expected, operands, strict=True)]
+            due.append(expected)
+            await ctx.tick()
+            if word >= array.latency_cycles - 1:
+                assert totals(ctx, array) == due[word - array.latency_cycles + 1], word
+
+    run_block(array, bench)
+
+
+@pytest.mark.parametrize("multiplier", ["plain", "booth"])
+@pytest.mark.parametrize(("weights", "inputs"), [("mx8", 32), ("mxfp4", 64), ("int4", 8)])
+@pytest.mark.parametrize("mantissa", [0, 3])
+def test_largest_sums(weights, inputs, mantissa, multiplier):
+    """The longest sum of the largest products of either sign, at the largest scale, fits, and hardly."""
+    config = small(tile__mac_k=inputs, tile__mac_n=2, tile__mac_t=2, tile__weights=weights, tile__scale_mantissa=mantissa,
+                   tile__multiplier=multiplier, layer__d_model=inputs * WORDS, link__beat_bytes=1)
+    tile = config.tile
+    array = MacArray(Widths(config))
+    by_value = {value: code for code, value in CODES[weights].items()}
+    largest = max(by_value)
+    sums = WORDS * inputs * 127 * largest * (15 if mantissa else 1) << 7
+
+    async def bench(ctx):
+        ctx.set(array.enable, 1)
+        ctx.set(array.weights, weight_word(tile, [[by_value[largest]] * inputs, [by_value[-largest]] * inputs],
+                                           [[0x3F] * tile.word_scales] * 2))
+        ctx.set(array.activations, [packed([127] * inputs), packed([-127] * inputs)])
+        for word in range(WORDS):
+            ctx.set(array.first, word == 0)
+            await ctx.tick()
+        ctx.set(array.enable, 0)
+        await ctx.tick().repeat(array.latency_cycles - 1)
+        assert totals(ctx, array) == [[sums, -sums], [-sums, sums]]
+        assert sums.bit_length() + 1 == config.sum_bits
+
+    run_block(array, bench)
+
+
+def test_latency():
+    """A word is in the totals so many cycles after it came."""
+    array = MacArray(Widths(small()))
+    watch = Watch(operands=array.enable, shown=array.totals[0].word_select(0, array.params.sum_bits) == 1)
+
+    async def bench(ctx):
+        ctx.set(array.weights, 1)
+        ctx.set(array.activations, [1, 0])
+        ctx.set(array.enable, 1)
+        await ctx.tick()
+        ctx.set(array.enable, 0)
+        await ctx.tick().repeat(8)
+
+    run_block(array, bench, background=[watch.run])
+    assert watch["shown"][0] - watch["operands"][0] == array.latency_cycles
 
 
 def packed(values):
@@ -21,60 +116,13 @@ def packed(values):
     return int.from_bytes(bytes(value % 256 for value in values), "little")
 
 
-@pytest.mark.parametrize("multiplier", ["plain", "booth"])
-@pytest.mark.parametrize(("inputs", "part"), [(1, 8), (8, 8), (17, 8), (5, 1), (3, 64)])  # one part, or unequal ones
-def test_sums(inputs, part, multiplier):
-    """A word per cycle with gaps between sums; a sum stands ``latency_cycles`` after its last word until the next begins."""
-    seed = inputs
-    print(f"seed {seed}")
-    rng = random.Random(seed)
-    config = small(tile__mac_k=inputs, tile__mac_n=2, tile__mac_t=2, tile__multiplier=multiplier, tile__mac_part=part,
-                   ddr__bytes_per_cycle=1, link__beat_bytes=1)
-    array = MacArray(Params(config))
-    outputs, lanes = config.tile.mac_n, config.tile.mac_t
-
-    def operands():
-        return [rng.choice(CORNERS) if rng.random() < 0.5 else rng.randrange(-128, 128) for _ in range(inputs)]
-
-    async def bench(ctx):
-        expected, due = [[0] * outputs for _ in range(lanes)], []
-        for word in range(WORDS):
-            enable, first = word == 0 or rng.random() < 0.8, word == 0 or rng.random() < 0.3
-            weights, activations = [operands() for _ in range(outputs)], [operands() for _ in range(lanes)]
-            if word < 4:  # the largest sums there are, of either sign
-                weights, activations = [[-128] * inputs] * outputs, [[-128 if word % 2 else 127] * inputs] * lanes
-            ctx.set(array.enable, enable)
-            ctx.set(array.first, first)
-            ctx.set(array.weights, packed([value for row in weights for value in row]))
-            ctx.set(array.activations, [packed(row) for row in activations])
-            if enable:
-                expected = [[(0 if first else expected[lane][output]) + sum(
-                    a * b for a, b in zip(weights[output], activations[lane], strict=True))
-                    for output in range(outputs)] for lane in range(lanes)]
-            due.append(expected)
-            await ctx.tick()
-            if word >= array.latency_cycles - 1:
-                for lane, sums in enumerate(due[word - array.latency_cycles + 1]):
-                    found = [ctx.get(array.totals[lane].word_select(output, 32).as_signed()) for output in range(outputs)]
-                    assert found == sums, (word, lane)
-
-    run_block(array, bench)
+def dot(x, w):
+    """Their dot product."""
+    return sum(a * b for a, b in zip(x, w, strict=True))
 
 
-@pytest.mark.parametrize("multiplier", ["plain", "booth"])
-def test_latency_of_an_element(multiplier):
-    """A dot product is in the sum so many cycles after its operands."""
-    element = MacPe(Params(small(tile__multiplier=multiplier)))
-    watch = Watch(operands=element.weights == 1, shown=element.total == 1)
-
-    async def bench(ctx):
-        ctx.set(element.first, 1)
-        ctx.set(element.activations, 1)  # recoded: the lowest digit is 1
-        ctx.set(element.add, 1)
-        ctx.set(element.weights, 1)
-        await ctx.tick()
-        ctx.set(element.weights, 0)
-        await ctx.tick().repeat(4)
-
-    run_block(element, bench, background=[watch.run])
-    assert watch.between("operands", "shown") == {element.latency_cycles}
+def totals(ctx, array):
+    """The totals of each lane."""
+    tile, bits = array.params.config.tile, array.params.sum_bits
+    return [[ctx.get(array.totals[lane].word_select(output, bits).as_signed()) for output in range(tile.mac_n)]
+            for lane in range(tile.mac_t)]

@@ -1,0 +1,46 @@
+"""A processing element by itself: when its ports are looked at."""
+
+import pytest
+
+from tests.support.blocks import run_block
+from tests.support.configurations import small
+from tests.support.watch import Watch
+from trajectile.hw.compute.mac_pe import MacPe
+from trajectile.hw.widths import Widths
+
+
+@pytest.mark.parametrize("multiplier", ["plain", "booth"])
+def test_latency(multiplier):
+    """A dot product is in the sum so many cycles after its operands; without ``add`` none is."""
+    element = MacPe(Widths(small(tile__multiplier=multiplier)))
+    watch = Watch(operands=element.weights == 1, shown=element.total != 0)
+
+    async def bench(ctx):
+        ctx.set(element.activations, 1)
+        for cycle in range(12):  # alike operands in two cycles, of which the first count
+            ctx.set(element.weights, cycle in (1, 6))
+            ctx.set(element.add, cycle == 2)
+            ctx.set(element.first, cycle in (3, 5))
+            await ctx.tick()
+
+    run_block(element, bench, background=[watch.run])
+    assert watch["operands"] == [1, 6]
+    assert watch["shown"][0] == 1 + element.latency_cycles
+    assert watch["shown"] == [4, 5]  # ``first`` forgets it
+
+
+def test_scales():
+    """A dot product takes the scale of the cycle after it: ``1 * (8 + 5) << 3``."""
+    element = MacPe(Widths(small(tile__scale_mantissa=3)))
+
+    async def bench(ctx):
+        ctx.set(element.activations, 1)
+        for cycle in range(5):
+            ctx.set(element.weights, cycle == 0)
+            ctx.set(element.add, cycle == 1)
+            ctx.set(element.scales, [{"shift": 3, "mantissa": 5} if cycle == 1 else {"shift": 7, "mantissa": 7}])
+            ctx.set(element.first, cycle == 2)
+            await ctx.tick()
+        assert ctx.get(element.total) == 13 << 3
+
+    run_block(element, bench)
