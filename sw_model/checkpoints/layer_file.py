@@ -136,16 +136,16 @@ def load(path: Path) -> SavedLayer:
         kind, function = _kind(facts), _function(json.loads(facts.get("function", "")))
     except Exception as error:  # the library's own errors have no common class but this
         raise CheckpointError(f"{path}: {error}; legal: a layer.safetensors of trajectile import") from None
-    experts = len(tensors["gate.codes"]) if tensors["gate.codes"].ndim else 0
     try:
-        _within("shared", shared, 0, experts - 1)
         layer = _layer(kind, function, fraction, period, tensors)
-        _check_gate(layer, shared, tensors)
-        _within("top_k", top_k, 1, experts - shared)
+        _within("shared", shared, 0, layer.experts - 1)
+        routed = layer.experts - shared
+        _check_gate(layer, routed, tensors)
+        _within("top_k", top_k, 1, routed)
         router = None
         if rule is not None:
             rule = replace(rule, top_k=top_k)
-            rule.check(experts - shared)
+            rule.check(routed)
             router = Router(rule=rule, weight=tensors["router"], bias=tensors.get("router_bias"),
                             correction=tensors.get("router_correction"))
     except ValueError as error:
@@ -255,8 +255,7 @@ def _holds(name: str, tensor: NDArray[Any], low: int, high: int) -> None:
         raise CheckpointError(f"{name} holds {least if least < low else largest}; legal values: {low} to {high}")
 
 
-def _check_gate(layer: QuantisedLayer, shared: int, tensors: Tensors) -> None:
-    routed = layer.experts - shared
+def _check_gate(layer: QuantisedLayer, routed: int, tensors: Tensors) -> None:
     legal = {"router": [routed, layer.d_model], "router_bias": [routed], "router_correction": [routed],
              "shared_gate": [layer.d_model]}
     for name in GATE:

@@ -13,6 +13,7 @@ from trajectile.sw_model.checkpoints import layer_file
 from trajectile.sw_model.checkpoints.tensors import CheckpointError
 from trajectile.sw_model.gates.router import Router, Rule
 from trajectile.sw_model.numerics.integer import quantise_layer
+from trajectile.sw_model.numerics.weights import WeightFormat
 
 FACTS = {"num_experts_per_tok": 2, "norm_topk_prob": True, "hidden_act": "silu"}
 
@@ -164,7 +165,8 @@ def test_imported_layers(tmp_path, number, request):
     """The file that ``--weights`` reads."""
     layer, router = checkpoints.weights(experts=3, d_ff=6)
     path = tmp_path / "layer.safetensors"
-    layer_file.save(path, layer_file.SavedLayer(quantise_layer(layer), 2, "x", Router(rule=Rule(top_k=2), weight=router)))
+    whole = quantise_layer(layer, WeightFormat("mxfp4", mantissa=True))
+    layer_file.save(path, layer_file.SavedLayer(whole, 2, "x", Router(rule=Rule(top_k=2), weight=router)))
     raw = path.read_bytes()
 
     def check(content):
@@ -174,7 +176,10 @@ def test_imported_layers(tmp_path, number, request):
         except CheckpointError as error:
             assert "layer.safetensors: " in str(error) and "legal" in str(error)
             return False
-        assert saved.layer.w_gate.min() >= -127 and (saved.layer.up_scale > 0).all()
+        for matrices in (saved.layer.gate, saved.layer.up, saved.layer.down):
+            assert set(np.unique(matrices.codes).tolist()) <= {0, 1, 2, 3, 4, 6, 8, 12, -1, -2, -3, -4, -6, -8, -12}
+            assert matrices.shifts.max() <= 7 and matrices.mantissas.max() <= 7
+        assert 0 <= saved.layer.result_shift(0) <= 255 and 1 <= saved.layer.function.gate_max <= 32767
         return True
 
     weights = mutated(raw[-300:]).map(lambda end: (raw[:-300] + end)[:len(raw)].ljust(len(raw), b"\x80"))

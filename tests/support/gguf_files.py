@@ -77,7 +77,7 @@ DECODE = {
 def tensors(layer, router=None, *, number=3, kind="F32", layout="stacked", down=None):
     """A layer's tensors with others around them, as ``(content, type)`` by name, and what its three matrices stand for."""
     stem, kinds = f"blk.{number}.", (kind, kind, down or kind)
-    pairs = [stored(matrix, one) for matrix, one in zip(vars(layer).values(), kinds, strict=True)]
+    pairs = [stored(matrix, one) for matrix, one in zip((layer.w_gate, layer.w_up, layer.w_down), kinds, strict=True)]
     found: dict[str, tuple[Any, str]] = {"token_embd.weight": (np.zeros((4, 64), np.float32), "F32")}
     for name in ("attn_q.weight", "attn_k_norm.weight", "ffn_norm.weight", "post_attention_norm.weight", "attn_q.bias"):
         found[stem + name] = np.zeros(64, np.float32), "F32"

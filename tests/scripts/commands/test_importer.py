@@ -15,6 +15,8 @@ from trajectile.sw_model.checkpoints import layer_file
 from trajectile.sw_model.config import load
 from trajectile.sw_model.numerics import fidelity, image
 from trajectile.sw_model.numerics import integer as numerics
+from trajectile.sw_model.numerics.layers import FloatLayer, float_layer
+from trajectile.sw_model.numerics.weights import WeightFormat
 
 
 def made(tmp_path, naming="mixtral", *extra, dtype="BF16", router=True, config=True, shards=1, **shape):
@@ -28,14 +30,20 @@ def made(tmp_path, naming="mixtral", *extra, dtype="BF16", router=True, config=T
     return layer, out, json.loads((out / "import.json").read_text())
 
 
+def same_weights(out, layer, kind=None, period=6):
+    """The saved layer, which must be ``layer`` quantised in slices of so many columns."""
+    whole, saved = numerics.quantise_layer(layer, kind, period=period), layer_file.load(out / "layer.safetensors").layer
+    for name in ("gate", "up", "down"):
+        for part in ("codes", "shifts", "mantissas", "units"):
+            np.testing.assert_array_equal(getattr(getattr(saved, name), part), getattr(getattr(whole, name), part))
+    return saved
+
+
 @pytest.mark.parametrize("naming", checkpoints.NAMINGS)
 def test_import(tmp_path, capsys, naming):
-    """The layer in int8, its error, its slices in their channels, a configuration of its shape."""
+    """The layer quantised, its error, its slices in their channels, a configuration of its shape."""
     layer, out, report = made(tmp_path, naming, "--hex", "--without-shared", shards=2)
-    whole = numerics.quantise_layer(layer)
-    saved = layer_file.load(out / "layer.safetensors")
-    for name, tensor in vars(whole).items():
-        np.testing.assert_array_equal(getattr(saved.layer, name), tensor)
+    whole = same_weights(out, layer)
     config = load(out / "layer.toml")
     smoke = load("smoke")
     assert (config.layer, config.tile, config.array, config.ddr) == (smoke.layer, smoke.tile, smoke.array, smoke.ddr)
@@ -51,7 +59,7 @@ def test_import(tmp_path, capsys, naming):
             content = np.fromfile(out / f"ddr{number % 2}.bin", dtype=np.uint8)
             start = number // 2 * config.slice_pitch_bytes
             np.testing.assert_array_equal(content[start:start + config.slice_bytes],
-                                          image.slice_words(config, whole, expert, index).ravel())
+                                          image.slice_image(config, whole, expert, index))
     assert report["shape"] == {"d_model": 12, "d_ff": 18, "experts": 6, "top_k": 2} and report["layer"] == 3
     assert set(report["files"]) == {path.name for path in out.iterdir()} - {"import.json"}
     assert len(report["left_out"]) == (3 if naming in ("qwen", "deepseek") else 0)
@@ -76,12 +84,12 @@ def test_the_shared_expert_is_met_by_every_token(tmp_path, capsys):
     assert traced.topk_ids.tolist() == [[0, 5, 6, 7]] * 5
     x = np.random.default_rng(1).standard_normal((64, 12)).astype(np.float32)
     routed = layer_file.load(weights).router.choose(x)
-    reference = numerics.float_layer(layer, x, routed.topk_ids, routed.topk_weights)
+    reference = float_layer(layer, x, routed.topk_ids, routed.topk_weights)
     reference += (x @ gate.T / (1 + np.exp(-(x @ gate.T))) * (x @ up.T)) @ down.T
     saved = layer_file.load(weights)
     both = saved.with_shared(routed, x)
-    chosen = numerics.quantise_batch(saved.layer, x, both.topk_ids, both.topk_weights)
-    results = numerics.dequantise(numerics.integer_layer(saved.layer, chosen), chosen)
+    chosen = numerics.quantise_batch(x, both.topk_ids, both.topk_weights)
+    results = numerics.dequantise(numerics.integer_layer(config, saved.layer, chosen).y, saved.layer)
     assert report["error"]["cosine"] == pytest.approx(fidelity.cosine(results, reference), abs=1e-5)
     assert report["error"]["cosine"] > 0.99 and "36 columns of d_ff" in capsys.readouterr().out
 
@@ -113,9 +121,9 @@ def test_what_was_understood_is_in_the_report(tmp_path, capsys):
 
 
 def test_one_figure_hides_what_each_token_shows(tmp_path, capsys):
-    """An expert whose down matrix is 10,000 times as large: the cosine is near 1 while others' tokens are all zero."""
+    """An expert whose down matrix is a billion times as large: the cosine is near 1 while others' tokens are all zero."""
     layer, router = checkpoints.weights()
-    layer.w_down[2] *= 1e4
+    layer.w_down[2] *= 1e9
     checkpoints.write(tmp_path / "model", checkpoints.tensors("olmoe", layer, router), config={"num_experts_per_tok": 2})
     assert cli.main(["import", str(tmp_path / "model"), "-o", str(tmp_path / "out"), "--config", "smoke"]) == 0
     report = json.loads((tmp_path / "out" / "import.json").read_text())
@@ -142,22 +150,33 @@ def test_what_config_json_may_say(tmp_path, capsys, facts, extra, named):
 
 def test_the_error_is_measured(tmp_path):
     """Cosine and signal-to-noise ratio against float32, on the router's own choices, as NumPy gives them at once."""
-    layer, _, report = made(tmp_path)
+    layer, out, report = made(tmp_path)
     router = checkpoints.weights(dtype="BF16")[1]
     x = np.random.default_rng(1).standard_normal((64, 12)).astype(np.float32)
     scores = np.exp(x @ router.T) / np.exp(x @ router.T).sum(axis=1, keepdims=True)
     ids = np.argsort(-scores, axis=1)[:, :2]
     weights = np.take_along_axis(scores, ids, axis=1)
     weights /= weights.sum(axis=1, keepdims=True)
-    reference = numerics.float_layer(layer, x, ids, weights)
-    whole = numerics.quantise_layer(layer)
-    batch = numerics.quantise_batch(whole, x, ids, weights)
-    results = numerics.dequantise(numerics.integer_layer(whole, batch), batch)
+    reference = float_layer(layer, x, ids, weights)
+    whole = layer_file.load(out / "layer.safetensors").layer
+    batch = numerics.quantise_batch(x, ids, weights)
+    found = numerics.integer_layer(load(out / "layer.toml"), whole, batch)
+    results = numerics.dequantise(found.y, whole)
     error = report["error"]
     assert error["cosine"] == pytest.approx(fidelity.cosine(results, reference), abs=1e-5)
     assert error["sqnr_db"] == pytest.approx(fidelity.sqnr_db(results, reference), abs=0.1)
     assert error["weight_sqnr_db"]["down"] == pytest.approx(fidelity.sqnr_db(whole.real().w_down, layer.w_down), abs=0.01)
     assert error["measured_on"] == "64 tokens of normal noise, seed 1; the gate of the checkpoint"
+    near = fidelity.fidelity(results, reference)
+    assert report["cosine_median"] == pytest.approx(near.cosine_median, abs=1e-5)
+    assert report["cosine_worst"] == pytest.approx(near.cosine_worst, abs=1e-5)
+    assert (report["zeroed"], report["clipped"], report["clips"]) == (0, (found.clips > 0).sum(), found.clips.sum())
+    # the unit of results is that of other tokens
+    x = np.random.default_rng([1, 1]).standard_normal((64, 12)).astype(np.float32)
+    others = layer_file.load(out / "layer.safetensors").router.choose(x)
+    calibrated = numerics.calibrated(load(out / "layer.toml"), whole, numerics.quantise_batch(
+        x, others.topk_ids, others.topk_weights))
+    assert whole.fraction == calibrated.fraction and error["calibrated_on"] == "64 other tokens of normal noise"
 
 
 def test_given_activations(tmp_path):
@@ -166,6 +185,9 @@ def test_given_activations(tmp_path):
     np.save(tmp_path / "x.npy", x)
     *_, report = made(tmp_path, "qwen", "--activations", str(tmp_path / "x.npy"), "--tokens", "30", router=False)
     assert report["error"]["measured_on"] == "30 tokens of x.npy; a synthetic gate" and report["error"]["cosine"] > 0.99
+    assert report["error"]["calibrated_on"] == "the same tokens, since the file has no others"
+    *_, report = made(tmp_path, "qwen", "--activations", str(tmp_path / "x.npy"), "--tokens", "20", router=False)
+    assert report["error"]["calibrated_on"] == "the next 20 tokens"
 
 
 def test_the_hardware_is_fitted(tmp_path):
@@ -176,7 +198,107 @@ def test_the_hardware_is_fitted(tmp_path):
     assert (config.tile.slices, config.tile.slots) == (4, 5)  # 5 columns are nearest to the preset's 6
     _, out, _ = made(tmp_path, "olmoe", "--set", "tile.slices=2", "--set", "layer.top_k=1", config=False)
     assert load(out / "layer.toml").tile.slices == 2 and load(out / "layer.toml").layer.top_k == 1
-    assert imported.fitted_slices(768, 32) == 24 and imported.fitted_slices(1, 32) == 1
+
+
+@pytest.mark.parametrize(("d_ff", "width", "slices", "filled"), [
+    (768, 32, 24, 768), (1, 32, 1, 1), (18, 6, 3, 18), (2880, 64, 45, 2880), (1408, 32, 44, 1408), (100, 32, 4, 128),
+    (100, 6, 25, 100), (102, 6, 13, 104), (768, 48, 12, 768), (33, 24, 3, 48)])
+def test_slices_cut_no_block(d_ff, width, slices, filled):
+    """Whole blocks of 32, or whole parts of one; hidden units of zeros where nothing near divides d_ff."""
+    assert imported.fitted_slices(d_ff, width) == (slices, filled)
+
+
+def test_hidden_units_of_zeros(tmp_path, capsys):
+    """A d_ff that blocks do not divide is filled up; the report and the printout say so, results are as near as before."""
+    layer, out, report = made(tmp_path, "olmoe", d_ff=35)
+    assert report["shape"]["d_ff"] == load(out / "layer.toml").layer.d_ff == 36 and report["filled_columns"] == 1
+    assert "d_ff 36 (1 of them zeros, so that slices cut no block)" in capsys.readouterr().out
+    saved = layer_file.load(out / "layer.safetensors").layer.real()
+    np.testing.assert_allclose(saved.w_down[:, :, :35], layer.w_down, atol=0.02)
+    assert not saved.w_down[:, :, 35].any() and not saved.w_gate[:, 35].any() and report["cosine_worst"] > 0.99
+
+
+def coded(name, scale):
+    """A matrix of a format's codes with a scale per block of 32, its largest code in each."""
+    rng = np.random.default_rng(5)
+    codes = np.array({"mxfp4": [0, 1, 2, 3, 4, 6, 8, 12, -1, -2, -3, -4, -6, -8, -12], "int4": range(-8, 8)}[name])
+
+    def drawn(*shape):
+        matrix = rng.choice(codes, shape).astype(np.float32)
+        blocks = [scale(rng, (*shape[:-1], -(-shape[-1] // 32)))]
+        return matrix * blocks[0].astype(np.float32).repeat(32, axis=-1)[..., :shape[-1]] / 64
+    return FloatLayer(drawn(2, 64, 32), drawn(2, 64, 32), drawn(2, 32, 64))
+
+
+def powers(rng, shape):
+    return 2.0 ** rng.integers(-3, 3, shape)
+
+
+def test_mxfp4_is_carried_over(tmp_path, capsys):
+    """Of a checkpoint in MXFP4 every weight is exact in mxfp4, which is chosen; and in mx8, which can be asked for."""
+    layer = coded("mxfp4", powers)
+    table = {}
+    for expert in range(2):
+        for word, matrix in (("w1", layer.w_gate), ("w3", layer.w_up), ("w2", layer.w_down)):
+            table |= mxfp4(f"model.layers.3.block_sparse_moe.experts.{expert}.{word}", matrix[expert])
+    (tmp_path / "model").mkdir()
+    checkpoints.write_eight(tmp_path / "model" / "model.safetensors", table)
+    demo = ["import", str(tmp_path / "model"), "--config", "demo", "--top-k", "1"]
+    for extra, kind in (([], WeightFormat("mxfp4")), (["--set", "tile.weights=mx8"], WeightFormat("mx8"))):
+        out = tmp_path / kind.name
+        assert cli.main([*demo, "-o", str(out), *extra]) == 0
+        report = json.loads((out / "import.json").read_text())
+        assert (report["format"], report["weights"], report["scale_mantissa"]) == ("MXFP4", kind.name, 0)
+        assert report["exact"] and report["error"]["weight_sqnr_db"] == dict.fromkeys(("gate", "up", "down"))
+        np.testing.assert_array_equal(layer_file.load(out / "layer.safetensors").layer.real().w_down, layer.w_down)
+        assert "exactly the checkpoint's" in capsys.readouterr().out
+
+
+def mxfp4(name, matrix):
+    """Tensors of a matrix whose weights are codes / 64 with powers of two."""
+    largest = np.abs(matrix.reshape(len(matrix), -1, 32)).max(axis=2)
+    exponent = np.ceil(np.log2(largest / 6)).astype(int)
+    codes = (2 * matrix / np.exp2(exponent.astype(np.float32)).repeat(32, axis=1)).astype(np.int8)
+    bits = WeightFormat("mxfp4").pattern(codes)
+    return {f"{name}.weight": (bits[:, 0::2] | bits[:, 1::2] << 4).astype(np.uint8),
+            f"{name}.scale": np.exp2(exponent.astype(np.float32)).astype(ml_dtypes.float8_e8m0fnu)}
+
+
+@pytest.mark.parametrize(("bits", "kind"), [(4, WeightFormat("int4", True)), (8, WeightFormat("mx8"))])
+def test_the_format_of_gptq(tmp_path, bits, kind):
+    """Codes of 4 bits go into int4 with a scale mantissa, those of 8 into mx8; exact where the format has the scale."""
+    layer = coded("int4", lambda rng, shape: rng.integers(8, 16, shape) * 2.0 ** rng.integers(0, 5, shape))
+    table, per_word = {}, 32 // bits
+    for expert in range(2):
+        for word, matrix in (("w1", layer.w_gate), ("w3", layer.w_up), ("w2", layer.w_down)):
+            outputs, inputs = matrix[expert].shape
+            scale = np.full((inputs // 32, outputs), 0.0, np.float32)
+            codes = np.zeros((outputs, inputs), np.int64)
+            for output, group in np.ndindex(outputs, inputs // 32):
+                block = matrix[expert, output, 32 * group:32 * group + 32] * 64
+                tried = [m * 2.0**k for m in range(8, 16) for k in range(5)]
+                scale[group, output] = next(s for s in tried if (block % s == 0).all() and -8 <= (block / s).min()
+                                            and (block / s).max() <= 7)
+                codes[output, 32 * group:32 * group + 32] = block / scale[group, output] + 2 ** (bits - 1)
+            name = f"model.layers.3.block_sparse_moe.experts.{expert}.{word}"
+            words = codes.T.reshape(-1, per_word, outputs) << (bits * np.arange(per_word))[:, None]
+            zero = sum((2 ** (bits - 1) - 1) << bits * place for place in range(per_word))
+            table |= {f"{name}.qweight": np.ascontiguousarray(words.sum(axis=1).astype(np.uint32)).view(np.int32),
+                      f"{name}.scales": scale / 64,
+                      f"{name}.qzeros": np.full((inputs // 32, outputs // per_word), zero, np.uint32).view(np.int32)}
+    folder = checkpoints.write(tmp_path / "model", table, config={
+        "num_experts_per_tok": 1, "quantization_config": {"quant_method": "gptq", "bits": bits, "group_size": 32}})
+    assert cli.main(["import", str(folder), "-o", str(tmp_path / "out"), "--config", "demo"]) == 0
+    report = json.loads((tmp_path / "out" / "import.json").read_text())
+    assert (report["weights"], report["scale_mantissa"]) == (kind.name, kind.mantissa_bits) and report["exact"]
+    same_weights(tmp_path / "out", layer, kind, 8)
+
+
+def test_tile_weights_may_be_said(tmp_path):
+    """A format that is asked for is taken, and a file of it runs on no other hardware."""
+    layer, out, report = made(tmp_path, "mixtral", "--set", "tile.weights=int4")
+    assert report["weights"] == "int4" and report["scale_mantissa"] == 0 and not report["exact"]
+    same_weights(out, layer, WeightFormat("int4"))
 
 
 @pytest.mark.parametrize(("extra", "named"), [
@@ -223,15 +345,14 @@ def test_top_k_is_needed(tmp_path, capsys):
 
 @pytest.mark.parametrize(("kind", "down"), [("Q8_0", "Q8_0"), ("Q4_0", "F16")])
 def test_import_of_a_gguf_file(tmp_path, capsys, kind, down):
-    """The int8 layer is that of the decoded weights; the report names types, gate and architecture's rule; it can be run."""
+    """The layer is that of the decoded weights; the report names types, gate and architecture's rule; it can be run."""
     layer, router = checkpoints.weights(experts=4, d_ff=32, d_model=64)
     table, decoded = gguf_files.tensors(layer, router, kind=kind, down=down)
     source = gguf_files.write(tmp_path / "model.gguf", table, "olmoe", {"expert_count": 4})
     out = tmp_path / "out"
     assert cli.main(["import", str(source), "-o", str(out), "--config", "smoke", "--layer", "3"]) == 0
-    report, saved = json.loads((out / "import.json").read_text()), layer_file.load(out / "layer.safetensors")
-    for name, tensor in vars(numerics.quantise_layer(numerics.FloatLayer(*decoded))).items():
-        np.testing.assert_array_equal(getattr(saved.layer, name), tensor)
+    report = json.loads((out / "import.json").read_text())
+    same_weights(out, FloatLayer(*decoded), period=load(out / "layer.toml").slice_ff)
     assert report["format"] == (kind if kind == down else f"{kind}, {down}") and report["naming"] == "GGUF"
     assert not report["exact"] and report["gate"]["scoring"] == "softmax" and not report["gate"]["normalised"]
     assert report["shape"] == {"d_model": 64, "d_ff": 32, "experts": 4, "top_k": 2} and report["left_out"] == []
@@ -240,19 +361,19 @@ def test_import_of_a_gguf_file(tmp_path, capsys, kind, down):
     assert batch.source.startswith("gate of model.gguf layer 3")
 
 
-def test_a_gguf_file_that_int8_holds_exactly(tmp_path):
-    """Codes of one scale are the int8 weights: nothing is lost, and the report says so."""
+def test_a_gguf_file_that_mx8_holds_exactly(tmp_path):
+    """Codes with powers of two are the weights: nothing is lost, and the report says so."""
     rng = np.random.default_rng(2)
     codes = [rng.integers(-127, 128, shape).astype(np.float32) for shape in ((2, 32, 64), (2, 32, 64), (2, 64, 32))]
     for matrix in codes:
         matrix[..., ::32] = 127  # every block's largest
-    table, decoded = gguf_files.tensors(numerics.FloatLayer(*(matrix / 128 for matrix in codes)), kind="Q8_0")
+    table, decoded = gguf_files.tensors(FloatLayer(*(matrix / 128 for matrix in codes)), kind="Q8_0")
     np.testing.assert_array_equal(decoded[0], codes[0] / 128)
     source, out = gguf_files.write(tmp_path / "m.gguf", table), tmp_path / "out"
     assert cli.main(["import", str(source), "-o", str(out), "--config", "smoke"]) == 0
     report = json.loads((out / "import.json").read_text())
     assert report["exact"] and report["gate"] is None
-    np.testing.assert_array_equal(layer_file.load(out / "layer.safetensors").layer.w_down, codes[2])
+    np.testing.assert_array_equal(layer_file.load(out / "layer.safetensors").layer.real().w_down, codes[2] / 128)
 
 
 def test_gguf_without_its_library(tmp_path, capsys, monkeypatch):
@@ -271,9 +392,10 @@ def test_a_batch_of_an_imported_layer(tmp_path):
     np.save(tmp_path / "x.npy", np.random.default_rng(3).standard_normal((20, 12)))
     batch = workload.load(config, weights=weights, activations=tmp_path / "x.npy", offset=4, tokens=8)
     assert batch.source == "gate of model layer 3 on x.npy from token 4"
-    np.testing.assert_array_equal(batch.given.layer.w_up, numerics.quantise_layer(layer).w_up)
-    assert batch.given.fidelity(batch.given.results())["cosine"] > 0.99
-    assert batch.given.against == "float32 with the int8 weights"
+    np.testing.assert_array_equal(batch.given.layer.up.codes, numerics.quantise_layer(layer).up.codes)
+    near = batch.given.fidelity(batch.given.results(config))
+    assert near["cosine"] > 0.99 and near["clipped"] == near["clips"] == 0
+    assert batch.given.against == "float32 with the mx8 weights"
     assert workload.load(config, weights=weights, tokens=8, gate_only=True).values is None
     ids = np.tile(np.array([[0, 5]]), (1, 9, 1))
     np.savez(tmp_path / "t.npz", top_indices=ids)
@@ -284,7 +406,11 @@ def test_a_batch_of_an_imported_layer(tmp_path):
 
 
 @pytest.mark.parametrize(("arguments", "named"), [
-    (["smoke", "--set", "layer.d_ff=6", "--weights", "out/layer.safetensors"], "--set layer.d_model=12 --set layer.d_ff=18"),
+    (["smoke", "--set", "layer.d_ff=6", "--weights", "out/layer.safetensors"],
+     "layer.d_ff = 6 is not legal with --weights out/layer.safetensors; legal: --set layer.d_ff=18"),
+    (["out/layer.toml", "--set", "tile.weights=mxfp4", "--weights", "out/layer.safetensors"],
+     "tile.weights = mxfp4 is not legal with --weights out/layer.safetensors; legal: --set tile.weights=mx8"),
+    (["smoke", "--set", "layer.activation=gelu", "--weights", "out/layer.safetensors"], "--set layer.activation=silu"),
     (["smoke", "--weights", "nothing"], "nothing: no such file"), (["smoke", "--weights", "out/layer.toml"], "layer.toml: "),
     (["smoke", "--activations", "out/ddr0.bin"], "--activations = out/ddr0.bin is not legal")])
 def test_files_that_do_not_fit(tmp_path, capsys, monkeypatch, arguments, named):
@@ -305,7 +431,7 @@ def test_an_imported_layer_through_the_verilog(tmp_path, capsys):
     files = [str(out / "layer.toml"), "--weights", str(out / "layer.safetensors")]
     assert cli.main(["simulate", *files, "--simulator", "icarus", "-o", str(tmp_path / "run")]) == 0
     shown = capsys.readouterr().out
-    assert "gate of model layer 3" in shown and "exact (144 results equal)" in shown
+    assert "gate of model layer 3" in shown and "exact (144 results and 12 counts of clips equal)" in shown
 
 
 #: data beside the repository: what config.json or the tensors say that is refused; None where the layer is computed

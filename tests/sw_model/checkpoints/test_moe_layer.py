@@ -1,6 +1,5 @@
 """Layers found in checkpoints, in every naming; what is missing, unknown or of the wrong shape is named."""
 
-import json
 import struct
 
 import numpy as np
@@ -8,12 +7,9 @@ import pytest
 from safetensors.numpy import save_file
 
 from tests.support import checkpoints
-from trajectile.sw_model.checkpoints import layer_file
 from trajectile.sw_model.checkpoints.checkpoint import Checkpoint
 from trajectile.sw_model.checkpoints.moe_layer import find, top_k_of
 from trajectile.sw_model.checkpoints.tensors import CheckpointError
-from trajectile.sw_model.gates.router import Router, Rule, Scoring
-from trajectile.sw_model.numerics.integer import quantise_layer
 
 STEM = "model.layers.3.block_sparse_moe"
 
@@ -273,66 +269,3 @@ def test_folders_and_names(tmp_path):
     for path in (tmp_path / "none", tmp_path / "two", tmp_path / "nothing.safetensors", tmp_path / ("a" * 300)):
         with pytest.raises(CheckpointError, match="legal: "):
             Checkpoint(path)
-
-
-def saved(tmp_path, **changes):
-    layer, router = checkpoints.weights(experts=2)
-    whole = quantise_layer(layer)
-    gate = Router(rule=Rule(top_k=2, scoring=Scoring.SIGMOID, scaling=2.5), weight=router, correction=matrix(2) + 1)
-    values = {"layer": whole, "top_k": 2, "source": "x layer 3", "router": gate}
-    layer_file.save(tmp_path / "layer.safetensors", layer_file.SavedLayer(**(values | changes)))
-    return whole, router, tmp_path / "layer.safetensors"
-
-
-def test_a_saved_layer_comes_back(tmp_path):
-    """To the bit, with and without a router."""
-    whole, router, path = saved(tmp_path)
-    found = layer_file.load(path)
-    for name, tensor in vars(whole).items():
-        np.testing.assert_array_equal(getattr(found.layer, name), tensor)
-    np.testing.assert_array_equal(found.router.weight, router)
-    np.testing.assert_array_equal(found.router.correction, [1, 1])
-    assert found.router.bias is None and found.router.rule == Rule(top_k=2, scoring=Scoring.SIGMOID, scaling=2.5)
-    assert (found.top_k, found.shared, found.source, found.shape) == (2, 0, "x layer 3", (12, 18, 2))
-    saved(tmp_path, router=None)
-    assert layer_file.load(path).router is None
-
-
-def test_a_saved_layer_with_a_shared_expert(tmp_path):
-    """The last expert is met by every token; its weight is the sigmoid of its own gate."""
-    layer, router = checkpoints.weights(experts=3)
-    x = np.random.default_rng(1).standard_normal((5, 12)).astype(np.float32)
-    gate = Router(rule=Rule(top_k=1), weight=router[:2])
-    for own in (None, router[2]):
-        path = tmp_path / "layer.safetensors"
-        layer_file.save(path, layer_file.SavedLayer(quantise_layer(layer), 1, "x", gate, 1, own))
-        found = layer_file.load(path)
-        both = found.with_shared(found.router.choose(x), x)
-        assert both.topk_ids[:, 1].tolist() == [2] * 5 and both.experts == 3 and found.routed == 2
-        expected = np.ones(5) if own is None else 1 / (1 + np.exp(-(x @ own)))
-        np.testing.assert_allclose(both.topk_weights[:, 1], expected, rtol=1e-5)
-
-
-@pytest.mark.parametrize(("changes", "facts", "named"), [
-    ({"w_gate": None}, {}, "w_gate"),
-    ({"w_up": int8(2, 18, 11)}, {}, "w_up has shape [2, 18, 11]; legal: [2, 18, 12]"),
-    ({"w_gate": matrix(2, 18, 12)}, {}, "w_gate has type F32 instead of I8"),
-    ({"w_gate": int8(18, 12)}, {}, "w_gate has shape [18, 12]"),
-    ({"w_down": np.full((2, 12, 18), -128, np.int8)}, {}, "w_down holds -128"),
-    ({"up_scale": matrix(2)}, {}, "up_scale holds a scale that is not positive"),
-    ({"up_scale": np.array([1, np.nan], np.float32)}, {}, "up_scale holds a value that is not finite"),
-    ({"router": matrix(3, 12)}, {}, "router has shape [3, 12]; legal: [2, 12]"),
-    ({"router": np.full((2, 12), np.inf, np.float32)}, {}, "router holds a value that is not finite"),
-    ({}, {"format": "trajectile layer 1"}, "import the layer again"),
-    ({}, {"shared": "2"}, "shared = 2 is not legal"), ({}, {"gate": "{}"}, "scoring"),
-    ({}, {"top_k": "3"}, "top_k = 3 is not legal"), ({}, {"top_k": "many"}, "many"), ({}, {"top_k": "9" * 5000}, "digits"),
-], ids=range(15))
-def test_a_saved_layer_that_is_wrong(tmp_path, changes, facts, named):
-    """File, tensor, legal values."""
-    whole, router, path = saved(tmp_path)
-    table = {name: tensor for name, tensor in (vars(whole) | {"router": router} | changes).items() if tensor is not None}
-    save_file(table, path, metadata={
-        "format": layer_file.FORMAT, "top_k": "2", "shared": "0", "gate": json.dumps(Rule(top_k=2).as_dict)} | facts)
-    with pytest.raises(CheckpointError, match=r"layer\.safetensors: .*legal") as error:
-        layer_file.load(path)
-    assert named in str(error.value)
