@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from trajectile.scripts.errors import UserError
 from trajectile.sw_model.checkpoints import layer_file
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.gates import traces, workloads
+from trajectile.sw_model.gates import toy_model, traces, workloads
 from trajectile.sw_model.gates.npy import NpyError, read_npy
 from trajectile.sw_model.gates.reading import Reading
 from trajectile.sw_model.gates.workloads import GateBatch
@@ -25,6 +25,8 @@ from trajectile.sw_model.numerics.weights import WeightFormat
 MAX_TOKENS = 65536
 #: popularity exponent of the synthetic gate; fitted to two real gates it is 0.2 and 0.3 (docs/results.md)
 DEFAULT_SKEW = 0.2
+#: pieces of other text on which the unit of the toy model's results is chosen
+TOY_CALIBRATED = 4
 
 
 @dataclass(frozen=True)
@@ -148,7 +150,7 @@ def load(config: Config, *, gate_only: bool = False, **source: Any) -> Workload:
                         f"({config.array.tiles} tiles of tile.tokens = {config.tile.tokens})")
     try:
         if is_toy(config) and given.trace is given.weights is given.activations is None:
-            made = _toy(given.layer, given.offset, tokens)
+            made = _toy(config, given.layer, given.offset, tokens)
         else:
             made = _made(config, given, tokens, gate_only)
         return replace(made, seed=given.seed)
@@ -218,12 +220,15 @@ def _saved(config: Config, path: Path) -> layer_file.SavedLayer:
     return saved
 
 
-def _toy(layer: int | None, offset: int, tokens: int) -> Workload:
-    """A window of the toy model's held-out text."""
-    toy = workloads.load_toy_model()
-    number = int(toy.trace.layers[0]) if layer is None else layer
-    gate = toy.trace.window(number, offset, tokens)
-    window = slice(offset, offset + tokens)
-    batch = integer.quantise_batch(toy.layer, toy.x[window], gate.topk_ids, gate.topk_weights)
-    return Workload(f"toy model, held-out tokens {offset} to {offset + tokens - 1}", gate.topk_ids,
-                    Values(toy.layer, batch, toy.y[window]))
+def _toy(config: Config, layer: int | None, offset: int, tokens: int) -> Workload:
+    """A window of the toy model's held-out text, in one of its MoE layers: the last one by default."""
+    model, recorded = toy_model.load()
+    number = int(recorded.trace.layers[-1]) if layer is None else layer
+    gate, window = recorded.trace.window(number, offset, tokens), slice(offset, offset + tokens)
+    quantised = integer.quantise_layer(model.blocks[number].experts, WeightFormat.of(config.tile), period=config.slice_ff)
+    # the unit of results is chosen on other text
+    x, others = model.moe_inputs(recorded.held_out[:TOY_CALIBRATED, :-1])[number]
+    quantised = integer.calibrated(config, quantised, integer.quantise_batch(x, others.topk_ids, others.topk_weights))
+    batch = integer.quantise_batch(recorded.x[number, window], gate.topk_ids, gate.topk_weights)
+    return Workload(f"toy model, layer {number}, held-out tokens {offset} to {offset + tokens - 1}", gate.topk_ids,
+                    Values(quantised, batch, recorded.y[number, window]))

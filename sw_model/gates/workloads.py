@@ -1,16 +1,13 @@
-"""Where gate decisions come from: trace files, the toy model, a synthetic gate."""
+"""Where gate decisions come from: traces, a synthetic gate."""
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.sw_model.numerics.integer import Float32, QuantisedLayer
+from trajectile.sw_model.numerics.integer import Float32
 
-#: the toy model's data file (docs/toy_model.md)
-TOY_FILE = Path(__file__).parent / "data" / "toy_moe.npz"
 #: experts of a layer in a trace, far above what a configuration can have
 MAX_EXPERTS = 1 << 16
 
@@ -167,30 +164,3 @@ def fit_skew(trace: Trace, seed: int = 1) -> tuple[float, float]:
     errors = {round(step * 0.05, 2): error(step * 0.05) for step in range(31)}
     best = min(errors, key=lambda skew: errors[skew])
     return best, errors[best]
-
-
-@dataclass(frozen=True)
-class ToyModel:
-    """The MoE layer of the toy language model, and what it did on held-out text (docs/toy_model.md)."""
-
-    layer: QuantisedLayer
-    trace: Trace
-    #: input of the layer, float32 [tokens, d_model]
-    x: Float32
-    #: output of the float32 layer with its float32 weights, float32 [tokens, d_model]
-    y: Float32
-
-
-def load_toy_model() -> ToyModel:
-    """Read the toy model that comes with the project.
-
-    Raises:
-        TraceError: if its file is missing.
-    """
-    if not TOY_FILE.is_file():
-        raise TraceError(f"{TOY_FILE}: no such file; `python -m trajectile.scripts.maintain.toy_model.train` makes it")
-    with np.load(TOY_FILE, allow_pickle=False) as file:
-        arrays = {key: file[key] for key in file.files}
-    layer = QuantisedLayer(*(arrays[key] for key in ("w_gate", "w_up", "w_down")),
-                           *(arrays[key].astype(np.float32) for key in ("gate_scale", "up_scale", "down_scale")))
-    return ToyModel(layer, trace_of(TOY_FILE.name, arrays), arrays["x"].astype(np.float32), arrays["y"].astype(np.float32))

@@ -1,6 +1,5 @@
-"""The toy Mixture-of-Experts language model (docs/toy_model.md): text, network, export."""
+"""The toy Mixture-of-Experts language model (docs/toy_model.md): text, network, training, file, accuracy."""
 
-#: The exported layer's shape, that of configs/demo.toml.
-D_MODEL, D_FF, EXPERTS, TOP_K = 64, 64, 64, 6
-#: Bytes that the model sees at once.
-CONTEXT = 128
+#: The MoE layers' shape, that of configs/demo.toml. What NumPy needs to know too is in sw_model/gates/toy_model.py.
+D_MODEL, D_FF, EXPERTS = 64, 64, 64
+BLOCKS = 2

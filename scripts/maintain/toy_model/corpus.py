@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from trajectile.scripts.maintain.toy_model import CONTEXT
+from trajectile.sw_model.gates.toy_model import CONTEXT, Bytes
 
 #: Folders and file names that are left out: tests, tables that are not program text, and files made at build time.
 SKIPPED = {"test", "tests", "idle_test", "site-packages", "encodings", "pydoc_data"}
@@ -54,3 +54,9 @@ def excerpt(held_out: dict[str, bytes], tokens: int) -> tuple[str, bytes]:
     text = held_out[name]
     start = text.index(b"\n", len(text) // 2) + 1
     return name, text[start:start + CONTEXT // 2 + tokens]
+
+
+def pieces(held_out: dict[str, bytes], count: int) -> Bytes:
+    """Evenly spread over the files given, one behind the other: uint8 [count, CONTEXT + 1]."""
+    data = np.frombuffer(b"\0".join(held_out.values()), np.uint8)
+    return np.stack([data[start:start + CONTEXT + 1] for start in np.linspace(0, len(data) - CONTEXT - 1, count).astype(int)])

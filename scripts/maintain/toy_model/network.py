@@ -1,4 +1,4 @@
-"""The network: blocks of attention and feed-forward layers, the last one with the MoE layer."""
+"""The network: blocks of attention and a MoE layer. sw_model/gates/toy_model.py computes the same in NumPy."""
 
 from typing import Any
 
@@ -6,11 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from trajectile.scripts.maintain.toy_model import CONTEXT, D_FF, D_MODEL, EXPERTS, TOP_K
-
-HEADS = 4
-DENSE_FF = 192
-BLOCKS = 3
+from trajectile.scripts.maintain.toy_model import BLOCKS, D_FF, D_MODEL, EXPERTS
+from trajectile.sw_model.gates.toy_model import CONTEXT, GATE, HEADS, NORM_EPSILON, ROPE_BASE
 
 
 class Permute(torch.autograd.Function):
@@ -37,7 +34,7 @@ class Attention(nn.Module):
         self.qkv = nn.Linear(D_MODEL, 3 * D_MODEL, bias=False)
         self.out = nn.Linear(D_MODEL, D_MODEL, bias=False)
         half = D_MODEL // HEADS // 2
-        angle = torch.arange(CONTEXT)[:, None] * 10000.0 ** (-torch.arange(half) / half)
+        angle = torch.arange(CONTEXT)[:, None] * ROPE_BASE ** (-torch.arange(half) / half)
         self.register_buffer("cos", angle.cos(), persistent=False)
         self.register_buffer("sin", angle.sin(), persistent=False)
 
@@ -55,25 +52,10 @@ class Attention(nn.Module):
         return self.out(y.transpose(1, 2).reshape(batch, length, D_MODEL))
 
 
-class DenseFF(nn.Module):
-    """A plain SwiGLU layer."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.gate = nn.Linear(D_MODEL, DENSE_FF, bias=False)
-        self.up = nn.Linear(D_MODEL, DENSE_FF, bias=False)
-        self.down = nn.Linear(DENSE_FF, D_MODEL, bias=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """``down(silu(gate x) * up x)``."""
-        return self.down(F.silu(self.gate(x)) * self.up(x))
-
-
 class MoE(nn.Module):
     """Routed SwiGLU experts without bias; softmax over all experts, the top k renormalised to sum to one.
 
-    After a forward pass ``balance`` is the load-balancing loss (1 when even), ``tails`` the logarithm of the hidden
-    values' kurtosis as the int8 pipeline sees them, and ``loads`` the choices of each expert.
+    After a forward pass ``balance`` is the load-balancing loss (1 when even), and ``loads`` the choices of each expert.
     """
 
     def __init__(self) -> None:
@@ -82,19 +64,25 @@ class MoE(nn.Module):
         self.gate = nn.Parameter(torch.randn(EXPERTS, D_FF, D_MODEL) * D_MODEL**-0.5)
         self.up = nn.Parameter(torch.randn(EXPERTS, D_FF, D_MODEL) * D_MODEL**-0.5)
         self.down = nn.Parameter(torch.randn(EXPERTS, D_MODEL, D_FF) * D_FF**-0.5)
-        self.balance = self.tails = torch.zeros(())
+        self.balance = torch.zeros(())
         self.loads = torch.zeros(EXPERTS)
 
     def route(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Probabilities of all experts, and weights and ids of the chosen, strongest first."""
         scores = self.router(x).softmax(dim=-1)
-        weights, ids = scores.topk(TOP_K, dim=-1)
+        weights, ids = scores.topk(GATE.top_k, dim=-1)
         return scores, weights / weights.sum(dim=-1, keepdim=True), ids
 
     def forward(self, x: Tensor) -> Tensor:
-        """The layer on ``[batch, position, channel]``: choices sorted by expert, padded to the longest queue."""
+        """The layer on ``[batch, position, channel]``."""
         flat = x.reshape(-1, D_MODEL)
         scores, weights, ids = self.route(flat)
+        y = self.mixed(flat, weights, ids)
+        self.balance = EXPERTS * (self.loads / ids.numel() * scores.mean(dim=0)).sum()
+        return y.view_as(x)
+
+    def mixed(self, flat: Tensor, weights: Tensor, ids: Tensor) -> Tensor:
+        """The chosen experts on ``[tokens, channel]``: choices sorted by expert, padded to the longest queue."""
         choices = ids.reshape(-1)
         loads = torch.bincount(choices, minlength=EXPERTS)
         depth = int(loads.max())
@@ -105,68 +93,57 @@ class MoE(nn.Module):
         filled = torch.full((EXPERTS * depth,), len(choices))
         filled[slot] = torch.arange(len(choices))
 
-        rows = flat[:, None].expand(-1, TOP_K, -1).reshape(-1, D_MODEL)
+        rows = flat[:, None].expand(-1, GATE.top_k, -1).reshape(-1, D_MODEL)
         queue = Permute.apply(rows, filled, slot).view(EXPERTS, depth, D_MODEL)
         amount = Permute.apply(weights.reshape(-1, 1), filled, slot).view(EXPERTS, depth, 1)
         hidden = F.silu(queue @ self.gate.transpose(1, 2)) * (queue @ self.up.transpose(1, 2)) * amount
         y = (hidden @ self.down.transpose(1, 2)).view(-1, D_MODEL)
-        y = Permute.apply(y, slot, filled).view(-1, TOP_K, D_MODEL).sum(dim=1)
-
-        share = loads / len(choices)
-        self.balance = EXPERTS * (share * scores.mean(dim=0)).sum()
-        if self.training:
-            sample = slice(None, None, 4)  # of every queue, to save time
-            square = (hidden[:, sample] * self.down.detach().abs().amax(dim=(1, 2), keepdim=True)) ** 2
-            count = (amount[:, sample] > 0).sum() * D_FF
-            self.tails = ((square**2).sum() / count).log() - 2 * (square.sum() / count).log()
         self.loads = loads
-        return y.view_as(x)
+        return Permute.apply(y, slot, filled).view(-1, GATE.top_k, D_MODEL).sum(dim=1)
 
 
 class Block(nn.Module):
-    """Attention and a feed-forward layer, each after an RMSNorm and added to the stream."""
+    """Attention and a MoE layer, each after an RMSNorm and added to the stream."""
 
-    def __init__(self, moe: bool) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.norm1, self.attention = nn.RMSNorm(D_MODEL, eps=1e-5), Attention()
-        self.norm2, self.ff = nn.RMSNorm(D_MODEL, eps=1e-5), MoE() if moe else DenseFF()
+        self.norm1, self.attention = nn.RMSNorm(D_MODEL, eps=NORM_EPSILON), Attention()
+        self.norm2, self.moe = nn.RMSNorm(D_MODEL, eps=NORM_EPSILON), MoE()
 
-    def attended(self, x: Tensor) -> Tensor:
-        """The stream after the attention."""
-        return x + self.attention(self.norm1(x))
-
-    def forward(self, x: Tensor) -> Tensor:
-        """The stream after the block."""
-        x = self.attended(x)
-        return x + self.ff(self.norm2(x))
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """The stream after the block, and what its MoE layer received."""
+        x = x + self.attention(self.norm1(x))
+        inputs = self.norm2(x)
+        return x + self.moe(inputs), inputs
 
 
 class Model(nn.Module):
-    """Byte-level language model; the last block has the MoE layer."""
+    """Byte-level language model."""
 
     def __init__(self) -> None:
         super().__init__()
         self.embedding = nn.Embedding(256, D_MODEL)
-        self.blocks = nn.ModuleList(Block(moe=i == BLOCKS - 1) for i in range(BLOCKS))
-        self.norm = nn.RMSNorm(D_MODEL, eps=1e-5)
+        self.blocks = nn.ModuleList(Block() for _ in range(BLOCKS))
+        self.norm = nn.RMSNorm(D_MODEL, eps=NORM_EPSILON)
         self.head = nn.Linear(D_MODEL, 256, bias=False)
         nn.init.normal_(self.head.weight, std=0.02)
 
     @property
-    def moe(self) -> MoE:
-        """The exported layer."""
-        return self.blocks[-1].ff
+    def moes(self) -> list[MoE]:
+        """The MoE layers, block by block."""
+        return [block.moe for block in self.blocks]
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Logits of the next byte."""
         x = self.embedding(tokens)
         for block in self.blocks:
-            x = block(x)
+            x, _ = block(x)
         return self.head(self.norm(x))
 
-    def moe_input(self, tokens: Tensor) -> Tensor:
-        """What the MoE layer receives."""
-        x = self.embedding(tokens)
-        for block in self.blocks[:-1]:
-            x = block(x)
-        return self.blocks[-1].norm2(self.blocks[-1].attended(x))
+    def moe_inputs(self, tokens: Tensor) -> list[Tensor]:
+        """What the MoE layers receive, block by block."""
+        x, found = self.embedding(tokens), []
+        for block in self.blocks:
+            x, inputs = block(x)
+            found.append(inputs)
+        return found
