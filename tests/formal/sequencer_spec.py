@@ -7,8 +7,8 @@ from trajectile.hw.compute.sequencer import MacSequencer
 
 #: a slice of eleven words: two of parameters, five of the gate-up matrix, four of the down matrix
 SIZE = {"layer__d_model": 7, "layer__d_ff": 1, "layer__experts": 2, "layer__top_k": 1, "layer__bias": True,
-        "tile__mac_k": 2, "tile__mac_n": 2, "tile__mac_t": 1, "tile__slices": 1, "tile__slots": 4, "tile__tokens": 2, "link__beat_bytes": 1,
-        "ddr__bytes_per_cycle": 1}
+        "tile__mac_k": 2, "tile__mac_n": 2, "tile__mac_t": 1, "tile__slices": 1, "tile__slots": 4, "tile__tokens": 2,
+        "link__beat_bytes": 1, "ddr__bytes_per_cycle": 1}
 
 
 class SequencerSpec(Spec):

@@ -62,7 +62,8 @@ def test_a_slice(name, monkeypatch):
         # a lane: clips, activations, two banks of results
         clips, results = srams[::4], [sram for number, sram in enumerate(srams) if number % 4 > 1]
         watch.signals |= {"hidden": hidden[0].write} | {
-            name: Cat(sram.en & sram.we.any() for sram in some).any() for name, some in (("result", results), ("clips", clips))}
+            name: Cat(sram.en & sram.we.any() for sram in some).any()
+            for name, some in (("result", results), ("clips", clips))}
         await watch.run(ctx)
 
     run_block(block, one_pass(block), background=[watching])
