@@ -15,7 +15,7 @@ from trajectile.sw_model.checkpoints.naming import Block
 from trajectile.sw_model.checkpoints.source import Source
 from trajectile.sw_model.checkpoints.tensors import CheckpointError
 from trajectile.sw_model.gates.router import Router
-from trajectile.sw_model.numerics.integer import Float32, FloatLayer
+from trajectile.sw_model.numerics.layers import Float32, FloatLayer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,7 +93,8 @@ class MoeLayer:
 
 
 def _single(*matrices: Float32) -> FloatLayer:
-    return FloatLayer(*(np.ascontiguousarray(matrix, dtype=np.float32)[None] for matrix in matrices))
+    gate, up, down = (np.ascontiguousarray(matrix, dtype=np.float32)[None] for matrix in matrices)
+    return FloatLayer(gate, up, down)
 
 
 def _check_block(checkpoint: Source, block: Block, experts: int, d_model: int) -> None:

@@ -206,7 +206,8 @@ def _first_scale(largest: Float32, limit: int, mantissa: bool) -> Int64:
 def _error(blocks: Float32, scale: NDArray[np.float64], kind: WeightFormat) -> NDArray[np.float64]:
     """Square error of each block with a scale, [outputs, blocks]."""
     # that of a block of zeros is 0
-    steps = blocks / np.maximum(scale[..., None], np.finfo(np.float32).smallest_subnormal).astype(np.float32)
+    smallest = float(np.finfo(np.float32).smallest_subnormal)
+    steps = np.asarray(blocks / np.maximum(scale[..., None], smallest).astype(np.float32), dtype=np.float32)
     return np.asarray(np.square(steps - kind.nearest(steps), dtype=np.float32).sum(axis=-1, dtype=np.float64) * scale**2)
 
 

@@ -109,7 +109,7 @@ def load() -> Model:
     def block(number: int) -> Block:
         def named(name: str) -> Float32:
             return tensors[f"blk.{number}.{name}.weight"]
-        mlp = FloatLayer(*(named(f"ffn_{part}")[None] for part in ("gate", "up", "down")))
+        mlp = FloatLayer(named("ffn_gate")[None], named("ffn_up")[None], named("ffn_down")[None])
         return Block(named("attn_norm"), named("attn_q"), named("attn_k"), named("attn_v"), named("attn_output"),
                      named("ffn_norm"), mlp)
 
