@@ -28,7 +28,7 @@ BY_TESTS = (
     Mutant(name="pe-adds-always", module="hw.compute.mac_pe", description="operands count in every cycle in which they stand",
            old="Mux(self.add, dot << scale.shift, 0)", new="dot << scale.shift", killed_by=MAC_ARRAY),
     Mutant(name="pe-half-a-product", module="hw.compute.mac_pe", description="the first part of a dot product counts alone",
-           old="dot = adder_tree(parts)[", new="dot = parts[0][", killed_by=MAC_ARRAY),
+           old="adder_tree(self._parts(m, block))", new="self._parts(m, block)[0]", killed_by=MAC_ARRAY),
     Mutant(name="pe-one-block", module="hw.compute.mac_pe", description="of two blocks in a word the first counts alone",
            old="adder_tree(scaled)", new="scaled[0]", killed_by=MAC_ARRAY),
     Mutant(name="pe-coarse-mantissa", module="hw.compute.mac_pe", description="a scale is 16 + m, not 8 + m",
