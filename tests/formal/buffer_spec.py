@@ -73,5 +73,5 @@ PROOFS = (
           mutants=("buffer-wrong-slot", "buffer-shows-present", "buffer-wrong-lane", "buffer-lanes-left"), reach_bound=10),
     Proof(name="buffer-word-whole", block="ExpertBuffer", spec=WholeBufferSpec, group="word",
           size="2 slots, 5 words of 64 bits", assumes="as buffer-word", says="the same where all words are whole",
-          mutants=("buffer-wrong-lane",)),
+          mutants=("buffer-wrong-lane",), reach_bound=12),
 )

@@ -175,5 +175,5 @@ PROOFS = (
            "loader-first-word-whole", "loader-words-short", spec=NarrowLoaderSpec,
            size="3 words of 2 beats, the first of one, 2 slices in flight", reach_bound=40),
     _proof("slot", "the same where all words are whole", "loader-words-turned", name="loader-slot-whole",
-           spec=WholeLoaderSpec, size="5 words of 2 beats, 2 slices in flight"),
+           spec=WholeLoaderSpec, size="5 words of 2 beats, 2 slices in flight", reach_bound=40),
 )

@@ -68,7 +68,7 @@ PROOFS = (
           reach_bound=40),
     Proof(name="receiver-write-whole", block="SliceReceiver", spec=WholeReceiverSpec, group="write",
           size="5 words of 2 flits of 16 bits", assumes=_ASSUMES, says="the same where all words are whole",
-          mutants=("receiver-address-kept",)),
+          mutants=("receiver-address-kept",), reach_bound=50),
     Proof(name="receiver-copy", block="SliceReceiver", spec=ReceiverSpec, group="copy", size=_SIZE, assumes=_ASSUMES,
           says="on cut-through every payload flit is announced to the sender, as it came, once, and only then",
           mutants=("receiver-copies-always",), quick=True),

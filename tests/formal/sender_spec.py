@@ -133,7 +133,7 @@ PROOFS = (
     _proof("packet", "a header, exactly the slice's flits, tail on the last and only there; held until taken",
            "sender-one-flit-short", "sender-tail-early", "sender-header-changes", "sender-header-once", reach_bound=40),
     _proof("packet", "the same where all words are whole", "sender-one-flit-short", name="sender-packet-whole",
-           spec=WholeSenderSpec, size=_WHOLE),
+           spec=WholeSenderSpec, size=_WHOLE, reach_bound=60),
     _proof("order", "payload is the slot's words, in order, out of the slot or as they arrive, also when the link stalls",
            "sender-skips-a-word", "sender-overtaken-unnoticed", "sender-overtaken-by-header",
            "sender-resumes-from-start", "sender-pieces-turned", "sender-first-word-whole"),
