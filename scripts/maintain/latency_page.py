@@ -35,9 +35,10 @@ def _rows() -> Iterator[tuple[object, ...]]:
     yield "header at the receiver at h", "payload flit j there, written and copied", f"{at('h', written)}+j"
     yield "", "slot `filled` there", f"{at('h', written - 1 + t.STATE_CYCLES)}+F"
     yield "flit goes at c", "its credit can be spent again", f"{at('c', t.CREDIT_CYCLES)}+2L, if it leaves the router at once"
-    yield "compute fires at c", "first weight word's address", f"{at('c', t.COMPUTE_SETUP_CYCLES)}, one per cycle"
+    yield ("compute fires at c", "address of the slice's first word, its parameters",
+           f"{at('c', t.COMPUTE_SETUP_CYCLES)}, one per cycle")
     yield "last weight word's address at e", "slot no longer `computing`", at("e", t.STATE_CYCLES)
-    yield "", "accumulators written, compute unit drained", at("e", t.COMPUTE_DRAIN_CYCLES)
+    yield "", "results and counts of clips written, compute unit drained", at("e", t.COMPUTE_DRAIN_CYCLES)
     yield "", "sequencer ready again", (
         f"e - min({t.COMPUTE_EARLY_CYCLES}, `down_words` - 1), so that the next slice's first word may follow at "
         + at("e", t.COMPUTE_SETUP_CYCLES - t.COMPUTE_EARLY_CYCLES))

@@ -7,6 +7,8 @@ MAC_ARRAY = ("tests/hw/compute/test_mac_array.py",)
 PRODUCTS = ("tests/hw/compute/test_products.py::test_products",)
 SWIGLU = ("tests/hw/compute/test_swiglu.py",)
 ROUNDING = ("tests/hw/compute/test_rounding.py",)
+LANE = ("tests/hw/compute/test_lane_memory.py::test_results",)
+CLIPS = ("tests/hw/compute/test_clip_counter.py",)
 HIDDEN = ("tests/hw/compute/test_hidden_buffer.py",)
 SMOKE = ("tests/tb/test_array.py::test_smoke[icarus-balanced]",)
 GRID = ("tests/tb/test_array.py::test_grids[(1, 3)]",)  # a tile in the middle loads nothing
@@ -98,13 +100,35 @@ BY_TESTS = (
     Mutant(name="lane-remembers", module="hw.compute.lane_memory", description="results of the last batch are added to",
            old="m.d.sync += [bit.eq(0) for bit in met]", new="pass", killed_by=(UNIT,)),
     Mutant(name="lane-overwrites", module="hw.compute.lane_memory", description="a sum is written and not added",
-           old="Mux(new[4], 0, old.word_select(i, 32)) + self", new="self", killed_by=(UNIT,)),
+           old="Mux(new[adds], 0, old.word_select(i, 32)) + term", new="term", killed_by=LANE),
     Mutant(name="lane-wrong-bank", module="hw.compute.lane_memory", description="a result is read from the other bank",
-           old="reads = valid[2] & (bank[2] == number)", new="reads = valid[2] & (bank[3] == number)", killed_by=(UNIT,)),
+           old="valid[reads] & (bank[reads] == number)", new="valid[reads] & (bank[reads + 1] == number)", killed_by=LANE),
     Mutant(name="lane-token-mixed", module="hw.compute.lane_memory", description="activations of the token before",
            old="self.token * params.config.gate_up_chunks + self.chunk)),", new="self.chunk)),", killed_by=(UNIT,)),
     Mutant(name="lane-shows-padding", module="hw.compute.lane_memory", description="entries that no group has are not zero",
            old=" & ~self.host_pad", new="", killed_by=(UNIT,)),
+    Mutant(name="lane-shift-of-the-next", module="hw.compute.lane_memory",
+           description="sums are shifted as it is right for those a cycle later",
+           old="total, amounts[first - 1], bits", new="total, amounts[first - 2], bits", killed_by=LANE),
+    Mutant(name="lane-terms-wrap", module="hw.compute.lane_memory", description="terms beyond their limit are added",
+           old="Mux(o, limit, Mux(u, -limit, value))", new="value", killed_by=LANE),
+    Mutant(name="lane-lost-nothing", module="hw.compute.lane_memory", description="sums of 0 count as lost in their shift",
+           old="belows[first - 1] & self.totals.any()", new="belows[first - 1]", killed_by=LANE),
+    Mutant(name="clips-collide", module="hw.compute.clip_counter", description="reads in the cycle in which it must write",
+           old="Cat(waits).any() & ~add & ~write", new="Cat(waits).any() & ~add", killed_by=CLIPS),
+    Mutant(name="clips-begin-again", module="hw.compute.clip_counter", description="a count begins again after its end",
+           old="Mux(total >= 2**CLIP_BITS, 2**CLIP_BITS - 1, total)", new="total", killed_by=CLIPS),
+    Mutant(name="clips-remembered", module="hw.compute.clip_counter", description="counts of the last batch are added to",
+           old="Mux(Mux(half, *reversed(fresh)), 0, count.data)", new="count.data", killed_by=LANE),
+    Mutant(name="clips-counted-again", module="hw.compute.clip_counter", description="a pass has the clips of the one before",
+           old="m.d.sync += counts[number].eq(0)", new="pass", killed_by=CLIPS),
+    Mutant(name="clips-of-no-token", module="hw.compute.unit", description="pairs of a lane without a token are counted",
+           old=" & Mux(pair_half, passes[1].valid, passes[0].valid)", new="", killed_by=(UNIT,)),
+    Mutant(name="unit-bias-multiplied", module="hw.compute.unit", description="a bias word counts as weights",
+           old=" & ~sequencer.bias", new="", killed_by=(UNIT,)),
+    Mutant(name="unit-parameters-mixed", module="hw.compute.unit",
+           description="parameters of several words lie on each other",
+           old="comes & (number == word)", new="comes", killed_by=(UNIT,)),
     # -- sequencer ------------------------------------------------------------------------------------------------
     Mutant(name="sequencer-down-early", module="hw.compute.sequencer",
            description="a down segment begins before its hidden values are there",
@@ -117,7 +141,7 @@ BY_TESTS = (
            old="(ahead != 2)", new="(ahead != 3)", killed_by=(UNIT,)),
     Mutant(name="sequencer-drained-early", module="hw.compute.sequencer",
            description="not busy any more in the cycle of the last write",
-           old="drain_cycles = LaneMemory.stored_cycles", new="drain_cycles = LaneMemory.stored_cycles - 1",
+           old="drain_cycles = LaneMemory.drain_cycles", new="drain_cycles = LaneMemory.drain_cycles - 1",
            killed_by=("tests/hw/compute/test_latency.py",)),
     Mutant(name="sequencer-no-passes", module="hw.compute.sequencer", description="an expert without passes is no error",
            old="(rule.passes == 0) | exceeds", new="exceeds", killed_by=ENTRIES),
@@ -210,7 +234,7 @@ BY_TESTS = (
     Mutant(name="phy-late", module="hw.d2d.link", description="the model of the PHY has a register too many",
            old="range(self.latency_cycles)", new="range(self.latency_cycles + 1)", killed_by=LINK_LATENCY),
     Mutant(name="contract-drain", module="sw_model.latencies", description="the golden model drains a cycle too early",
-           old="COMPUTE_DRAIN_CYCLES = 6", new="COMPUTE_DRAIN_CYCLES = 5", killed_by=CONTRACT),
+           old="COMPUTE_DRAIN_CYCLES = 14", new="COMPUTE_DRAIN_CYCLES = 13", killed_by=CONTRACT),
     Mutant(name="contract-credits", module="sw_model.latencies", description="a credit too few for a full rate",
            old="CREDIT_CYCLES = 3", new="CREDIT_CYCLES = 2", killed_by=CONTRACT),
 )

@@ -4,6 +4,8 @@ from dataclasses import replace
 
 import numpy as np
 
+from tests.support.batches import draw
+from trajectile.scripts.flow import workload
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.numerics.activation import VALUE_MAX
 from trajectile.sw_model.numerics.integer import (
@@ -18,14 +20,9 @@ from trajectile.sw_model.numerics.layers import random_layer
 from trajectile.sw_model.numerics.weights import Matrices, WeightFormat
 
 
-def weight_format(config: Config) -> WeightFormat:
-    """The weight format of a configuration."""
-    return WeightFormat(config.tile.weights, config.tile.scale_mantissa > 0)
-
-
 def wild(config: Config, topk_ids: np.ndarray, rng: np.random.Generator) -> tuple[QuantisedLayer, QuantisedBatch]:
     """A layer whose slices fit the configuration, and a batch of the given choices; some values clip and most do not."""
-    layer = quantise_layer(random_layer(config.layer, rng), weight_format(config), period=config.slice_ff)
+    layer = quantise_layer(random_layer(config.layer, rng), WeightFormat.of(config.tile), period=config.slice_ff)
     experts, (tokens, _) = config.layer.experts, topk_ids.shape
 
     def moved(matrices: Matrices, low: int, high: int) -> Matrices:
@@ -44,3 +41,11 @@ def wild(config: Config, topk_ids: np.ndarray, rng: np.random.Generator) -> tupl
     fitting = calibrated(config, layer, batch).fraction + int(rng.integers(-2, 7))
     units = layer.down.units
     return replace(layer, fraction=int(np.clip(fitting, 52 - 255 - units.min(), 52 - units.max()))), batch
+
+
+def wild_batch(config: Config, tokens: int, seed: int) -> workload.Workload:
+    """A batch for the array of :func:`wild` values; what they are in float32 is not said."""
+    ids = draw(config, tokens, seed)
+    reference = np.ones((tokens, config.layer.d_model), np.float32)
+    values = workload.Values(*wild(config, ids, np.random.default_rng(seed)), reference)
+    return workload.Workload(f"wild, seed {seed}", ids, values)

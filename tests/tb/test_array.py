@@ -6,6 +6,7 @@ import pytest
 from tests.support.batches import batch_of, exact, synthetic
 from tests.support.configurations import minimal_configs, random_config, scaled_layer, small, smallest
 from tests.support.paths import SHARED
+from tests.support.wild import wild_batch
 from trajectile.scripts.flow import workload
 from trajectile.sw_model.config import from_dict, load
 from trajectile.sw_model.gates import traces
@@ -108,17 +109,17 @@ def test_grids(icarus, grid, tmp_path):
 
 @pytest.mark.parametrize("seed", [*range(10), *(pytest.param(seed, marks=pytest.mark.regress) for seed in range(10, 32))])
 def test_random_configurations(icarus, seed, tmp_path):
-    """Any legal configuration builds and is exact."""
+    """Any legal configuration builds and is exact, on any values."""
     config = random_config(seed)
     tokens = int(np.random.default_rng(seed).integers(0, config.token_capacity + 1))
-    exact(config, synthetic(config, tokens, seed), tmp_path, simulator=icarus, order=ORDERS[seed % 3])
+    exact(config, wild_batch(config, tokens, seed), tmp_path, simulator=icarus, order=ORDERS[seed % 3])
 
 
 @pytest.mark.parametrize("seed", [100, 101])
 def test_random_configurations_verilator(seed, tmp_path):
     """A few of them on the other simulator."""
     config = random_config(seed)
-    exact(config, synthetic(config, config.token_capacity, seed), tmp_path, optimise="-O0")
+    exact(config, wild_batch(config, config.token_capacity, seed), tmp_path, optimise="-O0")
 
 
 def test_timing_only(simulator, tmp_path):

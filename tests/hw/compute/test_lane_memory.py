@@ -59,11 +59,13 @@ class Bench:
     async def meet(self, ctx, token):
         """A pass: some gate-up pairs that clip, then the sums of each group, a group a cycle."""
         lane, rng, outputs, width = self.lane, self.rng, self.params.config.tile.mac_n, self.params.sum_bits
-        top, result_shift = rng.randrange(70), rng.randrange(90)
+        top = rng.randrange(20, 70)
+        result_shift = top + rng.choice([rng.randint(-20, 5), rng.randint(0, 70)])
         # from those that clip to those of which nothing is left
-        sizes = [min(max(self.params.config.term_bits + result_shift - top + rng.randint(-40, 3), 1), width - 1)
-                 for _ in range(self.groups)]
-        sums = [[rng.choice([0, 1, -1]) * rng.getrandbits(size) for _ in range(outputs)] for size in sizes]
+        fits = self.params.config.term_bits + result_shift - top
+        sizes = [min(max(fits + more, 1), width - 1) for more in rng.choices([3, 1, 0, -5, -27, -31], k=self.groups)]
+        sums = [[rng.choice([0, 1, -1]) * rng.getrandbits(size) * used for _ in range(outputs)]
+                for size, used in zip(sizes, rng.choices([0, 1], [1, 4], k=self.groups), strict=True)]
         pairs = rng.choice([0, 0, 1, 3])
         found = [[self.term(total, result_shift - top) for total in group] for group in sums]
         before = self.sums.get(token, [[0] * outputs] * self.groups)
