@@ -12,8 +12,7 @@ from trajectile.hw.widths import Widths
 
 class MacArray(Block):
     """A weight word is broadcast to all lanes, and a lane's activations to all outputs of the lane. What the products of all
-    outputs of a lane have in common is made where the lane's activations are registered, and what those of all lanes have in
-    common where the weight word is (:mod:`trajectile.hw.compute.products`).
+    outputs of a lane have in common is made where the lane registers its activations (:mod:`trajectile.hw.compute.products`).
 
     Latency: operands in cycle c, in ``totals`` from c+4 on (``latency_cycles`` = 4). Throughput: one weight word per cycle.
     Storage: one weight word and the scales of the one before, the activations of each lane, the processing elements.
@@ -78,7 +77,7 @@ class MacArray(Block):
                     self.totals[lane].word_select(output, self.params.sum_bits).eq(element.total),
                 ]
         for output in range(tile.mac_n):
-            word = products.code_word(codes.word_select(output, tile.code_bits * tile.mac_k))
+            word = codes.word_select(output, tile.code_bits * tile.mac_k)
             for lane in range(tile.mac_t):
                 m.d.comb += [elements[lane, output].weights.eq(word), elements[lane, output].scales.eq(part_scales[output])]
         return m

@@ -47,7 +47,7 @@ class MacPe(Block):
         self.part_inputs = ceil_div(tile.word_inputs, ceil_div(tile.word_inputs, tile.mac_part))
         scale = data.StructLayout({"shift": SCALE_SHIFT_BITS, "mantissa": tile.scale_mantissa})
         super().__init__({
-            "weights": In(self.products.code_bits),  #: codes, input 0 lowest, as the products take them
+            "weights": In(tile.code_bits * tile.mac_k),  #: codes, input 0 lowest
             "scales": In(data.ArrayLayout(scale, tile.word_scales)),  #: of the codes of the cycle before, by block
             "activations": In(self.products.lane_bits),  #: int8, input 0 lowest, as the products take them
             "add": In(1),  #: the operands of the cycle before count

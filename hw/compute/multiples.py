@@ -5,8 +5,8 @@ from amaranth.hdl import Cat, Value
 from trajectile.hw.compute.terms import Products, chosen
 from trajectile.hw.formats import ACTIVATION_BITS
 
-#: bits of an E2M1 code, and of a decoded one: choose the activation, its double, its triple; shift by 0, 1, 2; negative
-E2M1_BITS, DECODED_BITS = 4, 7
+#: bits of an E2M1 code
+E2M1_BITS = 4
 #: bits of three times an activation, and the sign of that shifted by 2
 TRIPLE_BITS, SIGN = ACTIVATION_BITS + 2, 2**(ACTIVATION_BITS + 3)
 #: bits of an activation with its triple, whose lowest bit is the same
@@ -31,27 +31,21 @@ class MultipleProducts(Products):
             words += [x, (x + (x << 1))[1:TRIPLE_BITS]]
         return Cat(words)
 
-    def code_word(self, codes: Value) -> Value:
-        """Each code decoded."""
-        words: list[Value] = []
-        for i in range(self.inputs):
-            mantissa, low, high, negative = codes.word_select(i, E2M1_BITS)
-            normal = low | high
-            words += [mantissa & ~normal, normal & ~mantissa, normal & mantissa, ~high, high & ~low, high & low, negative]
-        return Cat(words)
-
     def terms(self, codes: Value, lane: Value, inputs: range) -> tuple[list[Value], int]:
         """A row and a one for each product. A row's sign is inverted, which makes the row 2^11 larger than it is and spares
         extending it; the number makes up for that.
         """
         found: list[Value] = []
         for i in inputs:
-            single, double, triple, by_0, by_1, by_2, negative = codes.word_select(i, DECODED_BITS)
+            mantissa, low, high, negative = codes.word_select(i, E2M1_BITS)
+            normal = low | high
             word = lane.word_select(i, LANE_BITS)
             x = word[:ACTIVATION_BITS].as_signed()
             three = Cat(x[0], word[ACTIVATION_BITS:]).as_signed()
-            row = chosen((single, x), (double, x << 1), (triple, three)) ^ negative.replicate(TRIPLE_BITS).as_signed()
+            row = chosen((mantissa & ~normal, x), (normal & ~mantissa, x << 1), (normal & mantissa, three))
+            row ^= negative.replicate(TRIPLE_BITS).as_signed()
             # what an inverted row is filled up with is inverted too
-            shifted = chosen((by_0, row), (by_1, Cat(negative, row)), (by_2, Cat(negative.replicate(2), row)))
+            shifted = chosen((~high, row), (high & ~low, Cat(negative, row)),
+                             (high & low, Cat(negative.replicate(2), row)))
             found += [shifted.as_unsigned() ^ SIGN, negative]
         return found, -SIGN * len(inputs)

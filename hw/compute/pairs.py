@@ -7,8 +7,6 @@ from trajectile.hw.formats import ACTIVATION_BITS
 
 #: bits of the sum of two activations, and its sign
 PAIR_BITS, SIGN = ACTIVATION_BITS + 1, 2**ACTIVATION_BITS
-#: bits of a plane of two codes: only the first has a one, only the second, both
-CHOICE_BITS = 3
 
 
 class PairProducts(Products):
@@ -23,15 +21,6 @@ class PairProducts(Products):
         x = [activations.word_select(i, ACTIVATION_BITS).as_signed() for i in range(self.inputs)]
         return Cat(activations, *(x[i] + x[i + 1] for i in range(0, self.inputs, 2)))
 
-    def code_word(self, codes: Value) -> Value:
-        """Of each pair of codes, lowest bits first, what to choose."""
-        words: list[Value] = []
-        for pair in range(self.inputs // 2):
-            first, second = (codes.word_select(2 * pair + i, self.format_bits) for i in range(2))
-            for a, b in zip(first, second, strict=True):
-                words += [a & ~b, b & ~a, a & b]
-        return Cat(words)
-
     def terms(self, codes: Value, lane: Value, inputs: range) -> tuple[list[Value], int]:
         """Rows of a plane for each pair, and for an input whose neighbour is not among the inputs.
 
@@ -42,14 +31,15 @@ class PairProducts(Products):
         number = 0
         sums = lane[ACTIVATION_BITS * self.inputs:]
         for pair in range(inputs.start // 2, (inputs.stop + 1) // 2):
-            here = [i for i in (0, 1) if 2 * pair + i in inputs]
-            x = {i: lane.word_select(2 * pair + i, ACTIVATION_BITS) for i in here}
-            for plane in range(self.format_bits):
-                *alone, both = codes.word_select(pair * self.format_bits + plane, CHOICE_BITS)
+            here = [i for i in (2 * pair, 2 * pair + 1) if i in inputs]
+            x = [lane.word_select(i, ACTIVATION_BITS) for i in here]
+            words = [codes.word_select(i, self.format_bits) for i in here]
+            for plane, bits in enumerate(zip(*words, strict=True)):
                 if len(here) == 2:
-                    row = chosen((alone[0], x[0]), (alone[1], x[1]), (both, sums.word_select(pair, PAIR_BITS)))
+                    row = chosen((bits[0] & ~bits[1], x[0]), (bits[1] & ~bits[0], x[1]),
+                                 (bits[0] & bits[1], sums.word_select(pair, PAIR_BITS)))
                 else:
-                    row = chosen(*((alone[i] | both, Cat(x[i], x[i][-1])) for i in here))
+                    row = chosen((bits[0], Cat(x[0], x[0][-1])))
                 is_sign = plane == self.format_bits - 1
                 number += (is_sign - SIGN) << plane
                 found.append((row.as_unsigned() ^ (SIGN - 1 if is_sign else SIGN)) << plane)

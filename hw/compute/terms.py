@@ -11,7 +11,7 @@ class Products(ABC):
     """Terms of the products of codes and activations, neither of which is ever the lowest number of its bits.
 
     What is the same for all outputs of a lane is made of the activations before the lane registers them (:meth:`lane_word`).
-    What is the same for all lanes is made of the registered codes of an output (:meth:`code_word`).
+    Codes are decoded in each processing element: that takes less area than to decode them once for all lanes.
 
     Args:
         inputs: products of a dot product, an even number.
@@ -21,24 +21,19 @@ class Products(ABC):
     def __init__(self, inputs: int, format_bits: int):
         self.inputs = inputs
         self.format_bits = format_bits
-        #: bits of what a lane registers, and of what it gets of an output's codes
+        #: bits of what a lane registers
         self.lane_bits = len(self.lane_word(Const(0, ACTIVATION_BITS * inputs)))
-        self.code_bits = len(self.code_word(Const(0, format_bits * inputs)))
 
     def lane_word(self, activations: Value) -> Value:
         """What a lane registers of its ``inputs`` int8 activations, input 0 lowest."""
         return activations
-
-    def code_word(self, codes: Value) -> Value:
-        """What all lanes get of an output's ``inputs`` codes, input 0 lowest."""
-        return codes
 
     @abstractmethod
     def terms(self, codes: Value, lane: Value, inputs: range) -> tuple[list[Value], int]:
         """Terms and a number that add up to the dot product of some inputs, modulo any power of two.
 
         Args:
-            codes: of :meth:`code_word`.
+            codes: of all inputs, input 0 lowest.
             lane: of :meth:`lane_word`.
             inputs: which ones.
         """

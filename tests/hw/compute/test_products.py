@@ -29,9 +29,8 @@ class Dots(wiring.Component):
     def elaborate(self, platform):
         m = Module()
         split = 2 * self.products.format_bits
-        codes, lane = Signal(self.products.code_bits), Signal(self.products.lane_bits)
-        m.d.comb += [codes.eq(self.products.code_word(self.operands[:split])),
-                     lane.eq(self.products.lane_word(self.operands[split:]))]
+        codes, lane = Signal(split), Signal(self.products.lane_bits)
+        m.d.comb += [codes.eq(self.operands[:split]), lane.eq(self.products.lane_word(self.operands[split:]))]
         for dot, inputs in zip(self.dots, PARTS, strict=True):
             terms, constant = self.products.terms(codes, lane, inputs)
             m.d.comb += dot.eq(adder_tree(terms) + Const(constant % 2**BITS, BITS))
