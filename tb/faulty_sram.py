@@ -2,12 +2,13 @@
 
 from collections.abc import Mapping
 
+from trajectile.hw.formats import CLIP_BITS
 from trajectile.hw.lib.sram import name_1rw
 from trajectile.hw.memory.code import chunk_codes, stored_bits
 from trajectile.hw.params import Params
 
 #: blocks whose SRAM is protected
-OWNERS = ("trajectile_expert_buffer", "trajectile_lane_memory")
+OWNERS = ("trajectile_expert_buffer", "trajectile_lane_memory", "trajectile_clip_counter")
 
 _TEXT = """module {name} (
     input wire clk,
@@ -34,7 +35,7 @@ def faulty_srams(modules: Mapping[str, str], params: Params) -> dict[str, str]:
     """The modules of a protected design, with ``tb/rtl/faulty_sram.v`` in its buffers; plusargs say how bad it is.
 
     Raises:
-        ValueError: if nothing is protected, the chunks of a word differ in size, or an SRAM of that size is elsewhere too.
+        ValueError: if nothing is protected, or an SRAM of that size is elsewhere too.
     """
     config, protect = params.config, params.protect
     if protect == "none":
@@ -42,15 +43,14 @@ def faulty_srams(modules: Mapping[str, str], params: Params) -> dict[str, str]:
     changed = dict(modules)
     for depth, word_bits, lanes in ((config.slice_words, params.word_bits, params.word_bits // params.lane_width),
                                     (params.activation_depth, params.activation_bits, 1),
-                                    (params.result_depth // 2, params.result_bits, 1)):
+                                    (params.result_depth // 2, params.result_bits, 1),
+                                    (config.tile.lane_tokens, CLIP_BITS, 1)):
         width = stored_bits(protect, word_bits, lanes)
-        chunks = {code.stored_bits for code in chunk_codes(protect, word_bits, lanes)}
-        if len(chunks) != 1:
-            raise ValueError(f"a word of {word_bits} bits is not legal here; legal: words of equal chunks")
+        chunk, *_ = chunk_codes(protect, word_bits, lanes)  # all are equal: words consist of bytes, by powers of two
         name = f"trajectile_{name_1rw(depth, width, lanes)}"
         owners = [owner for owner, text in modules.items() if f"\n  {name} " in text]
         if not owners or not set(owners) <= set(OWNERS):
             raise ValueError(f"{name} is in {owners}; legal: {', '.join(OWNERS)} only")
         changed[name] = _TEXT.format(name=name, depth=depth, width=width, addr_bits=max((depth - 1).bit_length(), 1),
-                                     chunk=chunks.pop(), lanes=lanes)
+                                     chunk=chunk.stored_bits, lanes=lanes)
     return changed
