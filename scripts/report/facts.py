@@ -30,8 +30,8 @@ def _over_time(config: Config, events: Sequence[Event], plan: Schedule, edges: S
     for tile in range(config.array.tiles):
         spans = busy_spans(config, events, tile)
         mine = sorted((visit.compute, visit.expert) for visit in stays if visit.tile == tile and visit.compute is not None)
-        # a slice's weight words, spread over its time in the MAC array: between passes that may wait for SwiGLU
-        words = [float(plan.tiles[tile].passes[expert] * config.pass_words) for _, expert in mine]
+        # a slice's words, spread over its time in the MAC array: between passes that may wait for SwiGLU
+        words = [float(config.parameter_words + plan.tiles[tile].passes[expert] * config.pass_words) for _, expert in mine]
         for name in RESOURCES:
             amounts = words if name == "MAC" else None
             users = config.array.channels if name == "DDR" else config.array.tiles
