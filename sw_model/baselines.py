@@ -140,7 +140,7 @@ def simulate_ep(config: Config, topk_ids: IntArray, homes: IntArray, *, whole_ex
         raise ScheduleError(f"homes = {sorted(set(homes.tolist()))} is not legal; legal values: {config.array.ddr_tiles}")
     counts = np.zeros((layer.experts, tiles), dtype=np.int64)
     for token, chosen in enumerate(topk_ids):
-        counts[chosen, token % tiles] += 1
+        counts[chosen[chosen >= 0], token % tiles] += 1
     total = counts.sum(axis=1)
     # the experts with the most tokens first, so that the last one is short
     work: list[list[int]] = [[] for _ in range(tiles)]
@@ -200,4 +200,5 @@ def _own(config: Config) -> int:
 
 def popularity_of(topk_ids: IntArray, experts: int) -> IntArray:
     """Tokens of each expert, [experts]."""
-    return np.bincount(np.asarray(topk_ids, dtype=np.int64).ravel(), minlength=experts)
+    ids = np.asarray(topk_ids, dtype=np.int64)
+    return np.bincount(ids[ids >= 0], minlength=experts)

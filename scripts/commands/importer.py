@@ -26,6 +26,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="inputs of the layer to measure the error on, .npy [tokens, d_model] (default: normal noise)")
     parser.add_argument("--tokens", metavar="N", type=int, default=64, help="tokens to measure on (default 64)")
     parser.add_argument("--seed", type=int, default=1, help="of noise and of a gate without a router (default 1)")
+    parser.add_argument("--smooth", metavar="ALPHA", type=float,
+                        help="move outlier channels from the activations into the weights: 0 nothing, 1 all; needs "
+                        "--activations (default: nothing is moved)")
     parser.add_argument("--without-shared", action="store_true", help="leave out the expert that every token meets")
     parser.add_argument("--accept", metavar="NAME", action="append", default=[],
                         help="a key of config.json or GGUF metadata, or a tensor beside the experts, that is not understood "
@@ -62,9 +65,15 @@ def shown(values: dict[str, Any], folder: Path) -> Table:
     gate, shared = values["gate"], values["shared_experts"]
     if gate:
         table.add_row("gate", gate_text(gate))
+    limits = [f"{what} limited to {values[f'{what}_limit']:g}" for what in ("gate", "up") if values[f"{what}_limit"]]
+    offset = [f"up + {values['up_offset']:g}"] * bool(values["up_offset"])
+    units = [f"biases ({values['bias_columns']} columns of d_ff more, which hold those of down)"] * values["biases"]
+    table.add_row("experts", ", ".join([values["activation"], *limits, *offset, *units]))
     if shared["parts"]:
         table.add_row("shared expert", f"{shared['columns']} columns of d_ff, the last {shared['parts']} of these experts"
                                        f"{', with a gate of its own' * shared['own_gate']}")
+    for line in values["beside_the_array"]:
+        table.add_row("beside the array", line)
     if values["left_out"]:
         table.add_row("left out", ", ".join(values["left_out"]))
     kind = values["weights"] + ", scale mantissa" * bool(values["scale_mantissa"])
@@ -85,7 +94,7 @@ def run(args: argparse.Namespace) -> int:
     values = import_layer(
         args.checkpoint, args.output, number=args.layer, top_k=args.top_k, hardware=args.hardware, overrides=args.overrides,
         activations=args.activations, tokens=args.tokens, seed=args.seed, hexadecimal=args.hex,
-        without_shared=args.without_shared, accept=args.accept,
+        without_shared=args.without_shared, accept=args.accept, smooth=args.smooth,
         tracked=lambda experts, total: terminal.tracked(experts, "experts", total))
     terminal.answer(args, values)
     console.print(shown(values, args.output), highlight=False)

@@ -22,12 +22,15 @@ from trajectile.sw_model.checkpoints.opened import opened
 from trajectile.sw_model.checkpoints.tensors import CheckpointError, MissingLibraryError
 from trajectile.sw_model.config import BLOCK_INPUTS, Config, toml_file
 from trajectile.sw_model.gates import workloads
-from trajectile.sw_model.gates.router import Router, with_shared
+from trajectile.sw_model.gates.feeding import Feeding
+from trajectile.sw_model.gates.router import Router
 from trajectile.sw_model.gates.workloads import GateBatch
 from trajectile.sw_model.numerics import image, integer
+from trajectile.sw_model.numerics.down_bias import units_ff, with_bias_units
 from trajectile.sw_model.numerics.fidelity import Fidelity, fidelity
 from trajectile.sw_model.numerics.integer import Results
 from trajectile.sw_model.numerics.layers import Float32, FloatLayer, choices, float_layer
+from trajectile.sw_model.numerics.smoothing import smoothed, smoothing_factors
 from trajectile.sw_model.numerics.weights import WeightFormat
 
 #: passes the experts of a layer on, of which there are so many, and may show how many have passed
@@ -111,10 +114,13 @@ def fitted(hardware: str, overrides: Sequence[str], layer: MoeLayer, top_k: int 
     """
     base = configuration.load(hardware)
     given = {".".join(configuration.parse_override(text)[:2]) for text in overrides}
-    slices, d_ff = fitted_slices(layer.d_ff, base.slice_ff)
+    own_ff = units_ff(layer.d_ff) if layer.biased else layer.d_ff
+    slices, d_ff = fitted_slices(own_ff, base.slice_ff)
     if "tile.slices" in given:
-        d_ff = layer.d_ff
-    shape = {"layer.d_model": layer.d_model, "layer.d_ff": d_ff, "layer.experts": layer.experts + shared}
+        d_ff = own_ff
+    shape: dict[str, int | str] = {
+        "layer.d_model": layer.d_model, "layer.d_ff": d_ff, "layer.experts": layer.experts + shared,
+        "layer.activation": layer.function.activation, "layer.bias": str(layer.biased).lower()}
     if other := sorted(given & set(shape)):
         raise UserError(f"--set {other[0]} is not legal with a checkpoint; legal value: {shape[other[0]]}, as it has it")
     top_k = top_k if top_k is not None else top_k_of(layer)
@@ -123,7 +129,7 @@ def fitted(hardware: str, overrides: Sequence[str], layer: MoeLayer, top_k: int 
                         f"(expert_used_count) says it; legal values: 1 to {layer.experts}")
     # the shape first: how many slices there can be depends on it
     configuration.LayerConfig(d_model=layer.d_model, d_ff=d_ff, experts=layer.experts + shared, top_k=1)
-    fields: dict[str, int | str] = {**shape, "layer.top_k": 1 if top_k is None else top_k + shared, "tile.slices": slices}
+    fields = {**shape, "layer.top_k": 1 if top_k is None else top_k + shared, "tile.slices": slices}
     if not given & {"tile.weights", "tile.scale_mantissa"}:
         kind = weight_format(layer)
         fields |= {"tile.weights": kind.name, "tile.scale_mantissa": kind.mantissa_bits}
@@ -151,14 +157,15 @@ def _filled(layer: FloatLayer, d_ff: int) -> FloatLayer:
                    gate_bias=columns(layer.gate_bias, 1), up_bias=columns(layer.up_bias, 1))
 
 
-def _noise(real: FloatLayer, stored: FloatLayer) -> NDArray[np.float64]:
-    """Power of gate, up and down and of what quantising changed in them, [2, 3]."""
-    pairs = ((real.w_gate, stored.w_gate), (real.w_up, stored.w_up), (real.w_down, stored.w_down))
+def _noise(real: FloatLayer, stored: FloatLayer, d_ff: int) -> NDArray[np.float64]:
+    """Power of gate, up and down of the first ``d_ff`` hidden units, and of what quantising changed in them, [2, 3]."""
+    pairs = [(a[:, :d_ff], b[:, :d_ff]) for a, b in ((real.w_gate, stored.w_gate), (real.w_up, stored.w_up))]
+    pairs.append((real.w_down[..., :d_ff], stored.w_down[..., :d_ff]))
     return np.array([[np.square(a, dtype=np.float64).sum(), np.square(a - b, dtype=np.float64).sum()] for a, b in pairs]).T
 
 
 def measured(layer: MoeLayer, config: Config, shared: int, inputs: Inputs, seed: int, *,
-             tracked: Tracked = lambda experts, _: experts) -> Imported:
+             smooth: float | None = None, tracked: Tracked = lambda experts, _: experts) -> Imported:
     """Quantise the layer expert by expert and compare its output with float32.
 
     Args:
@@ -167,6 +174,7 @@ def measured(layer: MoeLayer, config: Config, shared: int, inputs: Inputs, seed:
         shared: experts, after the routed ones, that every token meets; 0 leaves them out.
         inputs: what it is measured on, and what the unit of results is chosen on.
         seed: of the gate, if the checkpoint has none.
+        smooth: how much of outlier channels is moved from the activations to the weights, 0 to 1; None: nothing.
         tracked: may count the experts.
 
     Raises:
@@ -175,36 +183,40 @@ def measured(layer: MoeLayer, config: Config, shared: int, inputs: Inputs, seed:
     """
     top_k, kind, x = config.layer.top_k - shared, WeightFormat.of(config.tile), inputs.x
     router, rng = layer.router(top_k), np.random.default_rng(seed)
-    own_gate = layer.shared_gate() if shared else None
+    plain = Feeding(shared=shared, shared_gate=layer.shared_gate() if shared else None, on_input=layer.on_input)
+    factors = None if smooth is None else smoothing_factors(inputs.calibration, smooth)
+    feeding = replace(plain, smoothing=factors)
 
     def chosen(x: Float32) -> GateBatch:
-        gate = (workloads.synthetic_gate(layer.experts, top_k, len(x), workload.DEFAULT_SKEW, rng) if router is None
+        return (workloads.synthetic_gate(layer.experts, top_k, len(x), workload.DEFAULT_SKEW, rng) if router is None
                 else router.choose(x))
-        return with_shared(gate, x, shared, own_gate) if shared else gate
     gate, others = chosen(x), chosen(inputs.calibration)
+    real_rows, rows, other_rows = plain.rows(gate, x), feeding.rows(gate, x), feeding.rows(others, inputs.calibration)
     parts: list[integer.QuantisedLayer] = []
     power = np.zeros((2, 3))
-    reference = np.zeros_like(x)
+    reference = np.zeros_like(real_rows.x)
     for expert, real in enumerate(tracked(islice(layer.read(), layer.experts + shared), layer.experts + shared)):
-        filled = _filled(real, config.layer.d_ff)
-        parts.append(integer.quantise_layer(filled, kind, period=config.slice_ff))
-        power += _noise(filled, parts[-1].real())
-        tokens, ranks = choices(gate.topk_ids, expert)
-        weights = gate.topk_weights[tokens, ranks][:, None]
-        part = float_layer(real, x[tokens], np.zeros_like(weights, dtype=np.int64), weights)
+        stored = real if factors is None else smoothed(real, factors)
+        stored = _filled(with_bias_units(stored, kind) if layer.biased else stored, config.layer.d_ff)
+        parts.append(integer.quantise_layer(stored, kind, period=config.slice_ff))
+        power += _noise(stored, parts[-1].real(), layer.d_ff)
+        tokens, ranks = choices(real_rows.gate.topk_ids, expert)
+        weights = real_rows.gate.topk_weights[tokens, ranks][:, None]
+        part = float_layer(real, real_rows.x[tokens], np.zeros_like(weights, dtype=np.int64), weights)
         with np.errstate(over="ignore", invalid="ignore"):  # what is not finite is refused below
             np.add.at(reference, tokens, part)
     if not np.isfinite(reference).all():
         raise ValueError("the float32 layer overflows on these activations; legal: weights and activations that it can take")
     whole = integer.calibrated(config, integer.with_experts(parts),
-                               integer.quantise_batch(inputs.calibration, others.topk_ids, others.topk_weights))
-    results = integer.integer_layer(config, whole, integer.quantise_batch(x, gate.topk_ids, gate.topk_weights))
+                               integer.quantise_batch(other_rows.x, other_rows.gate.topk_ids, other_rows.gate.topk_weights))
+    results = integer.integer_layer(config, whole, integer.quantise_batch(rows.x, rows.gate.topk_ids, rows.gate.topk_weights))
     with np.errstate(divide="ignore", invalid="ignore"):
         ratios = 10 * np.log10(power[0] / power[1])
     saved = layer_file.SavedLayer(whole, top_k, f"{layer.checkpoint.path.name} layer {layer.number}", router, shared,
-                                  own_gate)
-    return Imported(saved, dict(zip(("gate", "up", "down"), map(float, ratios), strict=True)), not power[1].any(),
-                    fidelity(integer.dequantise(results.y, whole), reference), results, inputs)
+                                  feeding.shared_gate, feeding.on_input, factors)
+    near = fidelity(rows.results(integer.dequantise(results.y, whole)), real_rows.results(reference))
+    return Imported(saved, dict(zip(("gate", "up", "down"), map(float, ratios), strict=True)), not power[1].any(), near,
+                    results, inputs)
 
 
 def write(part: Callable[[str], Path], config: Config, done: Imported, *, hexadecimal: bool) -> list[str]:
@@ -232,12 +244,27 @@ def left_out(layer: MoeLayer, shared: int) -> list[str]:
     return sorted([*names, *filter(None, [layer.block.shared_gate])])
 
 
+def beside(saved: layer_file.SavedLayer) -> list[str]:
+    """What the host has to do with activations and results, for the report."""
+    found = []
+    if saved.smoothing is not None:
+        found.append(f"activations of {int((saved.smoothing != 1).sum())} channels are divided by their factor of "
+                     "smoothing, after the gate has chosen")
+    if saved.on_input:
+        found.append("the activations of the routed expert are multiplied by its weight"
+                     + ", those of the shared expert are not: two rows per token, of which the results are added"
+                     * bool(saved.shared))
+    if saved.router is not None and saved.router.rule.identity:
+        found.append("tokens are added to their own results with the weight of the identities they chose")
+    return found
+
+
 def gate_summary(router: Router) -> dict[str, Any]:
     """How a gate chooses, for the report."""
     rule = router.rule
     return {"scoring": rule.scoring.value, "normalised": rule.normalise, "scaling": rule.scaling, "groups": rule.groups,
             "top_groups": rule.top_groups, "group_score": rule.group_score.value, "bias": router.bias is not None,
-            "correction_bias": router.correction is not None}
+            "correction_bias": router.correction is not None, "identities": rule.identity}
 
 
 def summary(layer: MoeLayer, config: Config, done: Imported, files: list[str]) -> dict[str, Any]:
@@ -247,9 +274,12 @@ def summary(layer: MoeLayer, config: Config, done: Imported, files: list[str]) -
         "checkpoint": str(layer.checkpoint.path), "layer": layer.number, "naming": layer.naming, "dtype": layer.dtype,
         "shape": {"d_model": layer.d_model, "d_ff": config.layer.d_ff, "experts": config.layer.experts,
                   "top_k": config.layer.top_k},
-        "filled_columns": config.layer.d_ff - layer.d_ff,
+        "filled_columns": config.layer.d_ff - (units_ff(layer.d_ff) if layer.biased else layer.d_ff),
+        "bias_columns": units_ff(layer.d_ff) - layer.d_ff if layer.biased else 0,
         "format": layer.dtype, "weights": config.tile.weights, "scale_mantissa": config.tile.scale_mantissa,
-        "exact": done.exact, "activation": config.layer.activation,
+        "exact": done.exact, "activation": config.layer.activation, "biases": layer.biased,
+        "gate_limit": layer.function.gate_limit, "up_limit": layer.function.up_limit, "up_offset": layer.function.up_offset,
+        "beside_the_array": beside(done.saved),
         "gate": None if done.saved.router is None else gate_summary(done.saved.router),
         "shared_experts": {"parts": done.saved.shared, "columns": layer.shared_ff if done.saved.shared else 0,
                            "own_gate": done.saved.shared_gate is not None},
@@ -269,7 +299,7 @@ def summary(layer: MoeLayer, config: Config, done: Imported, files: list[str]) -
 def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: int | None = None, hardware: str = "paper",
                  overrides: Sequence[str] = (), activations: Path | None = None, tokens: int = 64, seed: int = 1,
                  hexadecimal: bool = False, without_shared: bool = False, accept: Sequence[str] = (),
-                 tracked: Tracked = lambda experts, _: experts) -> dict[str, Any]:
+                 smooth: float | None = None, tracked: Tracked = lambda experts, _: experts) -> dict[str, Any]:
     """Read a layer of a checkpoint, quantise it, measure the error, write everything into a folder.
 
     Args:
@@ -286,6 +316,7 @@ def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: 
         without_shared: leave out the expert that every token meets.
         accept: keys of ``config.json`` or metadata, and names of tensors beside the experts, that are not understood and
             change nothing.
+        smooth: how much of outlier channels is moved from the activations to the weights, 0 to 1; None: nothing.
         tracked: may count the experts.
 
     Returns:
@@ -298,13 +329,16 @@ def import_layer(path: Path, folder: Path, *, number: int | None = None, top_k: 
     """
     if tokens < 1 or tokens > workload.MAX_TOKENS:
         raise UserError(f"--tokens = {tokens} is not legal; legal values: 1 to {workload.MAX_TOKENS}")
+    if smooth is not None and activations is None:
+        raise UserError(f"--smooth = {smooth} is not legal without --activations; legal: both (outlier channels are those "
+                        "of the layer's own inputs)")
     try:
         with opened(path, frozenset(accept)) as checkpoint:
             layer = find(checkpoint, number)
             shared = 0 if without_shared else layer.shared_parts
             config = fitted(hardware, overrides, layer, top_k, shared)
             inputs = inputs_of(activations, layer.d_model, tokens, seed)
-            done = measured(layer, config, shared, inputs, seed, tracked=tracked)
+            done = measured(layer, config, shared, inputs, seed, smooth=smooth, tracked=tracked)
             with together(folder) as part:
                 values = summary(layer, config, done, write(part, config, done, hexadecimal=hexadecimal))
                 part(REPORT_FILE).write_text(json_text(values), encoding="utf-8")

@@ -164,6 +164,10 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
     """A batch whose parts come from files or from a random generator."""
     shape, rng = config.layer, np.random.default_rng(given.seed)
     saved = _saved(config, given.weights) if given.weights else None
+    per_token = saved.feeding.rows_per_token if saved else 1
+    if per_token * tokens > config.token_capacity:
+        raise UserError(f"--tokens = {tokens} is not legal; legal values: 0 to {config.token_capacity // per_token} (each is "
+                        f"{per_token} rows of the batch, as its shared expert sees other activations than its routed one)")
     # a trace and a gate know of routed experts only
     shared = saved.shared if saved else 0
     routed, top_k = shape.experts - shared, shape.top_k - shared
@@ -194,7 +198,8 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
                   else f"normal noise, seed {given.seed}")
         source = f"gate of {saved.source} on {inputs}"
     if saved:
-        gate = saved.with_shared(gate, x)
+        fed = saved.rows(gate, x)
+        gate, x = fed.gate, fed.x
     if gate_only:
         return Workload(source, gate.topk_ids, None)
     if weights is not None:

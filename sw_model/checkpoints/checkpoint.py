@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from safetensors import safe_open
 
-from trajectile.sw_model.checkpoints import naming
-from trajectile.sw_model.checkpoints.experts import Experts, Separate, fused, matrices, separate
-from trajectile.sw_model.checkpoints.model_config import ModelConfig, ModelConfigError, model_config
+from trajectile.sw_model.checkpoints import naming, stacked
+from trajectile.sw_model.checkpoints.config_keys import ModelConfigError
+from trajectile.sw_model.checkpoints.experts import Experts, Separate, biases, matrices, separate
+from trajectile.sw_model.checkpoints.model_config import ModelConfig, model_config
 from trajectile.sw_model.checkpoints.naming import Block
 from trajectile.sw_model.checkpoints.tensors import FLOATS, CheckpointError
 from trajectile.sw_model.config.checks import shown
-from trajectile.sw_model.numerics.integer import Float32
+from trajectile.sw_model.numerics.layers import Float32
 
 #: types that the library does not give NumPy, though NumPy can have them
 _EIGHT = {"F8_E4M3": ml_dtypes.float8_e4m3fn, "F8_E8M0": ml_dtypes.float8_e8m0fnu}
@@ -121,10 +122,12 @@ class Checkpoint:
         """Shape of a tensor."""
         return list(self._slice(name).get_shape())
 
-    def raw(self, name: str) -> NDArray[Any]:
-        """A tensor as it is stored."""
+    def raw(self, name: str, row: int | None = None) -> NDArray[Any]:
+        """A tensor, or one entry of its first dimension, as it is stored."""
         dtype = self.dtype(name)
-        return self._eight(name, dtype) if dtype in _EIGHT else np.asarray(self._slice(name)[:])
+        if dtype in _EIGHT:
+            return self._eight(name, dtype) if row is None else self._eight(name, dtype)[row]
+        return np.asarray(self._slice(name)[:] if row is None else self._slice(name)[row:row + 1][0])
 
     def _eight(self, name: str, dtype: str) -> NDArray[Any]:
         """A tensor of a type of 8 bits, by its place in the file. The library has checked the header when it opened it."""
@@ -136,8 +139,8 @@ class Checkpoint:
             data = file.read(end - begin)
         return np.frombuffer(data, dtype=_EIGHT[dtype]).reshape(self.shape(name))
 
-    def read(self, name: str, row: int | None = None) -> Float32:
-        """A tensor of floating point, or one entry of its first dimension, in float32.
+    def read(self, name: str, row: int | slice | None = None) -> Float32:
+        """A tensor of floating point, or an entry or some of its first dimension, in float32.
 
         Raises:
             CheckpointError: if it has another type, or a value is not finite.
@@ -145,7 +148,8 @@ class Checkpoint:
         if self.dtype(name) not in FLOATS:
             raise CheckpointError(f"{name} has type {self.dtype(name)}; legal: {', '.join(FLOATS)}")
         tensor = self._slice(name)
-        values = np.asarray(tensor[:] if row is None else tensor[row:row + 1][0]).astype(np.float32)
+        found = tensor[:] if row is None else tensor[row] if isinstance(row, slice) else tensor[row:row + 1][0]
+        values = np.asarray(found).astype(np.float32)
         if not np.isfinite(values).all():
             raise CheckpointError(f"{name} holds a value that is not finite; legal: finite values")
         return values
@@ -177,11 +181,15 @@ class Checkpoint:
         """
         stem = block.prefix + "experts"
         if any(naming.FUSED.fullmatch(name) for name in block.experts):
-            weights = fused(self, stem, block.experts)
-            return Experts(weights, f"fused experts{', transposed' * weights.transposed}", self.dtype(weights.down))
+            weights = stacked.fused(self, stem, block.experts)
+            whose = f"{block.naming}{', transposed' * weights.transposed}"
+            return Experts(weights, whose, weights.dtype, weights.transposed)
+        if any(naming.ROWS.fullmatch(name) for name in block.experts):
+            weights = stacked.rows(self, stem, block.experts)
+            return Experts(weights, block.naming, weights.dtype)
         found = separate(self, stem, block.experts)
         return Experts(found, block.naming, found.matrices[0][2].dtype)
 
     def shared(self, block: Block) -> Separate:
-        """The expert of a block that every token meets, of which all three matrices are there; errors of :meth:`experts`."""
-        return Separate((matrices(self, block.shared),))
+        """The expert of a block that every token meets, of which all matrices are there; errors of :meth:`experts`."""
+        return Separate((matrices(self, block.shared),), (biases(self, block.shared),))

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from trajectile.sw_model.checkpoints.eight_bits import FP8_BLOCKS, FP8_ROWS, W8A8
+from trajectile.sw_model.checkpoints.eight_bits import FP8_BLOCKS, FP8_BLOCKS_V4, FP8_ROWS, W8A8
 from trajectile.sw_model.checkpoints.four_bits import AWQ, GPTQ, MXFP4, NVFP4, PACKED
 from trajectile.sw_model.checkpoints.headers import Arrays, Format, Shapes, two
 from trajectile.sw_model.checkpoints.tensors import FLOATS, CheckpointError, Tensors
-from trajectile.sw_model.numerics.integer import Float32
+from trajectile.sw_model.numerics.layers import Float32
 
 
 @dataclass(frozen=True)
@@ -92,4 +92,4 @@ def _plain(arrays: Arrays, _: tuple[int, int], __: Mapping[str, Any]) -> Float32
 
 
 PLAIN = Format("plain", ("weight",), (), _plain_shape, _plain)
-FORMATS = (PLAIN, FP8_BLOCKS, FP8_ROWS, W8A8, MXFP4, NVFP4, PACKED, GPTQ, AWQ)
+FORMATS = (PLAIN, FP8_BLOCKS, FP8_BLOCKS_V4, FP8_ROWS, W8A8, MXFP4, NVFP4, PACKED, GPTQ, AWQ)

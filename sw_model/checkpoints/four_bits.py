@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from trajectile.sw_model.checkpoints.headers import RUNTIME, Arrays, Format, Shapes, fit, two
 from trajectile.sw_model.config import ceil_div
 from trajectile.sw_model.config.checks import shown
-from trajectile.sw_model.numerics.integer import Float32
+from trajectile.sw_model.numerics.layers import Float32
 
 #: values of the sixteen codes of FP4 E2M1
 E2M1 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, -0.0, -0.5, -1, -1.5, -2, -3, -4, -6], dtype=np.float32)
@@ -38,9 +38,22 @@ def _mxfp4_shape(shapes: Shapes, _: Mapping[str, Any]) -> tuple[int, int] | None
     return _fp4_shape(shapes, "scale", MX_BLOCK) if fits else None
 
 
-def _mxfp4(arrays: Arrays, shape: tuple[int, int], _: Mapping[str, Any]) -> Float32:
-    scale = arrays["scale"].astype(np.float32).repeat(MX_BLOCK, axis=1)[:, :shape[1]]
-    return E2M1[nibbles(arrays["weight"])] * scale
+def mxfp4_values(packed: NDArray[Any], exponents: NDArray[Any]) -> Float32:
+    """What codes of MXFP4 stand for; what float32 does not have is not finite.
+
+    Args:
+        packed: two codes in each byte, the even input's in the low bits, [outputs, inputs / 2].
+        exponents: of each 32 inputs, E8M0 as uint8 [outputs, blocks]: 127 is 1, 255 is no number.
+    """
+    codes = E2M1[nibbles(packed)]
+    exponents = exponents.repeat(MX_BLOCK, axis=1)[:, :codes.shape[1]]
+    with np.errstate(over="ignore", under="ignore"):
+        values = np.ldexp(codes, exponents.astype(np.int32) - 127)
+    return np.asarray(np.where(exponents == 255, np.float32(np.nan), values), dtype=np.float32)
+
+
+def _mxfp4(arrays: Arrays, _: tuple[int, int], __: Mapping[str, Any]) -> Float32:
+    return mxfp4_values(arrays["weight"], arrays["scale"].view(np.uint8))
 
 
 def _nvfp4_shape(shapes: Shapes, _: Mapping[str, Any]) -> tuple[int, int] | None:

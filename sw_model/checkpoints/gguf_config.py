@@ -10,16 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from trajectile.sw_model.checkpoints.model_config import (
-    FAMILIES,
-    MAX_EXPERTS,
-    Family,
-    ModelConfig,
-    ModelConfigError,
-    flag,
-    number,
-    whole,
-)
+from trajectile.sw_model.checkpoints.config_keys import ModelConfigError, flag, number, whole
+from trajectile.sw_model.checkpoints.families import FAMILIES, Family
+from trajectile.sw_model.checkpoints.model_config import MAX_EXPERTS, ModelConfig
 from trajectile.sw_model.config.checks import shown
 from trajectile.sw_model.gates.router import Scoring
 
@@ -61,12 +54,14 @@ ARCHITECTURES: Mapping[str, Architecture] = {
     "dots1": _sigmoid("dots1", NORM, GATING),
     "ernie4_5-moe": _softmax("ernie4_5_moe"),
     "glm4moe": _sigmoid("glm4_moe", NORM),
+    "gpt-oss": Architecture({SOFTMAX_CHOSEN: FAMILIES["gpt_oss"]}),
     "granitehybrid": _GRANITE,
     "granitemoe": _GRANITE,
     "hunyuan-moe": _softmax("hunyuan_v1_moe"),
     "jamba": _softmax("jamba"),
     "lfm2moe": _sigmoid("lfm2_moe", GATING),
     "llama": _softmax("mixtral"),
+    "llama4": _sigmoid("llama4"),
     "minimax-m2": _sigmoid("minimax_m2", GATING),
     "olmoe": _softmax("olmoe"),
     "phimoe": _softmax("phimoe"),
@@ -78,11 +73,9 @@ ARCHITECTURES: Mapping[str, Architecture] = {
 }
 #: why layers of other architectures cannot be computed here
 REFUSED: Mapping[str, str] = {
-    "gemma4": "its experts are gated by GELU",
-    "gpt-oss": FAMILIES["gpt_oss"].refused,
-    "grok": "its experts are gated by GELU",
+    "gemma4": "its gate has a norm and scales of its own",
+    "grok": "what it does with weights and logits of its gate is not known",
     "grovemoe": "groups of experts share an expert of their own",
-    "llama4": FAMILIES["llama4"].refused,
     "nemotron_h_moe": "its experts are two matrices around a squared ReLU",
     "smallthinker": "its experts are gated by ReLU",
 }
@@ -119,8 +112,8 @@ def _refuse(name: str, own: Mapping[str, Any], accept: frozenset[str]) -> None:
         if full in accept or key in _UNDERSTOOD or _ELSEWHERE.fullmatch(key):
             continue
         if key in _CLAMPS:
-            raise ModelConfigError(f"{full} = {shown(value)} is not legal; legal: none (gate and up values are not "
-                                   f"clamped here; --accept {full} leaves the clamp out)")
+            raise ModelConfigError(f"{full} = {shown(value)} is not legal; legal: none (llama.cpp limits what the activation "
+                                   f"gives, which is not computed here; --accept {full} leaves the limit out)")
         raise ModelConfigError(f"{full} = {shown(value)} is not known, and may change what the layer computes; legal: the "
                                f"keys of docs/import.md, or --accept {full} if it does not")
 
@@ -169,7 +162,7 @@ def model_config(fields: Mapping[str, Any], accept: frozenset[str] = frozenset()
         model_type=name, family=family, top_k=entire("expert_used_count", 1, MAX_EXPERTS),
         experts=entire("expert_count", 1, MAX_EXPERTS), shared=shared, scoring=family.scoring,
         normalise=family.normalise if normalise is None or family.always else normalise, scaling=scaling, groups=groups,
-        top_groups=top_groups, correction=correction)
+        top_groups=top_groups, correction=correction, function=family.function, biased=family.biased or None)
 
 
 def _default(key: str, family: Family) -> str:

@@ -8,13 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.sw_model.checkpoints import gguf_names
-from trajectile.sw_model.checkpoints.experts import Experts, Separate
+from trajectile.sw_model.checkpoints.experts import PARTS, Bias, Biases, Experts, Separate
 from trajectile.sw_model.checkpoints.model_config import MAX_EXPERTS
 from trajectile.sw_model.checkpoints.naming import Block
 from trajectile.sw_model.checkpoints.tensors import CheckpointError, Tensors
-from trajectile.sw_model.numerics.integer import Float32
-
-PARTS = ("gate", "up", "down")
+from trajectile.sw_model.numerics.layers import Float32
 
 
 class Decoder(Tensors, Protocol):
@@ -69,18 +67,22 @@ def experts(file: Decoder, block: Block) -> Experts:
         CheckpointError: if a tensor is missing, unknown, or of a shape or type that does not fit.
     """
     stacked: dict[str, str] = {}
+    biases: dict[str, str] = {}
     single: dict[tuple[str, int], str] = {}
     for own, name in block.experts.items():
         if match := gguf_names.STACKED.fullmatch(own):
-            stacked[match["part"]] = name
+            (stacked if match["ending"] == "weight" else biases)[match["part"]] = name
         elif match := gguf_names.PER_EXPERT.fullmatch(own):
             single[match["part"], int(match["expert"])] = name
         else:
-            raise CheckpointError(f"{name} is not legal; legal names: {gguf_names.LEGAL}, without biases and scales")
+            raise CheckpointError(f"{name} is not legal; legal names: {gguf_names.LEGAL}, without scales")
+    if biases and not stacked:
+        name = next(iter(biases.values()))
+        raise CheckpointError(f"{name} is not legal without ffn_down_exps.weight; legal: both, or none")
     if stacked and single:
         raise CheckpointError(f"{next(iter(stacked.values()))} and {next(iter(single.values()))} are both there; legal: "
                               "either")
-    found = _stacked(file, block, stacked) if stacked else _single(file, block, single)
+    found = _stacked(file, block, stacked, biases) if stacked else _single(file, block, single)
     dtypes = dict.fromkeys(part.dtype for matrices in found.matrices for part in matrices)
     how = "GGUF, a tensor per expert" if single else f"GGUF{', gate and up fused' * ('gate_up' in stacked)}"
     return Experts(found, how, ", ".join(dtypes))
@@ -97,7 +99,7 @@ def shared(file: Decoder, block: Block) -> Separate:
     return Separate(((gate, up, down),))
 
 
-def _stacked(file: Decoder, block: Block, names: Mapping[str, str]) -> Separate:
+def _stacked(file: Decoder, block: Block, names: Mapping[str, str], biases: Mapping[str, str]) -> Separate:
     """Experts in one tensor per matrix, or with gate and up in one: all gate outputs before all up outputs."""
     needed = ("gate_up", "down") if "gate_up" in names else PARTS
     for part in needed:
@@ -111,15 +113,40 @@ def _stacked(file: Decoder, block: Block, names: Mapping[str, str]) -> Separate:
         if shape[0] != count or count > MAX_EXPERTS:
             raise CheckpointError(f"{names[part]} has shape {shape}; legal: 1 to {MAX_EXPERTS} experts, as many as "
                                   f"{names['down']} has")
+    found = _biases(file, block, shapes, biases)
     if "gate_up" not in names:
         return Separate(tuple((GgufMatrix(file, names["gate"], expert), GgufMatrix(file, names["up"], expert),
-                               GgufMatrix(file, names["down"], expert)) for expert in range(count)))
+                               GgufMatrix(file, names["down"], expert)) for expert in range(count)), found)
     d_ff, odd = divmod(shapes["gate_up"][1], 2)
     if odd:
         raise CheckpointError(f"{names['gate_up']} has shape {shapes['gate_up']}; legal: [experts, 2 d_ff, d_model]")
     both = names["gate_up"]
     return Separate(tuple((GgufMatrix(file, both, expert, (0, d_ff)), GgufMatrix(file, both, expert, (d_ff, 2 * d_ff)),
-                           GgufMatrix(file, names["down"], expert)) for expert in range(count)))
+                           GgufMatrix(file, names["down"], expert)) for expert in range(count)), found)
+
+
+def _biases(file: Decoder, block: Block, shapes: Mapping[str, list[int]], names: Mapping[str, str]) -> tuple[Biases, ...]:
+    """Biases of the experts whose matrices have these shapes; none if there is none."""
+    if not names and not file.model.biased:
+        return ()
+    for part, (count, outputs, _) in shapes.items():
+        name = names.get(part, f"{block.prefix}ffn_{part}_exps.bias")
+        if part not in names:
+            raise CheckpointError(f"{name} is missing; legal: [{count}, {outputs}], as "
+                                  f"{'others are there' if names else 'models of this architecture have biases'}")
+        if file.shape(name) != [count, outputs]:
+            raise CheckpointError(f"{name} has shape {file.shape(name)}; legal: [{count}, {outputs}]")
+    if more := sorted(set(names) - set(shapes)):
+        raise CheckpointError(f"{names[more[0]]} is not legal without its matrix; legal: both, or none")
+
+    def of(expert: int) -> Biases:
+        if "gate_up" not in names:
+            gate, up, down = (Bias(file, names[part], expert) for part in PARTS)
+            return gate, up, down
+        half = shapes["gate_up"][1] // 2
+        return (Bias(file, names["gate_up"], expert, slice(half)), Bias(file, names["gate_up"], expert, slice(half, None)),
+                Bias(file, names["down"], expert))
+    return tuple(of(expert) for expert in range(shapes["down"][0]))
 
 
 def _single(file: Decoder, block: Block, names: Mapping[tuple[str, int], str]) -> Separate:

@@ -14,11 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.sw_model.checkpoints import gguf_config, gguf_experts, gguf_header, gguf_names
+from trajectile.sw_model.checkpoints.config_keys import ModelConfigError
 from trajectile.sw_model.checkpoints.experts import Experts, Separate
-from trajectile.sw_model.checkpoints.model_config import ModelConfig, ModelConfigError
+from trajectile.sw_model.checkpoints.model_config import ModelConfig
 from trajectile.sw_model.checkpoints.naming import Block
 from trajectile.sw_model.checkpoints.tensors import CheckpointError, MissingLibraryError
-from trajectile.sw_model.numerics.integer import Float32
+from trajectile.sw_model.numerics.layers import Float32
 
 #: name of a file that is part of a model
 PART = re.compile(r"(?P<stem>.+)-(?P<part>\d{5})-of-(?P<parts>\d{5})\.gguf")
@@ -125,9 +126,10 @@ class GgufFile:
         """Shape of a tensor, the outermost dimension first; the file has it the other way around."""
         return [int(size) for size in reversed(self._tensors[name][1].shape)]
 
-    def raw(self, name: str) -> NDArray[Any]:
-        """A tensor as it is stored; the last dimension of quantised ones is bytes."""
-        return np.asarray(self._tensors[name][1].data)
+    def raw(self, name: str, row: int | None = None) -> NDArray[Any]:
+        """A tensor, or one entry of its first dimension, as it is stored; the last dimension of quantised ones is bytes."""
+        stored = np.asarray(self._tensors[name][1].data)
+        return stored if row is None else stored[row]
 
     def decode(self, name: str, stored: NDArray[Any]) -> Float32:
         """What a part of a tensor stands for.
@@ -146,8 +148,8 @@ class GgufFile:
             raise CheckpointError(f"{name} holds a value that is not finite; legal: finite values")
         return values
 
-    def read(self, name: str, row: int | None = None) -> Float32:
-        """A tensor, or one entry of its first dimension, in float32; errors of :meth:`decode`."""
+    def read(self, name: str, row: int | slice | None = None) -> Float32:
+        """A tensor, or an entry or some of its first dimension, in float32; errors of :meth:`decode`."""
         return self.decode(name, self.raw(name) if row is None else self.raw(name)[row])
 
     @cached_property

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from trajectile.sw_model.checkpoints.naming import Block, Words
 
 #: the routed experts: all in one tensor per matrix, or (before April 2024) each by itself
-STACKED = re.compile(r"ffn_(?P<part>gate_up|gate|up|down)_exps\.weight")
+STACKED = re.compile(r"ffn_(?P<part>gate_up|gate|up|down)_exps\.(?P<ending>weight|bias)")
 PER_EXPERT = re.compile(r"ffn_(?P<part>gate|up|down)\.(?P<expert>\d{1,6})\.weight")
 #: whatever else belongs to them: biases, scales, norms
 _EXPERTS = re.compile(r"ffn_(gate|up|down|gate_up)(_exps\.|\.\d).*")
@@ -17,7 +17,7 @@ _SHARED_GATE = "ffn_gate_inp_shexp.weight"
 #: of the layer's attention and its like, before the block or behind it
 _ELSEWHERE = re.compile(r"(attn|cross_attn|ssm|shortconv|time_mix|nextn|indexer|rope)[\w.]*|ffn_norm\.\w+|"
                         r"(post_attention|post_ffw|layer_output)_norm\.\w+")
-LEGAL = "blk.L.ffn_{gate,up,down}_exps.weight, blk.L.ffn_gate_up_exps.weight, blk.L.ffn_{gate,up,down}.N.weight"
+LEGAL = "blk.L.ffn_{gate,up,down}_exps.{weight,bias}, blk.L.ffn_gate_up_exps.{weight,bias}, blk.L.ffn_{gate,up,down}.N.weight"
 WORDS = Words(experts="ffn_gate_exps.weight", correction="exp_probs_b.bias", shared="ffn_gate_shexp.weight",
               matrix="ffn_{}_shexp.weight", source="the file's metadata",
               corrects="general.architecture, expert_gating_func")
@@ -35,7 +35,8 @@ def blocks(names: Iterable[str]) -> Mapping[int, Mapping[str, Block]]:
 
 
 def _is_expert(name: str) -> bool:
-    return bool(STACKED.fullmatch(name) or PER_EXPERT.fullmatch(name))
+    match = STACKED.fullmatch(name)
+    return bool((match and match["ending"] == "weight") or PER_EXPERT.fullmatch(name))
 
 
 def _block(stem: str, names: Mapping[str, str]) -> Block:

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from trajectile.sw_model.numerics.integer import Float32
+from trajectile.sw_model.numerics.layers import Float32
 
 #: tensors by ending; and type and shape of each, as the header has them
 Arrays = Mapping[str, NDArray[Any]]

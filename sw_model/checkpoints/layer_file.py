@@ -14,7 +14,8 @@ from safetensors.numpy import save_file
 
 from trajectile.sw_model.checkpoints.tensors import CheckpointError
 from trajectile.sw_model.config import ACTIVATIONS, INT8_MAX, SCALE_SHIFT_MAX, WEIGHTS
-from trajectile.sw_model.gates.router import Router, rule_of, with_shared
+from trajectile.sw_model.gates.feeding import Fed, Feeding
+from trajectile.sw_model.gates.router import Router, rule_of
 from trajectile.sw_model.gates.workloads import GateBatch
 from trajectile.sw_model.numerics.activation import VALUE_MAX
 from trajectile.sw_model.numerics.integer import Function, QuantisedLayer
@@ -26,8 +27,8 @@ MATRICES = ("gate", "up", "down")
 #: what a matrix is made of, and the types of that; the codes' type is that of the format
 PARTS = {"shifts": "U8", "mantissas": "U8", "units": "I8"}
 BIASES = ("gate_bias", "up_bias")
-#: tensors of the gate, which need not be there
-GATE = ("router", "router_bias", "router_correction", "shared_gate")
+#: tensors of the gate and of what is done beside the array, which need not be there
+GATE = ("router", "router_bias", "router_correction", "shared_gate", "smoothing")
 #: legal values of the parameters of a slice
 LIMITS = {"gate_max": (1, VALUE_MAX), "up_max": (1, VALUE_MAX), "up_offset": (-VALUE_MAX - 1, VALUE_MAX)}
 
@@ -50,6 +51,15 @@ class SavedLayer:
     shared: int = 0
     #: their weight is the sigmoid of this times the activations, [d_model]; None if it is 1
     shared_gate: Float32 | None = None
+    #: the weight of a choice multiplies what the routed expert is given
+    on_input: bool = False
+    #: what activations are divided by after the gate has chosen, [d_model]; None: nothing
+    smoothing: Float32 | None = None
+
+    @property
+    def feeding(self) -> Feeding:
+        """How tokens become rows of a batch."""
+        return Feeding(shared=self.shared, shared_gate=self.shared_gate, on_input=self.on_input, smoothing=self.smoothing)
 
     @property
     def routed(self) -> int:
@@ -68,9 +78,9 @@ class SavedLayer:
         rule.check(self.routed)
         return replace(self.router, rule=rule).choose(x)
 
-    def with_shared(self, gate: GateBatch, x: Float32) -> GateBatch:
-        """Choices of routed experts, for the activations ``x`` [tokens, d_model], with those that every token meets."""
-        return with_shared(gate, x, self.shared, self.shared_gate) if self.shared else gate
+    def rows(self, gate: GateBatch, x: Float32) -> Fed:
+        """What the array is given for choices of routed experts and the activations ``x`` [tokens, d_model]."""
+        return self.feeding.rows(gate, x)
 
 
 def _packed(kind: WeightFormat, codes: NDArray[np.int8]) -> NDArray[Any]:
@@ -106,12 +116,14 @@ def save(path: Path, saved: SavedLayer) -> None:
             tensors[name] = bias.astype(np.int16)
     facts = {"format": FORMAT, "weights": layer.kind.name, "scale_mantissa": str(layer.kind.mantissa_bits),
              "period": str(layer.down.period), "function": json.dumps(asdict(layer.function)),
-             "fraction": str(layer.fraction), "top_k": str(saved.top_k), "source": saved.source, "shared": str(saved.shared)}
+             "fraction": str(layer.fraction), "top_k": str(saved.top_k), "source": saved.source, "shared": str(saved.shared),
+             "on_input": str(int(saved.on_input))}
     gate: list[Float32 | None] = [None] * 3
     if saved.router is not None:
         facts["gate"] = json.dumps(saved.router.rule.as_dict)
         gate = [saved.router.weight, saved.router.bias, saved.router.correction]
-    tensors |= {name: values for name, values in zip(GATE, [*gate, saved.shared_gate], strict=True) if values is not None}
+    tensors |= {name: values for name, values in zip(GATE, [*gate, saved.shared_gate, saved.smoothing], strict=True)
+                if values is not None}
     try:
         save_file({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path, metadata=facts)
     except SafetensorError as error:  # a full disk, which the library tells in words only
@@ -131,7 +143,8 @@ def load(path: Path) -> SavedLayer:
         if not path.is_file():
             raise CheckpointError("no such file")
         facts, tensors = _read(path)
-        top_k, shared, fraction, period = (_whole(facts, name) for name in ("top_k", "shared", "fraction", "period"))
+        top_k, shared, fraction, period, on_input = (
+            _whole(facts, name) for name in ("top_k", "shared", "fraction", "period", "on_input"))
         rule = rule_of(json.loads(facts["gate"])) if "router" in tensors else None
         kind, function = _kind(facts), _function(json.loads(facts.get("function", "")))
     except Exception as error:  # the library's own errors have no common class but this
@@ -139,8 +152,9 @@ def load(path: Path) -> SavedLayer:
     try:
         layer = _layer(kind, function, fraction, period, tensors)
         _within("shared", shared, 0, layer.experts - 1)
+        _within("on_input", on_input, 0, 1)
         routed = layer.experts - shared
-        _check_gate(layer, routed, tensors)
+        _check_gate(layer, routed + (rule.identity if rule else 0), tensors)
         _within("top_k", top_k, 1, routed)
         router = None
         if rule is not None:
@@ -150,7 +164,8 @@ def load(path: Path) -> SavedLayer:
                             correction=tensors.get("router_correction"))
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}") from None
-    return SavedLayer(layer, top_k, facts.get("source", ""), router, shared, tensors.get("shared_gate"))
+    return SavedLayer(layer, top_k, facts.get("source", ""), router, shared, tensors.get("shared_gate"), bool(on_input),
+                      tensors.get("smoothing"))
 
 
 def _read(path: Path) -> tuple[dict[str, str], Tensors]:
@@ -255,11 +270,13 @@ def _holds(name: str, tensor: NDArray[Any], low: int, high: int) -> None:
         raise CheckpointError(f"{name} holds {least if least < low else largest}; legal values: {low} to {high}")
 
 
-def _check_gate(layer: QuantisedLayer, routed: int, tensors: Tensors) -> None:
-    legal = {"router": [routed, layer.d_model], "router_bias": [routed], "router_correction": [routed],
-             "shared_gate": [layer.d_model]}
+def _check_gate(layer: QuantisedLayer, choices: int, tensors: Tensors) -> None:
+    legal = {"router": [choices, layer.d_model], "router_bias": [choices], "router_correction": [choices],
+             "shared_gate": [layer.d_model], "smoothing": [layer.d_model]}
     for name in GATE:
         if name in tensors:
             _fits(name, tensors[name], legal[name])
             if not np.isfinite(tensors[name]).all():
                 raise CheckpointError(f"{name} holds a value that is not finite; legal: finite values")
+    if "smoothing" in tensors and not (tensors["smoothing"] > 0).all():
+        raise CheckpointError("smoothing holds a factor that is not positive; legal: more than 0")

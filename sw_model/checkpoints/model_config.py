@@ -5,77 +5,21 @@ model, or refused by name. What a model's code does without a key for it is in :
 """
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from trajectile.sw_model.checkpoints.config_keys import ModelConfigError, flag, number, whole, word
+from trajectile.sw_model.checkpoints.families import FAMILIES, Family
 from trajectile.sw_model.config.checks import shown
-from trajectile.sw_model.gates.router import GroupScore, Rule, Scoring
+from trajectile.sw_model.gates.router import Rule, Scoring
+from trajectile.sw_model.numerics.activation import QUICK_GELU_ALPHA
+from trajectile.sw_model.numerics.integer import Function
+from trajectile.sw_model.numerics.layers import GluFunction
 
 #: experts of a layer, as layer.experts has it
 MAX_EXPERTS = 1024
 
-
-class ModelConfigError(ValueError):
-    """A ``config.json`` of a model that this hardware does not compute, or that contradicts itself."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Family:
-    """What the code of a model type does, apart from what its ``config.json`` says."""
-
-    scoring: Scoring = Scoring.SOFTMAX
-    #: without ``norm_topk_prob``
-    normalise: bool = True
-    #: ``norm_topk_prob`` is not looked at
-    always: bool = False
-    group_score: GroupScore = GroupScore.MAX
-    #: the gate has a correction bias: True, False, or None if a key says so
-    correction: bool | None = None
-    #: what the gate's ``bias`` is: of the logits, or a correction; None if there is none
-    bias: str | None = None
-    #: why its layers cannot be computed here; empty if they can
-    refused: str = ""
-
-
-_V3 = Family(scoring=Scoring.SIGMOID, group_score=GroupScore.TOP2, correction=True)
-_PLAIN = Family(normalise=False)
-
-#: by ``model_type``
-FAMILIES: Mapping[str, Family] = {
-    "": Family(),  # nothing says what it is: softmax over all, normalised
-    "bailing_moe": Family(),
-    "bailing_moe_v2": _V3,
-    "dbrx": Family(always=True),
-    "deepseek": _PLAIN,
-    "deepseek_v2": _PLAIN,
-    "deepseek_v3": _V3,
-    "deepseek_v32": _V3,
-    "deepseek_v4": Family(scoring=Scoring.SQRT_SOFTPLUS, group_score=GroupScore.TOP2, bias="correction"),
-    "dots1": _V3,
-    "ernie4_5_moe": Family(always=True, correction=True),
-    "glm4_moe": _V3,
-    "gpt_oss": Family(scoring=Scoring.SOFTMAX_CHOSEN, normalise=False, always=True, bias="logits", refused=(
-        "gate and up outputs in turn, both clamped (swiglu_limit), g * sigmoid(1.702 g) * (u + 1), and biases")),
-    "granitemoe": Family(scoring=Scoring.SOFTMAX_CHOSEN, normalise=False, always=True),
-    "granitemoeshared": Family(scoring=Scoring.SOFTMAX_CHOSEN, normalise=False, always=True),
-    "hunyuan_v1_moe": Family(always=True),
-    "jamba": Family(normalise=False, always=True),
-    "kimi_k2": _V3,
-    "lfm2_moe": Family(scoring=Scoring.SIGMOID),
-    "llama4": Family(refused="a token's gate weight multiplies the expert's input, not its output"),
-    "llama4_text": Family(refused="a token's gate weight multiplies the expert's input, not its output"),
-    "longcat_flash": Family(normalise=False, correction=True),
-    "minimax_m2": Family(scoring=Scoring.SIGMOID, always=True),
-    "mixtral": Family(always=True),
-    "olmoe": _PLAIN,
-    "phimoe": Family(scoring=Scoring.SPARSEMIXER, normalise=False, always=True),
-    "qwen2_moe": _PLAIN,
-    "qwen3_moe": _PLAIN,
-    "qwen3_next": Family(),
-    "qwen3_vl_moe": Family(always=True),
-    "qwen3_vl_moe_text": Family(always=True),
-}
 
 TOP_K = ("num_experts_per_tok", "experts_per_token", "num_experts_per_token", "moe_topk", "moe_k", "moe_top_k")
 EXPERTS = ("n_routed_experts", "num_experts", "num_local_experts", "moe_num_experts", "num_routed_experts")
@@ -85,12 +29,22 @@ SCORING = ("scoring_func", "score_function", "moe_router_activation_func", "rout
 SCALING = ("routed_scaling_factor", "moe_routed_scaling_factor", "router_scaling_factor")
 GROUPS, TOP_GROUPS = ("n_group", "num_expert_group"), ("topk_group", "limited_groups")
 CORRECTION = ("use_expert_bias", "use_routing_bias", "moe_router_enable_expert_bias", "moe_use_aux_free")
-#: biases of experts, which this hardware does not add
+#: what a word under one of :data:`ACTIVATION` stands for
+ACTIVATIONS = {"silu": "silu", "swish": "silu", "swiglu": "silu", "gelu": "gelu", "gelu_python": "gelu",
+               "gelu_pytorch_tanh": "gelu_tanh", "gelu_new": "gelu_tanh", "gelu_fast": "gelu_tanh",
+               "quick_gelu": "quick_gelu"}
+#: experts have biases
 BIASES = ("mlp_bias", "use_bias", "moe_bias", "expert_bias", "add_bias_linear", "use_moe_bias")
-LIMITS = ("swiglu_limit", "swiglu_alpha", "activation_limit", "clamp_limit", "mlp_activation_limit")
+LIMIT, ALPHA = "swiglu_limit", "swiglu_alpha"
+#: limits of gate and up values of which nothing says where they are applied
+LIMITS = ("activation_limit", "clamp_limit", "mlp_activation_limit")
+#: what changes a layer if it is true
+_NEVER = ("moe_drop_tokens", "uniform_expert_assignment", "group_limited_greedy", "moe_router_use_sigmoid", "multi_gate",
+          "router_bias")
 _UNDERSTOOD = {*TOP_K, *EXPERTS, *SHARED, *ACTIVATION, *SCORING, *SCALING, *GROUPS, *TOP_GROUPS, *CORRECTION, *BIASES,
-               *LIMITS, "model_type", "text_config", "norm_topk_prob", "topk_method", "router_jitter_noise",
-               "zero_expert_num", "zero_expert_type", "quantization_config", "moe_normalize_expert_weights", "moe_gate"}
+               *LIMITS, LIMIT, ALPHA, *_NEVER, "model_type", "ffn_config", "num_hash_layers", "text_config", "norm_topk_prob",
+               "topk_method", "router_jitter_noise", "zero_expert_num", "zero_expert_type", "quantization_config",
+               "moe_normalize_expert_weights", "moe_gate"}
 #: of other parts of a model, or of training; none of them changes what a layer's routed experts compute from its inputs
 _ELSEWHERE = re.compile(
     r"_.*|architectures|auto_map|model_name|transformers_version|torch_dtype|dtype|id2label|label2id|problem_type|task_\w+|"
@@ -111,6 +65,11 @@ _ELSEWHERE = re.compile(
     r"embedding_multiplier|residual_multiplier|logits_scaling|attention_multiplier|final_logit\w*|logit_scale|lm_head_bias|"
     r"vision_config|audio_config|image_\w+|video_\w+|moe_capacity|use_sliding_window|for_llm_compressor|"
     r"generation_config|remove_invalid_values|bad_words_ids|begin_suppress_tokens|suppress_tokens|torchscript|use_bfloat16|"
+    r"n_heads|mlp_ratio|moe_jitter_eps|moe_loss_weight|floor_scale|intermediate_size_mlp|mla_scale_\w+|moe_norm_min|moe_gate_act|"
+    r"compress_\w+|hc_\w+|index_\w+|o_groups|o_lora_rank|expert_dtype|dspark_\w+|norm_head|norm_softmax|use_qkv_bias|"
+    r"(moe_)?router_dtype|moe_shared_expert_intermediate_size|use_cla|cla_share_factor|use_mixed_mlp_moe|dense_list|"
+    r"moe_random_routing_dropped_token|use_moe_shared|add_classification_head|anyres_\w+|class_num|pool_type|im_\w+|"
+    r"mask_init_id|text_\w+_id|num_media_embeds|vit_\w+|xdrope_\w+|pad_id|skip_cls_token|"
     r"pruned_heads|finetuning_task|prefix|top_k|top_p|temperature|repetition_penalty|do_sample|num_beams|max_length|min_length")
 
 
@@ -134,6 +93,14 @@ class ModelConfig:
     jitter: float = 0.01
     #: the gate has a correction bias: True, False, or None if nothing says so
     correction: bool | None = None
+    #: what experts do with gate and up values
+    function: GluFunction = field(default_factory=GluFunction)
+    #: experts have biases: True, False, or None if nothing says so
+    biased: bool | None = None
+    #: choices after the experts whose result is the token itself
+    identity: int = 0
+    #: layers, the first ones, whose experts are chosen by the token's number in the vocabulary
+    hashed: int = 0
     #: how the weights are stored, as ``quantization_config`` says
     quantisation: Mapping[str, Any] = field(default_factory=dict)
 
@@ -157,51 +124,8 @@ class ModelConfig:
             ValueError: if its values contradict each other.
         """
         return Rule(top_k=top_k, scoring=self.scoring, normalise=self.normalise, scaling=self.scaling, groups=self.groups,
-                    top_groups=self.top_groups, group_score=self.family.group_score, jitter=self.jitter)
-
-
-def whole(values: Mapping[str, Any], keys: Sequence[str], low: int, high: int) -> int | None:
-    """A whole number under the first of these keys that is there; all that are there must agree."""
-    found = {key: values[key] for key in keys if values.get(key) is not None}
-    for key, value in found.items():
-        if type(value) is not int or not low <= value <= high:
-            raise ModelConfigError(f"{key} = {shown(value)} is not legal; legal values: {low} to {high}")
-    if len(set(found.values())) > 1:
-        raise ModelConfigError(f"{', '.join(f'{key} = {value}' for key, value in found.items())} contradict each other; "
-                               "legal: one value")
-    return next(iter(found.values()), None)
-
-
-def flag(values: Mapping[str, Any], key: str) -> bool | None:
-    """A flag, None if it is not there."""
-    value = values.get(key)
-    if value is not None and not isinstance(value, bool):
-        raise ModelConfigError(f"{key} = {shown(value)} is not legal; legal values: true, false")
-    return value
-
-
-def number(values: Mapping[str, Any], keys: Sequence[str], default: float) -> float:
-    """A number under the first of these keys that is there."""
-    for key in keys:
-        value = values.get(key)
-        if value is None:
-            continue
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            raise ModelConfigError(f"{key} = {shown(value)} is not legal; legal values: a number")
-        return float(value)
-    return default
-
-
-def _word(values: Mapping[str, Any], keys: Sequence[str], legal: Mapping[str, Any], why: str) -> Any:
-    """What a word under one of these keys stands for; None if none is there."""
-    for key in keys:
-        value = values.get(key)
-        if value is None:
-            continue
-        if not isinstance(value, str) or value not in legal:
-            raise ModelConfigError(f"{key} = {shown(value)} is not legal; legal: {', '.join(legal)} ({why})")
-        return legal[value]
-    return None
+                    top_groups=self.top_groups, group_score=self.family.group_score, jitter=self.jitter,
+                    identity=self.identity, on_input=self.family.on_input)
 
 
 def _top_k(values: Mapping[str, Any]) -> int | tuple[int, ...] | None:
@@ -218,15 +142,14 @@ def _refuse(values: Mapping[str, Any], accept: frozenset[str]) -> None:
     """Refuse what changes the function and cannot be computed, and what is not known."""
     for key in LIMITS:
         if values.get(key) is not None and key not in accept:
-            raise ModelConfigError(f"{key} = {shown(values[key])} is not legal; legal: none (gate and up values are not "
-                                   f"clamped here; --accept {key} leaves the clamp out)")
-    for key in BIASES:
-        if flag(values, key) and key not in accept:
-            raise ModelConfigError(f"{key} = true is not legal; legal: false (experts have no biases here; --accept {key} if "
-                                   "it is of another part)")
-    if whole(values, ["zero_expert_num"], 0, MAX_EXPERTS):
-        raise ModelConfigError(f"zero_expert_num = {values['zero_expert_num']} is not legal; legal value: 0 (experts of type "
-                               f"{shown(values.get('zero_expert_type'))} are not computed here)")
+            raise ModelConfigError(f"{key} = {shown(values[key])} is not legal; legal: {LIMIT} (of this key nothing says "
+                                   f"where the limit is applied; --accept {key} leaves it out)")
+    for key in _NEVER:
+        if values.get(key) not in (None, False) and key not in accept:
+            raise ModelConfigError(f"{key} = {shown(values[key])} is not legal; legal: false (it is not computed here; "
+                                   f"--accept {key} leaves it out)")
+    if values.get("zero_expert_type") not in (None, "", "identity") and values.get("zero_expert_num"):
+        raise ModelConfigError(f"zero_expert_type = {shown(values['zero_expert_type'])} is not legal; legal value: identity")
     power = values.get("moe_normalize_expert_weights")
     if power not in (None, 1, 1.0):
         raise ModelConfigError(f"moe_normalize_expert_weights = {shown(power)} is not legal; legal values: 1, null")
@@ -236,6 +159,57 @@ def _refuse(values: Mapping[str, Any], accept: frozenset[str]) -> None:
         if value is not None and key not in _UNDERSTOOD and key not in accept and not _ELSEWHERE.fullmatch(key):
             raise ModelConfigError(f"{key} = {shown(value)} is not known, and may change what the layer computes; legal: the "
                                    f"keys of docs/import.md, or --accept {key} if it does not")
+
+
+def _function(values: Mapping[str, Any], family: Family, accept: frozenset[str]) -> GluFunction:
+    """What experts do with gate and up values."""
+    name = word(values, ACTIVATION, ACTIVATIONS, "what becomes of gate values")
+    function = family.function if family.own_activation or name is None else replace(family.function, activation=name)
+    alpha, own = number(values, [ALPHA], 0.0), QUICK_GELU_ALPHA if function.activation == "quick_gelu" else 1.0
+    if alpha and alpha != own and ALPHA not in accept:
+        raise ModelConfigError(f"{ALPHA} = {alpha} is not legal; legal value: {own}, as the table of the activation has it")
+    if values.get(LIMIT) is None or LIMIT in accept:
+        return function
+    limit = number(values, [LIMIT], 0.0)
+    if not family.limited and limit:
+        models = ", ".join(name for name, one in FAMILIES.items() if one.limited)
+        raise ModelConfigError(f"{LIMIT} = {limit} is not legal with this model_type; legal: {models} (of others nothing "
+                               f"says where the limit is applied; --accept {LIMIT} leaves it out)")
+    function = replace(function, gate_limit=limit or None, up_limit=limit or None)
+    try:
+        Function.of(function)
+    except (ValueError, OverflowError) as error:
+        legal = str(error).partition("; ")[2] or "legal: finite values"
+        raise ModelConfigError(f"{LIMIT} = {limit} is not legal; {legal}") from None
+    return function
+
+
+def _biased(values: Mapping[str, Any], family: Family, accept: frozenset[str]) -> bool | None:
+    """Whether experts have biases; None if nothing says so."""
+    said = {flag(values, key) for key in BIASES if key not in accept} - {None}
+    return True if family.biased or True in said else False if said else None
+
+
+def _flat(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The keys of the part of a model that has the experts, and of a section about them, as keys of one object."""
+    inner, ffn = values.get("text_config"), values.get("ffn_config")
+    if isinstance(inner, Mapping):
+        outer = {key: values[key] for key in ("quantization_config", "model_type") if key in values}
+        values = {**outer, **{key: value for key, value in inner.items() if value is not None}}
+    if isinstance(ffn, Mapping):
+        own = {key: value for key, value in ffn.items() if key not in ("model_type", "ffn_act_fn")}
+        act = ffn.get("ffn_act_fn")
+        values = {**values, **own, "hidden_act": act.get("name") if isinstance(act, Mapping) else act}
+    # Hunyuan writes false where it means none
+    absent = {*GROUPS, *TOP_GROUPS, *SCALING}
+    return {key: value for key, value in values.items() if not (value is False and key in absent)}
+
+
+def _shared(values: Mapping[str, Any]) -> int | None:
+    """Experts that every token meets; a list has an entry per layer, and says nothing if they differ."""
+    alike = {key: value[0] if isinstance(value, list) and value and value.count(value[0]) == len(value) else value
+             for key, value in values.items() if key in SHARED}
+    return whole({key: value for key, value in alike.items() if not isinstance(value, list)}, SHARED, 0, 64)
 
 
 def model_config(values: Mapping[str, Any], accept: frozenset[str] = frozenset()) -> ModelConfig:
@@ -248,28 +222,24 @@ def model_config(values: Mapping[str, Any], accept: frozenset[str] = frozenset()
     Raises:
         ModelConfigError: for a key that is unknown or wrong, and for a layer that is not computed here.
     """
-    inner = values.get("text_config")
-    if isinstance(inner, Mapping):
-        outer = {key: values[key] for key in ("quantization_config", "model_type") if key in values}
-        values = {**outer, **{key: value for key, value in inner.items() if value is not None}}
+    values = _flat(values)
     name = values.get("model_type") or ""
     family = FAMILIES.get(name) if isinstance(name, str) else None
     if family is None and "model_type" not in accept:
         raise ModelConfigError(f"model_type = {shown(name)} is not known; legal: {', '.join(filter(None, FAMILIES))}, or "
                                "--accept model_type if its gate is a softmax over all experts or as its keys say")
     family = family or FAMILIES[""]
-    if family.refused:
-        raise ModelConfigError(f"model_type = {shown(name)} is not legal: {family.refused}; this is not computed here")
-    _word(values, ACTIVATION, {"silu": True, "swish": True, "swiglu": True}, "the experts are SwiGLU")
     _refuse(values, accept)
-    scoring = _word(values, SCORING, {scoring.value: scoring for scoring in (Scoring.SOFTMAX, Scoring.SIGMOID,
+    scoring = word(values, SCORING, {scoring.value: scoring for scoring in (Scoring.SOFTMAX, Scoring.SIGMOID,
                                                                              Scoring.SQRT_SOFTPLUS)}, "scores of experts")
-    method = _word(values, ["topk_method"], {"greedy": "greedy", "group_limited_greedy": "group_limited_greedy",
+    method = word(values, ["topk_method"], {"greedy": "greedy", "group_limited_greedy": "group_limited_greedy",
                                              "noaux_tc": "noaux_tc"}, "how experts are chosen")
     groups, top_groups = whole(values, GROUPS, 1, MAX_EXPERTS) or 1, whole(values, TOP_GROUPS, 1, MAX_EXPERTS) or 1
     if method == "greedy":
         groups = top_groups = 1  # the model's code does not look at them
     normalise = flag(values, "norm_topk_prob")
+    if "moe_normalize_expert_weights" in values:
+        normalise = values["moe_normalize_expert_weights"] is not None
     correction = next((said for key in CORRECTION if (said := flag(values, key)) is not None), None)
     if correction is None:
         correction = True if method == "noaux_tc" else False if method else family.correction
@@ -281,7 +251,9 @@ def model_config(values: Mapping[str, Any], accept: frozenset[str] = frozenset()
                                "weights are rotated too, which is not computed here)")
     return ModelConfig(
         model_type=name, family=family, top_k=_top_k(values), experts=whole(values, EXPERTS, 1, MAX_EXPERTS),
-        shared=whole({key: value for key, value in values.items() if not isinstance(value, list)}, SHARED, 0, 64),
+        shared=_shared(values), function=_function(values, family, accept), biased=_biased(values, family, accept),
+        identity=whole(values, ["zero_expert_num"], 0, MAX_EXPERTS) or 0,
+        hashed=0 if "num_hash_layers" in accept else whole(values, ["num_hash_layers"], 0, 1 << 16) or 0,
         scoring=scoring or family.scoring, normalise=family.normalise if normalise is None or family.always else normalise,
         scaling=number(values, SCALING, 1.0), groups=groups, top_groups=min(top_groups, groups),
         jitter=number(values, ["router_jitter_noise"], 0.01), correction=correction, quantisation=quantisation)

@@ -9,13 +9,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.sw_model.checkpoints.experts import Fused, Separate, check_shapes
-from trajectile.sw_model.checkpoints.model_config import ModelConfigError
+from trajectile.sw_model.checkpoints import experts as of
+from trajectile.sw_model.checkpoints.config_keys import ModelConfigError
+from trajectile.sw_model.checkpoints.experts import Separate, Weights, check_shapes
 from trajectile.sw_model.checkpoints.naming import Block
 from trajectile.sw_model.checkpoints.source import Source
 from trajectile.sw_model.checkpoints.tensors import CheckpointError
 from trajectile.sw_model.gates.router import Router
-from trajectile.sw_model.numerics.layers import Float32, FloatLayer
+from trajectile.sw_model.numerics.layers import FloatLayer, GluFunction
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,9 @@ class MoeLayer:
     experts: int
     #: type of plain weights, or the format of others
     dtype: str
-    weights: Fused | Separate
+    #: fused tensors are [experts, inputs, outputs] instead of [experts, outputs, inputs]
+    transposed: bool
+    weights: of.Source
     block: Block
     #: the expert that every token meets
     shared: Separate | None = None
@@ -40,9 +43,19 @@ class MoeLayer:
     shared_ff: int = 0
 
     @property
-    def transposed(self) -> bool:
-        """Fused tensors are [experts, inputs, outputs] instead of [experts, outputs, inputs]."""
-        return isinstance(self.weights, Fused) and self.weights.transposed
+    def biased(self) -> bool:
+        """Whether experts have biases."""
+        return self.weights.biased or (self.shared is not None and self.shared.biased)
+
+    @property
+    def function(self) -> GluFunction:
+        """What experts do with gate and up values."""
+        return self.checkpoint.model.function
+
+    @property
+    def on_input(self) -> bool:
+        """A choice's weight multiplies what a routed expert is given."""
+        return self.checkpoint.model.family.on_input
 
     @property
     def shared_parts(self) -> int:
@@ -52,19 +65,33 @@ class MoeLayer:
     def read(self) -> Iterator[FloatLayer]:
         """The routed experts in turn, then the parts of the shared one, each as a layer of one expert.
 
+        If one has biases, all have; what has none gets zeros.
+
         Raises:
             CheckpointError: if a value is not finite.
         """
         for expert in range(self.experts):
-            yield _single(*self.weights.read(expert))
+            yield self._single(self.weights.read(expert))
         if self.shared:
-            gate, up, down = self.shared.read(0)
-            space = self.shared_parts * self.d_ff - self.shared_ff
-            gate, up, down = (np.pad(part, axes) for part, axes in zip(
-                (gate, up, down), (((0, space), (0, 0)), ((0, space), (0, 0)), ((0, 0), (0, space))), strict=True))
+            whole = self.shared.read(0)
+            space = (0, self.shared_parts * self.d_ff - self.shared_ff)
+            gate, up = (np.pad(part, (space, (0, 0))) for part in whole[:2])
+            down = np.pad(whole.down, ((0, 0), space))
+            gate_bias, up_bias = (None if bias is None else np.pad(bias, space) for bias in (whole.gate_bias, whole.up_bias))
             for part in range(self.shared_parts):
                 columns = slice(part * self.d_ff, (part + 1) * self.d_ff)
-                yield _single(gate[columns], up[columns], down[:, columns])
+                yield self._single(Weights(
+                    gate[columns], up[columns], down[:, columns], None if gate_bias is None else gate_bias[columns],
+                    None if up_bias is None else up_bias[columns], None if part else whole.down_bias))
+
+    def _single(self, weights: Weights) -> FloatLayer:
+        """One expert as a layer."""
+        whole = [np.ascontiguousarray(matrix, dtype=np.float32)[None] for matrix in weights[:3]]
+        if not self.biased:
+            return FloatLayer(whole[0], whole[1], whole[2], function=self.function)
+        biases = [(np.zeros(size, dtype=np.float32) if bias is None else bias)[None]
+                  for bias, size in zip(weights[3:], (self.d_ff, self.d_ff, self.d_model), strict=True)]
+        return FloatLayer(whole[0], whole[1], whole[2], biases[0], biases[1], biases[2], self.function)
 
     def router(self, top_k: int) -> Router | None:
         """The gate; None if the checkpoint has none.
@@ -92,32 +119,35 @@ class MoeLayer:
         return None if self.block.shared_gate is None else self.checkpoint.read(self.block.shared_gate).reshape(-1)
 
 
-def _single(*matrices: Float32) -> FloatLayer:
-    gate, up, down = (np.ascontiguousarray(matrix, dtype=np.float32)[None] for matrix in matrices)
-    return FloatLayer(gate, up, down)
-
-
-def _check_block(checkpoint: Source, block: Block, experts: int, d_model: int) -> None:
+def _check_block(checkpoint: Source, number: int, block: Block, experts: int, d_model: int) -> None:
     """See that all tensors beside the experts are understood and fit; config.json must agree with them."""
     model, words = checkpoint.model, block.words
     for name in block.unknown:
         if name.removeprefix(block.prefix) not in checkpoint.accept:
             raise CheckpointError(f"{name} is not known, and may change what the layer computes; legal: the tensors of "
                                   f"docs/import.md, or --accept {name.removeprefix(block.prefix)} if it does not")
-    legal = {"weight": [[experts, d_model]], "bias": [[experts]], "correction": [[experts], [1, experts]]}
+    choices = experts + model.identity
+    legal = {"weight": [[choices, d_model]], "bias": [[choices]], "correction": [[choices], [1, choices]]}
     for what, name in block.router.items():
         if checkpoint.shape(name) not in legal[what]:
             raise CheckpointError(f"{name} has shape {checkpoint.shape(name)}; legal: {legal[what][0]} = "
-                                  f"[experts{', d_model' * (what == 'weight')}]")
+                                  f"[experts{' and identities' * bool(model.identity)}{', d_model' * (what == 'weight')}]")
     if "bias" in block.router and model.family.bias is None:
         raise CheckpointError(f"{block.router['bias']} is not legal; legal: none (nothing says whether with this model it is "
                               "added to the logits or corrects the choice)")
+    if model.family.bias == "logits" and "weight" in block.router and "bias" not in block.router:
+        raise CheckpointError(f"{block.router['weight'].removesuffix('weight')}bias is missing; legal: [{choices}], which "
+                              "this model_type adds to the logits")
+    if number < model.hashed:
+        raise CheckpointError(f"num_hash_layers = {model.hashed} is not legal with layer {number}; legal: layers from "
+                              f"{model.hashed} on (in the others the token's number in the vocabulary chooses; --accept "
+                              "num_hash_layers takes the experts, and the gate as if it chose)")
     corrects = "correction" in block.router or (model.family.bias == "correction" and "bias" in block.router)
     if corrects and not model.correction and model.family.bias != "correction":
         raise CheckpointError(f"{block.router['correction']} is not legal; legal: none ({words.source} says of no correction "
                               f"of the choice: {words.corrects})")
     if model.correction and not corrects and "weight" in block.router:
-        raise CheckpointError(f"{block.prefix}{words.correction} is missing; legal: [{experts}], as {words.source} says that "
+        raise CheckpointError(f"{block.prefix}{words.correction} is missing; legal: [{choices}], as {words.source} says that "
                               "the choice is corrected")
     if model.experts is not None and model.experts != experts:
         raise CheckpointError(f"{block.prefix}{words.experts} has {experts} experts; legal: {model.experts}, as "
@@ -135,8 +165,8 @@ def _shared(checkpoint: Source, block: Block, d_model: int) -> Separate | None:
         if block.shared_gate:
             raise CheckpointError(f"{block.shared_gate} is not legal without a shared expert; legal: both, or none")
         return None
-    for key in ("gate", "up", "down"):
-        if key not in block.shared:
+    for key in ("gate_up", "down") if "gate_up" in block.shared else of.PARTS:
+        if not set(block.shared.get(key, {})) - {"bias"}:
             raise CheckpointError(f"{block.prefix}{block.words.matrix.format(key)} is missing; legal: all three matrices")
     found = checkpoint.shared(block)
     width, inputs = check_shapes(found)
@@ -169,11 +199,12 @@ def find(checkpoint: Source, number: int | None = None) -> MoeLayer:
     if isinstance(found.weights, Separate):
         check_shapes(found.weights)
     experts, d_ff, d_model = found.weights.shape
-    _check_block(checkpoint, block, experts, d_model)
+    _check_block(checkpoint, number, block, experts, d_model)
     shared = _shared(checkpoint, block, d_model)
     shared_ff = shared.matrices[0][0].shape[0] if shared else 0
     return MoeLayer(checkpoint=checkpoint, number=number, naming=found.naming, d_model=d_model, d_ff=d_ff, experts=experts,
-                    dtype=found.dtype, weights=found.weights, block=block, shared=shared, shared_ff=shared_ff)
+                    dtype=found.dtype, transposed=found.transposed, weights=found.weights, block=block, shared=shared,
+                    shared_ff=shared_ff)
 
 
 def top_k_of(layer: MoeLayer) -> int | None:

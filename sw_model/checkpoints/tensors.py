@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from numpy.typing import NDArray
 
 from trajectile.sw_model.checkpoints.model_config import ModelConfig
-from trajectile.sw_model.numerics.integer import Float32
+from trajectile.sw_model.numerics.layers import Float32
 
 #: types of plain weights and of scales
 FLOATS = ("BF16", "F16", "F32")
@@ -38,11 +38,11 @@ class Tensors(Protocol):
     def shape(self, name: str) -> list[int]:
         """Shape of a tensor."""
 
-    def raw(self, name: str) -> NDArray[Any]:
-        """A tensor as it is stored."""
+    def raw(self, name: str, row: int | None = None) -> NDArray[Any]:
+        """A tensor, or one entry of its first dimension, as it is stored."""
 
-    def read(self, name: str, row: int | None = None) -> Float32:
-        """A tensor, or one entry of its first dimension, in float32; :class:`CheckpointError` if it is not finite."""
+    def read(self, name: str, row: int | slice | None = None) -> Float32:
+        """A tensor, or an entry or some of its first dimension, in float32; :class:`CheckpointError` if it is not finite."""
 
 
 class Matrix(Protocol):

@@ -56,6 +56,10 @@ class Rule:
     group_score: GroupScore = GroupScore.MAX
     #: sparsemixer: logits that are farther below the largest than twice this part of it do not count
     jitter: float = 0.01
+    #: choices after the experts whose result is the token itself (LongCat-Flash)
+    identity: int = 0
+    #: the weight multiplies what the expert is given, not its result (Llama-4)
+    on_input: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.top_groups <= self.groups:
@@ -64,6 +68,10 @@ class Rule:
             raise ValueError(f"routed_scaling_factor = {self.scaling} is not legal; legal values: more than 0")
         if self.scoring is Scoring.SPARSEMIXER and self.top_k != 2:
             raise ValueError(f"top_k = {self.top_k} is not legal with sparsemixer; legal value: 2")
+        if self.on_input and self.top_k != 1:
+            raise ValueError(f"top_k = {self.top_k} is not legal with weights on the input; legal value: 1")
+        if self.identity < 0:
+            raise ValueError(f"zero_expert_num = {self.identity} is not legal; legal values: 0 or more")
         if not (np.isfinite(self.jitter) and self.jitter >= 0):
             raise ValueError(f"router_jitter_noise = {self.jitter} is not legal; legal values: 0 or more")
 
@@ -73,6 +81,7 @@ class Rule:
         Raises:
             ValueError: if it cannot.
         """
+        experts += self.identity
         if experts % self.groups:
             raise ValueError(f"n_group = {self.groups} is not legal; legal values: divisors of {experts} experts")
         if not 1 <= self.top_k <= experts // self.groups * self.top_groups:
@@ -108,7 +117,7 @@ class Router:
     """A gate: its rule and its tensors."""
 
     rule: Rule
-    #: [experts, d_model]
+    #: [experts, d_model]; the rule's identities come last, here and below
     weight: Float32
     #: added to the logits, [experts]
     bias: Float32 | None = None
@@ -116,7 +125,7 @@ class Router:
     correction: Float32 | None = None
 
     def choose(self, x: Float32) -> GateBatch:
-        """The experts of each token, strongest first; of equal ones the lower number.
+        """The experts of each token, strongest first; of equal ones the lower number. An identity is no choice (-1).
 
         Args:
             x: activations, [tokens, d_model].
@@ -136,7 +145,13 @@ class Router:
                 weights = _softmax(weights)
         if rule.normalise:
             weights = weights / (weights.sum(axis=1, keepdims=True) + EPSILON)
-        return GateBatch(ids, (weights * rule.scaling).astype(np.float32), len(self.weight))
+        real = (weights * rule.scaling).astype(np.float32)
+        experts = len(self.weight) - rule.identity
+        if not rule.identity:
+            return GateBatch(ids, real, experts)
+        own = ids >= experts
+        return GateBatch(np.where(own, -1, ids), np.where(own, np.float32(0), real), experts,
+                         np.where(own, real, np.float32(0)).sum(axis=1, dtype=np.float32))
 
 
 def _softmax(logits: Floats) -> Floats:
@@ -190,20 +205,9 @@ def _sparsemixer(logits: Floats, jitter: float) -> tuple[NDArray[np.int64], Floa
     return np.concatenate(ids, axis=1), np.concatenate(weights, axis=1)
 
 
-def with_shared(gate: GateBatch, x: Float32, parts: int, own_gate: Float32 | None) -> GateBatch:
-    """Choices to which the shared expert is added: its parts are the last experts, and every token meets them.
-
-    Args:
-        gate: choices of routed experts.
-        x: activations, [tokens, d_model].
-        parts: how many experts it is.
-        own_gate: its weight is the sigmoid of this times the activations, [d_model]; None: 1.
-    """
-    tokens = len(gate.topk_ids)
-    weights = np.ones(tokens)
-    if own_gate is not None:
-        weights = _scores((x.astype(np.float64) @ own_gate.astype(np.float64))[:, None], Scoring.SIGMOID)[:, 0]
-    ids = np.broadcast_to(gate.experts + np.arange(parts), (tokens, parts))
-    scores = np.broadcast_to(np.asarray(weights, dtype=np.float32)[:, None], (tokens, parts))
-    return GateBatch(np.concatenate([gate.topk_ids, ids], axis=1), np.concatenate([gate.topk_weights, scores], axis=1),
-                     gate.experts + parts)
+def shared_weight(x: Float32, own_gate: Float32 | None) -> Float32:
+    """Weight of the shared expert, [tokens]: 1, or the sigmoid of ``own_gate`` [d_model] times the activations."""
+    if own_gate is None:
+        return np.ones(len(x), dtype=np.float32)
+    logits = (x.astype(np.float64) @ own_gate.astype(np.float64))[:, None]
+    return _scores(logits, Scoring.SIGMOID)[:, 0].astype(np.float32)

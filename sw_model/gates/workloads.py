@@ -20,12 +20,14 @@ class TraceError(ValueError):
 class GateBatch:
     """Gate decisions of some tokens."""
 
-    #: chosen experts, strongest first, int64 [tokens, top_k]
+    #: chosen experts, strongest first, int64 [tokens, top_k]; -1 is no choice
     topk_ids: NDArray[np.int64]
-    #: gate weights, float32 [tokens, top_k]
+    #: gate weights, float32 [tokens, top_k]; 0 where there is no choice
     topk_weights: Float32
     #: experts that there are to choose from
     experts: int
+    #: weight with which each token is its own result, float32 [tokens]; None: 0
+    identity: Float32 | None = None
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ class Schedule:
     """The programs of all tiles for one batch."""
 
     config: Config
-    #: chosen experts, [tokens, top_k]
+    #: chosen experts, [tokens, top_k]; -1 is no choice
     topk_ids: IntArray
     order: str
     #: active experts in the order of loading
@@ -109,7 +109,8 @@ def place_tokens(config: Config, topk_ids: IntArray, *, dealt: bool = False) -> 
     held = np.zeros((tiles, lanes), dtype=np.int64)
     room = np.array([len(range(tile, len(topk_ids), tiles)) for tile in range(tiles)])
     placement = np.zeros((len(topk_ids), 3), dtype=np.int64)
-    for token, chosen in enumerate(topk_ids):
+    for token, choices in enumerate(topk_ids):
+        chosen = choices[choices >= 0]
         met, full = count[:, :, chosen].sum(axis=(1, 2)), held.sum(axis=1)
         tile = token % tiles if dealt else int(np.lexsort((full, met, full >= room))[0])
         here = count[tile][:, chosen]
@@ -164,7 +165,8 @@ def _token_list(config: Config, topk_ids: IntArray, lanes: Sequence[Sequence[int
     members: list[list[list[tuple[int, int]]]] = [[[] for _ in range(width)] for _ in range(experts)]
     for lane, tokens in enumerate(lanes):
         for token in tokens:
-            for rank, expert in enumerate(topk_ids[token]):
+            for rank in np.flatnonzero(topk_ids[token] >= 0).tolist():
+                expert = topk_ids[token, rank]
                 members[expert][lane].append((token, rank))
     passes = np.array([max(map(len, by_lane)) for by_lane in members], dtype=np.int64)
     first = np.concatenate(([0], np.cumsum(passes)[:-1])).astype(np.int64)
@@ -183,7 +185,7 @@ def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *,
 
     Args:
         config: the accelerator.
-        topk_ids: chosen experts, [tokens, top_k].
+        topk_ids: chosen experts, [tokens, top_k]; -1 is no choice.
         order: one of ``ORDERS``.
         skip: slices skip tiles without tokens for their expert; without it they go round the whole ring, as in the paper.
         dealt: deal the tokens to the tiles in turn, to see what their placement is worth.
@@ -198,14 +200,15 @@ def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *,
     if len(ids) > capacity:
         raise ScheduleError(f"tokens = {len(ids)} is not legal; legal values: 0 to {capacity} "
                             f"({config.array.tiles} tiles of tile.tokens = {config.tile.tokens})")
-    if ids.size and not (0 <= ids.min() and ids.max() < config.layer.experts):
-        raise ScheduleError(f"topk_ids holds {ids.min()} to {ids.max()}; legal: 0 to {config.layer.experts - 1}")
+    if ids.size and not (ids.min() >= -1 and ids.max() < config.layer.experts):
+        raise ScheduleError(f"topk_ids holds {ids.min()} to {ids.max()}; legal: 0 to {config.layer.experts - 1}, or -1 for "
+                            "no choice")
     placement = place_tokens(config, ids, dealt=dealt)
     lanes = [tuple(tuple(int(t) for t in np.flatnonzero((placement[:, 0] == tile) & (placement[:, 1] == lane)))
                    for lane in range(config.tile.mac_t)) for tile in range(config.array.tiles)]
     lists = [_token_list(config, ids, tile_lanes) for tile_lanes in lanes]
     passes = np.stack([entry["passes"] for entry in lists])
-    load = np.bincount(ids.ravel(), minlength=config.layer.experts)
+    load = np.bincount(ids[ids >= 0], minlength=config.layer.experts)
     expert_order = order_experts(passes, load, order)
 
     here, stop = passes > 0, stops_of(passes, skip=skip)
@@ -251,8 +254,8 @@ def roofline(plan: Schedule) -> Roofline:
     active = len(plan.expert_order)
     channel_rate = config.array.channels * config.ddr.bytes_per_cycle
     weight_bytes = active * config.tile.slices * config.slice_weight_bytes
-    tokens = np.bincount(plan.placement[:, 0], minlength=config.array.tiles).max(initial=0)
-    macs = int(tokens) * config.layer.top_k * 3 * config.layer.d_model * config.layer.d_ff
+    met = np.bincount(plan.placement[:, 0], (plan.topk_ids >= 0).sum(axis=1), config.array.tiles).max(initial=0)
+    macs = int(met) * 3 * config.layer.d_model * config.layer.d_ff
     arrivals = max(tile.arrivals for tile in plan.tiles)
     return Roofline(weight_bytes / channel_rate, macs / config.tile.macs,
                     arrivals * config.slice_weight_bytes / config.link.beat_bytes)

@@ -74,7 +74,8 @@ def write(folder: Path, table, *, shards=1, config=None) -> Path:
 
 def write_eight(path: Path, table) -> None:
     """Write tensors of which some have types of 8 bits that safetensors does not take from NumPy."""
-    kinds = {"float8_e4m3fn": "F8_E4M3", "float8_e8m0fnu": "F8_E8M0", "float32": "F32", "float16": "F16", "int8": "I8",
+    kinds = {"float8_e4m3fn": "F8_E4M3", "float8_e8m0fnu": "F8_E8M0", "float32": "F32", "float16": "F16",
+             "bfloat16": "BF16", "int8": "I8",
              "uint8": "U8", "int32": "I32"}
     header, data = {}, b""
     for name, values in table.items():

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.gguf_files import COMMON
+from trajectile.sw_model.checkpoints.config_keys import ModelConfigError
 from trajectile.sw_model.checkpoints.gguf_config import ARCHITECTURES, REFUSED, model_config
-from trajectile.sw_model.checkpoints.model_config import ModelConfigError
 from trajectile.sw_model.gates.router import GroupScore, Rule, Scoring
 
 V3 = {"expert_gating_func": 2, "expert_group_count": 8, "expert_group_used_count": 4, "expert_weights_scale": 2.5,
@@ -46,6 +46,9 @@ MODELS = {
                    Rule(top_k=8, scoring=Scoring.SIGMOID)),
     "LFM2-MoE": ("lfm2moe", {"expert_used_count": 4, "expert_gating_func": 2, "shortconv.l_cache": 3}, True,
                  Rule(top_k=4, scoring=Scoring.SIGMOID)),
+    "gpt-oss": ("gpt-oss", {"expert_used_count": 4}, False, Rule(top_k=4, scoring=Scoring.SOFTMAX_CHOSEN, normalise=False)),
+    "Llama-4": ("llama4", {"expert_used_count": 1, "interleave_moe_layer_step": 1}, False,
+                Rule(top_k=1, scoring=Scoring.SIGMOID, normalise=False, on_input=True)),
     "ERNIE-4.5": ("ernie4_5-moe", {"expert_used_count": 6, "interleave_moe_layer_step": 1}, True, Rule(top_k=6)),
 }
 
@@ -68,8 +71,7 @@ def test_known_models(name):
 
 
 REFUSED_KEYS = {
-    "gpt-oss": ("gpt-oss", {}, "general.architecture = 'gpt-oss' is not legal: gate and up outputs in turn"),
-    "llama4": ("llama4", {}, "'llama4' is not legal: a token's gate weight multiplies the expert's input"),
+    "grok": ("grok", {}, "general.architecture = 'grok' is not legal: what it does with weights"),
     "no such model": ("newmoe", {}, "--accept general.architecture"),
     "clamp": ("qwen3moe", {"swiglu_clamp_exp": "array of 4"}, "qwen3moe.swiglu_clamp_exp = 'array of 4' is not legal"),
     "unknown": ("qwen3moe", {"expert_group_scale": 0.5}, "qwen3moe.expert_group_scale = 0.5 is not known"),
@@ -125,7 +127,7 @@ def test_every_architecture_has_a_rule_or_a_reason():
     for name, architecture in ARCHITECTURES.items():
         for gating, family in architecture.gates.items():
             values = {**V3, "expert_gating_func": gating}
-            assert not family.refused and model_config(fields(name, values)).rule(2).scoring is family.scoring
+            assert model_config(fields(name, values)).rule(1 if family.on_input else 2).scoring is family.scoring
     for name, reason in REFUSED.items():
         with pytest.raises(ModelConfigError, match="not computed here"):
             model_config(fields(name, {}))

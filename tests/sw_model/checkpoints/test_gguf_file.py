@@ -152,7 +152,7 @@ WRONG = [
     ("ffn_up_exps.weight", f32(2, 32, 64), "qwen3moe", "ffn_up_exps.weight has shape [2, 32, 64]; legal: 1 to 1024 experts"),
     ("ffn_down_exps.weight", f32(64, 32), "qwen3moe", "ffn_down_exps.weight has shape [64, 32]; legal: [experts, outputs"),
     ("ffn_up_exps.weight", int8(3, 32, 64), "qwen3moe", "ffn_up_exps.weight of type I8: "),
-    ("ffn_up_exps.bias", f32(3, 32), "qwen3moe", "ffn_up_exps.bias is not legal; legal names"),
+    ("ffn_up_exps.bias", f32(3, 32), "qwen3moe", "ffn_gate_exps.bias is missing; legal: [3, 32]"),
     ("ffn_down_exps.scale", f32(3), "qwen3moe", "ffn_down_exps.scale is not legal; legal names"),
     ("ffn_gate_up_exps.weight", f32(3, 64, 64), "qwen3moe", "ffn_gate_up_exps.weight is not legal beside"),
     ("ffn_gate.0.weight", f32(32, 64), "qwen3moe", "are both there; legal: either"),

@@ -88,7 +88,7 @@ def test_a_layer_with_a_shared_expert(tmp_path):
         *_, path = saved(tmp_path, layer, top_k=1, router=Router(rule=Rule(top_k=1), weight=router[:2]), shared=1,
                          shared_gate=own)
         found = layer_file.load(path)
-        both = found.with_shared(found.router.choose(x), x)
+        both = found.rows(found.router.choose(x), x).gate
         assert both.topk_ids[:, 1].tolist() == [2] * 5 and both.experts == 3 and found.routed == 2
         expected = np.ones(5) if own is None else 1 / (1 + np.exp(-(x @ own)))
         np.testing.assert_allclose(both.topk_weights[:, 1], expected, rtol=1e-5)

@@ -2,8 +2,11 @@
 
 import pytest
 
-from trajectile.sw_model.checkpoints.model_config import FAMILIES, ModelConfig, ModelConfigError, model_config
+from trajectile.sw_model.checkpoints.config_keys import ModelConfigError
+from trajectile.sw_model.checkpoints.families import FAMILIES
+from trajectile.sw_model.checkpoints.model_config import ModelConfig, model_config
 from trajectile.sw_model.gates.router import GroupScore, Rule, Scoring
+from trajectile.sw_model.numerics.layers import GluFunction
 
 #: keys that no model's experts depend on, as published configurations have them
 COMMON = {
@@ -30,10 +33,12 @@ MODELS = {
     "Qwen3-Next": ({
         "model_type": "qwen3_next", "num_experts": 512, "num_experts_per_tok": 10, "full_attention_interval": 4,
         "linear_conv_kernel_dim": 4, "linear_key_head_dim": 128, "linear_num_key_heads": 16, "linear_num_value_heads": 32,
-        "linear_value_head_dim": 128, "partial_rotary_factor": 0.25, "shared_expert_intermediate_size": 512}, Rule(top_k=10)),
+        "linear_value_head_dim": 128, "partial_rotary_factor": 0.25, "shared_expert_intermediate_size": 512},
+        Rule(top_k=10)),
     "Mixtral": ({"model_type": "mixtral", "num_local_experts": 8, "num_experts_per_tok": 2, "router_jitter_noise": 0.0,
                  "norm_topk_prob": False}, Rule(top_k=2, jitter=0.0)),
-    "OLMoE": ({"model_type": "olmoe", "num_experts": 64, "num_experts_per_tok": 8, "norm_topk_prob": False, "clip_qkv": None},
+    "OLMoE": ({"model_type": "olmoe", "num_experts": 64, "num_experts_per_tok": 8, "norm_topk_prob": False,
+               "clip_qkv": None},
               Rule(top_k=8, normalise=False)),
     "DeepSeek-V2": (V3 | {
         "model_type": "deepseek_v2", "n_routed_experts": 160, "n_shared_experts": 2, "num_experts_per_tok": 6,
@@ -94,14 +99,24 @@ def test_known_models(name):
 
 
 REFUSED = {
-    "hidden_act": ({"hidden_act": "gelu"}, "hidden_act = 'gelu'"),
-    "hidden_activation": ({"hidden_activation": "gelu_pytorch_tanh"}, "hidden_activation = 'gelu_pytorch_tanh'"),
-    "gpt-oss": ({"model_type": "gpt_oss", "num_experts_per_tok": 4}, "model_type = 'gpt_oss' is not legal: gate and up"),
-    "llama4": ({"model_type": "llama4", "text_config": {"model_type": "llama4_text"}}, "model_type = 'llama4_text'"),
+    "hidden_act": ({"hidden_act": "relu"}, "hidden_act = 'relu' is not legal; legal: silu"),
+    "hidden_activation": ({"hidden_activation": "relu2"}, "hidden_activation = 'relu2'"),
+    "two activations": ({"hidden_act": "silu", "hidden_activation": "gelu"}, "contradict each other"),
+    "alpha": ({"model_type": "gpt_oss", "swiglu_alpha": 2.0}, "swiglu_alpha = 2.0 is not legal; legal value: 1.702"),
+    "alpha of SiLU": ({"swiglu_alpha": 1.702}, "swiglu_alpha = 1.702 is not legal; legal value: 1.0"),
+    "limit of nothing known": ({"model_type": "qwen3_moe", "swiglu_limit": 10.0},
+                               "swiglu_limit = 10.0 is not legal with this"),
+    "limit between steps": ({"model_type": "deepseek_v4", "swiglu_limit": 0.3},
+                            "swiglu_limit = 0.3 is not legal; legal values: m"),
+    "limit beyond": ({"model_type": "deepseek_v4", "swiglu_limit": 1e9}, "swiglu_limit = 1000000000.0"),
+    "limit that is none": ({"model_type": "deepseek_v4", "swiglu_limit": float("inf")}, "swiglu_limit = inf"),
+    "limit below zero": ({"model_type": "deepseek_v4", "swiglu_limit": -1.0}, "swiglu_limit = -1.0"),
+    "another limit": ({"activation_limit": 10.0}, "activation_limit = 10.0 is not legal; legal: swiglu_limit"),
+    "dropped tokens": ({"model_type": "hunyuan_v1_moe", "moe_drop_tokens": True}, "moe_drop_tokens = True"),
     "no such model": ({"model_type": "new_moe"}, "model_type = 'new_moe' is not known"),
-    "limit": ({"model_type": "deepseek_v4", "swiglu_limit": 10.0}, "swiglu_limit = 10.0"),
-    "bias": ({"mlp_bias": True}, "mlp_bias = true"),
-    "identity": ({"model_type": "longcat_flash", "zero_expert_num": 3, "zero_expert_type": "identity"}, "zero_expert_num"),
+    "bias": ({"mlp_bias": 1}, "mlp_bias = 1 is not legal; legal values: true, false"),
+    "identity": ({"model_type": "longcat_flash", "zero_expert_num": 3, "zero_expert_type": "zero"},
+                 "zero_expert_type = 'zero'"),
     "rotation": ({"quantization_config": {"transform_config": {"config_groups": {}, "x": 1}}}, "transform_config"),
     "scores": ({"scoring_func": "tanh"}, "scoring_func = 'tanh'"),
     "method": ({"topk_method": "other"}, "topk_method = 'other'"),
@@ -128,7 +143,8 @@ def test_what_would_change_the_function(name):
 
 @pytest.mark.parametrize(("values", "key"), [
     ({"expert_scale_power": 2}, "expert_scale_power"), ({"model_type": "new_moe"}, "model_type"),
-    ({"swiglu_limit": 1e9}, "swiglu_limit"), ({"mlp_bias": True}, "mlp_bias")])
+    ({"swiglu_limit": 1e9}, "swiglu_limit"), ({"swiglu_alpha": 3.0}, "swiglu_alpha"), ({"clamp_limit": 1.0}, "clamp_limit"),
+    ({"moe_drop_tokens": True}, "moe_drop_tokens")])
 def test_what_the_user_accepts(values, key):
     """By name, and nothing else with it."""
     assert isinstance(model_config(values, frozenset({key})), ModelConfig)
@@ -136,10 +152,42 @@ def test_what_the_user_accepts(values, key):
         model_config(values | {"other_key": 1}, frozenset({key}))
 
 
-def test_every_family_has_a_reason_or_a_rule():
+FUNCTIONS = {
+    "nothing said": ({}, GluFunction()), "GELU": ({"hidden_act": "gelu"}, GluFunction("gelu")),
+    "GELU by tanh": ({"hidden_activation": "gelu_pytorch_tanh"}, GluFunction("gelu_tanh")),
+    "quick GELU": ({"hidden_act": "quick_gelu", "swiglu_alpha": 1.702}, GluFunction("quick_gelu")),
+    "gpt-oss": ({"model_type": "gpt_oss", "hidden_act": "silu", "swiglu_limit": 7.0}, GluFunction("quick_gelu", 7.0, 7.0,
+                                                                                                  1.0)),
+    "gpt-oss with another limit": ({"model_type": "gpt_oss", "swiglu_limit": 5.5}, GluFunction("quick_gelu", 5.5, 5.5, 1.0)),
+    "DeepSeek-V4": ({"model_type": "deepseek_v4", "swiglu_limit": 10.0}, GluFunction("silu", 10.0, 10.0)),
+    "a limit of zero": ({"model_type": "deepseek_v4", "swiglu_limit": 0}, GluFunction()),
+    "GLM": ({"model_type": "glm4_moe", "swiglu_limit": 10}, GluFunction("silu", 10.0, 10.0)),
+    "DBRX": ({"model_type": "dbrx", "ffn_config": {"ffn_act_fn": {"name": "gelu"}}}, GluFunction("gelu")),
+}
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_functions(name):
+    values, function = FUNCTIONS[name]
+    assert model_config(values).function == function
+
+
+@pytest.mark.parametrize(("values", "accept", "biased"), [
+    ({}, (), None), ({"mlp_bias": True}, (), True), ({"use_bias": False}, (), False), ({"mlp_bias": True}, ("mlp_bias",),
+                                                                                       None),
+    ({"model_type": "gpt_oss"}, (), True), ({"mlp_bias": False, "use_bias": True}, (), True)])
+def test_biases(values, accept, biased):
+    """A key says that there are some, or none; or nothing says so."""
+    assert model_config(values, frozenset(accept)).biased is biased
+
+
+def test_dbrx_may_leave_weights_as_they_are():
+    for power, normalise in ((1, True), (1.0, True), (None, False)):
+        values = {"model_type": "dbrx", "ffn_config": {"moe_top_k": 4, "moe_normalize_expert_weights": power}}
+        assert model_config(values).rule(4).normalise is normalise
+    assert model_config({"model_type": "dbrx", "ffn_config": {"moe_top_k": 4}}).rule(4).normalise
+
+
+def test_every_family_has_a_rule():
     for name, family in FAMILIES.items():
-        if family.refused:
-            with pytest.raises(ModelConfigError):
-                model_config({"model_type": name})
-        else:
-            assert model_config({"model_type": name}).rule(2).scoring is family.scoring
+        assert model_config({"model_type": name}).rule(1 if family.on_input else 2).scoring is family.scoring

@@ -5,8 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from trajectile.sw_model.gates.router import GroupScore, Router, Rule, Scoring, rule_of, with_shared
-from trajectile.sw_model.gates.workloads import GateBatch
+from trajectile.sw_model.gates.router import GroupScore, Router, Rule, Scoring, rule_of, shared_weight
 
 EXPERTS, D_MODEL, TOKENS = 12, 5, 40
 
@@ -101,7 +100,8 @@ def test_equal_scores_go_to_the_lower_number():
 @pytest.mark.parametrize(("values", "named"), [
     ({"top_groups": 2}, "topk_group = 2"), ({"scaling": 0.0}, "routed_scaling_factor = 0.0"),
     ({"scaling": math.nan}, "routed_scaling_factor = nan"), ({"scoring": Scoring.SPARSEMIXER, "top_k": 3}, "top_k = 3"),
-    ({"jitter": -1.0}, "router_jitter_noise = -1.0")])
+    ({"jitter": -1.0}, "router_jitter_noise = -1.0"), ({"identity": -1}, "zero_expert_num = -1"),
+    ({"on_input": True}, "top_k = 2 is not legal with weights on the input")])
 def test_rules_that_cannot_be(values, named):
     with pytest.raises(ValueError, match=named):
         Rule(**{"top_k": 2} | values)
@@ -128,12 +128,26 @@ def test_what_is_no_rule(values):
         rule_of(values)
 
 
-def test_shared_experts():
-    """They are the last ones, met by every token, each with the weight of the token."""
-    gate = GateBatch(np.array([[1, 0], [2, 1]]), np.array([[.5, .25], [.75, .125]], dtype=np.float32), 3)
+def test_the_weight_of_the_shared_expert():
+    """1, or the sigmoid of its own gate."""
     x = np.array([[1, 0], [0, 1]], dtype=np.float32)
-    for own, weights in ((None, [1, 1]), (np.array([0, 1], np.float32), [.5, 1 / (1 + math.exp(-1))])):
-        both = with_shared(gate, x, 2, own)
-        assert both.topk_ids.tolist() == [[1, 0, 3, 4], [2, 1, 3, 4]] and both.experts == 5
-        expected = [[.5, .25, *[weights[0]] * 2], [.75, .125, *[weights[1]] * 2]]
-        np.testing.assert_allclose(both.topk_weights, expected, rtol=1e-6)
+    assert shared_weight(x, None).tolist() == [1, 1]
+    np.testing.assert_allclose(shared_weight(x, np.array([0, 1], np.float32)), [.5, 1 / (1 + math.exp(-1))], rtol=1e-6)
+
+
+def test_identities_are_no_choices():
+    """They come after the experts, and their weights are those of the token itself."""
+    weight = np.array([[3], [1], [2], [0]], dtype=np.float32)
+    router = Router(rule=Rule(top_k=3, scoring=Scoring.SIGMOID, normalise=False, scaling=2.0, identity=2), weight=weight)
+    gate = router.choose(np.ones((1, 1), dtype=np.float32))
+    one, two, three = (2 / (1 + math.exp(-z)) for z in (1, 2, 3))
+    assert gate.topk_ids.tolist() == [[0, -1, 1]] and gate.experts == 2
+    np.testing.assert_allclose(gate.topk_weights, [[three, 0, one]], rtol=1e-6)
+    np.testing.assert_allclose(gate.identity, [two], rtol=1e-6)
+    assert Router(rule=Rule(top_k=1), weight=weight).choose(np.ones((1, 1), dtype=np.float32)).identity is None
+
+
+def test_groups_and_choices_count_identities():
+    Rule(top_k=5, identity=2).check(3)
+    with pytest.raises(ValueError, match="top_k = 5 is not legal; legal values: 1 to 4"):
+        Rule(top_k=5, identity=1).check(3)
