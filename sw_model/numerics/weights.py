@@ -3,7 +3,6 @@
 A matrix of all experts is [experts, outputs, inputs]; its blocks begin again every ``period`` inputs.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -276,8 +275,3 @@ def scale_bytes(matrices: Matrices, expert: int) -> UInt8:
     """Scale byte of each block of an expert, uint8 [outputs, blocks]."""
     mantissas = 0 if matrices.mantissas is None else matrices.mantissas[expert] << 3
     return np.asarray(matrices.shifts[expert] | mantissas, dtype=np.uint8)
-
-
-def blocks_in(columns: slice, inputs: int, period: int) -> Iterator[int]:
-    """Numbers of the blocks that some columns touch, in order."""
-    yield from dict.fromkeys(block_of(inputs, period)[columns].tolist())
