@@ -7,9 +7,10 @@ import ml_dtypes
 import numpy as np
 import pytest
 
-from tests.support import checkpoints, gguf_files
+from tests.support import checkpoints, gguf_files, models
 from tests.support.tools import require_icarus
 from trajectile.scripts import cli
+from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow import imported, workload
 from trajectile.sw_model.checkpoints import layer_file
 from trajectile.sw_model.config import load
@@ -455,3 +456,55 @@ def test_checkpoints_that_were_computed_as_another_function(shared, tmp_path, ca
     assert code == (2 if CASES[case] else 0)
     if CASES[case]:
         assert CASES[case] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["gpt-oss", "Llama-4", "LongCat-Flash"])
+def test_what_models_need_is_in_the_report(tmp_path, capsys, name):
+    """Function, biases and columns for them, and what the host does; simulate chooses and feeds as the import did."""
+    source, out = models.MODELS[name]().write(tmp_path / "model"), tmp_path / "out"
+    assert cli.main(["import", str(source), "-o", str(out), "--config", "smoke", "--tokens", "16"]) == 0
+    report, config = json.loads((out / "import.json").read_text()), load(out / "layer.toml")
+    shown = capsys.readouterr().out
+    assert report["error"]["cosine"] > 0.999 and "experts" in shown
+    batch = workload.load(config, weights=out / "layer.safetensors", tokens=4)
+    assert fidelity.cosine(numerics.dequantise(numerics.integer_layer(config, batch.values.layer, batch.values.batch).y,
+                                               batch.values.layer), batch.values.reference) > 0.998
+    if name == "gpt-oss":
+        assert report["exact"] and report["biases"] and report["bias_columns"] == 32 and report["weights"] == "mxfp4"
+        assert (config.layer.bias, config.layer.activation, config.layer.d_ff) == (True, "quick_gelu", 96)
+        assert (report["gate_limit"], report["up_limit"], report["up_offset"]) == (7.0, 7.0, 1.0)
+        assert "gate limited to 7, up limited to 7, up + 1, biases (32 columns" in shown and not report["beside_the_array"]
+    elif name == "Llama-4":
+        assert batch.topk_ids.shape == (8, 2) and (batch.topk_ids == -1).sum(axis=1).tolist() == [1] * 8
+        assert "two rows per token" in report["beside_the_array"][0]
+        most = config.token_capacity // 2
+        with pytest.raises(UserError, match=rf"--tokens = {most + 1} is not legal; legal values: 0 to {most} "):
+            workload.load(config, weights=out / "layer.safetensors", tokens=most + 1)
+    else:
+        assert report["gate"]["identities"] == 4 and "weight of the identities" in report["beside_the_array"][0]
+
+
+def test_smoothing(tmp_path, capsys):
+    """Outlier channels of the layer's inputs are moved into the weights; simulate divides by the same factors."""
+    layer, router = checkpoints.weights()
+    for matrix in (layer.w_gate, layer.w_up, router):  # a model has learnt to live with the channel
+        matrix[..., 3] /= 100
+    folder = checkpoints.write(tmp_path / "model", checkpoints.tensors("olmoe", layer, router),
+                               config={"num_experts_per_tok": 2})
+    x = np.random.default_rng(1).standard_normal((64, 12)).astype(np.float32)
+    x[:, 3] *= 100
+    np.save(tmp_path / "x.npy", x)
+    found, out = {}, tmp_path / "out"
+    for alpha in (None, "0.5"):
+        extra = ["--activations", str(tmp_path / "x.npy"), "--tokens", "32", *(["--smooth", alpha] if alpha else [])]
+        assert cli.main(["import", str(folder), "-o", str(out), "--config", "smoke", *extra]) == 0
+        found[alpha] = json.loads((out / "import.json").read_text())
+    assert found["0.5"]["error"]["sqnr_db"] > found[None]["error"]["sqnr_db"] + 3
+    assert found[None]["beside_the_array"] == [] and "are divided by their factor" in found["0.5"]["beside_the_array"][0]
+    saved = layer_file.load(out / "layer.safetensors")
+    assert saved.smoothing[3] == 8 and (saved.smoothing[:3] == 1).all()
+    capsys.readouterr()
+    for extra, named in ((["--smooth", "0.5"], "--smooth = 0.5 is not legal without --activations"),
+                         (["--smooth", "2", "--activations", str(tmp_path / "x.npy")], "alpha = 2.0 is not legal")):
+        assert cli.main(["import", str(folder), "-o", str(tmp_path / "no"), "--config", "smoke", *extra]) == 2
+        assert named in capsys.readouterr().err

@@ -12,6 +12,7 @@ from trajectile.sw_model.checkpoints.moe_layer import find, top_k_of
 from trajectile.sw_model.checkpoints.opened import opened
 from trajectile.sw_model.checkpoints.tensors import CheckpointError, MissingLibraryError
 from trajectile.sw_model.gates.router import Rule, Scoring
+from trajectile.sw_model.numerics.layers import GluFunction
 
 STEM = "blk.3."
 
@@ -44,6 +45,32 @@ def test_every_type_and_layout(tmp_path, kind, layout):
     assert (found.number, found.d_model, found.d_ff, found.experts, found.dtype) == (3, d_model, d_ff, 3, kind)
     assert found.naming == {"stacked": "GGUF", "fused": "GGUF, gate and up fused",
                             "single": "GGUF, a tensor per expert"}[layout]
+
+
+@pytest.mark.parametrize("layout", ["stacked", "fused"])
+def test_gpt_oss_has_biases(tmp_path, layout):
+    """As its converter writes them: gate outputs before up outputs, biases of all matrices and of the gate."""
+    layer, router = layer_of()
+    table, expected = gguf_files.tensors(layer, router, kind="MXFP4", layout=layout)
+    rng = np.random.default_rng(2)
+    gate, up, down, own = (rng.standard_normal(shape).astype(np.float32) for shape in ((3, 32), (3, 32), (3, 64), 3))
+    parts = {"gate_up": np.concatenate([gate, up], axis=1)} if layout == "fused" else {"gate": gate, "up": up}
+    table |= {f"{STEM}ffn_{part}_exps.bias": (values, "F32") for part, values in (parts | {"down": down}).items()}
+    table[STEM + "ffn_gate_inp.bias"] = own, "F32"
+    path = gguf_files.write(tmp_path / "model.gguf", table, "gpt-oss")
+    with opened(path) as checkpoint:
+        found = find(checkpoint)
+        parts = list(found.read())
+        np.testing.assert_array_equal(found.router(2).bias, own)
+        for matrix, wanted in zip(read(found), expected, strict=True):
+            np.testing.assert_array_equal(matrix, wanted)
+    for name, wanted in (("gate_bias", gate), ("up_bias", up), ("down_bias", down)):
+        np.testing.assert_array_equal(np.concatenate([getattr(part, name) for part in parts]), wanted)
+    assert found.biased and found.function == GluFunction("quick_gelu", 7.0, 7.0, 1.0)
+    del table[STEM + "ffn_down_exps.bias"]
+    gguf_files.write(path, table, "gpt-oss")
+    with opened(path) as checkpoint, pytest.raises(CheckpointError, match=r"ffn_down_exps\.bias is missing"):
+        find(checkpoint)
 
 
 def test_matrices_of_different_types(tmp_path):

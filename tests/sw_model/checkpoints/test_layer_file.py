@@ -94,6 +94,22 @@ def test_a_layer_with_a_shared_expert(tmp_path):
         np.testing.assert_allclose(both.topk_weights[:, 1], expected, rtol=1e-5)
 
 
+def test_what_is_done_beside_the_array_comes_back(tmp_path):
+    """Identities, weights on the input, factors of smoothing."""
+    factors = np.exp2(np.arange(12) % 3).astype(np.float32)
+    rule = Rule(top_k=1, identity=2, on_input=True, scoring=Scoring.SIGMOID)
+    router = Router(rule=rule, weight=np.ones((4, 12), np.float32))
+    *_, path = saved(tmp_path, router=router, top_k=1, on_input=True, smoothing=factors)
+    found = layer_file.load(path)
+    assert found.router.rule == router.rule and found.on_input and found.feeding.on_input
+    np.testing.assert_array_equal(found.smoothing, factors)
+    for changes, named in (({"smoothing": factors[:3]}, "smoothing has shape"), ({"smoothing": -factors}, "not positive"),
+                           ({"router": Router(rule=Rule(top_k=1), weight=router.weight)}, "router has shape")):
+        *_, path = saved(tmp_path, **({"router": router, "top_k": 1} | changes))
+        with pytest.raises(CheckpointError, match=named):
+            layer_file.load(path)
+
+
 def test_low_nibble_is_the_even_input(tmp_path):
     """As in a weight word, so that other programs can read the file by the page."""
     layer, _ = layer_of(WeightFormat("mxfp4"))

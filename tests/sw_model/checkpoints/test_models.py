@@ -12,6 +12,7 @@ from trajectile.sw_model.checkpoints.moe_layer import find, top_k_of
 from trajectile.sw_model.checkpoints.tensors import CheckpointError
 from trajectile.sw_model.gates.feeding import Feeding
 from trajectile.sw_model.numerics.layers import FloatLayer, float_layer
+from trajectile.sw_model.numerics.weights import WeightFormat, quantise
 
 
 def tokens(count=20, seed=3):
@@ -161,3 +162,24 @@ def test_fused_tensors_that_do_not_fit(tmp_path, changes, named):
     with pytest.raises(CheckpointError, match="legal") as error:
         computed(model.write(tmp_path), tokens(1))
     assert named in str(error.value)
+
+
+@pytest.mark.parametrize("spread", [0, 1, 7, 8, 11])
+def test_mxfp4_is_carried_over_exactly(tmp_path, spread):
+    """If the scales of a matrix are within a factor of 2^7; beyond, what is lost is as much as the smallest scales say."""
+    model, stem = MODELS["gpt-oss"](), f"model.layers.{LAYER}.mlp.experts."
+    rng = np.random.default_rng(4)
+    for word in ("gate_up_proj", "down_proj"):
+        scales = model.tensors[f"{stem}{word}_scales"]
+        scales[:] = 120 + rng.integers(0, spread + 1, scales.shape)
+        blocks = model.tensors[f"{stem}{word}_blocks"]
+        blocks[..., 0] = 0x17  # every block has its largest code and its smallest
+        scales[:, :2, :1], scales[:, -2:, :1] = 120, 120 + spread  # of gate and of up
+    with Checkpoint(model.write(tmp_path)) as checkpoint:
+        real = next(find(checkpoint).read())
+    for weights in (real.w_gate, real.w_up, real.w_down):
+        kept = quantise(weights, WeightFormat("mxfp4")).real()
+        if spread <= 7:
+            np.testing.assert_array_equal(kept, weights)
+        else:
+            assert 0 < np.abs(kept - weights).max() <= 2.0**(120 - 127 + spread - 7)

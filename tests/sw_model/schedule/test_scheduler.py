@@ -32,6 +32,19 @@ def test_every_choice_is_computed_once(tokens, order):
     assert sorted(seen) == sorted((t, int(e)) for t in range(tokens) for e in ids[t])
 
 
+@pytest.mark.parametrize("order", ORDERS)
+def test_tokens_with_fewer_choices(order):
+    """-1 is no choice: the others keep their rank, by which their weights are found; a token without any has a place."""
+    ids = np.array([[0, 1], [-1, 2], [3, -1], [-1, -1], [2, 0]])
+    plan = schedule(small(), ids, order)
+    seen = sorted((int(token), int(rank)) for tile in plan.tiles
+                  for token, rank in zip(tile.list_tokens.ravel(), tile.list_ranks.ravel(), strict=True) if token >= 0)
+    assert seen == sorted((token, rank) for token, rank in np.argwhere(ids >= 0).tolist())
+    assert sorted(plan.expert_order) == [0, 1, 2, 3] and len(plan.placement) == 5
+    most = max((ids[plan.placement[:, 0] == tile] >= 0).sum() for tile in range(2))
+    assert roofline(plan).mac == most * 3 * 12 * 18 / 32
+
+
 def test_loads_and_arrivals():
     """Every slice of every active expert is loaded once, at its home; arrivals count the ring edges it crosses."""
     config = load("demo", ["tile.slices=4"])
@@ -76,7 +89,7 @@ def test_orders_are_permutations_of_the_active_experts(order):
     (np.zeros((3, 3)), "index", "topk_ids"),
     (np.zeros((13, 2)), "index", "tokens = 13"),
     (np.full((1, 2), 6), "index", "topk_ids"),
-    (np.full((1, 2), -1), "index", "topk_ids"),
+    (np.full((1, 2), -2), "index", "topk_ids holds -2 to -2; legal: 0 to 5, or -1 for no choice"),
     (np.array([[0, 1]]), "hottest", "order = 'hottest'"),
 ])
 def test_what_does_not_fit_is_refused(ids, order, named):
