@@ -13,6 +13,8 @@ from amaranth.lib import data
 ACTIVATION_BITS, EXPONENT_BITS = 8, 8
 #: largest magnitude of an activation, and of a hidden value as the down product takes it
 ACTIVATION_MAX = 127
+#: bits of the shift of a block of activations
+INPUT_SHIFT_BITS = 2
 #: bits of a scale's shift and of its mantissa, within its byte
 SCALE_SHIFT_BITS, SCALE_MANTISSA_BITS, SCALE_BITS = 3, 3, 8
 #: bits of gate and up values, their largest magnitude, and their fraction bits

@@ -1,7 +1,10 @@
 """Widths and depths that several blocks share, derived once from the configuration."""
 
+from amaranth.hdl import unsigned
+from amaranth.lib import data
 from amaranth.utils import bits_for
 
+from trajectile.hw.formats import ACTIVATION_BITS, INPUT_SHIFT_BITS
 from trajectile.sw_model.config import DDR_ADDRESS_BITS, Config, ceil_div
 
 
@@ -45,7 +48,10 @@ class Widths:
         #: CONTROL.RESET keeps the array in reset two cycles longer than this, or more, so that what a tile sent before
         #: reaches the far end while that is still in reset
         self.reset_hold_cycles = config.link.latency_cycles
-        self.activation_bits = 8 * tile.mac_k
+        #: activations of a weight word's inputs as the token buffer has them: int8 and a shift for each block
+        self.activations_layout = data.ArrayLayout(data.StructLayout({
+            "values": unsigned(ACTIVATION_BITS * tile.word_inputs), "shift": unsigned(INPUT_SHIFT_BITS)}), tile.word_scales)
+        self.activation_bits = self.activations_layout.size
         #: bits of an accumulator, and of those of one lane together
         self.sum_bits = config.sum_bits
         self.totals_bits = config.sum_bits * tile.mac_n

@@ -58,13 +58,13 @@ class Bench:
 
     def put_tokens(self) -> None:
         """Write all activations."""
-        for tile, lane, token, x in self.told["tokens"]:
-            assert self.driver.put_token(tile, lane, token, x) is Status.OK
+        for tile, lane, token, x, shifts in self.told["tokens"]:
+            assert self.driver.put_token(tile, lane, token, x, shifts) is Status.OK
 
     def get_tokens(self) -> list[list[int]]:
         """Read the results of all tokens, each with its count of clips behind."""
         found = []
-        for *place, _ in self.told["tokens"]:
+        for *place, _, _ in self.told["tokens"]:
             (status, y), (other, clips) = self.driver.get_token(*place), self.driver.get_clips(*place)
             assert status is other is Status.OK
             found.append([*y, clips])
@@ -117,7 +117,7 @@ class Bench:
             assert self.driver.program(0, self.told["programs"][0] | {"ddr_base": base}) is Status.REFUSED
             self.refused(0, Refusal.VALUE, register)
         assert self.driver.program(len(self.tiles), self.told["programs"][0]) is Status.RANGE
-        assert self.driver.put_token(0, self.driver.lanes, 0, []) is Status.RANGE
+        assert self.driver.put_token(0, self.driver.lanes, 0, [], []) is Status.RANGE
         assert self.driver.get_token(0, 0, 1 << 20)[0] is Status.RANGE
         assert self.driver.get_clips(0, self.driver.lanes, 0)[0] is Status.RANGE
         wrong[used][field], wrong[used][3] = 1, 0  # no passes

@@ -110,9 +110,10 @@ class CDriver:
             loads=len(fields["load"]), passes=len(fields["token"]) // self.lanes, **lists)
         return self.call("program", tile, ctypes.byref(made))
 
-    def put_token(self, tile: int, lane: int, token: int, x: list[int]) -> Status:
-        """Write activations."""
-        return self.call("put_token", tile, lane, token, (ctypes.c_int8 * self.d_model)(*x))
+    def put_token(self, tile: int, lane: int, token: int, x: list[int], shifts: list[int]) -> Status:
+        """Write activations, and the shifts of their blocks."""
+        return self.call("put_token", tile, lane, token, (ctypes.c_int8 * self.d_model)(*x),
+                         (ctypes.c_uint8 * len(shifts))(*shifts))
 
     def get_token(self, tile: int, lane: int, token: int) -> tuple[Status, list[int]]:
         """Read results."""

@@ -16,6 +16,7 @@ from trajectile.hw.formats import EXPONENT_BITS
 from trajectile.hw.host.axi import HOST_DATA_BITS
 from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
+from trajectile.sw_model.config import BLOCK_INPUTS
 from trajectile.sw_model.config.topology import ring_next, ring_prev, route
 from trajectile.sw_model.numerics.integer import QuantisedBatch, Results
 from trajectile.sw_model.schedule.scheduler import Schedule
@@ -45,11 +46,21 @@ def pack(layout: data.Layout, **fields: int) -> int:
     return value
 
 
-def _words(values: np.ndarray, count: int, each: int) -> list[int]:
-    """``count`` entries of ``each`` int8, lowest first, zero padded."""
-    padded = np.zeros(count * each, dtype=np.int8)
-    padded[:len(values)] = values
-    return [int.from_bytes(row.tobytes(), "little") for row in padded.reshape(count, each)]
+def _activations(params: Params, x: np.ndarray, shifts: np.ndarray) -> list[int]:
+    """Entries of a token: int8 ``x`` [d_model], zero padded, and the shift of each block of 32 inputs with its part."""
+    tile, layout = params.config.tile, params.activations_layout
+    padded = np.zeros(params.config.gate_up_chunks * tile.mac_k, dtype=np.int8)
+    padded[:len(x)] = x
+    parts = [int.from_bytes(row.tobytes(), "little") for row in padded.reshape(-1, tile.word_inputs)]
+    entries = []
+    for start in range(0, len(parts), tile.word_scales):
+        entry = 0
+        for number, values in enumerate(parts[start:start + tile.word_scales]):
+            block = (start + number) * tile.word_inputs // BLOCK_INPUTS
+            shift = int(shifts[block]) if block < len(shifts) else 0
+            entry |= pack(layout.elem_shape, values=values, shift=shift) << number * layout.elem_shape.size
+        entries.append(entry)
+    return entries
 
 
 def ddr_base(address: int) -> dict[str, int]:
@@ -88,8 +99,7 @@ def tile_image(params: Params, plan: Schedule, tile: int, batch: QuantisedBatch 
     if batch is not None:
         for lane, members in enumerate(program.lanes):
             tables[Table.ACTIVATIONS, lane] = [
-                word for token in members
-                for word in _words(batch.x[token], config.gate_up_chunks, config.tile.mac_k)]
+                entry for token in members for entry in _activations(params, batch.x[token], batch.shift[token])]
     settings = {
         **ddr_base(0), "RING_NEXT": after, "RING_PREV": ring_prev(config.array, tile),
         "LOAD_COUNT": len(loads), "ARRIVAL_COUNT": program.arrivals,

@@ -41,7 +41,7 @@ class HiddenBuffer(Block):
     value: data.View
     half: Signal
     chunk: Signal
-    values: Signal
+    values: data.View
     top: Signal
 
     def __init__(self, params: Widths):
@@ -55,7 +55,7 @@ class HiddenBuffer(Block):
             "value": In(HIDDEN),  #: the next column's
             "half": In(1),  #: address this half
             "chunk": In(bits_for(config.down_chunks - 1)),  #: columns ``chunk * mac_k`` on
-            "values": Out(params.activation_bits),  #: a cycle later: ``mac_k`` int8, lowest column lowest
+            "values": Out(params.activations_layout),  #: a cycle later: ``mac_k`` int8, lowest column lowest; shifts are 0
             "top": Out(HIDDEN_EXPONENT_BITS),  #: with them: the largest exponent of their pass
         })
 
@@ -89,5 +89,8 @@ class HiddenBuffer(Block):
         top = Signal(HIDDEN_EXPONENT_BITS, reset_less=True)
         m.d.sync += [row.eq(Mux(self.half, read[1], read[0])), top.eq(Mux(self.half, tops[1], tops[0]))]
         values = [aligned(m, f"value_{i}", data.View(HIDDEN, row[i]), top) for i in range(inputs)]
-        m.d.comb += [self.top.eq(top), self.values.eq(Cat(values))]
+        m.d.comb += self.top.eq(top)
+        width = config.tile.word_inputs
+        m.d.comb += [self.values[block].values.eq(Cat(values[block * width:(block + 1) * width]))
+                     for block in range(config.tile.word_scales)]
         return m

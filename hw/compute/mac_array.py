@@ -1,6 +1,6 @@
 """The MAC array: ``mac_n`` outputs x ``mac_t`` token lanes of processing elements."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
@@ -15,7 +15,8 @@ class MacArray(Block):
     outputs of a lane have in common is made where the lane registers its activations (:mod:`trajectile.hw.compute.products`).
 
     Latency: operands in cycle c, in ``totals`` from c+4 on (``latency_cycles`` = 4). Throughput: one weight word per cycle.
-    Storage: one weight word and the scales of the one before, the activations of each lane, the processing elements.
+    Storage: one weight word and the scales of the one before, each lane's activations and the shifts of those before, the
+    processing elements.
     """
 
     latency_cycles = 1 + MacPe.latency_cycles
@@ -33,7 +34,7 @@ class MacArray(Block):
             "enable": In(1),  #: operands are valid
             "first": In(1),  #: they begin a new sum
             "weights": In(params.word_bits),  #: codes and scales (docs/numerics.md)
-            "activations": In(data.ArrayLayout(params.activation_bits, tile.mac_t)),  #: ``mac_k`` int8 per lane
+            "activations": In(data.ArrayLayout(params.activations_layout, tile.mac_t)),  #: ``mac_k`` of each lane
             "totals": Out(data.ArrayLayout(params.totals_bits, tile.mac_t)),  #: ``sum_bits`` by lane, output 0 lowest
         })
 
@@ -67,12 +68,17 @@ class MacArray(Block):
                 m.d.sync += [scales[output][block].eq(scale_bytes[output][block]) for block in range(tile.word_scales)]
         for lane in range(tile.mac_t):
             activations = Signal(products.lane_bits, name=f"activations_{lane}", reset_less=True)
+            shifts = Signal(elements[lane, 0].shifts.shape(), name=f"shifts_{lane}", reset_less=True)
+            part_shifts = Signal.like(shifts, name=f"part_shifts_{lane}", reset_less=True)
+            m.d.sync += part_shifts.eq(shifts)
             with m.If(self.enable):
-                m.d.sync += activations.eq(products.lane_word(self.activations[lane]))
+                blocks = [self.activations[lane][block] for block in range(tile.word_scales)]
+                m.d.sync += [activations.eq(products.lane_word(Cat(block.values for block in blocks))),
+                             *(shifts[number].eq(block.shift) for number, block in enumerate(blocks))]
             for output in range(tile.mac_n):
                 element = elements[lane, output]
                 m.d.comb += [
-                    element.activations.eq(activations),
+                    element.activations.eq(activations), element.shifts.eq(part_shifts),
                     element.add.eq(add), element.first.eq(first_sum),
                     self.totals[lane].word_select(output, self.params.sum_bits).eq(element.total),
                 ]

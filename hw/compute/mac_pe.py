@@ -5,7 +5,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.compute.products import products_of
-from trajectile.hw.formats import ACTIVATION_MAX, SCALE_SHIFT_BITS
+from trajectile.hw.formats import ACTIVATION_MAX, INPUT_SHIFT_BITS, SCALE_SHIFT_BITS
 from trajectile.hw.lib.block import Block
 from trajectile.hw.widths import Widths
 from trajectile.sw_model.config import ceil_div
@@ -26,7 +26,7 @@ class MacPe(Block):
     that to the accumulator. With fewer products per part the first stage is faster, and the second one slower. No stage has
     an enable: what does not count is scaled to zero.
 
-    Latency: operands in cycle c, their scales and ``add`` in c+1, ``first`` in c+2, in ``total`` from c+3 on
+    Latency: operands in cycle c, their scales, shifts and ``add`` in c+1, ``first`` in c+2, in ``total`` from c+3 on
     (``latency_cycles`` = 3). Throughput: one dot product per cycle. Storage: one dot product in parts, one scaled sum per
     block, one accumulator of ``sum_bits``.
     """
@@ -36,6 +36,7 @@ class MacPe(Block):
     weights: Signal
     scales: data.View
     activations: Signal
+    shifts: data.View
     add: Signal
     first: Signal
     total: Signal
@@ -50,6 +51,7 @@ class MacPe(Block):
             "weights": In(tile.code_bits * tile.mac_k),  #: codes, input 0 lowest
             "scales": In(data.ArrayLayout(scale, tile.word_scales)),  #: of the codes of the cycle before, by block
             "activations": In(self.products.lane_bits),  #: int8, input 0 lowest, as the products take them
+            "shifts": In(data.ArrayLayout(INPUT_SHIFT_BITS, tile.word_scales)),  #: of those of the cycle before, by block
             "add": In(1),  #: the operands of the cycle before count
             "first": In(1),  #: those of two cycles before, which count, are the first of a sum
             "total": Out(signed(params.sum_bits)),  #: the sum so far
@@ -68,9 +70,9 @@ class MacPe(Block):
                 dot = adder_tree([dot << tile.scale_mantissa, *rows])
                 largest *= 2 ** (tile.scale_mantissa + 1) - 1  # of 8 + m
                 dot = dot[:_bits(largest)].as_signed()
-            bits = min(_bits(largest << 2**SCALE_SHIFT_BITS - 1), self.params.sum_bits)
+            bits = min(_bits(largest << 2**SCALE_SHIFT_BITS - 1 + 2**INPUT_SHIFT_BITS - 1), self.params.sum_bits)
             value = Signal(signed(bits), name=f"scaled_{block}", reset_less=True)
-            m.d.sync += value.eq(Mux(self.add, dot << scale.shift, 0))
+            m.d.sync += value.eq(Mux(self.add, dot << (scale.shift + self.shifts[block]), 0))
             scaled.append(value)
         total = Signal.like(self.total, reset_less=True)
         m.d.sync += total.eq(Mux(self.first, 0, total) + adder_tree(scaled))

@@ -152,7 +152,7 @@ class ComputeUnit(Block):
                 *(swiglu.weight[half].eq(passes[half].weight) for half in range(2)),
                 hidden.clear.eq(self.clear), hidden.write.eq(swiglu.valid), hidden.value.eq(swiglu.value),
                 hidden.half.eq(sequencer.half), hidden.chunk.eq(sequencer.chunk),
-                array.activations[lane].eq(Mux(down_1, hidden.values, memory.activations)),
+                array.activations[lane].eq(Mux(down_1, hidden.values.as_value(), memory.activations)),
             ]
             if biases is not None:
                 m.d.comb += [swiglu.gate_bias.eq(biases.gate_bias), swiglu.up_bias.eq(biases.up_bias)]

@@ -15,7 +15,7 @@ class Table(enum.Enum, shape=3):
     RULES = 0  #: one rule entry per expert
     LOADS = 1  #: the load list
     TOKENS = 2  #: the token lists: one entry per pass
-    ACTIVATIONS = 3  #: int8 activations of a lane: mac_k per word, address token * gate_up_chunks + chunk
+    ACTIVATIONS = 3  #: activations of a lane: mac_k int8 and their shifts per word, address token * gate_up_chunks + chunk
     RESULTS = 4  #: int32 accumulators of a lane (read only): mac_n per word, address token * result_stride + group
     CLIPS = 5  #: counts of clips of a lane (read only): one per token
 

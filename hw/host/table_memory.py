@@ -6,7 +6,7 @@ from typing import Any
 from amaranth.hdl import Cat, Value
 from amaranth.lib import data
 
-from trajectile.hw.formats import ACTIVATION_BITS, CLIP_BITS
+from trajectile.hw.formats import CLIP_BITS
 from trajectile.hw.host.axi import HOST_DATA_BITS
 from trajectile.hw.host.layouts import READ_ONLY, Table, TableLayouts
 from trajectile.hw.lib.limits import exceeds
@@ -117,8 +117,8 @@ def table_memories(params: TableLayouts) -> dict[Table, TableMemory]:
     ]
     if not params.timing_only:
         memories += [
-            memory(Table.ACTIVATIONS, "int8 activations of a lane; entry token * GATE_UP_CHUNKS + chunk",
-                   data.StructLayout({"value": ACTIVATION_BITS}), elements=tile.mac_k, per_lane=True),
+            memory(Table.ACTIVATIONS, "activations of a lane, int8, and a shift for each block; entry token * GATE_UP_CHUNKS "
+                   "+ chunk", params.activations_layout.elem_shape, elements=tile.word_scales, per_lane=True),
             memory(Table.RESULTS, "int32 results of a lane; entry token * RESULT_STRIDE + group; 0 where no expert was met",
                    data.StructLayout({"value": 32}), elements=tile.mac_n, per_lane=True),
             memory(Table.CLIPS, "counts of clips of a lane's tokens; 0 where no expert was met",

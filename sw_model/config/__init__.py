@@ -15,6 +15,7 @@ from trajectile.sw_model.config.sections import (
     AXI_BOUNDARY_BYTES,
     AXI_MAX_BURST_BEATS,
     BLOCK_INPUTS,
+    INPUT_SHIFT_MAX,
     INT8_MAX,
     MULTIPLIERS,
     PROTECTIONS,
@@ -30,7 +31,8 @@ from trajectile.sw_model.config.sections import (
 )
 
 __all__ = [
-    "ACTIVATIONS", "AXI_BOUNDARY_BYTES", "AXI_MAX_BURST_BEATS", "BLOCK_INPUTS", "DDR_ADDRESS_BITS", "INT8_MAX",
+    "ACTIVATIONS", "AXI_BOUNDARY_BYTES", "AXI_MAX_BURST_BEATS", "BLOCK_INPUTS", "DDR_ADDRESS_BITS",
+    "INPUT_SHIFT_MAX", "INT8_MAX",
     "MULTIPLIERS", "PARAMETER_BYTES", "PROTECTIONS", "SCALE_SHIFT_MAX", "WEIGHTS", "ArrayConfig", "Config",
     "ConfigError", "DdrConfig", "LayerConfig", "LinkConfig", "TileConfig", "ceil_div", "divisors", "from_dict", "load",
     "parse_override", "parse_variation", "presets",

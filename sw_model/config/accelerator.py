@@ -19,6 +19,7 @@ from trajectile.sw_model.config.checks import ConfigError, check_member
 from trajectile.sw_model.config.overrides import parse_override
 from trajectile.sw_model.config.sections import (
     BLOCK_INPUTS,
+    INPUT_SHIFT_MAX,
     INT8_MAX,
     SCALE_FACTOR_MAX,
     SCALE_SHIFT_MAX,
@@ -154,7 +155,7 @@ class Config:
         """Bits of an accumulator, sign included: no sum of this layer overflows it."""
         tile, layer = self.tile, self.layer
         weight = tile.code_max * (SCALE_FACTOR_MAX if tile.scale_mantissa else 1) << SCALE_SHIFT_MAX
-        return (max(layer.d_model, self.slice_ff) * INT8_MAX * weight).bit_length() + 1
+        return (max(layer.d_model << INPUT_SHIFT_MAX, self.slice_ff) * INT8_MAX * weight).bit_length() + 1
 
     @cached_property
     def term_bits(self) -> int:

@@ -11,8 +11,9 @@ AXI_BOUNDARY_BYTES = 4096
 INT8_MAX = 127
 #: Inputs that share a scale.
 BLOCK_INPUTS = 32
-#: Largest shift of a scale, and largest mantissa factor (8 + m) where there is one (docs/numerics.md).
-SCALE_SHIFT_MAX, SCALE_FACTOR_MAX = 7, 15
+#: Largest shift of a scale, and largest mantissa factor (8 + m) where there is one; largest shift of a block of activations
+#: (docs/numerics.md).
+SCALE_SHIFT_MAX, SCALE_FACTOR_MAX, INPUT_SHIFT_MAX = 7, 15, 3
 #: Weight formats: bits of a code and its largest magnitude.
 WEIGHTS = {"mx8": (8, INT8_MAX), "mxfp4": (4, 12), "int4": (4, 8)}
 #: Activation functions of the gate: f(-z) = f(z) - z holds for all of them.

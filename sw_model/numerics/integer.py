@@ -11,10 +11,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.sw_model.config import INT8_MAX, Config
+from trajectile.sw_model.config import INPUT_SHIFT_MAX, INT8_MAX, Config
 from trajectile.sw_model.numerics.activation import VALUE_FRACTION, VALUE_MAX, activate_fixed
 from trajectile.sw_model.numerics.layers import FloatLayer, GluFunction, choices
-from trajectile.sw_model.numerics.weights import Matrices, WeightFormat, joined, quantise
+from trajectile.sw_model.numerics.weights import (
+    NO_EXPONENT,
+    Matrices,
+    WeightFormat,
+    block_of,
+    joined,
+    quantise,
+    smallest_exponent,
+)
 
 Float32 = NDArray[np.float32]
 Int8 = NDArray[np.int8]
@@ -132,14 +140,21 @@ class QuantisedLayer:
 class QuantisedBatch:
     """Activations and choices of a batch as the hardware is given them. Nothing in it depends on the weights."""
 
-    #: int8 [tokens, d_model]; real = x * 2^exponent
+    #: int8 [tokens, d_model]; real = x * 2^(exponent + shift)
     x: Int8
+    #: of each block of 32 inputs, uint8 [tokens, blocks]
+    shift: NDArray[np.uint8]
     #: int64 [tokens]
     exponent: Int64
     #: chosen experts, int64 [tokens, top_k]; -1: no choice
     topk_ids: Int64
     #: weights of the choices, int64 [tokens, top_k]: fraction in bits 0 to 10, exponent in bits 11 to 15
     weight: Int64
+
+    def integers(self, tokens: Int64) -> NDArray[np.float64]:
+        """``X`` of docs/numerics.md for some tokens, exactly, as float64 [tokens, d_model]."""
+        inputs = self.x.shape[1]
+        return np.asarray(np.ldexp(self.x[tokens].astype(np.float64), self.shift[tokens][:, block_of(inputs, inputs)]))
 
 
 class Results(NamedTuple):
@@ -228,13 +243,15 @@ def quantise_batch(x: Float32, topk_ids: NDArray[Any], topk_weights: NDArray[Any
     """
     if not np.isfinite(x).all():
         raise ValueError("x must be finite")
-    largest = np.abs(x).max(axis=1, initial=0.0).astype(np.float64)
-    _, exponent = np.frexp(largest / INT8_MAX)
-    exponent = np.where(np.ldexp(float(INT8_MAX), exponent - 1) >= largest, exponent - 1, exponent)
-    exponent = np.where(largest > 0, np.clip(exponent, -128, 127), 0).astype(np.int64)
-    whole = np.rint(np.ldexp(x.astype(np.float64), -exponent[:, None].astype(np.int32)))
-    return QuantisedBatch(np.clip(whole, -INT8_MAX, INT8_MAX).astype(np.int8), exponent, np.asarray(topk_ids, dtype=np.int64),
-                          choice_weight(topk_weights))
+    blocks = block_of(x.shape[1], x.shape[1])
+    largest = np.maximum.reduceat(np.abs(x), np.flatnonzero(np.diff(blocks, prepend=-1)), axis=1)
+    fits = smallest_exponent(largest, INT8_MAX)
+    top = fits.max(axis=1)
+    exponent = np.where(top > NO_EXPONENT, np.clip(top - INPUT_SHIFT_MAX, -128, 127), 0)
+    shift = np.clip(fits - exponent[:, None], 0, INPUT_SHIFT_MAX)
+    whole = np.rint(np.ldexp(x.astype(np.float64), -(exponent[:, None] + shift[:, blocks]).astype(np.int32)))
+    return QuantisedBatch(np.clip(whole, -INT8_MAX, INT8_MAX).astype(np.int8), shift.astype(np.uint8), exponent,
+                          np.asarray(topk_ids, dtype=np.int64), choice_weight(topk_weights))
 
 
 def rounded(values: Int64, shift: Int64) -> Int64:
@@ -269,7 +286,7 @@ def _value(sums: Int64, unit: int, exponent: Int64, bias: Int64 | int, low: int,
 
 def _hidden(layer: QuantisedLayer, batch: QuantisedBatch, expert: int, tokens: Int64, weight: Int64) -> _Hidden:
     """Steps 1 to 5 of docs/numerics.md."""
-    x, exponent, function = batch.x[tokens].astype(np.float64), batch.exponent[tokens], layer.function
+    x, exponent, function = batch.integers(tokens), batch.exponent[tokens], layer.function
     gate = (x @ layer.gate.integers(expert).T).astype(np.int64)
     up = (x @ layer.up.integers(expert).T).astype(np.int64)
     g, gate_out = _value(gate, int(layer.gate.units[expert]), exponent, 0 if layer.gate_bias is None else

@@ -18,6 +18,8 @@ Int64 = NDArray[np.int64]
 
 #: magnitudes of an mxfp4 code, twice those of E2M1, by its low three bits
 MXFP4_MAGNITUDES = (0, 1, 2, 3, 4, 6, 8, 12)
+#: exponent of zeros, far below all others
+NO_EXPONENT = -(2**14)
 #: bits of a unit
 UNIT_MIN, UNIT_MAX = -128, 127
 #: mantissas of a scale: 8 + m
@@ -176,11 +178,12 @@ def _unblocked(blocks: Int8, inputs: int, period: int) -> Int8:
     return np.ascontiguousarray(blocks.reshape(len(blocks), -1)[:, place])
 
 
-def _smallest_exponent(largest: Float32, limit: int) -> Int64:
-    """Smallest ``k`` with ``largest <= limit * 2^k``, int64; that of zero is very small."""
-    _, exponent = np.frexp(largest / np.float32(limit))
-    exact = np.ldexp(np.float32(limit), exponent - 1) >= largest
-    return np.asarray(np.where(largest > 0, exponent - exact, -(2**14)), dtype=np.int64)
+def smallest_exponent(largest: Float32, limit: int) -> Int64:
+    """Smallest ``k`` with ``largest <= limit * 2^k``, int64; that of zero is ``NO_EXPONENT``."""
+    wide = largest.astype(np.float64)  # a quotient of the smallest float32 is none
+    _, exponent = np.frexp(wide / limit)
+    exact = np.ldexp(float(limit), exponent - 1) >= wide
+    return np.asarray(np.where(largest > 0, exponent - exact, NO_EXPONENT), dtype=np.int64)
 
 
 def _scale(steps: Int64, mantissa: bool) -> NDArray[np.float64]:
@@ -193,7 +196,7 @@ def _scale(steps: Int64, mantissa: bool) -> NDArray[np.float64]:
 
 def _first_scale(largest: Float32, limit: int, mantissa: bool) -> Int64:
     """Number of the smallest scale that holds each block's largest magnitude."""
-    k = _smallest_exponent(largest, limit)
+    k = smallest_exponent(largest, limit)
     if not mantissa:
         return k
     # (8 + m) 2^j with j = k - 4: from just above half the power of two up to it

@@ -36,6 +36,8 @@ def wild(config: Config, topk_ids: np.ndarray, rng: np.random.Generator) -> tupl
     x[rng.random(tokens) < 0.1] = 0
     weights = rng.random(topk_ids.shape) * 8.0 ** rng.integers(-9, 2, topk_ids.shape)
     batch = quantise_batch(x.astype(np.float32), topk_ids, weights)
+    if rng.random() < 0.5:  # small layers have one block, of which the shift is 3
+        batch = replace(batch, shift=rng.integers(0, 4, batch.shift.shape, dtype=np.uint8))
     if rng.random() < 0.2:  # shifts beyond their limits
         batch = replace(batch, exponent=np.asarray(rng.integers(-128, 128, tokens)))
     fitting = calibrated(config, layer, batch).fraction + int(rng.integers(-2, 7))

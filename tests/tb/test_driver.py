@@ -44,7 +44,8 @@ def test_batches(tmp_path):
     simulation.make_job(plan, values, max_cycles=20 * model_timeline(plan).cycles).save(tmp_path / "job.json")
     (tmp_path / "program.json").write_text(json.dumps({
         "programs": [program_of(plan, tile, values.batch, ddr_base=DDR_BASE) for tile in range(config.array.tiles)],
-        "tokens": [[*map(int, place), values.batch.x[token].tolist()] for token, place in enumerate(plan.placement)]}))
+        "tokens": [[*map(int, place), values.batch.x[token].tolist(), values.batch.shift[token].tolist()]
+                   for token, place in enumerate(plan.placement)]}))
     built = runner.build(made.files(), bench_top(config), instruments=instruments())
     runner.run(built, "bench_driver", tmp_path / "run", environment={
         JOB: str(tmp_path / "job.json"), bench_driver.PROGRAM: str(tmp_path / "program.json"),

@@ -181,17 +181,23 @@ enum trajectile_status trajectile_program(const struct trajectile *array, uint32
 }
 
 enum trajectile_status trajectile_put_token(const struct trajectile *array, uint32_t tile, uint32_t lane, uint32_t token,
-                                            const int8_t *x)
+                                            const int8_t *x, const uint8_t *shift)
 {
-    uint32_t words[TRAJ_TABLE_ACTIVATIONS_WORDS], chunk, j, i = 0;
+    uint32_t words[TRAJ_TABLE_ACTIVATIONS_WORDS], chunk, part, j, i = 0;
 
     if (tile >= TRAJECTILE_TILES || lane >= TRAJ_TABLE_ACTIVATIONS_LANES || token >= LANE_TOKENS)
         return TRAJECTILE_RANGE;
     point_at(array, tile, TRAJ_TABLE_ACTIVATIONS, lane, token * TRAJ_GATE_UP_CHUNKS_VALUE_RESET);
     for (chunk = 0; chunk < TRAJ_GATE_UP_CHUNKS_VALUE_RESET; chunk++) {
         clear(words, TRAJ_TABLE_ACTIVATIONS_WORDS);
-        for (j = 0; j < TRAJ_TABLE_ACTIVATIONS_ELEMENTS && i < TRAJECTILE_D_MODEL; j++, i++)
-            pack(words, j * TRAJ_TABLE_ACTIVATIONS_STRIDE_BITS, TRAJ_TABLE_ACTIVATIONS_STRIDE_BITS, (uint8_t)x[i]);
+        for (part = 0; part < TRAJ_TABLE_ACTIVATIONS_ELEMENTS && i < TRAJECTILE_D_MODEL; part++) {
+            const uint32_t low = part * TRAJ_TABLE_ACTIVATIONS_STRIDE_BITS;
+
+            pack(words, low + TRAJ_ENTRY_ACTIVATIONS_SHIFT_LOW, TRAJ_ENTRY_ACTIVATIONS_SHIFT_WIDTH,
+                 shift[i / TRAJECTILE_BLOCK_INPUTS]);
+            for (j = 0; j < TRAJ_ENTRY_ACTIVATIONS_SHIFT_LOW / 8 && i < TRAJECTILE_D_MODEL; j++, i++)
+                pack(words, low + 8 * j, 8, (uint8_t)x[i]);
+        }
         put_entry(array, tile, words, TRAJ_TABLE_ACTIVATIONS_WORDS);
     }
     return taken(array, tile);

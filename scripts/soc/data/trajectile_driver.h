@@ -12,6 +12,8 @@
 
 #define TRAJECTILE_TILES TRAJ_TILES_VALUE_RESET
 #define TRAJECTILE_D_MODEL TRAJ_D_MODEL_VALUE_RESET
+/* inputs that share a shift */
+#define TRAJECTILE_BLOCK_INPUTS 32u
 
 /* Supplied by the platform: one 32-bit access each, in program order, not cached. An access that the tile refuses is
  * answered with SLVERR: it must not stop the program. What was refused is read from the tile afterwards. */
@@ -69,9 +71,10 @@ enum trajectile_status trajectile_probe(const struct trajectile *array);
 enum trajectile_status trajectile_program(const struct trajectile *array, uint32_t tile,
                                           const struct trajectile_program *program);
 
-/* Write a token's activations, TRAJECTILE_D_MODEL int8, to its place. */
+/* Write a token's activations to its place: TRAJECTILE_D_MODEL int8, and a shift of 0 to 3 for each
+ * TRAJECTILE_BLOCK_INPUTS of them. Their exponent is in the token lists. */
 enum trajectile_status trajectile_put_token(const struct trajectile *array, uint32_t tile, uint32_t lane, uint32_t token,
-                                            const int8_t *x);
+                                            const int8_t *x, const uint8_t *shift);
 
 /* Start the batch in all tiles. */
 enum trajectile_status trajectile_start(const struct trajectile *array);

@@ -49,11 +49,14 @@ def test_sums(weights, inputs, part, mantissa, multiplier):
             codes = [rng.choices(legal, k=inputs) for _ in range(tile.mac_n)]
             scales = [[rng.randrange(256) for _ in range(tile.word_scales)] for _ in range(tile.mac_n)]
             operands = [activations() for _ in range(tile.mac_t)]
+            shifts = [[rng.randrange(4) for _ in range(tile.word_scales)] for _ in range(tile.mac_t)]
             ctx.set(array.enable, enable)
             ctx.set(array.first, first)
             ctx.set(array.weights, weight_word(tile, codes, scales))
-            ctx.set(array.activations, [packed(row) for row in operands])
+            ctx.set(array.activations, [entry(tile, *lane) for lane in zip(operands, shifts, strict=True)])
             if enable:
+                operands = [[x << block[i // tile.word_inputs] for i, x in enumerate(lane)]
+                            for lane, block in zip(operands, shifts, strict=True)]
                 rows = [weights_of(config, *row) for row in zip(codes, scales, strict=True)]
                 expected = [[(0 if first else before) + dot(lane, row) for before, row in zip(sums, rows, strict=True)]
                             for sums, lane in zip(expected, operands, strict=True)]
@@ -76,13 +79,13 @@ def test_largest_sums(weights, inputs, mantissa, multiplier):
     array = MacArray(Widths(config))
     by_value = {value: code for code, value in CODES[weights].items()}
     largest = max(by_value)
-    sums = WORDS * inputs * 127 * largest * (15 if mantissa else 1) << 7
+    sums = WORDS * inputs * 127 * largest * (15 if mantissa else 1) << 7 + 3
 
     async def bench(ctx):
         ctx.set(array.enable, 1)
         ctx.set(array.weights, weight_word(tile, [[by_value[largest]] * inputs, [by_value[-largest]] * inputs],
                                            [[0x3F] * tile.word_scales] * 2))
-        ctx.set(array.activations, [packed([127] * inputs), packed([-127] * inputs)])
+        ctx.set(array.activations, [entry(tile, [x] * inputs, [3] * tile.word_scales) for x in (127, -127)])
         for word in range(WORDS):
             ctx.set(array.first, word == 0)
             await ctx.tick()
@@ -101,7 +104,7 @@ def test_latency():
 
     async def bench(ctx):
         ctx.set(array.weights, 1)
-        ctx.set(array.activations, [1, 0])
+        ctx.set(array.activations, [[{"values": 1, "shift": 0}], [{}]])
         ctx.set(array.enable, 1)
         await ctx.tick()
         ctx.set(array.enable, 0)
@@ -111,9 +114,10 @@ def test_latency():
     assert watch["shown"][0] - watch["operands"][0] == array.latency_cycles
 
 
-def packed(values):
-    """int8 numbers in a word, the first lowest."""
-    return int.from_bytes(bytes(value % 256 for value in values), "little")
+def entry(tile, values, shifts):
+    """A lane's int8 activations, the first lowest, and the shift of each block."""
+    return [{"values": int.from_bytes(bytes(value % 256 for value in values[block * tile.word_inputs:][:tile.word_inputs]),
+                                      "little"), "shift": shift} for block, shift in enumerate(shifts)]
 
 
 def dot(x, w):

@@ -30,7 +30,7 @@ def test_latency(multiplier):
 
 
 def test_scales():
-    """A dot product takes the scale of the cycle after it: ``1 * (8 + 5) << 3``."""
+    """A dot product takes scale and shift of the cycle after it: ``1 * (8 + 5) << 3 + 2``."""
     element = MacPe(Widths(small(tile__scale_mantissa=3)))
 
     async def bench(ctx):
@@ -39,8 +39,9 @@ def test_scales():
             ctx.set(element.weights, cycle == 0)
             ctx.set(element.add, cycle == 1)
             ctx.set(element.scales, [{"shift": 3, "mantissa": 5} if cycle == 1 else {"shift": 7, "mantissa": 7}])
+            ctx.set(element.shifts, [2 if cycle == 1 else 3])
             ctx.set(element.first, cycle == 2)
             await ctx.tick()
-        assert ctx.get(element.total) == 13 << 3
+        assert ctx.get(element.total) == 13 << 5
 
     run_block(element, bench)

@@ -39,7 +39,8 @@ def plain_layer(config, layer, batch, rng):
               for part in range(config.tile.slices) if batch.topk_ids[t, rank] >= 0]
     for number in rng.permutation(len(visits)):
         t, rank, part = visits[number]
-        e, x, xe = int(batch.topk_ids[t, rank]), [int(v) for v in batch.x[t]], int(batch.exponent[t])
+        e, xe = int(batch.topk_ids[t, rank]), int(batch.exponent[t])
+        x = [int(v) << int(batch.shift[t, d // 32]) for d, v in enumerate(batch.x[t])]
         given = page.Slice(int(layer.gate.units[e]), int(layer.up.units[e]), layer.function.gate_max, layer.function.up_max,
                            layer.function.up_offset)
         code = int(batch.weight[t, rank])
@@ -194,16 +195,26 @@ def test_weight_of_a_choice(weight):
         assert abs(real - weight) <= 2.0 ** (math.frexp(weight)[1] - 13) or code == 65535
 
 
-@given(st.lists(st.floats(-2.0**127, 2.0**127, width=32), min_size=1, max_size=5))
+WIDTHS = st.floats(-2.0**127, 2.0**127, width=32)
+
+
+@given(st.lists(st.lists(WIDTHS, min_size=1, max_size=5), min_size=1, max_size=3))
 def test_activations(values):
-    """The exponent is the smallest with which the largest fits; each is within half a step, or what the exponent allows."""
-    x = np.array([values], dtype=np.float32)
+    """A block's scale is the smallest that holds its largest, but no less than an eighth of the token's largest scale; each
+    is within half a step.
+    """
+    x = np.zeros((1, 32 * len(values) - 7), dtype=np.float32)
+    for block, some in enumerate(values):
+        x[0, 32 * block:32 * block + len(some)] = some
     batch = numerics.quantise_batch(x, np.zeros((1, 1)), np.ones((1, 1)))
-    exponent, largest = int(batch.exponent[0]), float(np.abs(x).max())
-    assert -128 <= exponent <= 127 and batch.x.min() >= -127
-    assert largest <= 127 * 2.0**exponent
-    assert not largest or exponent == -128 or largest > 127 * 2.0 ** (exponent - 1)
-    assert (np.abs(batch.x[0] * 2.0**exponent - x[0].astype(np.float64)) <= 2.0 ** (exponent - 1)).all()
+    exponent, shifts = int(batch.exponent[0]), batch.shift[0].astype(int)
+    assert -128 <= exponent <= 127 and batch.x.min() >= -127 and shifts.max() <= 3
+    assert not x.any() or exponent == -128 or shifts.max() == 3
+    for block, shift in enumerate(shifts):
+        part, step = x[0, 32 * block:32 * block + 32].astype(np.float64), 2.0 ** (exponent + shift)
+        assert np.abs(part).max() <= 127 * step
+        assert not part.any() or not shift or np.abs(part).max() > 127 * step / 2
+        assert (np.abs(batch.x[0, 32 * block:32 * block + 32] * step - part) <= step / 2).all()
 
 
 @pytest.mark.parametrize(("x", "weight", "named"), [
