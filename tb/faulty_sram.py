@@ -35,7 +35,7 @@ def faulty_srams(modules: Mapping[str, str], params: Params) -> dict[str, str]:
     """The modules of a protected design, with ``tb/rtl/faulty_sram.v`` in its buffers; plusargs say how bad it is.
 
     Raises:
-        ValueError: if nothing is protected, or an SRAM of that size is elsewhere too.
+        ValueError: if nothing is protected, the chunks of a word differ in size, or an SRAM of that size is elsewhere too.
     """
     config, protect = params.config, params.protect
     if protect == "none":
@@ -46,11 +46,13 @@ def faulty_srams(modules: Mapping[str, str], params: Params) -> dict[str, str]:
                                     (params.result_depth // 2, params.result_bits, 1),
                                     (config.tile.lane_tokens, CLIP_BITS, 1)):
         width = stored_bits(protect, word_bits, lanes)
-        chunk, *_ = chunk_codes(protect, word_bits, lanes)  # all are equal: words consist of bytes, by powers of two
+        chunks = {code.stored_bits for code in chunk_codes(protect, word_bits, lanes)}
+        if len(chunks) != 1:
+            raise ValueError(f"a word of {word_bits} bits is not legal here; legal: words of equal chunks")
         name = f"trajectile_{name_1rw(depth, width, lanes)}"
         owners = [owner for owner, text in modules.items() if f"\n  {name} " in text]
         if not owners or not set(owners) <= set(OWNERS):
             raise ValueError(f"{name} is in {owners}; legal: {', '.join(OWNERS)} only")
         changed[name] = _TEXT.format(name=name, depth=depth, width=width, addr_bits=max((depth - 1).bit_length(), 1),
-                                     chunk=chunk.stored_bits, lanes=lanes)
+                                     chunk=chunks.pop(), lanes=lanes)
     return changed

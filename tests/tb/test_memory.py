@@ -78,8 +78,10 @@ def test_many_batches(flipping, protect, bits, one_in, seed):
 
 def test_designs_that_cannot_forget():
     """The injection refuses what it could not do right, and changes the buffers' SRAM only."""
-    with pytest.raises(ValueError, match="is not legal here"):
-        faulty_srams({}, Params(small()))
+    for changes in ({}, {"tile__protect": "secded", "tile__mac_k": 16, "tile__mac_n": 2}):  # activations: 43, 43, 44 bits
+        config = small(**changes)
+        with pytest.raises(ValueError, match="is not legal here"):
+            faulty_srams(design(config).modules, Params(config))
     config = small(tile__protect="secded")
     with pytest.raises(ValueError, match=r"is in \[\]; legal"):
         faulty_srams({}, Params(config))

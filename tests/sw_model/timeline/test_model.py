@@ -49,13 +49,14 @@ def test_one_slice_by_hand():
     config = small(layer__top_k=1, layer__experts=1, tile__slices=1, array__ddr_tiles=(0,), tile__mac_t=1)
     plan = schedule(config, np.array([[0], [0]]), "index")
     # both tiles hold one token; the slice is loaded at tile 0 and sent on to tile 1
-    words = config.slice_words
-    beats, flits, link = words * 16 // 2, words * 2, config.link.latency_cycles
+    # ten bytes of parameters, and words of 20; beats of 2, flits of 8
+    words, link = config.slice_words - 1, config.link.latency_cycles
+    beats, flits = 5 + words * 10, 2 + words * 3
     loaded = 1 + config.ddr.latency_cycles + beats - 1 + 1
     ready = loaded + 1
     request = ready
     grant = request + 2 + link + 1
-    last = ready + 3 + config.gate_up_words - 1 + swiglu_drain_cycles(config) + config.down_words - 1
+    last = ready + 3 + 1 + config.gate_up_words - 1 + swiglu_drain_cycles(config) + config.down_words - 1
     send = max(grant + 2 + link + 1, last + 1)
     header = send + link + 1
     arrived = header + 1 + flits
@@ -66,16 +67,17 @@ def test_one_slice_by_hand():
         (0, 0, "load"), (loaded, 0, "loaded"), (ready, 0, "compute"), (last, 0, "computed"), (grant, 1, "grant"),
         (send, 0, "send"), (send + 1 + flits, 0, "sent"), (send + 2 + flits, 0, "release"), (arrived, 1, "arrived"),
         (compute, 1, "compute"), (last_1, 1, "computed"), (last_1 + 1, 1, "release")])
-    assert line.tile_cycles == (max(send + 3 + flits, last + 6) + 1, last_1 + 6 + 1)
+    assert line.tile_cycles == (max(send + 3 + flits, last + 14) + 1, last_1 + 14 + 1)
 
 
 def test_compute_cycles():
     """Segments in order, without gaps but for the SwiGLU drain of the last pass."""
     config = load("paper")
     g, d, gap = config.gate_up_words, config.down_words, swiglu_drain_cycles(config)
-    assert compute_cycles(config, 1) == 3 + g - 1 + gap + d - 1
-    assert compute_cycles(config, 2) == 3 + 2 * g + 2 * d - 1
-    assert compute_cycles(config, 5) == 3 + 5 * (g + d) - 1
+    before = 3 + config.parameter_words
+    assert compute_cycles(config, 1) == before + g - 1 + gap + d - 1
+    assert compute_cycles(config, 2) == before + 2 * g + 2 * d - 1
+    assert compute_cycles(config, 5) == before + 5 * (g + d) - 1
 
 
 @pytest.mark.parametrize("chunks", range(1, 6))
