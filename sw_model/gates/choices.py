@@ -10,6 +10,8 @@ from trajectile.sw_model.gates.workloads import Trace, TraceError, trace_of
 
 #: so many choices of expert 0 in a row, in all layers, are taken for something that was not recorded
 ZERO_CHOICES = 4
+#: no choice
+NONE = -1
 #: rows from which on a pattern in all of them is no accident
 ROWS = 64
 
@@ -49,6 +51,7 @@ def completed(name: str, key: str, ids: NDArray[Any], weights: NDArray[Any] | No
         rows = wanted if wanted.any() else rows
         ids, layers = ids[rows][:, tokens], layers[rows]
         weights = None if weights is None else weights[rows][:, tokens]
+    ids = _without_none(ids, how)
     ids, weights = _without_padding(name, key, ids, weights, how)
     ids, weights = _without_shared(name, key, ids, weights, how)
     if stated is None:
@@ -60,7 +63,7 @@ def completed(name: str, key: str, ids: NDArray[Any], weights: NDArray[Any] | No
                 f"padding={most} leaves out tokens with that number")
         stated = np.array(most + 1 if experts is None else experts)
     if weights is None:
-        weights = np.full(ids.shape, 1 / max(ids.shape[2], 1), dtype=np.float32)
+        weights = np.where(ids == NONE, 0, 1 / max(ids.shape[2], 1)).astype(np.float32)
     elif not how.weights:
         _check_weights(name, ids, weights)
     return trace_of(name, {"topk_ids": ids, "topk_weights": weights, "num_experts": stated, "layers": layers})
@@ -112,11 +115,20 @@ def _without_padding(name: str, key: str, ids: NDArray[Any], weights: NDArray[An
     if how.padding is not None:
         kept = ~(ids == how.padding).any(axis=(0, 2))
         ids, weights = ids[:, kept], None if weights is None else weights[:, kept]
-    if ids.size and (low := int(ids.min())) < 0:
+    low = int(ids[ids != NONE].min(initial=0)) if how.none is not None else int(ids.min(initial=0))
+    if low < 0:
         some = int((ids == low).any(axis=(0, 2)).sum())
         raise TraceError(f"{name}: {key} holds {low} for {some} of {ids.shape[1]} tokens; legal values: 0 to the number of "
-                         f"experts - 1, or --trace-as padding={low}, which leaves these tokens out")
+                         f"experts - 1, or --trace-as padding={low}, which leaves these tokens out, or --trace-as "
+                         f"none={low}, which leaves these choices out")
     return ids, weights
+
+
+def _without_none(ids: NDArray[Any], how: Reading) -> NDArray[Any]:
+    """The choices, of which those that are none are ``NONE``."""
+    if how.none is None:
+        return ids
+    return np.where(ids >= how.none if how.none >= 0 else ids == how.none, NONE, ids.astype(np.int64))
 
 
 def _without_shared(name: str, key: str, ids: NDArray[Any], weights: NDArray[Any] | None,

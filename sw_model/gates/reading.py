@@ -10,6 +10,7 @@ LEGAL = {
     "axes": "tokens,layers,top_k or layers,tokens,top_k or tokens,top_k",
     "zeros": "missing or expert",
     "padding": "the number that stands for no expert, as -1",
+    "none": "the number that is a choice of no expert, as -1, or the first of several, as 512",
     "shared": "how many experts at the end of each token's list are shared ones, as 0 or 1",
     "ids": "the key or array with the chosen experts",
     "weights": "the key or array with the gate weights, or even",
@@ -31,6 +32,8 @@ class Reading:
     zeros: str = ""
     #: tokens that name this expert are left out
     padding: int | None = None
+    #: a choice of this number is none; of a number of 0 and more, all above it are none too
+    none: int | None = None
     #: columns at the end of a token's list that are shared experts, left out
     shared: int | None = None
     #: key or array of the chosen experts
@@ -79,12 +82,12 @@ class Reading:
 
 def _value(key: str, value: str) -> str | int:
     """The value of a key."""
-    if key in ("padding", "shared"):
+    if key in ("padding", "none", "shared"):
         try:
             number = int(value)
         except ValueError:
             number = None
-        if number is not None and abs(number) < 1 << 31 and (key == "padding" or number >= 0):
+        if number is not None and abs(number) < 1 << 31 and (key != "shared" or number >= 0):
             return number
     elif key == "axes":
         value = ",".join(part.strip() for part in value.split(","))

@@ -36,7 +36,7 @@ class Trace:
 
     #: file name, for messages
     name: str
-    #: [layers, tokens, top_k]
+    #: [layers, tokens, top_k]; -1 is no choice
     topk_ids: NDArray[np.int64]
     topk_weights: Float32
     #: number of each layer in its model, [layers]
@@ -97,10 +97,11 @@ def trace_of(name: str, arrays: dict[str, NDArray[Any]]) -> Trace:
     if len(layers) != len(ids) or len(set(layers.tolist())) != len(layers):
         raise TraceError(f"{name}: layers has {len(layers)} entries, {len(set(layers.tolist()))} different; legal: "
                          f"{len(ids)}, one a layer of topk_ids, none twice")
-    if ids.size and not (ids.min() >= 0 and ids.max() < experts):
+    if ids.size and not (ids.min() >= -1 and ids.max() < experts):
         raise TraceError(f"{name}: topk_ids holds {ids.min()} to {ids.max()}; legal values: 0 to num_experts - 1 = "
-                         f"{experts - 1}")
-    twice = (np.diff(np.sort(ids, axis=2), axis=2) == 0).any(axis=2)
+                         f"{experts - 1}, or -1 for no choice")
+    ordered = np.sort(ids, axis=2)
+    twice = ((np.diff(ordered, axis=2) == 0) & (ordered[:, :, 1:] >= 0)).any(axis=2)
     if ids.shape[2] < 1 or twice.any():
         row, token = (int(place) for place in np.argwhere(twice)[0]) if twice.any() else (0, 0)
         raise TraceError(f"{name}: topk_ids names an expert twice for a token (token {token} in layer {layers[row]}: "
@@ -142,7 +143,7 @@ def _spread(ids: NDArray[Any], experts: int) -> NDArray[np.float64]:
     found = []
     for tokens in (16, 64, 256):
         windows = [ids[first:first + tokens] for first in range(0, len(ids) - tokens + 1, tokens)]
-        counts = np.array([np.bincount(window.ravel(), minlength=experts) for window in windows])
+        counts = np.array([np.bincount(window[window >= 0], minlength=experts) for window in windows])
         found += [(counts > 0).sum(axis=1).mean(), counts.max(axis=1).mean()]
     return np.array(found)
 

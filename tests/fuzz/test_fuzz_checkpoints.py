@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import strategies as st
 
-from tests.support import checkpoints, gguf_files
+from tests.support import checkpoints, gguf_files, models
 from tests.support.fuzzing import cases, fuzz, json_values, mutated, run, weighted
 from trajectile.sw_model.checkpoints import layer_file
 from trajectile.sw_model.checkpoints.tensors import CheckpointError
@@ -57,9 +57,9 @@ RESHAPED = [np.transpose, np.ravel, lambda tensor: tensor[None], lambda tensor: 
 
 
 @st.composite
-def any_table(draw):
+def any_table(draw, table=None):
     """A layer's tensors, some left out, renamed, reshaped, of another type, or with values that no layer has."""
-    table = dict(VALID[draw(WHICH)][0])
+    table = dict(VALID[draw(WHICH)][0] if table is None else table)
     for _ in range(draw(st.sampled_from([0, 1, 1, 1, 2, 3]))):
         name = draw(st.sampled_from(sorted(table, key=lambda name: ("experts" not in name, name))))
         kind = draw(st.sampled_from(["values", "values", "drop", "rename", "shape", "type", "empty", "add"]))
@@ -157,6 +157,34 @@ def test_checkpoints(tmp_path, number, request):
     indexes = weighted((30, st.none()), (1, st.just(index_text)), (1, mutated(index_text)), (1, json_values.map(printed)),
                        (2, others.map(lambda some: printed({"weight_map": places | some}))))
     fuzz(number, request, st.tuples(weighted((2, tables), (1, files)), configs, indexes), check)
+
+
+#: models whose tensors, biases or keys no naming above has; their types are those that the library takes from NumPy
+MODELS = {name: models.MODELS[name] for name in (
+    "gpt-oss", "Granite with a shared expert", "DBRX", "Llama-4", "LongCat-Flash")}
+
+
+@cases(60, 600)
+@pytest.mark.timeout(800)
+def test_checkpoints_of_models(tmp_path, number, request):
+    """In tensors and in a key of their own configuration; through ``trajectile import``."""
+    made = {name: make() for name, make in MODELS.items()}
+    folder, out = tmp_path / "model", tmp_path / "out"
+
+    def any_model(name):
+        keys = sorted(key for key in made[name].config if key not in ("model_type", "text_config"))
+        change = st.tuples(st.sampled_from(keys), json_values).map(lambda one: dict([one]))
+        config = weighted((4, st.just({})), (1, change))
+        return st.tuples(st.just(name), any_table(made[name].tensors), config)
+
+    def check(case):
+        name, table, changes = case
+        for old in folder.iterdir() if folder.exists() else ():
+            old.unlink()
+        checkpoints.write(folder, table)
+        (folder / "config.json").write_bytes(printed(made[name].config | changes))
+        return imported(folder, out, "experts", "gate.", "router.", "linear", "mlp", "shared_expert")
+    fuzz(number, request, st.sampled_from(sorted(made)).flatmap(any_model), check)
 
 
 @cases(100, 800)

@@ -91,7 +91,8 @@ KEYS = ["layer_id", "layer_name", "moe_layer", "step", "rank", "token_idx", "req
 #: what a user may say of a trace, right or wrong
 said = st.lists(st.sampled_from([
     "axes=layers,tokens,top_k", "axes=tokens,top_k", "axes=tokens, layers, top_k", "zeros=missing", "zeros=expert",
-    "padding=-1", "padding=7", "shared=0", "shared=1", "shared=9", "ids=topk_ids", "ids=top_indices", "ids=none",
+    "padding=-1", "padding=7", "none=-1", "none=2", "shared=0", "shared=1", "shared=9", "ids=topk_ids",
+    "ids=top_indices", "ids=none",
     "weights=even", "weights=topk_weights", "weights=none", "layer=layer", "layer=none", "rank=0", "rank=all", "order=step",
     "order=file", "repeats=drop", "repeats=keep", "order=", "=", "what=1"]), max_size=2) | st.just([])
 

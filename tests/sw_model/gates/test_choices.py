@@ -91,6 +91,20 @@ def test_padding(tmp_path, kind, padding):
     np.testing.assert_array_equal(read(path, f"padding={padding}").topk_ids, IDS[:, :8])
 
 
+@pytest.mark.parametrize(("kind", "none", "said"), [("i4", [-1], "-1"), ("u1", [255], "255"), ("i8", [8, 9, 11], "8")])
+def test_choices_of_no_expert(tmp_path, kind, none, said):
+    """The token keeps its other choices; even weights stay those of all its choices."""
+    ids = IDS.transpose(1, 0, 2).astype(kind)
+    ids[3:5, :, 1] = np.resize(np.array(none).astype(kind), (2, ids.shape[1]))
+    found = read(vllm(tmp_path, ids), f"none={said}")
+    expected = IDS.copy()
+    expected[:, 3:5, 1] = -1
+    np.testing.assert_array_equal(found.topk_ids, expected)
+    np.testing.assert_allclose(found.topk_weights, np.where(expected < 0, 0, 1 / IDS.shape[2]))
+    assert found.experts == int(IDS.max()) + 1 or found.experts == 8
+    assert "legal values" in refused(vllm(tmp_path, ids), "none=x")
+
+
 def test_shared_experts(tmp_path):
     """As the last of each token's experts, with the number after the last routed one, or with one of the routed."""
     fused = np.concatenate([IDS, np.full_like(IDS[:, :, :1], 8)], axis=2)
