@@ -55,7 +55,8 @@ def test_slots_are_used_one_at_a_time(batch):
         assert all(a.release < b.begin for a, b in pairwise(stays))
 
 
-@pytest.mark.parametrize(("slow", "what"), [({"ddr__bytes_per_cycle": 4, "tile__mac_k": 2}, "mac"), ({"link__beat_bytes": 1}, "link")])
+@pytest.mark.parametrize(("slow", "what"), [
+    ({"ddr__bytes_per_cycle": 4, "tile__mac_k": 2}, "mac"), ({"link__beat_bytes": 1}, "link")])
 def test_waits_are_seen(slow, what):
     """With fast DDR slices wait for the MAC array, with narrow links for the link."""
     config = small(**slow)
