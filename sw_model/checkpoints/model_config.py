@@ -24,6 +24,8 @@ MAX_EXPERTS = 1024
 TOP_K = ("num_experts_per_tok", "experts_per_token", "num_experts_per_token", "moe_topk", "moe_k", "moe_top_k")
 EXPERTS = ("n_routed_experts", "num_experts", "num_local_experts", "moe_num_experts", "num_routed_experts")
 SHARED = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts", "num_shared_expert")
+#: width of the shared expert: there is one, unless it is 0
+SHARED_WIDTH = ("shared_intermediate_size", "shared_expert_intermediate_size")
 ACTIVATION = ("hidden_act", "hidden_activation", "hidden_activation_function", "activation_function", "activation")
 SCORING = ("scoring_func", "score_function", "moe_router_activation_func", "router_activation")
 SCALING = ("routed_scaling_factor", "moe_routed_scaling_factor", "router_scaling_factor")
@@ -209,7 +211,8 @@ def _shared(values: Mapping[str, Any]) -> int | None:
     """Experts that every token meets; a list has an entry per layer, and says nothing if they differ."""
     alike = {key: value[0] if isinstance(value, list) and value and value.count(value[0]) == len(value) else value
              for key, value in values.items() if key in SHARED}
-    return whole({key: value for key, value in alike.items() if not isinstance(value, list)}, SHARED, 0, 64)
+    count = whole({key: value for key, value in alike.items() if not isinstance(value, list)}, SHARED, 0, 64)
+    return 1 if count is None and whole(values, SHARED_WIDTH, 0, 1 << 20) else count
 
 
 def model_config(values: Mapping[str, Any], accept: frozenset[str] = frozenset()) -> ModelConfig:

@@ -165,9 +165,12 @@ def _shared(checkpoint: Source, block: Block, d_model: int) -> Separate | None:
         if block.shared_gate:
             raise CheckpointError(f"{block.shared_gate} is not legal without a shared expert; legal: both, or none")
         return None
-    for key in ("gate_up", "down") if "gate_up" in block.shared else of.PARTS:
+    granite = block.naming == "Granite"
+    for key in ("gate_up", "down") if granite or "gate_up" in block.shared else of.PARTS:
         if not set(block.shared.get(key, {})) - {"bias"}:
-            raise CheckpointError(f"{block.prefix}{block.words.matrix.format(key)} is missing; legal: all three matrices")
+            own = f"shared_mlp.{'in' if key == 'gate_up' else 'out'}put_linear.weight"
+            name = own if granite else f"{block.prefix}{block.words.matrix.format(key)}"
+            raise CheckpointError(f"{name} is missing; legal: all matrices of the shared expert")
     found = checkpoint.shared(block)
     width, inputs = check_shapes(found)
     if inputs != d_model:

@@ -92,7 +92,8 @@ def test_known_models(name):
     own, rule = MODELS[name]
     found = model_config(COMMON | own)
     assert found.rule(found.experts_per_token(0)) == rule
-    assert found.shared == next((own[key] for key in ("n_shared_experts", "moe_num_shared_experts") if key in own), None)
+    said = next((own[key] for key in ("n_shared_experts", "moe_num_shared_experts") if key in own), None)
+    assert found.shared == (1 if own.get("shared_expert_intermediate_size") else said)
     assert found.correction is (True if own.get("model_type") in (
         "deepseek_v3", "glm4_moe", "minimax_m2", "ernie4_5_moe", "lfm2_moe", "longcat_flash") else
         False if own.get("model_type") == "deepseek_v2" else None)

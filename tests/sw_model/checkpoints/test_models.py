@@ -94,6 +94,17 @@ def test_what_is_another_function_is_refused(tmp_path, name, config, named):
     assert named in str(error.value)
 
 
+def test_a_shared_expert_that_is_said_must_be_there(tmp_path):
+    """Also where only its width says it."""
+    model = models.granite(shared=True)
+    for words, named in ((("shared_mlp",), "shared_experts is missing; legal: 1, as config.json says"),
+                         (("shared_mlp.input",), "shared_mlp.input_linear.weight is missing")):
+        rest = {name: values for name, values in model.tensors.items() if not any(word in name for word in words)}
+        with pytest.raises(CheckpointError, match="legal") as error:
+            computed(replace(model, tensors=rest).write(tmp_path / words[0]), tokens(1))
+        assert named in str(error.value)
+
+
 def test_other_limits_and_activations(tmp_path):
     """Of gpt-oss without its limits, and of GELU under any key."""
     model = MODELS["gpt-oss"]()
