@@ -27,7 +27,7 @@ def test_what_it_names_exists():
         path, _, anchor = link.partition("#")
         if not link.startswith("http"):
             text = (tour.DOCS / path).read_text(encoding="utf-8")
-            assert not anchor or f"## {anchor}" in text.lower()
+            assert not anchor or f"## {anchor.replace('-', ' ')}" in text.lower()
             if path.endswith(".svg"):
                 root = ElementTree.fromstring(text)
                 assert root[0].tag.endswith("title") and root[1].tag.endswith("desc") and root[1].text
@@ -47,7 +47,7 @@ def test_latencies_that_it_adds_up():
     """They are those of the batch that it shows: a pass, a request to the next tile, a header that goes on at once."""
     told = tour.story(*tour.batch())
     config, way, first = told["config"], told["way"], told["first"]
-    assert told["one_pass"] == told["setup"] + config.gate_up_words + told["drain"] + config.down_words
+    assert told["one_pass"] == told["setup"] + config.parameter_words + config.gate_up_words + told["drain"] + config.down_words
     assert told["one_pass"] == first.computed - first.compute + 1 and told["passes"][first.tile] == 1
     assert way[1].begin == first.filled + 1 + told["control"]
     cut = next(number for number, visit in enumerate(way) if visit.cut)
