@@ -47,7 +47,8 @@ def test_latencies_that_it_adds_up():
     """They are those of the batch that it shows: a pass, a request to the next tile, a header that goes on at once."""
     told = tour.story(*tour.batch())
     config, way, first = told["config"], told["way"], told["first"]
-    assert told["one_pass"] == told["setup"] + config.parameter_words + config.gate_up_words + told["drain"] + config.down_words
+    words = config.parameter_words + config.gate_up_words + config.down_words
+    assert told["one_pass"] == told["setup"] + words + told["drain"]
     assert told["one_pass"] == first.computed - first.compute + 1 and told["passes"][first.tile] == 1
     assert way[1].begin == first.filled + 1 + told["control"]
     cut = next(number for number, visit in enumerate(way) if visit.cut)
