@@ -55,7 +55,7 @@ BY_TESTS = (
            old="codes.word_select(output, ", new="codes.word_select(output ^ 1, ", killed_by=MAC_ARRAY),
     Mutant(name="array-scales-early", module="hw.compute.mac_array", description="a word takes the scales of the next one",
            old="scales.eq(part_scales[output])", new="scales.eq(scales[output])", killed_by=MAC_ARRAY),
-    Mutant(name="array-shifts-early", module="hw.compute.mac_array", description="activations take the shifts of the next ones",
+    Mutant(name="array-shifts-early", module="hw.compute.mac_array", description="activations take the next ones' shifts",
            old="shifts.eq(part_shifts)", new="shifts.eq(shifts)", killed_by=MAC_ARRAY),
     # -- SwiGLU ---------------------------------------------------------------------------------------------------
     Mutant(name="rounding-truncates", module="hw.compute.rounding", description="a shift drops bits and does not round",
