@@ -8,7 +8,7 @@ from tests.support.configurations import minimal_configs, random_config, scaled_
 from tests.support.paths import SHARED
 from tests.support.wild import wild_batch
 from trajectile.scripts.flow import workload
-from trajectile.sw_model.config import from_dict, load
+from trajectile.sw_model.config import MULTIPLIERS, from_dict, load
 from trajectile.sw_model.gates import traces
 from trajectile.sw_model.schedule.scheduler import ORDERS
 from trajectile.tb.job import Run
@@ -54,6 +54,21 @@ def test_smoke(simulator, order, tmp_path):
     assert [c["COUNT_DDR_BEAT"] for c in counters] == list(done.model.ddr_beats)
     assert [c["COUNT_WORD"] for c in counters] == list(done.model.mac_busy)
     assert [c["COUNT_FLIT_OUT"] for c in counters] == list(done.model.flits)
+
+
+#: every weight format with and without a scale mantissa, every activation function, biases
+FORMATS = [("mx8", 0, "silu", True), ("mx8", 3, "gelu_tanh", False), ("mxfp4", 0, "quick_gelu", True),
+           ("mxfp4", 3, "gelu", False), ("int4", 0, "silu", False), ("int4", 3, "gelu", True)]
+
+
+@pytest.mark.parametrize(("number", "weights", "mantissa", "activation", "bias"), [
+    (number, *one) for number, one in enumerate(FORMATS)])
+def test_formats(icarus, number, weights, mantissa, activation, bias, tmp_path):
+    """Slices of several blocks, two of them partly filled, in every format; values that clip."""
+    config = small(layer__d_model=40, layer__d_ff=72, layer__experts=3, tile__slices=2, tile__mac_k=8, tile__weights=weights,
+                   tile__scale_mantissa=mantissa, layer__activation=activation, layer__bias=str(bias).lower(),
+                   tile__multiplier=MULTIPLIERS[number % 2])
+    exact(config, wild_batch(config, 4, 3), tmp_path, simulator=icarus)
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 2])
