@@ -129,7 +129,7 @@ def _add_arguments(command: argparse.ArgumentParser, module: ModuleType) -> None
                              + (f"; default {default}" if default else ""))
     if getattr(module, "OVERRIDES", True):
         command.add_argument("--set", metavar="SECTION.FIELD=VALUE", action="append", default=[], dest="overrides",
-                             help="override a field of the configuration (4, booth, 0,3,12); may be repeated")
+                             help="override a field of the configuration (4, shared, 0,3,12); may be repeated")
     module.add_arguments(command)
     if "--json" not in command._option_string_actions:
         terminal.add_json(command)

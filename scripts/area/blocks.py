@@ -14,9 +14,10 @@ PREFIX = "trajectile_"
 #: belongs to the part that it is placed in.
 GROUPS = {
     "mac_pe": "MAC array", "mac_array": "MAC array", "mac_sequencer": "MAC array", "compute_unit": "MAC array",
+    "group_bias": "MAC array",
     "swiglu_lane": "SwiGLU", "hidden_buffer": "SwiGLU",
     "expert_buffer": "expert buffer",
-    "lane_memory": "token buffer",
+    "lane_memory": "token buffer", "clip_counter": "token buffer",
     "ddr_loader": "DDR loader",
     "router": "router", "credit_fifo": "router", "slice_sender": "router", "slice_receiver": "router",
     "link_layer": "link layer", "link_tx": "link layer", "link_rx": "link layer",

@@ -43,7 +43,11 @@ class Counters:
 
     cycles: int
     tokens: int
+    #: from slots: parameters, weights, biases
     words: int
+    #: of weights, which are multiplied
+    weight_words: int
+    #: of these, of gate and up: they meet activations
     gate_up_words: int
     beats: int
     #: given to the ring edge out of a tile
@@ -64,16 +68,19 @@ def count(plan: Schedule, line: Timeline) -> Counters:
     kinds = [event.kind for event in line.events]
     passes = (words - kinds.count("compute") * config.parameter_words) // config.pass_words
     passed = sum(flits * (edge_hops(config.array, tile) - 1) for tile, flits in enumerate(line.flits))
-    return Counters(line.cycles, plan.tokens, words, passes * config.gate_up_words, sum(line.ddr_beats), sum(line.flits),
-                    passed, passes, kinds.count("load"), kinds.count("send"), kinds.count("compute"))
+    gate_up_words = passes * config.gate_up_groups * config.gate_up_chunks
+    return Counters(line.cycles, plan.tokens, words, gate_up_words + passes * config.down_words, gate_up_words,
+                    sum(line.ddr_beats), sum(line.flits), passed, passes, kinds.count("load"), kinds.count("send"),
+                    kinds.count("compute"))
 
 
 def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
     """Cycles, in all tiles together, in which the modules of each kind work; those that are not here always do."""
     pairs = counters.passes * config.gate_up_groups * config.tile.mac_n // 2
     return {
-        "mac_pe": counters.words, "mac_array": counters.words, "compute_unit": counters.words,
-        "mac_sequencer": counters.words, "lane_memory": counters.words, "swiglu_lane": pairs, "hidden_buffer": pairs,
+        "mac_pe": counters.weight_words, "mac_array": counters.weight_words, "compute_unit": counters.words,
+        "mac_sequencer": counters.words, "lane_memory": counters.weight_words, "swiglu_lane": pairs, "hidden_buffer": pairs,
+        "group_bias": counters.passes * config.gate_up_groups, "clip_counter": 3 * counters.passes,
         "expert_buffer": counters.words + counters.slices_sent * config.slice_words,
         "ddr_loader": counters.beats, "router": counters.flits + counters.flits_passed,
         "credit_fifo": counters.flits_passed, "slice_sender": counters.flits, "slice_receiver": counters.flits,
@@ -83,7 +90,7 @@ def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
 def accesses(config: Config, counters: Counters) -> dict[str, list[tuple[float, float]]]:
     """Reads and writes of the memories of each part, in all tiles together.
 
-    The token buffer has two kinds, in order of their number: activations (one per lane) and results (two banks per lane).
+    The token buffer has three kinds: activations and counts of clips (one each per lane), results (two banks per lane).
     """
     lanes = config.tile.mac_t
     received = counters.slices_sent * config.slice_words
@@ -91,7 +98,8 @@ def accesses(config: Config, counters: Counters) -> dict[str, list[tuple[float, 
     groups = counters.passes * config.down_groups
     return {
         "expert buffer": [(counters.words + received, loaded + received)],
-        "token buffer": [(counters.gate_up_words * lanes, 0.0), (groups * lanes, groups * lanes)],
+        "token buffer": [(counters.gate_up_words * lanes, 0.0), (counters.passes * lanes, counters.passes * lanes),
+                         (groups * lanes, groups * lanes)],
         "rule tables": [(counters.computes + counters.slices_sent + counters.passes, 0.0)],
         "router": [(counters.flits_passed, counters.flits_passed)],
         "DDR loader": [(counters.slices_loaded, 0.0)],
@@ -168,7 +176,7 @@ def _memories(config: Config, made: Design, mapped: Mapped, choices: Mapping[str
     wanted = accesses(config, counters)
     for group, memories in by_group.items():
         rows = wanted.get(group, [])
-        kinds = sorted(memories, key=lambda item: item[1])
+        kinds = sorted(memories, key=lambda item: (item[1], -choices[item[0]].width))  # fewest first, of these the widest
         if len(rows) != len(kinds):  # kinds that look the same are one; kinds of one use share its accesses
             rows = [(sum(row[0] for row in rows) / len(kinds), sum(row[1] for row in rows) / len(kinds))] * len(kinds)
         for (name, times), (reads, writes) in zip(kinds, rows, strict=True):

@@ -31,7 +31,7 @@ def values(text: str) -> tuple[str, list[Any]]:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile sweep``."""
     parser.add_argument("--vary", type=values, action="append", required=True, metavar="SECTION.FIELD=V,V,...",
-                        help="a field and its values (1,2,4 or plain,booth or, for lists, [0],[0,3]); once for a curve, "
+                        help="a field and its values (1,2,4 or plain,shared or, for lists, [0],[0,3]); once for a curve, "
                              "twice for a heat map")
     parser.add_argument("--tokens", type=int, default=64, help="batch size (default 64)")
     parser.add_argument("--strategy", choices=STRATEGIES, default="fse", help="default fse")

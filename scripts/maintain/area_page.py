@@ -29,7 +29,7 @@ FULL = {"sg13g2": "sg13g2_stdcell_typ_*.lib*", "asap7": "asap7sc7p5t_*_RVT_TT_nl
 #: configurations whose speed and energy are shown
 ESTIMATES = (("demo", "sg13g2"), ("paper", "asap7"))
 #: what is shown of the MAC array's own parameters: the override, "" for the preset as it is
-ARRAYS = {("demo", "sg13g2"): ("", "tile.mac_part=4", "tile.multiplier=booth"),
+ARRAYS = {("demo", "sg13g2"): ("", "tile.mac_part=4", "tile.multiplier=shared"),
           ("paper", "asap7"): ("tile.mac_part=4", "", "tile.mac_part=16")}
 
 Values = Mapping[str, Any]

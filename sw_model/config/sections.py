@@ -21,7 +21,7 @@ ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "quick_gelu")
 #: Protection of the buffers' SRAM: none, one parity bit per chunk, or single errors corrected and double ones detected.
 PROTECTIONS = ("none", "parity", "secded")
 #: How the MAC array multiplies: as ``*`` in the Verilog, or with sums and multiples of activations that its outputs share.
-MULTIPLIERS = ("plain", "booth")
+MULTIPLIERS = ("plain", "shared")
 
 
 def ceil_div(a: int, b: int) -> int:

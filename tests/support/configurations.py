@@ -61,7 +61,7 @@ def random_config(seed: int) -> Config:
         # Drawn when all else is legal, so that what was drawn before stays as it was.
         values["tile"]["protect"] = str(rng.choice(["none", "none", "parity", "secded"]))  # as often with as without
         values["link"]["crc_bits"] = pick(0, 16, 32)
-        values["tile"]["multiplier"] = str(rng.choice(["plain", "plain", "booth"]))
+        values["tile"]["multiplier"] = str(rng.choice(["plain", "plain", "shared"]))
         values["tile"]["mac_part"] = pick(1, 2, 8)
         values["layer"]["activation"] = str(rng.choice(ACTIVATIONS))
         values["layer"]["bias"] = pick(0, 1) == 1 and config.gate_up_chunks >= 3
@@ -128,7 +128,7 @@ def minimal_configs() -> list[Config]:
     """Each field at its least by itself, and every other one at its least; all at once, with each way to build it."""
     found = [smallest(), smallest("smallest-parity", tile__protect="parity"),
              smallest("smallest-secded", tile__protect="secded"),
-             smallest("smallest-booth", tile__multiplier="booth", tile__mac_part=1),
+             smallest("smallest-shared", tile__multiplier="shared", tile__mac_part=1),
              smallest("smallest-mxfp4", tile__weights="mxfp4"),
              smallest("smallest-int4", tile__weights="int4", tile__scale_mantissa=3),
              *(smallest(f"smallest-{name}", layer__activation=name) for name in ACTIVATIONS[1:]),

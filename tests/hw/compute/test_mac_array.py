@@ -22,7 +22,7 @@ def weights_of(config: Config, codes: list[int], scales: list[int]) -> list[int]
             for code, scale in zip(codes, (scale for scale in scales for _ in range(tile.word_inputs)), strict=True)]
 
 
-@pytest.mark.parametrize("multiplier", ["plain", "booth"])
+@pytest.mark.parametrize("multiplier", ["plain", "shared"])
 @pytest.mark.parametrize(("weights", "inputs", "part", "mantissa"), [
     ("mx8", 2, 8, 0), ("mx8", 8, 3, 3), ("mx8", 32, 8, 0), ("mxfp4", 2, 1, 3), ("mxfp4", 8, 5, 0), ("mxfp4", 32, 32, 0),
     ("mxfp4", 64, 12, 3), ("int4", 2, 1, 0), ("int4", 8, 3, 3), ("int4", 32, 32, 3), ("int4", 64, 7, 0),
@@ -68,7 +68,7 @@ def test_sums(weights, inputs, part, mantissa, multiplier):
     run_block(array, bench)
 
 
-@pytest.mark.parametrize("multiplier", ["plain", "booth"])
+@pytest.mark.parametrize("multiplier", ["plain", "shared"])
 @pytest.mark.parametrize(("weights", "inputs"), [("mx8", 32), ("mxfp4", 64), ("int4", 8)])
 @pytest.mark.parametrize("mantissa", [0, 3])
 def test_largest_sums(weights, inputs, mantissa, multiplier):

@@ -9,7 +9,7 @@ from trajectile.hw.compute.mac_pe import MacPe
 from trajectile.hw.widths import Widths
 
 
-@pytest.mark.parametrize("multiplier", ["plain", "booth"])
+@pytest.mark.parametrize("multiplier", ["plain", "shared"])
 def test_latency(multiplier):
     """A dot product is in the sum so many cycles after its operands; without ``add`` none is."""
     element = MacPe(Widths(small(tile__multiplier=multiplier)))

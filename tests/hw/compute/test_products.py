@@ -37,7 +37,7 @@ class Dots(wiring.Component):
         return m
 
 
-@pytest.mark.parametrize("multiplier", ["plain", "booth"])
+@pytest.mark.parametrize("multiplier", ["plain", "shared"])
 @pytest.mark.parametrize("weights", CODES)
 def test_products(weights, multiplier):
     """Each pair of code and activation at both inputs, beside a random other one; and corners beside corners."""

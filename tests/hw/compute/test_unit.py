@@ -23,7 +23,7 @@ TINY = {"layer__d_model": 2, "layer__d_ff": 3, "tile__mac_k": 2, "tile__mac_n": 
 #: changes of the smoke configuration; they cover odd and single groups, more values than inputs, parameters of several words
 SHAPES = [
     {},
-    {"tile__mac_t": 1, "tile__mac_n": 2, "tile__multiplier": "booth"},
+    {"tile__mac_t": 1, "tile__mac_n": 2, "tile__multiplier": "shared"},
     TINY,
     TINY | {"layer__experts": 2, "layer__top_k": 1, "tile__tokens": 12, "tile__weights": "int4", "tile__protect": "parity"},
     {"layer__d_model": 4, "layer__d_ff": 3, "tile__mac_n": 2, "tile__protect": "parity", "layer__activation": "gelu"},

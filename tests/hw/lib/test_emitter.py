@@ -100,7 +100,7 @@ def test_names_say_what_they_belong_to():
 
 
 @pytest.mark.parametrize("config", [
-    load("smoke"), load("smoke", ["link.crc_bits=16", "tile.protect=secded", "tile.multiplier=booth"]), smallest()],
+    load("smoke"), load("smoke", ["link.crc_bits=16", "tile.protect=secded", "tile.multiplier=shared"]), smallest()],
     ids=["smoke", "all-options", "smallest"])
 def test_names_are_no_keywords(config):
     """No module, port, net or instance has a name that is a keyword of SystemVerilog or of a placer; no port of tile or

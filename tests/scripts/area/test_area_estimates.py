@@ -73,7 +73,8 @@ def test_counters_of_a_batch(cols):
     plan = schedule(config, workload.load(config, gate_only=True).topk_ids, "balanced")
     line = simulate(plan)
     counters = power.count(plan, line)
-    assert counters.words == sum(line.mac_busy) == counters.passes * config.slice_words
+    assert counters.words == sum(line.mac_busy) == counters.weight_words + counters.computes * config.parameter_words
+    assert counters.weight_words == counters.passes * config.pass_words
     assert counters.slices_loaded * config.slice_beats == counters.beats
     assert counters.slices_sent * (1 + config.slice_flits) == counters.flits
     assert counters.flits_passed == (line.flits[2] if cols == 3 else 0)
@@ -120,8 +121,9 @@ def test_the_command(timed, tmp_path, capsys):
     assert sum(sum(row.values()) for row in parts.values()) == pytest.approx(energy["energy_uj"])
     assert energy["uj_per_token"] * energy["tokens"] == pytest.approx(energy["energy_uj"]) and "DDR" not in parts
     assert energy["energy_uj"] / (energy["cycles"] / 500) == pytest.approx(energy["watts"])
-    # one product of 1 input: both yardsticks are the same
-    assert values["bare_macs"]["over_macs"] == values["bare_macs"]["over_dots"] > 0.5
+    # two products that share a scale and an accumulator: less than two accumulators, more than one
+    bare = values["bare_macs"]
+    assert bare["mac_area"] < bare["dot_area"] < 3 * bare["mac_area"] and bare["over_macs"] > 0.5 < bare["over_dots"]
     assert "ESTIMATE" in text and "DRAM is not counted" in text and image.stat().st_size > 10_000
     area_plots.bars([values, values], image)
 

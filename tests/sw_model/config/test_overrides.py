@@ -25,7 +25,7 @@ def test_a_list_is_applied():
 
 @pytest.mark.parametrize("text", [
     "tile.slots=", "tile.slots=08", "tile.slots=4 5", "array.ddr_tiles=(0,1)", "array.ddr_tiles=0 1", "array.ddr_tiles=0,,1",
-    "array.ddr_tiles=[0,1", "array.ddr_tiles=[0],[1", "tile.multiplier=booth,plain", "tile.slots=4,tile.mac_k=2"])
+    "array.ddr_tiles=[0,1", "array.ddr_tiles=[0],[1", "tile.multiplier=shared,plain", "tile.slots=4,tile.mac_k=2"])
 def test_set_that_is_refused(text):
     """The message shows each kind of value."""
     with pytest.raises(ConfigError) as error:
@@ -35,7 +35,7 @@ def test_set_that_is_refused(text):
 
 @pytest.mark.parametrize(("text", "expected"), [
     ("tile.slots=3", [3]), ("tile.slots = 3, 4", [3, 4]), ("tile.slots=0x4,6", [4, 6]),
-    ("tile.multiplier=plain,booth", ["plain", "booth"]), ("array.ddr_tiles=[0]", [[0]]),
+    ("tile.multiplier=plain,shared", ["plain", "shared"]), ("array.ddr_tiles=[0]", [[0]]),
     ("array.ddr_tiles=[0],[0, 3],[1,2,3]", [[0], [0, 3], [1, 2, 3]])])
 def test_vary(text, expected):
     """Commas outside of brackets separate variants."""
