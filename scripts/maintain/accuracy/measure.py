@@ -1,11 +1,11 @@
 """Perplexity of SmolLM2-135M with its MLPs computed one way or another, and how near each token's MLP results stay.
 
-Every MLP is run as one expert that each token chooses with weight 1, in batches of 64 tokens. The text is documentation
-of the Python language that comes with Python (``pydoc_data.topics``).
+Every MLP is run as one expert that each token chooses with weight 1. The text is documentation of the Python language that
+comes with Python (``pydoc_data.topics``).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pydoc_data.topics import topics
 
 import numpy as np
@@ -15,15 +15,18 @@ from trajectile.scripts.maintain.accuracy.smollm2 import Mlp, Model, encoder
 from trajectile.sw_model.config import Config, load
 from trajectile.sw_model.numerics import integer
 from trajectile.sw_model.numerics.fidelity import Fidelity, fidelity
-from trajectile.sw_model.numerics.integer import Float32, QuantisedBatch, QuantisedLayer
+from trajectile.sw_model.numerics.integer import Float32, QuantisedBatch
 from trajectile.sw_model.numerics.layers import float_layer
 from trajectile.sw_model.numerics.weights import WeightFormat
 
 #: windows of the text, tokens that are predicted in each, and tokens from one window to the next
 WINDOWS, PREDICTED, STEP = 4, 255, 1500
-BATCH = 64
 #: columns of a slice, and tokens of the text on which units are chosen
 SLICE_COLUMNS, CALIBRATED = 32, 256
+
+
+#: activations of tokens as the hardware is given them
+Quantiser = Callable[[Float32], QuantisedBatch]
 
 
 @dataclass(frozen=True)
@@ -33,17 +36,21 @@ class Scheme:
     name: str
     #: made once for a model
     mlp: Callable[[Model], Mlp]
+    #: the scheme with the same weights and exact activations, if it is another one
+    exact: str | None = None
 
 
 @dataclass(frozen=True)
 class Measured:
     """What a scheme costs."""
 
-    scheme: str
+    scheme: Scheme
     perplexity: float
     predictions: int
     #: of the MLP results of all blocks and tokens against float32 on the same inputs
     fidelity: Fidelity
+    #: results of a token in a block of which a value did not fit its format; None without formats
+    clipped: int | None = None
 
 
 def float32(model: Model) -> Mlp:
@@ -52,10 +59,10 @@ def float32(model: Model) -> Mlp:
 
 
 def configuration(kind: WeightFormat, d_model: int, d_ff: int) -> Config:
-    """An MLP as the only expert of the paper's hardware, in slices of 32 columns."""
-    return load("paper", [f"layer.d_model={d_model}", f"layer.d_ff={d_ff}", "layer.experts=1", "layer.top_k=1",
-                          f"tile.slices={d_ff // SLICE_COLUMNS}", f"tile.weights={kind.name}",
-                          f"tile.scale_mantissa={3 if kind.mantissa else 0}"])
+    """An MLP as the only expert of the demo's tiles, in slices of 32 columns: their size changes no result."""
+    return load("demo", [f"layer.d_model={d_model}", f"layer.d_ff={d_ff}", "layer.experts=1", "layer.top_k=1",
+                         f"tile.slices={d_ff // SLICE_COLUMNS}", f"tile.weights={kind.name}",
+                         f"tile.scale_mantissa={kind.mantissa_bits}"])
 
 
 def one_expert(x: Float32) -> QuantisedBatch:
@@ -64,31 +71,46 @@ def one_expert(x: Float32) -> QuantisedBatch:
     return integer.quantise_batch(x, only, np.ones(only.shape))
 
 
-def calibrated_layers(model: Model, kind: WeightFormat) -> tuple[Config, list[QuantisedLayer]]:
-    """The MLPs in a format; units of results are those of text that is not measured."""
-    inputs: dict[int, Float32] = {}
-
-    def watched(number: int, x: Float32) -> Float32:
-        inputs[number] = x
-        return model.exact(number, x)
-    model.logits(calibration_text(model), watched)
-    first = model.blocks[0].mlp
-    config = configuration(kind, first.w_gate.shape[2], first.w_gate.shape[1])
-    return config, [integer.calibrated(config, integer.quantise_layer(block.mlp, kind), one_expert(inputs[number]))
-                    for number, block in enumerate(model.blocks)]
+def one_scale(x: Float32) -> QuantisedBatch:
+    """The same with one scale for all inputs of a token: that of its largest block."""
+    batch = one_expert(x)
+    shift = np.broadcast_to(batch.shift.max(axis=1, keepdims=True), batch.shift.shape)
+    exponent = batch.exponent[:, None] + shift[:, :1]
+    return replace(batch, x=np.rint(np.ldexp(x.astype(np.float64), -exponent)).astype(np.int8), shift=shift)
 
 
-def hardware(kind: WeightFormat) -> Callable[[Model], Mlp]:
-    """The integer layer of docs/numerics.md with weights in a format, as the RTL computes it."""
-    def made(model: Model) -> Mlp:
-        config, layers = calibrated_layers(model, kind)
+class IntegerMlps:
+    """The MLPs in the integer layer of docs/numerics.md, as the RTL computes them."""
 
-        def mlp(number: int, x: Float32) -> Float32:
-            parts = [integer.integer_layer(config, layers[number], one_expert(x[first:first + BATCH])).y
-                     for first in range(0, len(x), BATCH)]
-            return integer.dequantise(np.concatenate(parts), layers[number])
-        return mlp
-    return made
+    def __init__(self, model: Model, kind: WeightFormat, quantised: Quantiser = one_expert) -> None:
+        self.quantised = quantised
+        first = model.blocks[0].mlp
+        self.config = configuration(kind, first.w_gate.shape[2], first.w_gate.shape[1])
+        inputs: dict[int, Float32] = {}
+
+        def watched(number: int, x: Float32) -> Float32:
+            inputs[number] = x
+            return model.exact(number, x)
+        # units of results are those of text that is not measured
+        model.logits(calibration_text(model), watched)
+        self.layers = [integer.calibrated(self.config, integer.quantise_layer(block.mlp, kind), quantised(inputs[number]))
+                       for number, block in enumerate(model.blocks)]
+        #: results of a token in a block that clipped
+        self.clipped = 0
+        #: inputs that each block was given first
+        self.first: dict[int, Float32] = {}
+
+    def __call__(self, number: int, x: Float32) -> Float32:
+        """A block's MLP. Tokens of a batch know nothing of each other, so any number of them may be one."""
+        self.first.setdefault(number, x)
+        results = integer.integer_layer(self.config, self.layers[number], self.quantised(x))
+        self.clipped += int((results.clips > 0).sum())
+        return integer.dequantise(results.y, self.layers[number])
+
+
+def hardware(kind: WeightFormat, quantised: Quantiser = one_expert) -> Callable[[Model], IntegerMlps]:
+    """The integer layer with weights in a format."""
+    return lambda model: IntegerMlps(model, kind, quantised)
 
 
 def exact(kind: WeightFormat) -> Callable[[Model], Mlp]:
@@ -102,12 +124,20 @@ def exact(kind: WeightFormat) -> Callable[[Model], Mlp]:
     return made
 
 
-#: by name of their weights; a scheme with exact activations before the one that is compared with it
+def _schemes(name: str, kind: WeightFormat) -> tuple[Scheme, Scheme]:
+    """A format with exact activations, and in the integer layer."""
+    reference = f"{name}, exact activations"
+    return Scheme(reference, exact(kind)), Scheme(f"{name}, integer layer", hardware(kind), reference)
+
+
+#: by name of their weights
 KINDS = {"mx8": WeightFormat("mx8"), "mxfp4": WeightFormat("mxfp4"), "int4": WeightFormat("int4"),
          "int4, scale mantissa": WeightFormat("int4", mantissa=True)}
-SCHEMES = (Scheme("float32", float32),
-           *(scheme for name, kind in KINDS.items() for scheme in (
-               Scheme(f"{name}, exact activations", exact(kind)), Scheme(f"{name}, integer layer", hardware(kind)))))
+MX8, *FOUR_BITS = (_schemes(name, kind) for name, kind in KINDS.items())
+#: the reference; a scheme with exact activations before those that are compared with it
+SCHEMES = (Scheme("float32", float32), *MX8,
+           Scheme("mx8, integer layer, one scale a token", hardware(KINDS["mx8"], one_scale), MX8[0].name),
+           *(scheme for pair in FOUR_BITS for scheme in pair))
 
 
 def calibration_text(model: Model) -> list[int]:
@@ -122,9 +152,16 @@ def windows(model: Model) -> list[list[int]]:
     return [ids[number * STEP:number * STEP + PREDICTED + 1] for number in range(WINDOWS)]
 
 
-def measure(model: Model, scheme: Scheme, text: list[list[int]]) -> Measured:
-    """Run the text once."""
-    mlp = scheme.mlp(model)
+def measure(model: Model, scheme: Scheme, mlp: Mlp, text: list[list[int]], done: Callable[[], object] = int) -> Measured:
+    """Run the text once.
+
+    Args:
+        model: the language model.
+        scheme: what is measured.
+        mlp: that scheme's, made for this model.
+        text: windows of token numbers.
+        done: called after each window.
+    """
     results: list[NDArray[np.float32]] = []
     references: list[NDArray[np.float32]] = []
 
@@ -139,5 +176,7 @@ def measure(model: Model, scheme: Scheme, text: list[list[int]]) -> Measured:
         chances = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
         total -= float(chances[np.arange(len(chances)), ids[1:]].sum())
         predictions += len(chances)
-    return Measured(scheme.name, float(np.exp(total / predictions)), predictions,
-                    fidelity(np.concatenate(results), np.concatenate(references)))
+        done()
+    return Measured(scheme, float(np.exp(total / predictions)), predictions,
+                    fidelity(np.concatenate(results), np.concatenate(references)),
+                    mlp.clipped if isinstance(mlp, IntegerMlps) else None)
