@@ -1,7 +1,8 @@
 """Smoothing of outlier channels: factors that are moved from the activations to the gate and up weights.
 
-A token's activations share one power of two, so a channel that is always large takes bits from all others. Divided by a
-factor, it does not, and the weights that meet it are multiplied by the same. Factors are powers of two, so nothing rounds by
+Activations of a block share a power of two, and those of a token differ by a factor of eight at the most, so a channel that is
+always large takes bits from the others. Divided by a factor, it does not, and the weights that meet it are multiplied by the
+same. Factors are powers of two, so nothing rounds by
 itself; what is left to lose is the weights' own accuracy, in blocks that a factor spreads.
 """
 
