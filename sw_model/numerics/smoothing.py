@@ -1,9 +1,9 @@
 """Smoothing of outlier channels: factors that are moved from the activations to the gate and up weights.
 
-Activations of a block share a power of two, and those of a token differ by a factor of eight at the most, so a channel that is
+The inputs of a block share a scale, and scales within a token differ by a factor of eight at the most, so a channel that is
 always large takes bits from the others. Divided by a factor, it does not, and the weights that meet it are multiplied by the
-same. Factors are powers of two, so nothing rounds by
-itself; what is left to lose is the weights' own accuracy, in blocks that a factor spreads.
+same. Factors are powers of two, so nothing rounds by itself; what is left to lose is the accuracy of weights, in blocks that
+a factor spreads.
 """
 
 from dataclasses import replace

@@ -45,8 +45,8 @@ def through_verilog(ran: Sequence[Ran]) -> str:
     """What the page says of runs that were all bit-equal."""
     blocks = " and ".join(map(str, sorted({one.block for one in ran})))
     weights = " and ".join(dict.fromkeys(one.weights for one in ran))
-    return (f"Through the Verilog, with Verilator: the first {ran[0].tokens} tokens of the MLPs of blocks {blocks}, in {weights}.\n"
-            "Results and counts of clips are bit-equal to those of the integer layer in the table.")
+    return (f"Through the Verilog, with Verilator: the first {ran[0].tokens} tokens of the MLPs of blocks {blocks}, in "
+            f"{weights}.\nResults and counts of clips are bit-equal to those of the integer layer in the table.")
 
 
 def _blocks(text: str) -> tuple[int, ...]:
