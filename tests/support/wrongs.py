@@ -15,7 +15,7 @@ def wrongs(ground: Playground) -> dict[str, dict]:
     far = ground.plan.tiles[1].loads[0]
     # an expert that tile 0 computes
     expert = next(load.expert for load in tile.loads if load.here)
-    unwritten = pack(params.rule_layout, here=1, first=params.list_depth - 1, passes=1, gate_shift=1, up_shift=1)
+    unwritten = pack(params.rule_layout, here=1, first=params.list_depth - 1, passes=1)
     assert len(tile.list_tokens) < params.list_depth and len(tile.loads) < params.load_depth
     faults = {f"ddr_{kind}": {"ddr_fault": (1, kind, 60), "settings": ground.watched()}
               for kind in ("exokay", "slverr", "decerr", "no_data")}
