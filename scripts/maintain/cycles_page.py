@@ -28,6 +28,7 @@ COMPARED = {
     "flame": f"compare deepseek-moe-16b --trace {FLAME} --layer 5",
     "qwen1.5": f"compare qwen1.5-moe-a2.7b --trace {QWEN} --layer 12",
     "synthetic": f"compare qwen3-30b-a3b olmoe-1b-7b phi-3.5-moe yuan2.0-m32 mixtral-8x7b --windows 2 --fit {FLAME}",
+    "mxfp4": f"compare qwen3-30b-a3b --set tile.weights=mxfp4 --windows 2 --fit {FLAME}",
 }
 #: plots of docs/, and what they are copied from
 PLOTS = {"compare_over_roofline.png": "qwen1.5/over_roofline.png", "compare_speedup.png": "synthetic/speedup_over_ep.png"}
@@ -43,6 +44,7 @@ FIFTHS = {
 BUFFERED = [f"buffer deepseek-moe-16b --trace {FLAME} --layer 5 --tokens {tokens} --batches 16" for tokens in (16, 64)]
 CONTROL = [
     *(f"simulate qwen3-30b-a3b --timing-only --tokens {tokens}" for tokens in (64, 256, 1024)),
+    "simulate qwen3-30b-a3b --set tile.weights=mxfp4 --timing-only --tokens 256",
     "simulate paper --timing-only --tokens 256",
     f"simulate deepseek-moe-16b --timing-only --trace {FLAME} --layer 5 --offset 1024 --tokens 1024",
 ]
@@ -117,6 +119,20 @@ def others(entries: Sequence[dict[str, Any]], skip: str) -> Iterator[str]:
         (name, *(f"{ours['over_roofline']:.3f}, {ours['speedup_over_ep']:.2f}" for size in sizes
                  for ours in [_of(entries, config=name, tokens=size, strategy="fse", order="balanced")]))
         for name in configs))
+
+
+def formats(of_8_bits: Sequence[dict[str, Any]], of_4_bits: Sequence[dict[str, Any]], config: str) -> Iterator[str]:
+    """One configuration with weights of 8 and of 4 bits, `balanced`."""
+    def rows() -> Iterator[tuple[object, ...]]:
+        for tokens in dict.fromkeys(entry["tokens"] for entry in of_4_bits):
+            wide, ours = (_of(entries, config=config, tokens=tokens, strategy="fse", order="balanced")
+                          for entries in (of_8_bits, of_4_bits))
+            yield (f"{tokens:,}", f"{wide['cycles']:,.0f}", f"{ours['cycles']:,.0f}",
+                   f"**{ours['cycles'] / wide['cycles']:.3f}**",
+                   f"{ours['over_roofline']:.3f}", f"{ours['worst_over_roofline']:.3f}", f"{ours['speedup_over_ep']:.2f}",
+                   *(f"{ours[f'use_{part}']:.0%}" for part in ("ddr", "mac", "d2d")))
+    yield from table_rows(("tokens", "cycles, `mx8`", "cycles, `mxfp4`", "of `mx8`", "`mxfp4` over roofline", "worst window",
+                           "vs EP", "DDR", "MAC", "D2D"), rows())
 
 
 def _kilobytes(entry: dict[str, Any]) -> str:
@@ -207,6 +223,7 @@ def parts(commands: Commands) -> Iterator[tuple[str, str, Callable[[], Iterator[
     yield page, "qwen1.5", lambda: strategies(compared["qwen1.5"], "qwen1.5-moe-a2.7b")
     yield page, "qwen3", lambda: strategies(compared["synthetic"], "qwen3-30b-a3b")
     yield page, "others", lambda: others(compared["synthetic"], "qwen3-30b-a3b")
+    yield page, "formats", lambda: formats(compared["synthetic"], compared["mxfp4"], "qwen3-30b-a3b")
     yield page, "memory", lambda: memory(compared)
     yield page, "fifths", lambda: fifths(commands)
     yield page, "buffering", lambda: buffering(commands)

@@ -62,7 +62,7 @@ def test_simulate_on_a_trace(tmp_path, capsys, monkeypatch):
     assert values["wall_seconds"].keys() == {"generate", "build", "run"}
     assert values["config"]["layer"]["experts"] == 8
     check_save_file(tmp_path / "run" / "dump.fst")
-    assert "exact (60 results equal)" in capsys.readouterr().out
+    assert "exact (60 results and 5 counts of clips equal)" in capsys.readouterr().out
 
 
 def test_demo_writes_everything(tmp_path, capsys):

@@ -50,6 +50,19 @@ def test_rows(commands, tmp_path):
     assert not any("smoke" in line for line in cycles_page.others(entries, skip="smoke"))
 
 
+def test_rows_of_two_formats():
+    """The second over the first, of the same batch size and order."""
+    def entry(tokens, cycles, order="balanced"):
+        return {"config": "smoke", "tokens": tokens, "strategy": "fse", "order": order, "cycles": cycles,
+                "over_roofline": 1.01, "worst_over_roofline": 1.02, "speedup_over_ep": 1.5,
+                "use_ddr": 0.9, "use_mac": 0.1, "use_d2d": 0.2}
+    lines = list(cycles_page.formats([entry(1, 2000), entry(64, 8000), entry(1, 9, "index")],
+                                     [entry(1, 1100), entry(64, 4000), entry(64, 9, "index")], "smoke"))
+    assert lines[2:4] == [
+        "| 1 | 2,000 | 1,100 | **0.550** | 1.010 | 1.020 | 1.50 | 90% | 10% | 20% |",
+        "| 64 | 8,000 | 4,000 | **0.500** | 1.010 | 1.020 | 1.50 | 90% | 10% | 20% |"]
+
+
 def test_rows_of_simulations(commands, monkeypatch):
     """Those of the pages have the heads, commands and windows that would be written today; a row says what its run said."""
     asked = []
