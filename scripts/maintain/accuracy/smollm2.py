@@ -59,7 +59,9 @@ class Model:
         """An MLP in float32."""
         weights = self.blocks[number].mlp
         gate, up = x @ weights.w_gate[0].T, x @ weights.w_up[0].T
-        return np.asarray((gate / (1 + np.exp(-gate)) * up) @ weights.w_down[0].T, dtype=np.float32)
+        with np.errstate(over="ignore"):  # exp overflows where SiLU is zero
+            hidden = gate / (1 + np.exp(-gate)) * up
+        return np.asarray(hidden @ weights.w_down[0].T, dtype=np.float32)
 
 
 def _normalised(x: Float32, weight: Float32) -> Float32:

@@ -83,6 +83,15 @@ def test_the_table():
     assert rows[4] == "| layer | 13.00 | 1.300 | 1.040 | 3.0 dB | 0.50000 | 0.000 | 1 | 3 |"
 
 
+def test_the_page():
+    """Every scheme has its row, mx8 is within 1 % of float32, and what is said of the Verilog is of the page's blocks."""
+    text = pages.read_part("numerics.md", "accuracy")
+    assert names(text) == [scheme.name for scheme in SCHEMES]
+    row = next(line for line in text.splitlines() if line.startswith("| mx8, integer layer |"))
+    assert float(row.split("|")[3]) <= 1.01
+    assert f"blocks {' and '.join(map(str, command.PAGE_BLOCKS))}, in mx8 and mxfp4." in text
+
+
 def test_all_schemes(installed, monkeypatch, capsys):
     """A row per scheme; float32 is what it is; two runs print the same."""
     given = pretend(monkeypatch, True)
