@@ -191,9 +191,73 @@ MEMORY = (
           "a single error in an activation is corrected"),
     Point("memory.activation_wrong", "lane_memory", "activation_decoder_used & activation_decoder_error",
           "one in an activation that cannot"),
+    Point("memory.count_corrected", "clip_counter", "clips_decoder_used & clips_decoder_corrected",
+          "a single error in a count of clips is corrected"),
+    Point("memory.count_wrong", "clip_counter", "clips_decoder_used & clips_decoder_error", "one in a count that cannot"),
     Point("memory.result_corrected", "lane_memory", "result_decoder_used & result_decoder_corrected",
           "a single error in a result is corrected"),
     Point("memory.result_wrong", "lane_memory", "result_decoder_used & result_decoder_error", "one in a result that cannot"),
 )
-POINTS: tuple[Point, ...] = RULES + WAITS + PACKETS + ERROR_POINTS + MEMORY
+#: ends of a rounding shift, as its amount says them, and of an int16
+_LEFTMOST, _RIGHTMOST, _END = 0, 63, 2**15 - 1
+#: half of the hidden buffer that is not written is a whole pass
+_WHOLE = "half != write_half & row_0___magnitude != 0"
+WORDS = (
+    Point("word.parameters", "compute_unit", "parameters_come & parameter_word != 0", "parameters take several words"),
+    Point("word.load_fills", "expert_buffer", "load_fills", "parameters are a part of a word: the last beat fills the rest"),
+    Point("word.receive_fills", "expert_buffer", "receive_fills", "a flit likewise"),
+    Point("word.bias", "mac_sequencer", "issue & bias", "a group ends with its biases"),
+    Point("word.blocks", "mac_pe", "add & scales_0___shift != scales_1___shift", "two blocks of a word differ in scale"),
+    Point("word.input_blocks", "mac_pe", "add & shifts_0_ != shifts_1_", "two blocks of activations differ in shift"),
+    Point("scale.least", "mac_pe", "add & part_0_0 != 0 & scales_0___shift == 0", "a scale's shift is 0"),
+    Point("scale.most", "mac_pe", "add & part_0_0 != 0 & scales_0___shift == 7", "a scale's shift is 7"),
+    Point("scale.mantissa", "mac_pe", "add & part_0_0 != 0 & scales_0___mantissa == 7", "its mantissa is the largest"),
+    Point("scale.input", "mac_array",
+          "enable & multiply & ~first & ((shifts_0_0_ == 0 & activations_0__0___shift == 3) "
+          "| (shifts_0_0_ == 3 & activations_0__0___shift == 0))",
+          "one token's activations are shifted by 0 and by 3"),
+)
+VALUES = (
+    *(Point(f"value.{name}_{end}", "swiglu_lane", f"valid_1 & {name}_amount_1 == {amount}",
+            f"{name}'s sum is shifted as far as it can be, {where}")
+      for name in ("gate", "up") for end, amount, where in (("left", _LEFTMOST, "up"), ("right", _RIGHTMOST, "down"))),
+    *(Point(f"value.{name}_lost", "swiglu_lane", f"valid_4 & {name}_lost_4", f"{name}'s shift ends above its sum: a clip")
+      for name in ("gate", "up")),
+    Point("value.gate_below", "swiglu_lane", "valid_4 & gate_below", "a gate value below the format: a clip"),
+    Point("value.gate_above", "swiglu_lane", f"valid_4 & gate_above & parameters__gate_max == {_END}",
+          "one above it: a clip"),
+    Point("value.gate_limited", "swiglu_lane", f"valid_4 & gate_above & parameters__gate_max != {_END}",
+          "one above a limit of the model: no clip"),
+    Point("value.up_below", "swiglu_lane", f"valid_4 & up_below & parameters__up_max == {_END}",
+          "an up value below the format: a clip"),
+    Point("value.up_above", "swiglu_lane", f"valid_4 & up_above & parameters__up_max == {_END}", "one above it: a clip"),
+    Point("value.up_limited", "swiglu_lane", f"valid_4 & (up_below | up_above) & parameters__up_max != {_END}",
+          "one beyond a limit of the model: no clip"),
+    Point("value.biased", "swiglu_lane", "valid_3 & gate_bias_3 != 0 & up_bias_3 != 0", "gate and up have a bias"),
+    Point("value.offset", "swiglu_lane", "valid_5 & parameters__up_offset != 0", "up has an offset"),
+    Point("value.beyond", "swiglu_lane", "valid_6 & beyond_6", "a gate value beyond the table of the activation function"),
+    Point("hidden.zero", "swiglu_lane", "valid_11 & ~present_11", "a hidden value is zero"),
+    Point("hidden.unchosen", "swiglu_lane", "valid_10 & weight_10__exponent == 0 & leading_10 != 0",
+          "because its choice's weight is, and it is not"),
+    Point("hidden.carry", "swiglu_lane", "valid_11 & present_11 & scaled_11 >= 24'h800000",
+          "its weight makes it a bit longer"),
+    Point("hidden.top", "hidden_buffer", f"{_WHOLE} & value_0_distance == 0", "a value has its pass' largest exponent"),
+    Point("hidden.away", "hidden_buffer", f"{_WHOLE} & value_0_distance > 8", "one is so far below it that nothing is left"),
+    Point("hidden.end", "hidden_buffer", f"{_WHOLE} & value_0_kept == 255", "one would be rounded to 128: it is 127"),
+    Point("hidden.none", "lane_memory", "add_1 & top == 0", "a pass has no value but zero"),
+)
+TERMS = (
+    Point("term.left", "lane_memory", f"add_5 & amount_4 == {_LEFTMOST}", "a sum of results is shifted up as far as can be"),
+    Point("term.right", "lane_memory", f"add_5 & amount_4 == {_RIGHTMOST}", "one is shifted down as far as can be"),
+    Point("term.lost", "lane_memory", "add_7 & lost_fine", "its shift ends above the sum: a clip"),
+    Point("term.above", "lane_memory", "add_7 & |over", "a term is clipped at its largest"),
+    Point("term.below", "lane_memory", "add_7 & |under", "one at its lowest"),
+    Point("count.first", "clip_counter", "add & (half ? fresh_1 & count_1 != 0 : fresh_0 & count_0 != 0)",
+          "a token's first clips"),
+    Point("count.more", "clip_counter", "add & (half ? ~fresh_1 & count_1 != 0 : ~fresh_0 & count_0 != 0)",
+          "clips are added to those of other slices"),
+    Point("count.waits", "clip_counter", "(waits_0 | waits_1) & (add | write)", "a pass waits: one is being counted"),
+    Point("count.end", "clip_counter", "write & written == 65535", "a count is as large as it can be"),
+)
+POINTS: tuple[Point, ...] = RULES + WAITS + PACKETS + ERROR_POINTS + MEMORY + WORDS + VALUES + TERMS
 assert len({point.name for point in POINTS}) == len(POINTS), "two points have one name"

@@ -72,8 +72,11 @@ class ClipCounter(Block):
         fresh = [Signal(name=f"fresh_{half}", reset_less=True) for half in range(2)]
         waits = [Signal(name=f"waits_{half}") for half in range(2)]
         # The pass of ``half`` is being added: its word is read, comes, is written.
-        read, add, write = Signal(), Signal(), Signal()
-        next_half, half = Signal(), Signal()
+        read = Signal()
+        add = Signal()
+        write = Signal()
+        next_half = Signal()
+        half = Signal()
         m.d.comb += [read.eq(Cat(waits).any() & ~add & ~write), next_half.eq(~waits[0])]
         m.d.sync += [add.eq(read), write.eq(add)]
         with m.If(read):

@@ -65,7 +65,7 @@ class HiddenBuffer(Block):
         config = self.params.config
         inputs, chunks, present = config.tile.mac_k, config.down_chunks, config.slice_ff
         column = Signal(range(max(self.columns, 2)))
-        half = Signal()
+        half = Signal(name="write_half")
         last = column == self.columns - 1
         with m.If(self.write):
             m.d.sync += [column.eq(Mux(last, 0, column + 1)), half.eq(half ^ last)]

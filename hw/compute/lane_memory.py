@@ -251,7 +251,9 @@ class LaneMemory(Block):
         lost = register(first + 1, "lost_fine", lost)
         values = [Signal(signed(bits + 1), name=f"rounded_{i}") for i in range(len(fine))]
         m.d.comb += [value.eq(rounded(exact)) for value, exact in zip(values, fine, strict=True)]
-        over, under = [value > limit for value in values], [value < -limit for value in values]
+        over = Signal(len(values))
+        under = Signal(len(values))
+        m.d.comb += [over.eq(Cat(value > limit for value in values)), under.eq(Cat(value < -limit for value in values))]
         terms = [register(first + 2, f"term_{i}", Mux(o, limit, Mux(u, -limit, value))[:32].as_signed())
                  for i, (value, o, u) in enumerate(zip(values, over, under, strict=True))]
         clipped = Signal()

@@ -145,7 +145,9 @@ class ExpertBuffer(Block):
         of_piece = len(port.data) // self.params.lane_width
         data = encoded(m, platform, self.params.protect, port.data, f"{name}_encoder", lanes=of_piece)
         pieces = ceil_div(self.lanes, of_piece)
-        fills = (port.addr == 0) & (port.piece == first_pieces - 1)
+        if first_pieces < pieces:
+            fills = Signal(name=f"{name}_fills")
+            m.d.comb += fills.eq(port.en & (port.addr == 0) & (port.piece == first_pieces - 1))
         which = Cat(((port.piece == piece) | (fills if piece >= first_pieces else 0)).replicate(of_piece)
                     for piece in range(pieces))
         stored = stored_bits(self.params.protect, self.params.word_bits, self.lanes)

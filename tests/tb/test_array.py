@@ -1,5 +1,7 @@
 """The whole array against the golden model: results bit for bit, events cycle for cycle."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -69,6 +71,16 @@ def test_formats(icarus, number, weights, mantissa, activation, bias, tmp_path):
                    tile__scale_mantissa=mantissa, layer__activation=activation, layer__bias=str(bias).lower(),
                    tile__multiplier=MULTIPLIERS[number % 2])
     exact(config, wild_batch(config, 4, 3), tmp_path, simulator=icarus)
+
+
+@pytest.mark.regress
+def test_a_count_ends(tmp_path):
+    """Nearly all of a token's 66,560 gate-up pairs are clipped, and its count ends at 65,535."""
+    config = small(layer__d_model=4, layer__d_ff=16640, layer__experts=4, layer__top_k=4, tile__slices=260, tile__mac_n=2)
+    batch = synthetic(config, 1, 3)
+    far = replace(batch.given, batch=replace(batch.given.batch, exponent=np.array([127])))
+    assert far.results(config).clips.tolist() == [65535]
+    exact(config, replace(batch, values=far), tmp_path, simulator="native")
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 2])

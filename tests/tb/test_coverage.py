@@ -45,11 +45,16 @@ def test_hits_are_merged(tmp_path):
 
 
 def test_every_point_is_watched():
-    """In a build with everything in it; and each has a line of meaning."""
-    # in a line of three tiles flits pass the one between
-    made = design(load("smoke", ["link.crc_bits=16", "tile.protect=secded", "array.cols=3"]))
-    watched = re.findall(r'"COVERED (\S+)"', "".join(coverage.instrumented(made.files()).values()))
-    assert sorted(watched) == sorted(point.name for point in POINTS)
+    """In builds with everything in them, once in a module; and each has a line of meaning."""
+    # in a line of three tiles flits pass the one between; words of 64 inputs have two blocks
+    seen = set()
+    for changes in (["link.crc_bits=16", "tile.protect=secded", "array.cols=3", "layer.bias=true", "tile.scale_mantissa=3"],
+                    ["tile.mac_k=64", "layer.d_model=128"]):
+        files = coverage.instrumented(design(load("smoke", changes)).files())
+        watched = re.findall(r'"COVERED (\S+)"', "".join(files.values()))
+        assert len(watched) == len(set(watched))
+        seen.update(watched)
+    assert seen == {point.name for point in POINTS}
     assert all(point.meaning and re.fullmatch(r"[a-z]+\.[a-z_]+", point.name) for point in POINTS)
 
 
