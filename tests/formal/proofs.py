@@ -9,6 +9,7 @@ from tests.formal import (
           link_spec,
           loader_spec,
           receiver_spec,
+          rounding_spec,
           router_spec,
           sender_spec,
           sequencer_spec,
@@ -16,6 +17,6 @@ from tests.formal import (
 )
 from tests.formal.spec import Proof
 
-_SPECS = (engine_spec, slots_spec, credit_fifo_spec, router_spec, sender_spec, receiver_spec, buffer_spec, sequencer_spec,
+_SPECS = (engine_spec, slots_spec, credit_fifo_spec, router_spec, sender_spec, receiver_spec, buffer_spec, sequencer_spec, rounding_spec,
           loader_spec, access_spec, host_spec, link_spec)
 PROOFS: dict[str, Proof] = {proof.name: proof for module in _SPECS for proof in module.PROOFS}

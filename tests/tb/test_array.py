@@ -76,7 +76,7 @@ def test_formats(icarus, number, weights, mantissa, activation, bias, tmp_path):
 @pytest.mark.regress
 def test_a_count_ends(tmp_path):
     """Nearly all of a token's 66,560 gate-up pairs are clipped, and its count ends at 65,535."""
-    config = small(layer__d_model=4, layer__d_ff=16640, layer__experts=4, layer__top_k=4, tile__slices=260, tile__mac_n=2)
+    config = small(layer__d_model=4, layer__d_ff=16640, layer__experts=4, layer__top_k=4, tile__slices=256, tile__mac_n=2)
     batch = synthetic(config, 1, 3)
     far = replace(batch.given, batch=replace(batch.given.batch, exponent=np.array([127])))
     assert far.results(config).clips.tolist() == [65535]
