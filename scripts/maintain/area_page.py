@@ -30,7 +30,9 @@ FULL = {"sg13g2": "sg13g2_stdcell_typ_*.lib*", "asap7": "asap7sc7p5t_*_RVT_TT_nl
 ESTIMATES = (("demo", "sg13g2"), ("paper", "asap7"))
 #: what is shown of the MAC array's own parameters: the override, "" for the preset as it is
 ARRAYS = {("demo", "sg13g2"): ("", "tile.mac_part=4", "tile.multiplier=shared"),
-          ("paper", "asap7"): ("tile.mac_part=4", "", "tile.mac_part=16")}
+          ("paper", "asap7"): ("", "tile.mac_part=16")}
+#: formats of weights of which the largest preset's tile is shown
+FORMATS = ((), ("tile.weights=mxfp4",), ("tile.weights=int4",), ("tile.weights=int4", "tile.scale_mantissa=3"))
 
 Values = Mapping[str, Any]
 
@@ -50,10 +52,10 @@ def timed(preset: str, name: str, pdk: Path, *overrides: str) -> Values:
         return synthesize(config, folder, cells, clock_mhz=technology.TECHNOLOGIES[name].clock_mhz)
 
 
-def full(preset: str, name: str, pdk: Path, *, estimates: bool) -> Values:
+def full(preset: str, name: str, pdk: Path, *overrides: str, estimates: bool) -> Values:
     """Area with the full libraries, and the estimates that need them."""
-    config, cells = load(preset), technology.load(name, sorted(pdk.rglob(FULL[name])))
-    folder = FOLDER / f"{preset}-{name}-full"
+    config, cells = load(preset, list(overrides)), technology.load(name, sorted(pdk.rglob(FULL[name])))
+    folder = FOLDER / "-".join([preset, name, *overrides, "full"])
     plan = schedule(config, workload.load(config, gate_only=True).topk_ids, "balanced")
     with terminal.status(f"synthesizing {folder.name}"):
         values = synthesize(
@@ -157,6 +159,20 @@ def arrays(presets: Sequence[str], pdk: Path) -> Iterator[str]:
     yield from table_rows(("command", "`mac_pe`", "`mac_array`", "all cells", "ps into `mac_pe`", "MHz of the tile"), rows())
 
 
+def formats(complete: Mapping[tuple[str, str], Values], pdk: Path) -> Iterator[str]:
+    """What the format of the weights changes."""
+    def rows() -> Iterator[tuple[object, ...]]:
+        for overrides in FORMATS:
+            values = full("paper", "asap7", pdk, *overrides, estimates=True) if overrides else complete["paper", "asap7"]
+            bare, tile = values["bare_macs"], values["config"]["tile"]
+            yield (tile["weights"], tile["scale_mantissa"], *map(_number, (
+                values["totals"]["cell_area"], bare["array_area"], values["groups"]["expert buffer"]["sram_area"],
+                values["speed"]["reached_mhz"])), f"{values['power']['uj_per_token']:,.1f}",
+                f"{bare['over_dots']:.2f} (one: {bare['dot_area']:,.1f})")
+    yield from table_rows(("weights", "scale mantissa", "cells", "MAC array", "SRAM of the expert buffer", "MHz",
+                           "uJ per token", "MAC array of as many bare dot products"), rows())
+
+
 def _estimated(complete: Mapping[tuple[str, str], Values]) -> list[tuple[str, str]]:
     return [key for key in ESTIMATES if key in complete]
 
@@ -228,6 +244,8 @@ def write(presets: Sequence[str], pdk: Path | None, more: Sequence[Callable[[], 
                     for preset, name in (*ESTIMATES, ("paper", "sg13g2")) if preset in presets}
         parts |= {"agreement": agreement(reports, complete), "macs": macs(complete), "speed": speeds(complete),
                   "energy": energies(complete), "arrays": arrays(presets, pdk)}
+        if ("paper", "asap7") in complete:
+            parts["formats"] = formats(complete, pdk)
     for name, lines in parts.items():
         pages.write_part("area.md", f"area {name}", "\n".join(lines))
     for rows in more:
