@@ -148,7 +148,7 @@ def tile(macros: Sequence[Macro], depth: int, width: int, mux_um2: float) -> tup
 
 def compile_memory(table: SramTable, depth: int, width: int, *, two_port: bool, mux_um2: float = 0.0, lanes: int = 1
                    ) -> Memory | None:
-    """The memory of the least area; None if the table has nothing.
+    """The memory of the least area, of macros with known times if there are any; None if the table has nothing.
 
     Lanes that are written by themselves are memories of their own, side by side, or one of macros with masks.
 
@@ -186,6 +186,8 @@ def _compile(table: SramTable, depth: int, width: int, two_port: bool, mux_um2: 
     doubled = two_port and not any(part.two_port for part in offered)
     wanted = two_port and not doubled
     macros = [macro for macro in table.macros if macro.two_port or not wanted]
+    # one memory without times would leave the whole tile without a speed
+    macros = [macro for macro in macros if macro.access_ps is not None] or macros
     macros += [compiler.macro(depth, width) for compiler in table.compilers if compiler.two_port == wanted]
     if not macros:
         return None

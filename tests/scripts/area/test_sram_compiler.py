@@ -141,3 +141,12 @@ def test_the_memories_of_the_paper(name):
                for macro in table.macros if not macro.two_port)
     slot = compile_memory(table, 768, 4096, two_port=False)
     assert slot.area_um2 > 768 * 4096 * min(macro.area_um2 / macro.depth / macro.width for macro in table.macros) * 0.999
+
+
+def test_times_are_known():
+    """A smaller macro without times is taken only where there is no other: with it the tile would have no speed."""
+    known = Macro("known", 64, 32, False, 20.0, access_ps=5.0, setup_ps=1.0)
+    small = Macro("small", 64, 32, True, 10.0)
+    table = SramTable("", False, (known, small))
+    assert compile_memory(table, 64, 32, two_port=False).picked == "1 known"
+    assert compile_memory(table, 64, 32, two_port=True).picked == "1 small"
