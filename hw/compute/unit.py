@@ -117,12 +117,14 @@ class ComputeUnit(Block):
         pair_half = delayed(loaded_half, SwigluLane.latency_cycles - 1, "pair_half")
 
         reads = self.results.read & (self.table.table == Table.RESULTS)
-        reads_clips = self.results.read & (self.table.table == Table.CLIPS)
+        of_clips = self.table.table == Table.CLIPS
+        reads_clips = self.results.read & of_clips
         # A token has ``rows`` words in each of the two banks of results; with an odd number of groups one of them is a pad.
         rows, row = params.result_stride // 2, Signal(range(max(params.result_depth // 2, 2)), name="host_row")
         result_token, host_token = Signal(params.token_bits), Signal(params.token_bits)
+        # ``read`` comes late in its cycle; whose entry it is stands long before, and is not chosen by it.
         m.d.comb += [row.eq(self.table.index >> 1), result_token.eq(quotient(row, rows)),
-                     host_token.eq(Mux(reads_clips, self.table.index, result_token))]
+                     host_token.eq(Mux(of_clips, self.table.index, result_token))]
         odd = config.down_groups % 2
         host_pad = self.table.index[0] & (row - result_token * rows == rows - 1) if odd else Const(0)
         memories = []
