@@ -28,6 +28,7 @@ class Bench:
         self.lane, self.rng = LaneMemory(self.params), random.Random(seed)
         self.sums = {}  #: by token: a list of ``mac_n`` numbers per group
         self.clips = {}  #: by token
+        self.ends = [0, 0]  #: terms at the lowest and the largest that there are
         self.half = 0
         self.flags = [0, 0]  #: cycles with ``corrected``, with ``error``
         self.protect = protect
@@ -60,7 +61,7 @@ class Bench:
         """A pass: some gate-up pairs that clip, then the sums of each group, a group a cycle."""
         lane, rng, outputs, width = self.lane, self.rng, self.params.config.tile.mac_n, self.params.sum_bits
         top = rng.randrange(20, 70)
-        result_shift = top + rng.choice([rng.randint(-20, 5), rng.randint(0, 70)])
+        result_shift = top + rng.choice([rng.randint(-20, -9), rng.randint(-8, -1), rng.randint(0, 70)])
         # from those that clip to those of which nothing is left
         fits = self.params.config.term_bits + result_shift - top
         sizes = [min(max(fits + more, 1), width - 1) for more in rng.choices([3, 1, 0, -5, -27, -31], k=self.groups)]
@@ -68,6 +69,9 @@ class Bench:
                 for size, used in zip(sizes, rng.choices([0, 1], [1, 4], k=self.groups), strict=True)]
         pairs = rng.choice([0, 0, 1, 3])
         found = [[self.term(total, result_shift - top) for total in group] for group in sums]
+        limit = 2**self.params.config.term_bits - 1
+        for number, end in enumerate((-limit, limit)):
+            self.ends[number] += sum((end, True) in group for group in found)
         before = self.sums.get(token, [[0] * outputs] * self.groups)
         self.sums[token] = [[old + term for old, (term, _) in zip(*pair, strict=True)]
                             for pair in zip(before, found, strict=True)]
@@ -149,7 +153,7 @@ def test_results(protect, monkeypatch):
             assert await bench.read(ctx) == bench.expected(), met
             assert await bench.read_clips(ctx) == [bench.clips.get(token, 0) for token in range(bench.tokens)]
             clipped.update(bench.clips.values())
-        assert len(clipped) > 2
+        assert len(clipped) > 2 and min(bench.ends) > 2, bench.ends
         assert bench.flags == [0, 0]
 
     run_block(bench.lane, run)
