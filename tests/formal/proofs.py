@@ -4,6 +4,7 @@ from tests.formal import (
           access_spec,
           bias_spec,
           buffer_spec,
+          clips_spec,
           credit_fifo_spec,
           engine_spec,
           host_spec,
@@ -19,5 +20,5 @@ from tests.formal import (
 from tests.formal.spec import Proof
 
 _SPECS = (engine_spec, slots_spec, credit_fifo_spec, router_spec, sender_spec, receiver_spec, buffer_spec, sequencer_spec,
-          rounding_spec, bias_spec, loader_spec, access_spec, host_spec, link_spec)
+          rounding_spec, bias_spec, clips_spec, loader_spec, access_spec, host_spec, link_spec)
 PROOFS: dict[str, Proof] = {proof.name: proof for module in _SPECS for proof in module.PROOFS}
