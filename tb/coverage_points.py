@@ -244,7 +244,7 @@ VALUES = (
     Point("hidden.top", "hidden_buffer", f"{_WHOLE} & value_0_distance == 0", "a value has its pass' largest exponent"),
     Point("hidden.away", "hidden_buffer", f"{_WHOLE} & value_0_distance > 8", "one is so far below it that nothing is left"),
     Point("hidden.end", "hidden_buffer", f"{_WHOLE} & value_0_kept == 255", "one would be rounded to 128: it is 127"),
-    Point("hidden.none", "lane_memory", "add_1 & top == 0", "a pass has no value but zero"),
+    Point("hidden.none", "lane_memory", "add_1 & pass_exponent == 0", "a pass has no value but zero"),
 )
 TERMS = (
     Point("term.left", "lane_memory", f"add_5 & amount_4 == {_LEFTMOST}", "a sum of results is shifted up as far as can be"),

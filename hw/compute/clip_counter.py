@@ -34,7 +34,7 @@ class ClipCounter(Block):
     note_half: Signal
     pair: Signal
     pair_half: Signal
-    group: Signal
+    group_clipped: Signal
     group_half: Signal
     finish: Signal
     host_read: Signal
@@ -52,7 +52,7 @@ class ClipCounter(Block):
             "note_half": In(1),  #: with it: half of the pass
             "pair": In(1),  #: a gate-up pair was clipped
             "pair_half": In(1),  #: with it: half of its pass
-            "group": In(1),  #: a result of a group was clipped
+            "group_clipped": In(1),  #: a result of a group was clipped
             "group_half": In(1),  #: with it, and with ``finish``: half of its pass
             "finish": In(1),  #: a pass ends: its last group is here
             "host_read": In(1),  #: read a count
@@ -89,7 +89,7 @@ class ClipCounter(Block):
             with m.Elif(read & (next_half == number)):
                 m.d.sync += waits[number].eq(0)
             # Pairs and groups of one half never come in one cycle: a pass has its pairs first.
-            with m.If((self.pair & (self.pair_half == number)) | (self.group & (self.group_half == number))):
+            with m.If((self.pair & (self.pair_half == number)) | (self.group_clipped & (self.group_half == number))):
                 m.d.sync += counts[number].eq(counts[number] + 1)
             with m.Elif(add & (half == number)):
                 m.d.sync += counts[number].eq(0)

@@ -28,8 +28,8 @@ class HiddenBuffer(Block):
     written beyond the slice's columns, for the padding of the last group, is dropped, and reads as zero. A value is aligned
     to the largest exponent of its pass when it is read.
 
-    Latency: written in cycle c, it can be addressed in c+1 (``latency_cycles`` = 1). ``values`` and ``top`` are of the
-    ``half`` and ``chunk`` that were addressed a cycle before (``read_cycles`` = 1). Throughput: one value in, ``mac_k``
+    Latency: written in cycle c, it can be addressed in c+1 (``latency_cycles`` = 1). ``values`` and ``pass_exponent`` are of
+    the ``half`` and ``chunk`` that were addressed a cycle before (``read_cycles`` = 1). Throughput: one value in, ``mac_k``
     values out per cycle. Storage: two passes and a chunk of 16 bits a value, three exponents.
     """
 
@@ -42,7 +42,7 @@ class HiddenBuffer(Block):
     half: Signal
     chunk: Signal
     values: data.View
-    top: Signal
+    pass_exponent: Signal
 
     def __init__(self, params: Widths):
         self.params = params
@@ -56,7 +56,7 @@ class HiddenBuffer(Block):
             "half": In(1),  #: address this half
             "chunk": In(bits_for(config.down_chunks - 1)),  #: columns ``chunk * mac_k`` on
             "values": Out(params.activations_layout),  #: a cycle later: ``mac_k`` int8, lowest column lowest; shifts are 0
-            "top": Out(HIDDEN_EXPONENT_BITS),  #: with them: the largest exponent of their pass
+            "pass_exponent": Out(HIDDEN_EXPONENT_BITS),  #: with them: the largest exponent of their pass
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -86,10 +86,10 @@ class HiddenBuffer(Block):
             padded = [*registers, *(HIDDEN.const({}) for _ in range(chunks * inputs - present))]
             read.append(Array(Cat(padded[chunk * inputs:(chunk + 1) * inputs]) for chunk in range(chunks))[self.chunk])
         row = Signal(data.ArrayLayout(HIDDEN, inputs), reset_less=True)
-        top = Signal(HIDDEN_EXPONENT_BITS, reset_less=True)
-        m.d.sync += [row.eq(Mux(self.half, read[1], read[0])), top.eq(Mux(self.half, tops[1], tops[0]))]
-        values = [aligned(m, f"value_{i}", data.View(HIDDEN, row[i]), top) for i in range(inputs)]
-        m.d.comb += self.top.eq(top)
+        exponent = Signal(HIDDEN_EXPONENT_BITS, reset_less=True)
+        m.d.sync += [row.eq(Mux(self.half, read[1], read[0])), exponent.eq(Mux(self.half, tops[1], tops[0]))]
+        values = [aligned(m, f"value_{i}", data.View(HIDDEN, row[i]), exponent) for i in range(inputs)]
+        m.d.comb += self.pass_exponent.eq(exponent)
         width = config.tile.word_inputs
         m.d.comb += [self.values[block].values.eq(Cat(values[block * width:(block + 1) * width]))
                      for block in range(config.tile.word_scales)]

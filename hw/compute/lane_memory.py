@@ -32,7 +32,7 @@ class LaneMemory(Block):
     """The token buffer of a lane: int8 activations, int32 results and counts of clips of its tokens, in single-port SRAM.
 
     A group's sums are rounded and clipped to terms of the results (docs/numerics.md, "One slice on one token", step 8), with
-    ``result_shift`` and ``top`` as they are a cycle after ``add``.
+    ``result_shift`` and ``pass_exponent`` as they are a cycle after ``add``.
 
     Results lie in two banks, even and odd groups. A group reads its word six cycles after ``add``
     (``result_read_cycles`` = 6) and writes it three cycles after that (``result_write_cycles`` = 9). The distance is odd, so
@@ -68,7 +68,7 @@ class LaneMemory(Block):
     finish: Signal
     half: Signal
     result_shift: Signal
-    top: Signal
+    pass_exponent: Signal
     totals: Signal
     pair_clipped: Signal
     pair_half: Signal
@@ -99,7 +99,7 @@ class LaneMemory(Block):
             "finish": In(1),  #: with ``add``: it is the token's last group
             "half": In(1),  #: with ``add``: half of the pass
             "result_shift": In(unsigned(8)),  #: a cycle after ``add``: of the slice
-            "top": In(HIDDEN_EXPONENT_BITS),  #: a cycle after ``add``: largest exponent of the pass' hidden values
+            "pass_exponent": In(HIDDEN_EXPONENT_BITS),  #: a cycle after ``add``: largest exponent of the pass' hidden values
             "totals": In(params.totals_bits),  #: the sums, ``totals_cycles`` later; ``sum_bits`` signed each
             "pair_clipped": In(1),  #: a gate-up pair of one of the lane's tokens was clipped
             "pair_half": In(1),  #: with it: half of its pass
@@ -175,7 +175,7 @@ class LaneMemory(Block):
         m.d.comb += [
             clips.note.eq(self.add & self.finish), clips.token.eq(self.token), clips.fresh.eq(fresh),
             clips.note_half.eq(self.half), clips.pair.eq(self.pair_clipped), clips.pair_half.eq(self.pair_half),
-            clips.group.eq(clipped), clips.group_half.eq(half[adds]), clips.finish.eq(valid[adds] & finish[adds]),
+            clips.group_clipped.eq(clipped), clips.group_half.eq(half[adds]), clips.finish.eq(valid[adds] & finish[adds]),
             clips.host_read.eq(self.host_clips & known), clips.host_token.eq(self.host_token),
             self.clips.eq(Mux(known_clips, clips.clips, 0)), self.clipping.eq(self.pair_clipped | clipped),
         ]
@@ -228,7 +228,7 @@ class LaneMemory(Block):
         limit, bits = 2**config.term_bits - 1, config.term_bits + 1
         # The next slice's parameters may be there before these sums are.
         places = Signal(signed(10))
-        m.d.comb += places.eq(self.result_shift - self.top + SHIFT_LEFT)
+        m.d.comb += places.eq(self.result_shift - self.pass_exponent + SHIFT_LEFT)
         amount, below = limited_amount(places)
         first = self.totals_cycles
         # both are a stage late

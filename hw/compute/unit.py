@@ -121,7 +121,8 @@ class ComputeUnit(Block):
         reads_clips = self.results.read & of_clips
         # A token has ``rows`` words in each of the two banks of results; with an odd number of groups one of them is a pad.
         rows, row = params.result_stride // 2, Signal(range(max(params.result_depth // 2, 2)), name="host_row")
-        result_token, host_token = Signal(params.token_bits), Signal(params.token_bits)
+        result_token = Signal(params.token_bits)
+        host_token = Signal(params.token_bits)
         # ``read`` comes late in its cycle; whose entry it is stands long before, and is not chosen by it.
         m.d.comb += [row.eq(self.table.index >> 1), result_token.eq(quotient(row, rows)),
                      host_token.eq(Mux(of_clips, self.table.index, result_token))]
@@ -140,7 +141,8 @@ class ComputeUnit(Block):
                 memory.read.eq(weighs & ~sequencer.down & valid), memory.chunk.eq(sequencer.chunk),
                 memory.add.eq(sequencer.issue & sequencer.down & sequencer.last & valid),
                 memory.group_index.eq(sequencer.group_index), memory.finish.eq(sequencer.finish),
-                memory.half.eq(sequencer.half), memory.result_shift.eq(parameters.result_shift), memory.top.eq(hidden.top),
+                memory.half.eq(sequencer.half), memory.result_shift.eq(parameters.result_shift),
+                memory.pass_exponent.eq(hidden.pass_exponent),
                 memory.totals.eq(array.totals[lane]),
                 memory.pair_clipped.eq(swiglu.valid & swiglu.clipped & Mux(pair_half, passes[1].valid, passes[0].valid)),
                 memory.pair_half.eq(pair_half),

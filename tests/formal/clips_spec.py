@@ -43,8 +43,8 @@ class ClipsSpec(Spec):
         self.assume(~dut.note | (~noted[half] & (closed[half] == 0) & ~(dut.pair & (dut.pair_half == half))))
         m.d.comb += dut.fresh.eq(Mux(marked, ~met, self.free(1, "other_fresh")))
         half = dut.group_half
-        self.assume(~(dut.group | dut.finish) | noted[half])
-        self.assume(~dut.group | (groups[half] != GROUPS))
+        self.assume(~(dut.group_clipped | dut.finish) | noted[half])
+        self.assume(~dut.group_clipped | (groups[half] != GROUPS))
         # Passes end in the order in which their tokens were addressed.
         oldest = Signal()
         with m.If(dut.note & ~noted[~dut.note_half]):
@@ -54,7 +54,8 @@ class ClipsSpec(Spec):
         self.assume(~dut.finish | (dut.group_half == oldest))
         for number in range(2):
             mine = {name: self.wire(strobe & (of == number), f"{name}_of_{number}") for name, strobe, of in (
-                ("pair", dut.pair, dut.pair_half), ("note", dut.note, dut.note_half), ("group", dut.group, dut.group_half),
+                ("pair", dut.pair, dut.pair_half), ("note", dut.note, dut.note_half),
+                ("group", dut.group_clipped, dut.group_half),
                 ("finish", dut.finish, dut.group_half))}
             with m.If(closed[number] != 0):
                 m.d.sync += closed[number].eq(closed[number] - 1)

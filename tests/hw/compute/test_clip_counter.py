@@ -34,7 +34,7 @@ class Bench:
                 strobes.setdefault(cycle, []).extend([(block.pair, 1), (block.pair_half, half)])
             if clips:
                 del strobes[end - clips]
-                strobes.setdefault(end, []).append((block.group, 1))
+                strobes.setdefault(end, []).append((block.group_clipped, 1))
             strobes.setdefault(end, []).extend([(block.finish, 1), (block.group_half, half)])
         for cycle in range(min(strobes), max(strobes) + block.stored_cycles + 1):
             for signal, value in strobes.get(cycle, []):

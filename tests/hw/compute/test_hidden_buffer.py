@@ -41,7 +41,7 @@ def test_passes(mac_k, mac_n, columns):
         bytes_ = [(block.values >> place & 255 ^ 128) - 128 for block in ctx.get(hidden.values)
                   for place in range(0, 8 * mac_k // len(hidden.values), 8)]
         assert bytes_ == numbers[chunk * mac_k:(chunk + 1) * mac_k], (half, chunk)
-        assert ctx.get(hidden.top) == top
+        assert ctx.get(hidden.pass_exponent) == top
         seen.update(["far"] * any(value["magnitude"] and top - value["exponent"] >= 8 for value in written[:columns])
                     + ["most"] * bool({-127, 127} & set(bytes_)) + ["least"] * bool({-1, 1} & set(bytes_)))
 
@@ -87,7 +87,7 @@ def test_clear_within_a_pass():
                 await ctx.tick()
             ctx.set(hidden.write, 0)
         await ctx.tick()
-        assert ctx.get(hidden.top) == 20
+        assert ctx.get(hidden.pass_exponent) == 20
         assert ctx.get(hidden.values[0].values) == 0x64646464
 
     run_block(hidden, bench)
@@ -97,7 +97,7 @@ def test_latency():
     """From the cycle in which a value is written to that in which it can be addressed, and from there to the array."""
     hidden = HiddenBuffer(Widths(small()))
     value = hidden.values[0].values[:8]
-    watch = Watch(write=hidden.write, addressed=hidden.chunk == 0, shown=(value == 0x40) & (hidden.top == 50))
+    watch = Watch(write=hidden.write, addressed=hidden.chunk == 0, shown=(value == 0x40) & (hidden.pass_exponent == 50))
 
     async def bench(ctx):
         ctx.set(hidden.value, {"magnitude": 128, "exponent": 50})

@@ -91,7 +91,7 @@ class Bench:
             ctx.set(lane.finish, cycle == self.groups - 1)
             late = 1 <= cycle <= self.groups
             ctx.set(lane.result_shift, result_shift if late else rng.getrandbits(8))
-            ctx.set(lane.top, top if late else rng.getrandbits(7))
+            ctx.set(lane.pass_exponent, top if late else rng.getrandbits(7))
             comes = cycle - lane.totals_cycles
             total = sums[comes] if 0 <= comes < self.groups else [rng.getrandbits(width) for _ in range(outputs)]
             ctx.set(lane.totals, sum(value % 2**width << width * i for i, value in enumerate(total)))
