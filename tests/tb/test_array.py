@@ -148,7 +148,7 @@ def test_random_configurations(icarus, seed, tmp_path):
     exact(config, wild_batch(config, tokens, seed), tmp_path, simulator=icarus, order=ORDERS[seed % 3])
 
 
-@pytest.mark.parametrize("seed", [*LARGE, 100])
+@pytest.mark.parametrize("seed", [100, *(pytest.param(seed, marks=pytest.mark.regress) for seed in LARGE)])
 def test_random_configurations_verilator(seed, tmp_path):
     """A few of them on the other simulator."""
     config = random_config(seed)
