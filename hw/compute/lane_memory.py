@@ -8,6 +8,7 @@ from trajectile.hw.compute.rounding import coarse_shift, fine_shift, limited_amo
 from trajectile.hw.formats import CLIP_BITS, HIDDEN_EXPONENT_BITS, SHIFT_LEFT
 from trajectile.hw.host.layouts import TableLayouts
 from trajectile.hw.lib.block import Block, place
+from trajectile.hw.lib.chain import chain
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.code import stored_bits
 from trajectile.hw.memory.word import Decoded, decoded, encoded, flag_members, show_flags
@@ -139,15 +140,6 @@ class LaneMemory(Block):
         m.d.comb += self.activations.eq(word.data)
         return word
 
-    def _chain(self, m: Module, name: str, value: Value, last: int, *, reset_less: bool = True) -> list[Value]:
-        """``value`` by stage, up to the last: stage s of the pipeline of results is s cycles after ``add``."""
-        found = [value]
-        for stage in range(1, last + 1):
-            register = Signal(value.shape(), name=f"{name}_{stage}", reset_less=reset_less)
-            m.d.sync += register.eq(found[-1])
-            found.append(register)
-        return found
-
     def _results(self, m: Module, platform: object, clips: ClipCounter) -> Decoded:
         """Read, added to and written by the MAC array, read by the host."""
         params, config, protect = self.params, self.params.config, self.params.protect
@@ -163,12 +155,12 @@ class LaneMemory(Block):
         depth = params.result_depth // 2
         place_of_row = Signal(range(max(depth, 2)), name="row")
         m.d.comb += place_of_row.eq(self.token * (params.result_stride // 2) + (self.group_index >> 1))
-        valid = self._chain(m, "add", self.add, writes, reset_less=False)
-        bank = self._chain(m, "bank", self.group_index[0], writes)
-        row = self._chain(m, "row", place_of_row, writes)
-        new = self._chain(m, "new", fresh, adds)
+        valid = chain(m, "add", self.add, range(1, writes + 1), reset_less=False)
+        bank = chain(m, "bank", self.group_index[0], range(1, writes + 1))
+        row = chain(m, "row", place_of_row, range(1, writes + 1))
+        new = chain(m, "new", fresh, range(1, adds + 1))
         terms, clipped = self._terms(m, valid)
-        half, finish = self._chain(m, "half", self.half, adds), self._chain(m, "finish", self.finish, adds)
+        half, finish = chain(m, "half", self.half, range(1, adds + 1)), chain(m, "finish", self.finish, range(1, adds + 1))
         known = met[self.host_token]
         known_clips = Signal()
         m.d.sync += known_clips.eq(known)
@@ -232,7 +224,7 @@ class LaneMemory(Block):
         amount, below = limited_amount(places)
         first = self.totals_cycles
         # both are a stage late
-        amounts, belows = self._chain(m, "amount", amount, first), self._chain(m, "below", below, first - 1)
+        amounts, belows = chain(m, "amount", amount, range(1, first + 1)), chain(m, "below", below, range(1, first))
 
         def register(stage: int, name: str, value: Value) -> Signal:
             """A register at the end of a stage, for sums that are valid."""

@@ -27,6 +27,7 @@ from trajectile.hw.formats import (
     activation_table,
 )
 from trajectile.hw.lib.block import Block
+from trajectile.hw.lib.chain import chain
 from trajectile.hw.widths import Widths
 
 #: leading bits of a product that meet the choice's weight
@@ -41,11 +42,7 @@ class Stages:
 
     def __call__(self, first: int, last: int, name: str, value: Any) -> Any:
         """Register a value, or a view of one, at the end of each stage from ``first`` to ``last``."""
-        for stage in range(first, last + 1):
-            register = Signal(value.shape(), name=f"{name}_{stage + 1}", reset_less=True)
-            self._m.d.sync += register.eq(value)
-            value = register
-        return value
+        return chain(self._m, name, value, range(first + 1, last + 2))[-1]
 
     def wire(self, name: str, value: Value) -> Signal:
         """A name for a value that is used several times."""

@@ -1,5 +1,7 @@
 """The compute unit: everything that happens to a slice and its tokens."""
 
+from typing import Any
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
@@ -14,6 +16,7 @@ from trajectile.hw.formats import PARAMETERS
 from trajectile.hw.host.layouts import Table, TableLayouts
 from trajectile.hw.host.tables import ResultBus, TableBus
 from trajectile.hw.lib.block import Block, place
+from trajectile.hw.lib.chain import chain
 from trajectile.hw.lib.divide import quotient
 from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.memory.expert_buffer import ExpertBuffer, SlotRead
@@ -85,12 +88,8 @@ class ComputeUnit(Block):
         array = MacArray(params)
         place(m, platform, mac_array=array)
 
-        def delayed(value: Value, cycles: int, name: str) -> Value:
-            for cycle in range(1, cycles + 1):
-                register = Signal(value.shape(), name=f"{name}_{cycle}")
-                m.d.sync += register.eq(value)
-                value = register
-            return value
+        def delayed(value: Value, cycles: int, name: str) -> Any:
+            return chain(m, name, value, range(1, cycles + 1), reset_less=False)[-1]
 
         weighs = sequencer.issue & ~sequencer.param & ~sequencer.bias
         down_1 = delayed(sequencer.down, 1, "down")

@@ -19,7 +19,6 @@ from trajectile.sw_model.numerics import image, integer
 from trajectile.sw_model.numerics.fidelity import fidelity
 from trajectile.sw_model.numerics.integer import Float32, Results
 from trajectile.sw_model.numerics.layers import FloatLayer, float_layer, random_layer
-from trajectile.sw_model.numerics.weights import WeightFormat
 
 #: tokens to measure a layer on
 MAX_TOKENS = 65536
@@ -60,9 +59,7 @@ def drawn(config: Config, layer: FloatLayer, x: Float32, gate: GateBatch) -> Val
         gate: choices of these tokens.
     """
     batch = integer.quantise_batch(x, gate.topk_ids, gate.topk_weights)
-    quantised = integer.quantise_layer(layer, WeightFormat.of(config.tile), period=config.slice_ff)
-    return Values(integer.calibrated(config, quantised, batch), batch,
-                  float_layer(layer, x, gate.topk_ids, gate.topk_weights))
+    return Values(integer.prepared(config, layer, batch), batch, float_layer(layer, x, gate.topk_ids, gate.topk_weights))
 
 
 @dataclass(frozen=True)
@@ -230,10 +227,10 @@ def _toy(config: Config, layer: int | None, offset: int, tokens: int) -> Workloa
     model, recorded = toy_model.load()
     number = int(recorded.trace.layers[-1]) if layer is None else layer
     gate, window = recorded.trace.window(number, offset, tokens), slice(offset, offset + tokens)
-    quantised = integer.quantise_layer(model.blocks[number].experts, WeightFormat.of(config.tile), period=config.slice_ff)
     # the unit of results is chosen on other text
     x, others = model.moe_inputs(recorded.held_out[:TOY_CALIBRATED, :-1])[number]
-    quantised = integer.calibrated(config, quantised, integer.quantise_batch(x, others.topk_ids, others.topk_weights))
+    quantised = integer.prepared(config, model.blocks[number].experts,
+                                 integer.quantise_batch(x, others.topk_ids, others.topk_weights))
     batch = integer.quantise_batch(recorded.x[number, window], gate.topk_ids, gate.topk_weights)
     return Workload(f"toy model, layer {number}, held-out tokens {offset} to {offset + tokens - 1}", gate.topk_ids,
                     Values(quantised, batch, recorded.y[number, window]))

@@ -13,7 +13,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from trajectile.sw_model.checkpoints.tensors import CheckpointError
-from trajectile.sw_model.config import ACTIVATIONS, INT8_MAX, SCALE_SHIFT_MAX, WEIGHTS
+from trajectile.sw_model.config import ACTIVATIONS, INT8_MAX, SCALE_SHIFT_MAX, WEIGHTS, ceil_div
 from trajectile.sw_model.gates.feeding import Fed, Feeding
 from trajectile.sw_model.gates.router import Router, rule_of
 from trajectile.sw_model.gates.workloads import GateBatch
@@ -87,8 +87,7 @@ def _packed(kind: WeightFormat, codes: NDArray[np.int8]) -> NDArray[Any]:
     """Codes as the file has them: int8, or bits of two in a uint8, the even input's in the low ones."""
     if kind.bits == 8:
         return codes
-    bits = kind.pattern(np.pad(codes, ((0, 0), (0, 0), (0, codes.shape[2] % 2))))
-    return np.asarray(bits[..., 0::2] | bits[..., 1::2] << 4)
+    return kind.packed(kind.pattern(np.pad(codes, ((0, 0), (0, 0), (0, codes.shape[2] % 2)))))
 
 
 def _unpacked(kind: WeightFormat, stored: NDArray[Any], inputs: int) -> NDArray[np.int8]:
@@ -228,14 +227,14 @@ def _layer(kind: WeightFormat, function: Function, fraction: int, period: int, t
     experts, d_ff = shape[:2]
     down = tensors["down.codes"].shape
     d_model = down[1] if len(down) == 3 else 0
-    if kind.bits == 8 or -(-d_model // 2) != shape[2]:  # an odd width leaves half a byte
+    if kind.bits == 8 or ceil_div(d_model, 2) != shape[2]:  # an odd width leaves half a byte
         d_model = shape[2] * 8 // kind.bits
     _within("period", period, 1, d_ff)
     widths = {"gate": (d_ff, d_model, d_model), "up": (d_ff, d_model, d_model), "down": (d_model, d_ff, period)}
     found = {}
     for name, (outputs, inputs, every) in widths.items():
         blocks = int(block_of(inputs, every)[-1]) + 1
-        stored = inputs if kind.bits == 8 else -(-inputs // 2)
+        stored = inputs if kind.bits == 8 else ceil_div(inputs, 2)
         legal = {"codes": [experts, outputs, stored], "shifts": [experts, outputs, blocks],
                  "mantissas": [experts, outputs, blocks], "units": [experts]}
         parts = {part: tensors[f"{name}.{part}"] for part in legal if f"{name}.{part}" in tensors}

@@ -27,11 +27,13 @@ class Stack(Protocol):
 
 @dataclass(frozen=True)
 class Plain:
-    """A tensor [experts, outputs, inputs], or transposed."""
+    """A tensor [experts, outputs, inputs], or [experts * rows, inputs]; each expert's part may be transposed."""
 
     checkpoint: Tensors
     name: str
     transposed: bool = False
+    #: None: the tensor has a dimension for experts
+    rows: int | None = None
 
     @property
     def dtype(self) -> str:
@@ -40,27 +42,8 @@ class Plain:
 
     def read(self, expert: int) -> Float32:
         """Float32 [outputs, inputs]."""
-        values = self.checkpoint.read(self.name, expert)
-        return values.T if self.transposed else values
-
-
-@dataclass(frozen=True)
-class Rows:
-    """A tensor [experts * rows, columns], each expert's part transposed or not."""
-
-    checkpoint: Tensors
-    name: str
-    rows: int
-    transposed: bool = False
-
-    @property
-    def dtype(self) -> str:
-        """Its type."""
-        return self.checkpoint.dtype(self.name)
-
-    def read(self, expert: int) -> Float32:
-        """Float32 [outputs, inputs]."""
-        values = self.checkpoint.read(self.name, slice(expert * self.rows, (expert + 1) * self.rows))
+        part = expert if self.rows is None else slice(expert * self.rows, (expert + 1) * self.rows)
+        values = self.checkpoint.read(self.name, part)
         return values.T if self.transposed else values
 
 
@@ -233,7 +216,7 @@ def rows(checkpoint: Tensors, stem: str, rest: Mapping[str, str]) -> Stacked:
         if len(shape) != 2 or not all(shape) or shape[0] % experts or checkpoint.shape(name) != shape:
             raise CheckpointError(f"{name} has shape {checkpoint.shape(name)}; legal: [{experts} d_ff, d_model] of all three")
     d_ff = shape[0] // experts
-    stacks = tuple(Rows(checkpoint, names[key], d_ff, transposed=key == "down") for key in PARTS)
+    stacks = tuple(Plain(checkpoint, names[key], transposed=key == "down", rows=d_ff) for key in PARTS)
     if checkpoint.model.biased:
         raise CheckpointError(f"{stem}.mlp.w1_bias is missing; legal: biases, as config.json says that experts have them")
     return Stacked(checkpoint=checkpoint, stacks=stacks, shape=(experts, d_ff, shape[1]))

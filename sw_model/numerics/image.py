@@ -6,15 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.numerics.integer import QuantisedLayer, slice_parameters
-from trajectile.sw_model.numerics.weights import Matrices, block_of, scale_bytes
+from trajectile.sw_model.numerics.integer import QuantisedLayer
+from trajectile.sw_model.numerics.weights import Matrices, WeightFormat, block_of, scale_bytes
 
 Bytes = NDArray[np.uint8]
-
-
-def _codes(bits: int, patterns: Bytes) -> Bytes:
-    """Bytes of codes [..., inputs], the lowest input lowest."""
-    return patterns if bits == 8 else np.asarray(patterns[..., 0::2] | patterns[..., 1::2] << 4, dtype=np.uint8)
 
 
 def _words(config: Config, patterns: Bytes, scales: Bytes, groups: int, chunks: int) -> Bytes:
@@ -33,7 +28,7 @@ def _words(config: Config, patterns: Bytes, scales: Bytes, groups: int, chunks: 
         whole = np.zeros((groups * n, chunks * k), dtype=np.uint8)
         whole[:values.shape[0], :values.shape[1]] = values
         return whole.reshape(groups, n, chunks, k).transpose(0, 2, 1, 3)
-    codes = _codes(config.tile.code_bits, padded(patterns)).reshape(groups, chunks, -1)
+    codes = WeightFormat.of(config.tile).packed(padded(patterns)).reshape(groups, chunks, -1)
     return np.concatenate([codes, padded(scales)[..., ::config.tile.word_inputs].reshape(groups, chunks, -1)], axis=-1)
 
 
@@ -44,6 +39,16 @@ def _bias_words(config: Config, biases: NDArray[np.int64]) -> Bytes:
     whole[:len(biases)] = biases
     words[:, 0, :2 * config.tile.mac_n] = whole.reshape(config.gate_up_groups, -1).view(np.uint8)
     return words
+
+
+def slice_parameters(layer: QuantisedLayer, expert: int) -> bytes:
+    """A slice's parameters as they lie in DDR: docs/numerics.md, "Parameters of a slice"."""
+    function = layer.function
+    return (int(layer.gate.units[expert]).to_bytes(1, "little", signed=True)
+            + int(layer.up.units[expert]).to_bytes(1, "little", signed=True)
+            + layer.result_shift(expert).to_bytes(1, "little") + bytes(1)
+            + b"".join(value.to_bytes(2, "little", signed=True)
+                       for value in (function.gate_max, function.up_max, function.up_offset)))
 
 
 def slice_words(config: Config, layer: QuantisedLayer, expert: int, index: int) -> Bytes:

@@ -59,17 +59,18 @@ class Function:
         """That of a float32 layer.
 
         Raises:
-            ValueError: for a limit that is no whole step, or beyond the format.
+            ValueError: for a limit or an offset that is no whole step, or beyond the format.
         """
-        def steps(name: str, value: float | None, absent: int) -> int:
+        def steps(name: str, value: float | None, least: int) -> int:
             if value is None:
-                return absent
+                return VALUE_MAX
             step = value * 2**VALUE_FRACTION
-            if step != int(step) or not 0 <= step <= VALUE_MAX:
-                raise ValueError(f"{name} = {value} is not legal; legal values: multiples of 1/256 up to {VALUE_MAX / 256}")
+            if step != int(step) or not least <= step <= VALUE_MAX:
+                raise ValueError(f"{name} = {value} is not legal; legal values: multiples of 1/256 from {least / 256:g} to "
+                                 f"{VALUE_MAX / 256:g}")
             return int(step)
-        return cls(real.activation, max(1, steps("gate limit", real.gate_limit, VALUE_MAX)),
-                   max(1, steps("up limit", real.up_limit, VALUE_MAX)), steps("up offset", real.up_offset, 0))
+        return cls(real.activation, steps("gate limit", real.gate_limit, 1), steps("up limit", real.up_limit, 1),
+                   steps("up offset", real.up_offset, 0))
 
 
 @dataclass(frozen=True)
@@ -176,20 +177,23 @@ def quantise_layer(layer: FloatLayer, kind: WeightFormat | None = None, *, perio
             blocks can take.
 
     Raises:
-        ValueError: for weights that are not finite or too large, or a limit that the hardware does not have.
+        ValueError: for weights or biases that are not finite or too large, or a limit that the hardware does not have.
     """
     kind = kind or WeightFormat("mx8")
     if layer.down_bias is not None:
         raise ValueError("down_bias is not legal here; it is made hidden units first")
 
-    def bias(values: Float32 | None) -> Int64 | None:
+    def bias(name: str, values: Float32 | None) -> Int64 | None:
         if values is None:
             return None
-        whole = np.rint(values.astype(np.float64) * 2**VALUE_FRACTION)
-        return np.asarray(np.clip(whole, -VALUE_MAX, VALUE_MAX), dtype=np.int64)
+        largest = np.abs(values).max(initial=0)
+        if not largest <= VALUE_MAX / 2**VALUE_FRACTION:
+            raise ValueError(f"{name} of {largest:g} is not legal; legal values: up to {VALUE_MAX / 2**VALUE_FRACTION:g}")
+        return np.asarray(np.rint(values.astype(np.float64) * 2**VALUE_FRACTION), dtype=np.int64)
     gate, up, down = (quantise(weights, kind, each) for weights, each in (
         (layer.w_gate, None), (layer.w_up, None), (layer.w_down, period)))
-    return QuantisedLayer(kind, gate, up, down, Function.of(layer.function), bias(layer.gate_bias), bias(layer.up_bias))
+    return QuantisedLayer(kind, gate, up, down, Function.of(layer.function), bias("gate bias", layer.gate_bias),
+                          bias("up bias", layer.up_bias))
 
 
 def with_experts(parts: list[QuantisedLayer]) -> QuantisedLayer:
@@ -220,14 +224,6 @@ def choice_weight(weights: NDArray[Any]) -> Int64:
     largest = field > EXPONENT_MAX
     value = np.where(largest, 2 ** (FRACTION_BITS + 5) - 1, fraction | field << FRACTION_BITS)
     return np.asarray(np.where((real > 0) & (field >= 1), value, 0), dtype=np.int64)
-
-
-def real_weight(weight: Int64) -> NDArray[np.float64]:
-    """What choices' 16-bit weights stand for."""
-    exponent, fraction = weight >> FRACTION_BITS, weight & 2**FRACTION_BITS - 1
-    whole = (2**FRACTION_BITS + fraction).astype(np.float64)
-    size = np.ldexp(whole, (exponent - EXPONENT_ONE - FRACTION_BITS).astype(np.int32))
-    return np.asarray(np.where(exponent > 0, size, 0.0))
 
 
 def quantise_batch(x: Float32, topk_ids: NDArray[Any], topk_weights: NDArray[Any]) -> QuantisedBatch:
@@ -381,16 +377,16 @@ def calibrated(config: Config, layer: QuantisedLayer, batch: QuantisedBatch) -> 
     return replace(layer, fraction=int(np.clip(fraction, RESULT_SHIFT_ZERO - 255 - high, RESULT_SHIFT_ZERO - low)))
 
 
+def prepared(config: Config, layer: FloatLayer, batch: QuantisedBatch) -> QuantisedLayer:
+    """A layer in the format and slices of a configuration, with the unit of results that a batch calls for.
+
+    Raises:
+        ValueError: as :func:`quantise_layer` and :func:`calibrated`.
+    """
+    return calibrated(config, quantise_layer(layer, WeightFormat.of(config.tile), period=config.slice_ff), batch)
+
+
 def dequantise(y: Int32, layer: QuantisedLayer) -> Float32:
     """Real results, float32 [tokens, d_model]."""
     return np.asarray(np.ldexp(y.astype(np.float64), -layer.fraction), dtype=np.float32)
 
-
-def slice_parameters(layer: QuantisedLayer, expert: int) -> bytes:
-    """A slice's parameters as they lie in DDR: docs/numerics.md, "Parameters of a slice"."""
-    function = layer.function
-    return (int(layer.gate.units[expert]).to_bytes(1, "little", signed=True)
-            + int(layer.up.units[expert]).to_bytes(1, "little", signed=True)
-            + layer.result_shift(expert).to_bytes(1, "little") + bytes(1)
-            + b"".join(value.to_bytes(2, "little", signed=True)
-                       for value in (function.gate_max, function.up_max, function.up_offset)))

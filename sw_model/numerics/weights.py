@@ -79,6 +79,10 @@ class WeightFormat:
             return np.asarray(magnitudes[np.abs(codes)] | (codes < 0).astype(np.uint8) << 3, dtype=np.uint8)
         return codes.view(np.uint8) & np.uint8(2**self.bits - 1)
 
+    def packed(self, patterns: UInt8) -> UInt8:
+        """Bytes of the patterns [..., inputs]: of 4-bit codes two a byte, the even input's in the low bits."""
+        return patterns if self.bits == 8 else np.asarray(patterns[..., 0::2] | patterns[..., 1::2] << 4, dtype=np.uint8)
+
     def codes(self, patterns: UInt8) -> Int8:
         """The inverse of :meth:`pattern`: -128 of mx8, which is no code, and the other zero of mxfp4 come out as they are."""
         if self.name == "mxfp4":
@@ -244,7 +248,7 @@ def quantise_matrix(values: Float32, kind: WeightFormat, period: int) -> tuple[I
     largest = int(_least(tried, errors).max()) // per
     if largest - SCALE_SHIFT_MAX > UNIT_MAX:
         raise ValueError(f"a weight of {np.abs(values).max():g} is not legal; legal values: below 2^{UNIT_MAX}")
-    unit = max(largest - SCALE_SHIFT_MAX, UNIT_MIN) if largest > -(2**13) else 0
+    unit = max(largest - SCALE_SHIFT_MAX, UNIT_MIN) if blocks.any() else 0
     if len(tried) > 1 and (tried < unit * per).any():
         # the least scale of the unit takes the place of those below it
         at_unit = _error(blocks, _scale(np.full(tried.shape[1:], unit * per), kind.mantissa), kind)

@@ -93,7 +93,7 @@ class IntegerMlps:
             return model.exact(number, x)
         # units of results are those of text that is not measured
         model.logits(calibration_text(model), watched)
-        self.layers = [integer.calibrated(self.config, integer.quantise_layer(block.mlp, kind), quantised(inputs[number]))
+        self.layers = [integer.prepared(self.config, block.mlp, quantised(inputs[number]))
                        for number, block in enumerate(model.blocks)]
         #: results of a token in a block that clipped
         self.clipped = 0

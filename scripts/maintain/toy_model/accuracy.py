@@ -42,11 +42,11 @@ class Hardware:
     """The demo's integer layer with weights in a format."""
 
     def __init__(self, model: ToyModel, recorded: Recorded, kind: WeightFormat) -> None:
-        self.config = load("demo", [f"tile.weights={kind.name}", f"tile.scale_mantissa={3 if kind.mantissa else 0}"])
+        self.config = load("demo", [f"tile.weights={kind.name}", f"tile.scale_mantissa={kind.mantissa_bits}"])
         self.layers = [
-            integer.calibrated(self.config, integer.quantise_layer(block.experts, kind, period=self.config.slice_ff),
-                               integer.quantise_batch(recorded.x[number], recorded.trace.topk_ids[number],
-                                                      recorded.trace.topk_weights[number]))
+            integer.prepared(self.config, block.experts,
+                             integer.quantise_batch(recorded.x[number], recorded.trace.topk_ids[number],
+                                                    recorded.trace.topk_weights[number]))
             for number, block in enumerate(model.blocks)]
         self.clipped = 0
 

@@ -13,7 +13,8 @@ from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
 from trajectile.sw_model.latencies import COMPUTE_DRAIN_CYCLES, compute_early_cycles
 from trajectile.sw_model.numerics import image
-from trajectile.sw_model.numerics.integer import integer_layer, slice_parameters
+from trajectile.sw_model.numerics.image import slice_parameters
+from trajectile.sw_model.numerics.integer import integer_layer
 from trajectile.sw_model.schedule.scheduler import schedule
 from trajectile.sw_model.timeline.model import compute_cycles
 from trajectile.tb.program import gather_clips, gather_results, tile_image

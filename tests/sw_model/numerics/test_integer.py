@@ -173,13 +173,15 @@ def test_rounding():
             assert int(numerics.rounded(np.array([a]), np.array([n]))[0]) == page.rounding(a, n) == math.floor(a / 2**n + 0.5)
 
 
+def real_weight(code):
+    """What a choice's weight stands for."""
+    return (2048 + code % 2048) * 2.0 ** ((code >> 11) - 37) if code >> 11 else 0.0
+
+
 def test_every_weight_of_a_choice():
-    """All 65,536 codes: what they stand for, in order, is coded as themselves; zero has many codes and one is written."""
+    """All 65,536 codes: what they stand for is coded as themselves; zero has many codes and one is written."""
     codes = np.arange(2**16)
-    real = numerics.real_weight(codes)
-    assert real[codes >> 11 == 0].max() == 0 and (np.diff(real[2047:]) > 0).all()
-    for code in (2048, 26 << 11, 65535):
-        assert real[code] == (2048 + code % 2048) * 2.0 ** ((code >> 11) - 37)
+    real = np.array([real_weight(code) for code in range(2**16)])
     np.testing.assert_array_equal(numerics.choice_weight(real), np.where(codes >> 11 == 0, 0, codes))
 
 
@@ -187,7 +189,7 @@ def test_every_weight_of_a_choice():
 def test_weight_of_a_choice(weight):
     """The nearest value that there is; below the least of them zero."""
     code = int(numerics.choice_weight(np.array([weight]))[0])
-    real = float(numerics.real_weight(np.array([code]))[0])
+    real = real_weight(code)
     if weight < 2.0**-25:
         assert real in (0.0, 2.0**-25)
     else:
@@ -227,10 +229,20 @@ def test_wrong_batches_are_refused(x, weight, named):
 
 @pytest.mark.parametrize(("function", "named"), [
     (GluFunction("silu", 1 / 3), "gate limit"), (GluFunction("silu", None, 128.0), "up limit"),
+    (GluFunction("silu", 0.0), "gate limit"), (GluFunction("silu", None, 0.0), "up limit"),
     (GluFunction("silu", None, None, -1.0), "up offset")])
 def test_limits_that_the_hardware_has_not(function, named):
     layer = replace(random_layer(small().layer, np.random.default_rng(1)), function=function)
     with pytest.raises(ValueError, match=f"{named} = .* legal values: multiples of 1/256"):
+        numerics.quantise_layer(layer)
+
+
+@pytest.mark.parametrize("value", [128, -1000, np.nan])
+def test_biases_that_do_not_fit(value):
+    """They are refused and not clipped: that would be another function."""
+    layer = random_layer(small(layer__bias=True).layer, np.random.default_rng(1))
+    layer.up_bias[1, 2] = value
+    with pytest.raises(ValueError, match=r"up bias of .* is not legal; legal values: up to 127\.996"):
         numerics.quantise_layer(layer)
 
 
@@ -267,7 +279,7 @@ def test_the_layer_that_the_integers_stand_for():
     """Weights, biases to 1/256, limits; quantised again it is the same layer."""
     function = GluFunction("quick_gelu", 7.0, 7.0, 1.0)
     layer = replace(random_layer(small(layer__bias=True).layer, np.random.default_rng(1)), function=function)
-    layer.gate_bias[0, 0] = 1000  # beyond the format
+    layer.gate_bias[0, 0] = VALUE_MAX / 256  # the format's end
     whole = numerics.quantise_layer(layer, FORMATS[3])
     real = whole.real()
     assert real.function == function and real.gate_bias[0, 0] == VALUE_MAX / 256
