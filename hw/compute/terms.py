@@ -8,7 +8,7 @@ from trajectile.hw.formats import ACTIVATION_BITS
 
 
 class Products(ABC):
-    """Terms of the products of codes and activations, neither of which is ever the lowest number of its bits.
+    """Terms of the products of codes and activations. An activation is never the lowest number of its bits.
 
     What is the same for all outputs of a lane is made of the activations before the lane registers them (:meth:`lane_word`).
     Codes are decoded in each processing element: that takes less area than to decode them once for all lanes.

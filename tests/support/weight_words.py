@@ -3,7 +3,7 @@
 #: value of each code by format; a code that never occurs is not there
 CODES = {
     "mx8": {value % 256: value for value in range(-127, 128)},
-    "int4": {value % 16: value for value in range(-7, 8)},
+    "int4": {value % 16: value for value in range(-8, 8)},
     "mxfp4": {code: (-1 if code >= 8 else 1) * (0, 1, 2, 3, 4, 6, 8, 12)[code % 8] for code in range(16)},
 }
 

@@ -78,12 +78,12 @@ def test_largest_sums(weights, inputs, mantissa, multiplier):
     tile = config.tile
     array = MacArray(Widths(config))
     by_value = {value: code for code, value in CODES[weights].items()}
-    largest = max(by_value)
-    sums = WORDS * inputs * 127 * largest * (15 if mantissa else 1) << 7 + 3
+    least, largest = min(by_value), max(by_value)  # of int4 the least is further from 0
+    one = WORDS * inputs * 127 * (15 if mantissa else 1) << 7 + 3
 
     async def bench(ctx):
         ctx.set(array.enable, 1)
-        ctx.set(array.weights, weight_word(tile, [[by_value[largest]] * inputs, [by_value[-largest]] * inputs],
+        ctx.set(array.weights, weight_word(tile, [[by_value[largest]] * inputs, [by_value[least]] * inputs],
                                            [[0x3F] * tile.word_scales] * 2))
         ctx.set(array.activations, [entry(tile, [x] * inputs, [3] * tile.word_scales) for x in (127, -127)])
         for word in range(WORDS):
@@ -91,8 +91,8 @@ def test_largest_sums(weights, inputs, mantissa, multiplier):
             await ctx.tick()
         ctx.set(array.enable, 0)
         await ctx.tick().repeat(array.latency_cycles - 1)
-        assert totals(ctx, array) == [[sums, -sums], [-sums, sums]]
-        assert sums.bit_length() + 1 == config.sum_bits
+        assert totals(ctx, array) == [[one * largest, one * least], [-one * largest, -one * least]]
+        assert (-one * least).bit_length() + 1 == config.sum_bits
 
     run_block(array, bench)
 
