@@ -25,8 +25,10 @@ class Widths:
         self.expert_bits = bits_for(config.layer.experts - 1)
         self.index_bits = bits_for(tile.slices - 1)
         self.slot_bits = bits_for(tile.slots - 1)
-        #: stops left: at most one per tile
+        #: stops left (goes away with the rule table)
         self.left_bits = bits_for(config.array.tiles)
+        #: tiles after this one that may be stops of a slice
+        self.ahead_bits = config.array.tiles - 1
         self.word_bits = 8 * tile.word_bytes
         #: a weight word is written in whole lanes
         self.lane_width = 8 * config.lane_bytes
@@ -36,15 +38,23 @@ class Widths:
         self.first_word_flits = config.parameter_flits - (config.parameter_words - 1) * config.word_flits
         self.row_bits = bits_for(config.channel_slices - 1)
         self.token_bits = bits_for(tile.lane_tokens - 1)
-        #: a tile never has more passes than token-expert pairs
+        # these four go away with the table memories
         self.list_depth = tile.tokens * config.layer.top_k
         self.list_bits = bits_for(self.list_depth)
-        #: passes of one expert: at most one per token of the fullest lane, or one per token of the tile
-        self.pass_bits = bits_for(tile.tokens)
         self.load_depth = config.channel_slices
         self.load_bits = bits_for(self.load_depth)
+        self.rank_bits = bits_for(config.layer.top_k - 1)
+        #: nodes of a lane's token lists: one for each choice of each of its tokens
+        self.node_depth = tile.lane_tokens * config.layer.top_k
+        self.node_bits = bits_for(self.node_depth - 1)
+        #: passes of one expert on a tile
+        self.pass_bits = config.count_bits
+        #: tokens of a batch in a tile
+        self.batch_token_bits = bits_for(tile.tokens)
         self.address_bits = DDR_ADDRESS_BITS
         self.beat_bits = 8 * config.ddr.bytes_per_cycle
+        #: the io port
+        self.io_bits = 8 * config.io.bytes_per_cycle
         #: CONTROL.RESET keeps the array in reset two cycles longer than this, or more, so that what a tile sent before
         #: reaches the far end while that is still in reset
         self.reset_hold_cycles = config.link.latency_cycles

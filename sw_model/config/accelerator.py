@@ -8,7 +8,7 @@ the field, the value and the legal values. Derived sizes are properties, so that
 import dataclasses
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import gcd
 from pathlib import Path
@@ -26,6 +26,7 @@ from trajectile.sw_model.config.sections import (
     SECTIONS,
     ArrayConfig,
     DdrConfig,
+    IoConfig,
     LayerConfig,
     LinkConfig,
     TileConfig,
@@ -38,6 +39,10 @@ from trajectile.sw_model.latencies import CREDIT_CYCLES, LINK_LAYER_CYCLES, LOAD
 DDR_ADDRESS_BITS = 40
 #: Bytes of a slice's parameters (docs/numerics.md).
 PARAMETER_BYTES = 10
+#: Experts of one word of the count exchange (docs/batch.md).
+COUNTS_PER_WORD = 4
+#: Bytes of a completion record.
+COMPLETION_BYTES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +59,7 @@ class Config:
     tile: TileConfig
     link: LinkConfig
     ddr: DdrConfig
+    io: IoConfig = field(default_factory=IoConfig)
 
     def __post_init__(self) -> None:
         tile, layer = self.tile, self.layer
@@ -206,6 +212,56 @@ class Config:
         """Slots of a tile that its own loads have a right to: an equal part for each DDR channel."""
         return max(1, self.tile.slots // self.array.channels)
 
+    # -- token records and results (docs/batch.md) ----------------------------------------------------------------
+
+    def _whole_beats(self, size: int) -> int:
+        """Bytes of so many, in whole beats of the io port."""
+        return ceil_div(size, self.io.bytes_per_cycle) * self.io.bytes_per_cycle
+
+    @cached_property
+    def head_bytes(self) -> int:
+        """Bytes of a token's head: exponent, and an item for each choice."""
+        return self._whole_beats(4 + 4 * self.layer.top_k)
+
+    @cached_property
+    def shift_bytes(self) -> int:
+        """Bytes of the shifts of a token's blocks of activations."""
+        return self._whole_beats(ceil_div(2 * ceil_div(self.layer.d_model, BLOCK_INPUTS), 8))
+
+    @cached_property
+    def row_bytes(self) -> int:
+        """Bytes of a token's activations with their shifts."""
+        return self.shift_bytes + self._whole_beats(self.gate_up_chunks * self.tile.mac_k)
+
+    @cached_property
+    def record_bytes(self) -> int:
+        """Bytes of a token's record: head and row."""
+        return self.head_bytes + self.row_bytes
+
+    def group_bytes(self, result_bytes: int) -> int:
+        """Bytes of a group of ``mac_n`` results of so many bytes each: dense, or padded to whole beats."""
+        size = self.tile.mac_n * result_bytes
+        return size if self.io.bytes_per_cycle % size == 0 else self._whole_beats(size)
+
+    def result_bytes(self, result_bytes: int) -> int:
+        """Bytes of a token's results of so many bytes each, with the beat that ends them (clips, unit)."""
+        return self._whole_beats(self.down_groups * self.group_bytes(result_bytes)) + self.io.bytes_per_cycle
+
+    @cached_property
+    def completion_bytes(self) -> int:
+        """Bytes of the completion record, in whole beats."""
+        return self._whole_beats(COMPLETION_BYTES)
+
+    @cached_property
+    def count_bits(self) -> int:
+        """Bits of the number of passes of an expert on a tile."""
+        return self.tile.lane_tokens.bit_length()
+
+    @cached_property
+    def count_words(self) -> int:
+        """Words of a tile's counts in the exchange, without the one that begins it."""
+        return ceil_div(self.layer.experts, COUNTS_PER_WORD)
+
     # -- links ----------------------------------------------------------------------------------------------------
 
     @cached_property
@@ -292,8 +348,8 @@ def _section(name: str, values: object) -> Any:
     for key in values:
         if key not in fields:
             raise ConfigError(f"{name}.{key}", values[key], f"no such field; [{name}] has {', '.join(fields)}")
-    for key, field in fields.items():
-        if key not in values and field.default is dataclasses.MISSING:
+    for key, known in fields.items():
+        if key not in values and known.default is dataclasses.MISSING:
             raise ConfigError(f"{name}.{key}", None, "a value (the field is missing)")
     return kind(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
@@ -307,10 +363,10 @@ def from_dict(values: Mapping[str, Any], name: str = "unnamed") -> Config:
     for key in values:
         if key not in SECTIONS and key != "name":
             raise ConfigError(key, values[key], f"no such section; there are {', '.join(SECTIONS)}")
-    for key in SECTIONS:
-        if key not in values:
+    for key, kind in SECTIONS.items():
+        if key not in values and any(f.default is dataclasses.MISSING for f in dataclasses.fields(kind)):
             raise ConfigError(key, None, f"a table [{key}] (the section is missing)")
-    return Config(name=name, **{key: _section(key, values[key]) for key in SECTIONS})
+    return Config(name=name, **{key: _section(key, values.get(key, {})) for key in SECTIONS})
 
 
 def presets() -> dict[str, Path]:

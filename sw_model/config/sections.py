@@ -114,7 +114,7 @@ class TileConfig:
     slices: int
     #: slots of the expert buffer, of one micro-slice each
     slots: int
-    #: tokens that a tile holds
+    #: tokens of a batch that a tile holds
     tokens: int
     #: format of the weights (docs/numerics.md)
     weights: str = "mx8"
@@ -126,6 +126,8 @@ class TileConfig:
     multiplier: str = "plain"
     #: products that are added up before a register; a smaller value is faster and larger (docs/area.md)
     mac_part: int = 8
+    #: batches in flight: with 2, one forms and one leaves while another streams (docs/batch.md)
+    batches: int = 1
 
     def __post_init__(self) -> None:
         check_member("tile.mac_k", self.mac_k, [2, 4, 8, 16, 32, 64])
@@ -139,6 +141,7 @@ class TileConfig:
         check_name("tile.protect", self.protect, PROTECTIONS)
         check_name("tile.multiplier", self.multiplier, MULTIPLIERS)
         check_int("tile.mac_part", self.mac_part, 1, 64)
+        check_member("tile.batches", self.batches, [1, 2])
 
     @property
     def macs(self) -> int:
@@ -219,5 +222,25 @@ class DdrConfig:
         return min(AXI_MAX_BURST_BEATS, AXI_BOUNDARY_BYTES // self.bytes_per_cycle)
 
 
-#: the tables of a configuration
-SECTIONS = {"layer": LayerConfig, "array": ArrayConfig, "tile": TileConfig, "link": LinkConfig, "ddr": DdrConfig}
+@dataclass(frozen=True, kw_only=True)
+class IoConfig:
+    """The port by which a tile reads token records and writes results: an AXI4 manager."""
+
+    #: bytes per cycle, and width of the AXI4 bus in bytes
+    bytes_per_cycle: int = 32
+    #: from a request to its first beat, or from the last beat of a write to its response, in the model
+    latency_cycles: int = 80
+
+    def __post_init__(self) -> None:
+        check_member("io.bytes_per_cycle", self.bytes_per_cycle, [4, 8, 16, 32, 64, 128])
+        check_int("io.latency_cycles", self.latency_cycles, 1, 4096)
+
+    @property
+    def burst_beats(self) -> int:
+        """Beats of a full-length burst: 256, or what fits between two 4 KiB lines."""
+        return min(AXI_MAX_BURST_BEATS, AXI_BOUNDARY_BYTES // self.bytes_per_cycle)
+
+
+#: the tables of a configuration; one whose fields all have a default may be left out
+SECTIONS = {"layer": LayerConfig, "array": ArrayConfig, "tile": TileConfig, "link": LinkConfig, "ddr": DdrConfig,
+            "io": IoConfig}

@@ -1,0 +1,1 @@
+"""How a batch forms itself (docs/batch.md): queue, records, token lists, count exchange, order, load entries, results."""

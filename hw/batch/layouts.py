@@ -1,0 +1,89 @@
+"""What a host queues, what a tile makes of it: descriptors, list entries, words of the count exchange, load entries."""
+
+from amaranth.hdl import signed, unsigned
+from amaranth.lib import data, enum
+from amaranth.utils import bits_for, exact_log2
+
+from trajectile.hw.formats import CHOICE_WEIGHT, EXPONENT_BITS
+from trajectile.hw.widths import Widths
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.config.accelerator import COUNTS_PER_WORD
+
+#: layers begin with a page of this many address bits
+PAGE_BITS = 12
+#: bits of what a host calls a batch, and of a cycle count
+TAG_BITS, STAMP_BITS = 8, 32
+#: expert number of no choice in a token record
+NO_EXPERT = 0xFFFF
+
+
+class Order(enum.Enum, shape=2):
+    """In which order the experts of a batch are loaded (docs/scheduling.md)."""
+
+    INDEX = 0  #: as numbered
+    PAIRED = 1  #: most passes, fewest, second most, second fewest, ...
+    BALANCED = 2  #: each tile's compute stays closest to its pace
+
+
+class BatchLayouts(Widths):
+    """Layouts of everything that has to do with the forming of a batch."""
+
+    def __init__(self, config: Config, *, timing_only: bool = False):
+        super().__init__(config, timing_only=timing_only)
+        tile = config.tile
+        #: bits of an io address that are zero, and those that are not
+        self.io_low_bits = exact_log2(config.io.bytes_per_cycle)
+        self.io_address_bits = self.address_bits - self.io_low_bits
+        #: what a host queues
+        self.descriptor_layout = data.StructLayout({
+            "layer": unsigned(self.address_bits - PAGE_BITS),
+            "records": unsigned(self.io_address_bits),
+            "results": unsigned(self.io_address_bits),
+            "tokens": unsigned(self.batch_token_bits),
+            "order": Order,
+            "bf16": unsigned(1),
+            "tag": unsigned(TAG_BITS),
+            "rung": unsigned(STAMP_BITS),
+        })
+        #: an entry of a token list as the MAC sequencer sees it, by lane
+        self.token_layout = data.StructLayout({
+            "valid": unsigned(1),
+            "token": unsigned(self.token_bits),
+            **({} if timing_only else {"weight": CHOICE_WEIGHT, "exponent": signed(EXPONENT_BITS)}),
+        })
+        #: one token a lane
+        self.pass_layout = data.ArrayLayout(self.token_layout, tile.mac_t)
+        #: head of a token list of a lane: its length and first node
+        self.list_head_layout = data.StructLayout({
+            "count": unsigned(config.count_bits), "node": unsigned(self.node_bits)})
+        #: node of a token list
+        self.node_layout = data.StructLayout({
+            "token": unsigned(self.token_bits),
+            **({} if timing_only else {"weight": CHOICE_WEIGHT, "exponent": signed(EXPONENT_BITS)}),
+            "following": unsigned(self.node_bits),
+        })
+        #: payload of a word of the count exchange: passes of four experts, or, in the first one, order and tag
+        self.count_word_bits = max(COUNTS_PER_WORD * config.count_bits, 2 + TAG_BITS)
+        #: which of the tiles before it came from (0: the ring-previous one), and the word
+        self.count_layout = data.StructLayout({
+            "hops": unsigned(bits_for(config.array.tiles - 1)),
+            "word": unsigned(self.count_word_bits),
+        })
+        #: an expert to be loaded, and where it has tokens, by position in the ring
+        self.pick_layout = data.StructLayout({
+            "expert": unsigned(self.expert_bits),
+            "stops": unsigned(config.array.tiles),
+            "batch": unsigned(1),
+            "last": unsigned(1),
+        })
+        #: a slice to be loaded: what, from where, whether it has tokens here, which tiles further along have
+        self.load_layout = data.StructLayout({
+            "expert": unsigned(self.expert_bits),
+            "index": unsigned(self.index_bits),
+            "row": unsigned(self.row_bits),
+            "batch": unsigned(1),
+            "here": unsigned(1),
+            "ahead": unsigned(self.ahead_bits),
+        })
+        #: slices that arrive in a batch
+        self.arrival_bits = bits_for(config.layer.experts * tile.slices)

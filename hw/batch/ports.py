@@ -1,0 +1,195 @@
+"""What the blocks that form a batch, compute it and write its results exchange; each as the first named sees it."""
+
+from amaranth.hdl import Signal
+from amaranth.lib import data, wiring
+from amaranth.lib.wiring import In, Out
+from amaranth.utils import bits_for
+
+from trajectile.hw.batch.layouts import BatchLayouts
+from trajectile.hw.formats import CHOICE_WEIGHT, CLIP_BITS, EXPONENT_BITS
+from trajectile.hw.lib.signature import NamedSignature
+
+
+class InsertPort(NamedSignature):
+    """Record reader to token lists: a choice of a token. ``twice`` answers in the cycle after ``insert``."""
+
+    class Interface(wiring.PureInterface):
+        insert: Signal
+        batch: Signal
+        lane: Signal
+        token: Signal
+        rank: Signal
+        expert: Signal
+        weight: data.View
+        exponent: Signal
+        twice: Signal
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "insert": Out(1),  #: put the token into the list of ``expert``; everything below holds for two cycles
+            "batch": Out(1),
+            "lane": Out(params.lane_bits),
+            "token": Out(params.token_bits),  #: index of the token in its lane
+            "rank": Out(params.rank_bits),  #: which of the token's choices
+            "expert": Out(params.expert_bits),  #: legal
+            "weight": Out(CHOICE_WEIGHT),
+            "exponent": Out(EXPONENT_BITS),  #: of the token, two's complement
+            "twice": In(1),  #: the token is in this list already, and is not put there again
+        })
+
+
+class FillPort(NamedSignature):
+    """Record reader to the token buffer: a word of activations. Always taken."""
+
+    class Interface(wiring.PureInterface):
+        write: Signal
+        batch: Signal
+        lane: Signal
+        token: Signal
+        chunk: Signal
+        word: data.View
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "write": Out(1),
+            "batch": Out(1),
+            "lane": Out(params.lane_bits),
+            "token": Out(params.token_bits),  #: index of the token in its lane
+            "chunk": Out(bits_for(max(params.config.gate_up_chunks, 2) - 1)),
+            "word": Out(params.activations_layout),
+        })
+
+
+class CountPort(NamedSignature):
+    """Count exchange to token lists: passes of an expert, in the cycle after ``read``."""
+
+    class Interface(wiring.PureInterface):
+        read: Signal
+        batch: Signal
+        expert: Signal
+        passes: Signal
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "read": Out(1),
+            "batch": Out(1),
+            "expert": Out(params.expert_bits),
+            "passes": In(params.pass_bits),
+        })
+
+
+class ReadPort(NamedSignature):
+    """Result writer to compute unit: a group of a token's results, or its clips, two cycles after ``read``.
+
+    One read per cycle, only of a batch that is not computed any more.
+    """
+
+    class Interface(wiring.PureInterface):
+        read: Signal
+        batch: Signal
+        lane: Signal
+        token: Signal
+        group_index: Signal
+        of_clips: Signal
+        results: Signal
+        clips: Signal
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "read": Out(1),
+            "batch": Out(1),
+            "lane": Out(params.lane_bits),
+            "token": Out(params.token_bits),  #: index of the token in its lane
+            "group_index": Out(bits_for(max(params.config.down_groups, 2) - 1)),
+            "of_clips": Out(1),  #: read the count of clips instead
+            "results": In(params.result_bits),  #: two cycles later; it holds until another read's
+            "clips": In(CLIP_BITS),  #: two cycles later; it holds until another read's
+        })
+
+
+class BeginPort(NamedSignature):
+    """Batch control to record reader."""
+
+    class Interface(wiring.PureInterface):
+        start: Signal
+        batch: Signal
+        records: Signal
+        tokens: Signal
+        lists_done: Signal
+        rows_done: Signal
+        bad_expert: Signal
+        twice: Signal
+        bad_response: Signal
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "start": Out(1),  #: read the records of a batch; everything below is looked at in this cycle only
+            "batch": Out(1),
+            "records": Out(params.io_address_bits),  #: where they are, in beats
+            "tokens": Out(params.batch_token_bits),
+            "lists_done": In(1),  #: the last choice is put into its list in this cycle
+            "rows_done": In(1),  #: the last activations are written in this cycle
+            "bad_expert": In(1),  #: a choice names no expert of the layer; it was dropped
+            "twice": In(1),  #: a choice names an expert twice for one token; it was dropped
+            "bad_response": In(1),  #: a beat came with an error
+        })
+
+
+class FormPort(NamedSignature):
+    """Batch control to the count exchange and what follows it."""
+
+    class Interface(wiring.PureInterface):
+        start: Signal
+        batch: Signal
+        order: Signal
+        tag: Signal
+        formed: Signal
+        made: Signal
+        disagree: Signal
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "start": Out(1),  #: this tile's lists are complete: exchange counts
+            "batch": Out(1),
+            "order": Out(2),
+            "tag": Out(8),
+            "formed": In(1),  #: strobe: everybody's counts are here
+            "made": In(1),  #: strobe: the last load entry of the batch that was formed last has been made
+            "disagree": In(1),  #: strobe: another tile's order or tag differs
+        })
+
+
+class ResultPort(NamedSignature):
+    """Batch control to result writer: write the results of a batch and its completion record, or, with ``flush``, the record
+    alone. Taken only while ``idle``.
+    """
+
+    class Interface(wiring.PureInterface):
+        start: Signal
+        flush: Signal
+        batch: Signal
+        descriptor: data.View
+        errors: Signal
+        first_load: Signal
+        streaming: Signal
+        now: Signal
+        idle: Signal
+        written: Signal
+        complete: Signal
+        bad_response: Signal
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "start": Out(1),
+            "flush": Out(1),  #: with ``start``: no results, a record of a failed batch
+            "batch": Out(1),
+            "descriptor": Out(params.descriptor_layout),  #: holds until ``complete``
+            "errors": Out(32),  #: errors of the batch; looked at when the record is written
+            "first_load": Out(32),  #: cycles from the doorbell to the first load; 0: none
+            "streaming": Out(32),  #: cycles from the first load to the last release
+            "now": Out(32),  #: the time
+            "idle": In(1),  #: nothing is being written
+            "written": In(1),  #: strobe: the last beat of results goes
+            "complete": In(1),  #: strobe: the completion record is answered
+            "bad_response": In(1),  #: strobe: a write was answered with an error
+        })
