@@ -15,6 +15,24 @@ PAGE_BITS = 12
 TAG_BITS, STAMP_BITS = 8, 32
 #: expert number of no choice in a token record
 NO_EXPERT = 0xFFFF
+#: counters in a completion record: the first of ``COUNTERS`` (``hw/host/regmap.py``)
+RECORD_COUNTERS = 9
+#: what a tile writes when it is done with a batch: 16 words of 32 bits
+COMPLETION_LAYOUT = data.StructLayout({
+    "tag": unsigned(TAG_BITS),
+    "valid": unsigned(1),
+    "failed": unsigned(1),
+    "zero": unsigned(6),
+    "tokens": unsigned(16),
+    "errors": unsigned(32),  # fatal ones as in ERROR, those of records from RECORD_ERROR_LOW on (hw/host/codes.py)
+    "cycles": unsigned(STAMP_BITS),  # from the doorbell to this record
+    "first_load": unsigned(STAMP_BITS),  # from the doorbell; 0: none
+    "streaming": unsigned(STAMP_BITS),  # from the first load to the last release
+    "counters": data.ArrayLayout(unsigned(32), RECORD_COUNTERS),
+    "unit": signed(8),
+    "zero_high": unsigned(24),
+    "zero_word": unsigned(32),
+})
 
 
 class Order(enum.Enum, shape=2):

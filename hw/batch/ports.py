@@ -7,7 +7,54 @@ from amaranth.utils import bits_for
 
 from trajectile.hw.batch.layouts import BatchLayouts
 from trajectile.hw.formats import CHOICE_WEIGHT, CLIP_BITS, EXPONENT_BITS
+from trajectile.hw.host.codes import ERRORS
 from trajectile.hw.lib.signature import NamedSignature
+
+#: descriptors that wait until the tile can begin with them
+QUEUE_DEPTH = 2
+
+
+class DoorbellPort(NamedSignature):
+    """Host port to batch queue: a descriptor that has been found good."""
+
+    class Interface(wiring.PureInterface):
+        push: Signal
+        descriptor: data.View
+        level: Signal
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "push": Out(1),  #: queue ``descriptor``; only while ``level`` is less than ``QUEUE_DEPTH``
+            "descriptor": Out(params.descriptor_layout),  #: what is to be done; ``rung`` is the time of this cycle
+            "level": In(range(QUEUE_DEPTH + 1)),  #: descriptors that wait
+        })
+
+
+class StatusPort(NamedSignature):
+    """Host port to batch control: what a host sees of its batches, and its wish for a reset."""
+
+    class Interface(wiring.PureInterface):
+        running: Signal
+        failed: Signal
+        resetting: Signal
+        error: Signal
+        complete: Signal
+        fail: Signal
+        record: Signal
+        ask_reset: Signal
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "running": In(range(params.config.tile.batches + 1)),  #: batches taken from the queue, from the cycle after
+            #: that to the cycle of ``complete``
+            "failed": In(1),  #: an error has occurred, and no reset since
+            "resetting": In(1),  #: a reset is on its way or goes on
+            "error": In(len(ERRORS)),  #: which errors, one bit each in the order of ``ERRORS``
+            "complete": In(1),  #: strobe: a completion record has been written
+            "fail": In(1),  #: strobe: the tile fails in this cycle
+            "record": In(1),  #: strobe: something in a token record is wrong
+            "ask_reset": Out(1),  #: strobe: the host resets the array
+        })
 
 
 class InsertPort(NamedSignature):

@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from amaranth.hdl import Signal, Value
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
-from amaranth.utils import bits_for
 
 from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.host.axi import HOST_DATA_BITS
@@ -14,31 +13,33 @@ from trajectile.hw.widths import Widths
 
 
 class ErrorStrobes(NamedSignature):
-    """Fatal errors that other blocks report; each is high in the cycle in which the error occurs."""
+    """Fatal errors that other blocks report to batch control; each is high in the cycle in which the error occurs."""
 
     class Interface(wiring.PureInterface):
         ddr_response: Signal
+        io_response: Signal
         link_down: Signal
         memory: Signal
-        entry: Signal
+        disagree: Signal
 
         @property
         def by_name(self) -> dict[str, Signal]:
             """By name, as in ``ERRORS`` (``hw/host/codes.py``)."""
-            return {"DDR_RESPONSE": self.ddr_response, "LINK_DOWN": self.link_down, "MEMORY": self.memory,
-                    "ENTRY": self.entry}
+            return {"DDR_RESPONSE": self.ddr_response, "IO_RESPONSE": self.io_response, "LINK_DOWN": self.link_down,
+                    "MEMORY": self.memory, "DISAGREE": self.disagree}
 
     def __init__(self) -> None:
         super().__init__({
             "ddr_response": In(1),  #: the DDR channel answered a read with an error
+            "io_response": In(1),  #: the io port was answered a write with an error
             "link_down": In(1),  #: a link to a neighbour has failed for good
             "memory": In(1),  #: a word of a memory is wrong and cannot be corrected
-            "entry": In(1),  #: a table entry that was used is not legal
+            "disagree": In(1),  #: another tile's batch has another load order or tag
         })
 
 
 class CountStrobes(NamedSignature):
-    """One strobe per counter. But for ``corrected`` they are looked at only while a batch runs."""
+    """One strobe per counter."""
 
     class Interface(wiring.PureInterface):
         ddr_beat: Signal
@@ -98,30 +99,23 @@ class LinkStatus(NamedSignature):
 
 
 class Settings(NamedSignature):
-    """What the host has set; it stays as it is during a batch."""
+    """What the host has set; it stays as it is while a descriptor waits or a batch runs."""
 
     class Interface(wiring.PureInterface):
-        ddr_base: Signal
         ring_next: Signal
         ring_prev: Signal
+        watchdog: Signal
         route: data.View
-        load_count: Signal
-        arrival_count: Signal
 
         @property
         def by_name(self) -> dict[str, Value]:
             """Settings of one number, by the name of their register."""
-            return {"DDR_BASE": self.ddr_base[:HOST_DATA_BITS], "DDR_BASE_HIGH": self.ddr_base[HOST_DATA_BITS:],
-                    "RING_NEXT": self.ring_next, "RING_PREV": self.ring_prev,
-                    "LOAD_COUNT": self.load_count, "ARRIVAL_COUNT": self.arrival_count}
+            return {"RING_NEXT": self.ring_next, "RING_PREV": self.ring_prev, "WATCHDOG": self.watchdog}
 
     def __init__(self, params: Widths):
-        config = params.config
         super().__init__({
-            "ddr_base": Out(params.address_bits),  #: byte address of row 0 in the DDR channel
             "ring_next": Out(params.tile_bits),  #: tile after this one in the ring
             "ring_prev": Out(params.tile_bits),  #: tile before this one in the ring
-            "route": Out(data.ArrayLayout(Port, config.array.tiles)),  #: output port by destination tile
-            "load_count": Out(params.load_bits),  #: entries of the load list
-            "arrival_count": Out(bits_for(config.layer.experts * config.tile.slices)),  #: slices that arrive in a batch
+            "watchdog": Out(HOST_DATA_BITS),  #: most cycles of a batch; 0: no limit
+            "route": Out(data.ArrayLayout(Port, params.config.array.tiles)),  #: output port by destination tile
         })
