@@ -1,4 +1,6 @@
-"""The event port: what each rule did in this cycle. For trace monitors; nothing in the tile reads it."""
+"""The event ports: what each rule did in this cycle, and which phase of a batch begins or ends. For trace monitors; nothing
+in the tile reads them.
+"""
 
 from amaranth.hdl import Signal
 from amaranth.lib import wiring
@@ -64,4 +66,36 @@ class EventPort(NamedSignature):
             "sent": Out(1),  #: the tail flit enters the router
             "sent_slot": slot,
             "release": Out(params.config.tile.slots),  #: rule 5: one bit per slot
+        })
+
+
+class PhasePort(NamedSignature):
+    """One strobe for each step of a batch, from its doorbell to its completion record."""
+
+    class Interface(wiring.PureInterface):
+        doorbell: Signal
+        begin: Signal
+        lists: Signal
+        rows: Signal
+        count: Signal
+        formed: Signal
+        pick: Signal
+        pick_expert: Signal
+        finished: Signal
+        written: Signal
+        complete: Signal
+
+    def __init__(self, params: Widths):
+        super().__init__({
+            "doorbell": Out(1),  #: a descriptor is queued
+            "begin": Out(1),  #: it is taken: its records are read from now on
+            "lists": Out(1),  #: the last choice is in its token list
+            "rows": Out(1),  #: the last activations are in the token buffer
+            "count": Out(1),  #: a word of this tile's counts goes to the ring-next tile
+            "formed": Out(1),  #: everybody's counts are here
+            "pick": Out(1),  #: an expert is taken from the order: its slices are looked at next
+            "pick_expert": Out(params.expert_bits),
+            "finished": Out(1),  #: nothing is left to do for the batch in this tile but to write its results
+            "written": Out(1),  #: the last beat of results goes
+            "complete": Out(1),  #: the completion record has been answered
         })
