@@ -79,6 +79,7 @@ class BatchLayouts(Widths):
             "token": unsigned(self.token_bits),
             **({} if timing_only else {"weight": CHOICE_WEIGHT, "exponent": signed(EXPONENT_BITS)}),
             "following": unsigned(self.node_bits),
+            "last": unsigned(1),
         })
         #: payload of a word of the count exchange: passes of four experts, or, in the first one, order and tag
         self.count_word_bits = max(COUNTS_PER_WORD * config.count_bits, 2 + TAG_BITS)

@@ -125,6 +125,28 @@ class CountPort(NamedSignature):
         })
 
 
+class LookUpPort(NamedSignature):
+    """MAC sequencer to token lists: walks the lists of an expert, all lanes in step."""
+
+    class Interface(wiring.PureInterface):
+        find: Signal
+        batch: Signal
+        expert: Signal
+        advance: Signal
+        entry: data.View
+        more: Signal
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "find": Out(1),  #: begin with the lists of an expert
+            "batch": Out(1),  #: with it
+            "expert": Out(params.expert_bits),  #: with it
+            "advance": Out(1),  #: go on: the entry after the one that is shown is shown from the next cycle on
+            "entry": In(params.pass_layout),  #: a token a lane, from two cycles after ``find`` on; zero where a list has ended
+            "more": In(1),  #: with it: a lane has a token after this one
+        })
+
+
 class ReadPort(NamedSignature):
     """Result writer to compute unit: a group of a token's results, or its clips, two cycles after ``read``.
 

@@ -41,6 +41,7 @@ class ComputePort(NamedSignature):
         start: Signal
         slot: Signal
         expert: Signal
+        batch: Signal
         done: Signal
         done_slot: Signal
 
@@ -50,6 +51,7 @@ class ComputePort(NamedSignature):
             "start": Out(1),  #: rule 2 fires: take this slice; only when ``ready``
             "slot": Out(params.slot_bits),  #: the slot it is in
             "expert": Out(params.expert_bits),  #: its expert
+            "batch": Out(1),  #: its batch
             "done": In(1),  #: the last word of a slice is addressed in this cycle
             "done_slot": In(params.slot_bits),  #: in this slot
         })
