@@ -1,20 +1,26 @@
-"""From a batch's gate decisions to what the tiles are programmed with.
+"""From a batch's gate decisions and its placement to what the batch former of each tile makes of them (docs/batch.md).
 
-Token placement, each tile's token lists, rule table entries and the order of loads (design: docs/architecture.md). The
-scheduler sees only which expert each token chose; weights and activations never matter to it.
+Token lists, passes, the order of experts, loads and expected arrivals, in the same integers as the hardware computes them:
+every tile does so for itself, from its own records and the passes of all tiles. Only the placement is software's
+(:mod:`trajectile.sw_model.schedule.placement`). Weights and activations never matter here.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.config.topology import ring_distance, ring_next
+from trajectile.sw_model.config.topology import ring, ring_distance
+from trajectile.sw_model.schedule.placement import Records, place_tokens, positions
 
+#: orders of loading; the place of each is its code in a descriptor
 ORDERS = ("index", "paired", "balanced")
+#: the expert number of a record that means no choice
+NO_CHOICE = 0xFFFF
 
 IntArray = NDArray[np.int64]
 
@@ -25,34 +31,46 @@ class ScheduleError(ValueError):
 
 @dataclass(frozen=True)
 class Load:
-    """One entry of a tile's load list."""
+    """A slice that a tile loads."""
 
     expert: int
     index: int
     #: row of the slice in the tile's DDR channel
     row: int
-    #: this tile holds tokens for the expert
+    #: this tile is a stop
     here: bool
-    #: the ring-next tile holds tokens for the expert
-    next_here: bool
-    #: stops left after this tile
-    left: int
+    #: bit i: the tile i + 1 further along the ring is a stop
+    ahead: int
 
 
 @dataclass(frozen=True)
-class TileProgram:
-    """What one tile is told for a batch."""
+class DroppedChoice:
+    """A choice of a record that no token list has, because it is wrong."""
 
-    #: tokens of the batch held here, by lane and index in the lane
-    lanes: tuple[tuple[int, ...], ...]
+    token: int
+    rank: int
+    expert: int
+    #: ``range``: no expert of the layer; ``twice``: the token has chosen this expert before
+    cause: Literal["range", "twice"]
+
+
+@dataclass(frozen=True)
+class TilePlan:
+    """What one tile makes of a batch."""
+
+    #: tokens of the batch held here, in the order of their records
+    records: tuple[int, ...]
     #: passes of each expert, [experts]
     passes: IntArray
-    #: first token list entry of each expert, [experts]
+    #: first entry of each expert in ``list_tokens``, [experts]
     first: IntArray
-    #: token list: batch token of each pass and lane or -1, [entries, mac_t]
+    #: token lists: batch token of each pass and lane or -1, [entries, mac_t]; a lane's last record comes first
     list_tokens: IntArray
     #: which of the token's top_k choices that is, [entries, mac_t]
     list_ranks: IntArray
+    #: wrong choices, in the order in which they are read
+    dropped: tuple[DroppedChoice, ...]
+    #: what the tile's own DDR channel supplies, in order
     loads: tuple[Load, ...]
     #: slices that will arrive from the ring-previous tile, whether they stop here or pass
     arrivals: int
@@ -60,26 +78,29 @@ class TileProgram:
 
 @dataclass(frozen=True)
 class Schedule:
-    """The programs of all tiles for one batch."""
+    """What all tiles make of one batch."""
 
     config: Config
-    #: chosen experts, [tokens, top_k]; -1 is no choice
+    #: chosen experts as the token lists have them, [tokens, top_k]; -1 is no choice, or one that was dropped
     topk_ids: IntArray
     order: str
     #: active experts in the order of loading
     expert_order: tuple[int, ...]
-    tiles: tuple[TileProgram, ...]
-    #: tile, lane and index in the lane of each token, [tokens, 3]
-    placement: IntArray
+    tiles: tuple[TilePlan, ...]
     #: slices skip tiles that hold no token for their expert (the RTL always does)
     skip: bool = True
 
-    @property
+    @cached_property
+    def placement(self) -> IntArray:
+        """Tile, lane and index in the lane of each token, [tokens, 3]."""
+        return positions(self.config, [tile.records for tile in self.tiles])
+
+    @cached_property
     def passes(self) -> IntArray:
         """Passes of each expert on each tile, [tiles, experts]."""
         return np.stack([tile.passes for tile in self.tiles])
 
-    @property
+    @cached_property
     def stops(self) -> NDArray[np.bool_]:
         """Tiles that an expert's slices have to visit, [tiles, experts]."""
         return stops_of(self.passes, skip=self.skip)
@@ -96,140 +117,160 @@ def stops_of(passes: IntArray, *, skip: bool) -> NDArray[np.bool_]:
     return here if skip else np.broadcast_to(here.any(axis=0), here.shape)
 
 
-def place_tokens(config: Config, topk_ids: IntArray, *, dealt: bool = False) -> IntArray:
-    """Tile, lane and index in the lane of each token, [tokens, 3].
+def order_experts(passes: IntArray, order: str) -> tuple[int, ...]:
+    """Active experts in loading order, in exact integers.
 
-    All tiles but the last few get the same number. One after the other the tokens go to the tile, of those with room, that
-    has the fewest tokens for their experts so far, so that a slice has about the same work at each stop. On a tile a token
-    goes to the lane where it adds the fewest passes: an expert takes as many passes as its fullest lane has tokens. With
-    ``dealt`` the tiles take turns instead.
-    """
-    tiles, lanes, depth = config.array.tiles, config.tile.mac_t, config.tile.lane_tokens
-    count = np.zeros((tiles, lanes, config.layer.experts), dtype=np.int64)
-    held = np.zeros((tiles, lanes), dtype=np.int64)
-    room = np.array([len(range(tile, len(topk_ids), tiles)) for tile in range(tiles)])
-    placement = np.zeros((len(topk_ids), 3), dtype=np.int64)
-    for token, choices in enumerate(topk_ids):
-        chosen = choices[choices >= 0]
-        met, full = count[:, :, chosen].sum(axis=(1, 2)), held.sum(axis=1)
-        tile = token % tiles if dealt else int(np.lexsort((full, met, full >= room))[0])
-        here = count[tile][:, chosen]
-        added = (here + 1 > here.max(axis=0)).sum(axis=1) + np.where(held[tile] < depth, 0, len(chosen) + 1)
-        # fewest new passes, then the lane with the fewest tokens, then the lowest
-        lane = int(np.lexsort((held[tile], added))[0])
-        placement[token] = tile, lane, held[tile, lane]
-        held[tile, lane] += 1
-        count[tile, lane, chosen] += 1
-    return placement
-
-
-def order_experts(passes: IntArray, load: IntArray, order: str) -> tuple[int, ...]:
-    """Active experts in loading order.
+    Let c[t, e] be the passes of expert e on tile t, P[t] their sum over all experts, and A the number of active experts.
 
     Args:
-        passes: compute passes, [tiles, experts].
-        load: tokens of each expert, [experts].
-        order: ``index`` (as numbered), ``paired`` (the paper's: most tokens, least, second most, second least, ...) or
-            ``balanced`` (greedy: each tile's accumulated compute stays closest to the mean pace).
+        passes: c, [tiles, experts].
+        order: ``index``: as numbered. ``paired``: the paper's; most passes over all tiles (the lowest of equals), least (the
+            highest of equals), second most, second least, ... ``balanced``: greedy, so that each tile's accumulated compute
+            stays close to the mean pace: always that with the least sum over t of ``|D[t] + A c[t, e] - P[t]|`` (the
+            lowest of equals), where D, which begins with 0, is what the absolute value was taken of for the one before.
 
     Raises:
         ScheduleError: for any other order.
     """
-    active = [int(e) for e in np.flatnonzero(load)]
+    if order not in ORDERS:
+        raise ScheduleError(f"order = {order!r} is not legal; legal values: {', '.join(ORDERS)}")
+    load = passes.sum(axis=0)
+    active = np.flatnonzero(load)
     if order == "index":
-        return tuple(active)
+        return tuple(active.tolist())
     if order == "paired":
-        ranked = sorted(active, key=lambda e: (-load[e], e))
+        ranked = sorted(active.tolist(), key=lambda e: (-int(load[e]), e))
         half = (len(ranked) + 1) // 2
         hot, cold = ranked[:half], ranked[half:][::-1]
         return tuple(e for k in range(half) for e in (hot[k], *cold[k:k + 1]))
-    if order == "balanced":
-        cost = passes[:, active].astype(np.float64)
-        pace = cost.sum(axis=1, keepdims=True) / max(len(active), 1)
-        done = np.zeros((len(passes), 1))
-        left = np.ones(len(active), dtype=bool)
-        chosen = []
-        for k in range(len(active)):
-            miss = ((done + cost - pace * (k + 1)) ** 2).sum(axis=0)
-            best = int(np.argmin(np.where(left, miss, np.inf)))
-            left[best] = False
-            done += cost[:, best:best + 1]
-            chosen.append(active[best])
-        return tuple(chosen)
-    raise ScheduleError(f"order = {order!r} is not legal; legal values: {', '.join(ORDERS)}")
+    step = len(active) * passes[:, active] - passes.sum(axis=1, keepdims=True)
+    ahead = np.zeros((len(passes), 1), dtype=np.int64)
+    left = np.ones(len(active), dtype=bool)
+    chosen = []
+    for _ in active:
+        miss = np.abs(ahead + step).sum(axis=0)
+        best = int(np.argmin(np.where(left, miss, np.iinfo(np.int64).max)))
+        left[best] = False
+        ahead += step[:, best:best + 1]
+        chosen.append(int(active[best]))
+    return tuple(chosen)
 
 
-def _token_list(config: Config, topk_ids: IntArray, lanes: Sequence[Sequence[int]]) -> dict[str, IntArray]:
+def _dropped(config: Config, given: IntArray, tokens: Sequence[int]) -> tuple[DroppedChoice, ...]:
+    """Wrong choices of some records, in the order of reading."""
+    found: list[DroppedChoice] = []
+    for token in tokens:
+        chosen: set[int] = set()
+        for rank, expert in enumerate(given[token].tolist()):
+            if expert in (-1, NO_CHOICE):
+                continue
+            if expert >= config.layer.experts:
+                found.append(DroppedChoice(token, rank, expert, "range"))
+            elif expert in chosen:
+                found.append(DroppedChoice(token, rank, expert, "twice"))
+            chosen.add(expert)
+    return tuple(found)
+
+
+def _token_list(config: Config, topk_ids: IntArray, records: Sequence[int]) -> dict[str, IntArray]:
     """Passes, first entries and token list of one tile."""
     experts, width = config.layer.experts, config.tile.mac_t
     members: list[list[list[tuple[int, int]]]] = [[[] for _ in range(width)] for _ in range(experts)]
-    for lane, tokens in enumerate(lanes):
-        for token in tokens:
-            for rank in np.flatnonzero(topk_ids[token] >= 0).tolist():
-                expert = topk_ids[token, rank]
-                members[expert][lane].append((token, rank))
+    for number, token in enumerate(records):
+        for rank, expert in enumerate(topk_ids[token].tolist()):
+            if expert >= 0:
+                members[expert][number % width].append((token, rank))
     passes = np.array([max(map(len, by_lane)) for by_lane in members], dtype=np.int64)
     first = np.concatenate(([0], np.cumsum(passes)[:-1])).astype(np.int64)
     tokens_of = np.full((int(passes.sum()), width), -1, dtype=np.int64)
     ranks_of = np.zeros_like(tokens_of)
     for expert, by_lane in enumerate(members):
         for lane, pairs in enumerate(by_lane):
-            for k, (token, rank) in enumerate(pairs):
+            # each token was linked in before those that came earlier
+            for k, (token, rank) in enumerate(reversed(pairs)):
                 tokens_of[first[expert] + k, lane], ranks_of[first[expert] + k, lane] = token, rank
     return {"passes": passes, "first": first, "list_tokens": tokens_of, "list_ranks": ranks_of}
 
 
-def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *, skip: bool = True,
-             dealt: bool = False) -> Schedule:
-    """Program the array for one batch.
+def _loads(config: Config, passes: IntArray, expert_order: Sequence[int], *,
+           skip: bool) -> tuple[list[list[Load]], list[int]]:
+    """Loads of each tile, and slices that arrive there."""
+    here, stop, tiles = passes > 0, stops_of(passes, skip=skip), config.array.tiles
+    order = ring(config.array)
+    loads: list[list[Load]] = [[] for _ in range(tiles)]
+    arrivals = [0] * tiles
+    for expert in expert_order:
+        ahead = [sum(int(stop[order[(place + 1 + i) % tiles], expert]) << i for i in range(tiles - 1))
+                 for place in map(order.index, range(tiles))]
+        for index in range(config.tile.slices):
+            tile, row = config.home(expert, index)
+            loads[tile].append(Load(expert, index, row, bool(here[tile, expert]), ahead[tile]))
+            for other in range(tiles):
+                arrivals[other] += 0 < ring_distance(config.array, tile, other) <= ahead[tile].bit_length()
+    return loads, arrivals
+
+
+def _checked(config: Config, topk_ids: NDArray[Any], *, strict: bool) -> IntArray:
+    """Choices that can stand in records; with ``strict`` those of a batch without a mistake."""
+    ids, experts = np.asarray(topk_ids, dtype=np.int64), config.layer.experts
+    if ids.ndim != 2 or ids.shape[1] != config.layer.top_k:
+        raise ScheduleError(f"topk_ids has shape {list(ids.shape)}; legal: [tokens, {config.layer.top_k}]")
+    if len(ids) > config.token_capacity:
+        raise ScheduleError(f"tokens = {len(ids)} is not legal; legal values: 0 to {config.token_capacity} "
+                            f"({config.array.tiles} tiles of tile.tokens = {config.tile.tokens})")
+    high = experts - 1 if strict else NO_CHOICE
+    if ids.size and not (ids.min() >= -1 and ids.max() <= high):
+        raise ScheduleError(f"topk_ids holds {ids.min()} to {ids.max()}; legal: 0 to {high}, or -1 for no choice")
+    if strict:
+        wrong = _dropped(config, ids, range(len(ids)))
+        if wrong:
+            raise ScheduleError(f"topk_ids has expert {wrong[0].expert} twice for token {wrong[0].token}; legal: once")
+    return ids
+
+
+def _checked_records(config: Config, records: Sequence[Sequence[int]], tokens: int) -> Records:
+    """A placement that holds every token once."""
+    if len(records) != config.array.tiles:
+        raise ScheduleError(f"records of {len(records)} tiles are not legal; legal values: {config.array.tiles}")
+    for tile, held in enumerate(records):
+        if len(held) > config.tile.tokens:
+            raise ScheduleError(f"records of {len(held)} tokens on tile {tile} are not legal; legal values: 0 to "
+                                f"{config.tile.tokens} (tile.tokens)")
+    if sorted(token for held in records for token in held) != list(range(tokens)):
+        raise ScheduleError(f"records must hold each token from 0 to {tokens - 1} once")
+    return tuple(tuple(int(token) for token in held) for held in records)
+
+
+def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *,
+             records: Sequence[Sequence[int]] | None = None, skip: bool = True, dealt: bool = False,
+             strict: bool = True) -> Schedule:
+    """What the array makes of one batch.
 
     Args:
         config: the accelerator.
         topk_ids: chosen experts, [tokens, top_k]; -1 is no choice.
         order: one of ``ORDERS``.
+        records: the placement: of each tile its tokens in the order of their records. None: as :func:`place_tokens` does it.
         skip: slices skip tiles without tokens for their expert; without it they go round the whole ring, as in the paper.
         dealt: deal the tokens to the tiles in turn, to see what their placement is worth.
+        strict: refuse choices that are wrong; without, drop them as the hardware does.
 
     Raises:
         ScheduleError: if the batch does not fit the configuration.
     """
-    ids = np.asarray(topk_ids, dtype=np.int64)
-    if ids.ndim != 2 or ids.shape[1] != config.layer.top_k:
-        raise ScheduleError(f"topk_ids has shape {list(ids.shape)}; legal: [tokens, {config.layer.top_k}]")
-    capacity = config.token_capacity
-    if len(ids) > capacity:
-        raise ScheduleError(f"tokens = {len(ids)} is not legal; legal values: 0 to {capacity} "
-                            f"({config.array.tiles} tiles of tile.tokens = {config.tile.tokens})")
-    if ids.size and not (ids.min() >= -1 and ids.max() < config.layer.experts):
-        raise ScheduleError(f"topk_ids holds {ids.min()} to {ids.max()}; legal: 0 to {config.layer.experts - 1}, or -1 for "
-                            "no choice")
-    placement = place_tokens(config, ids, dealt=dealt)
-    lanes = [tuple(tuple(int(t) for t in np.flatnonzero((placement[:, 0] == tile) & (placement[:, 1] == lane)))
-                   for lane in range(config.tile.mac_t)) for tile in range(config.array.tiles)]
-    lists = [_token_list(config, ids, tile_lanes) for tile_lanes in lanes]
+    given = _checked(config, topk_ids, strict=strict)
+    placed = place_tokens(config, given, dealt=dealt) if records is None else _checked_records(config, records, len(given))
+    dropped = [_dropped(config, given, tokens) for tokens in placed]
+    ids = np.where(given == NO_CHOICE, -1, given)
+    for choice in (choice for tile in dropped for choice in tile):
+        ids[choice.token, choice.rank] = -1
+    lists = [_token_list(config, ids, tokens) for tokens in placed]
     passes = np.stack([entry["passes"] for entry in lists])
-    load = np.bincount(ids[ids >= 0], minlength=config.layer.experts)
-    expert_order = order_experts(passes, load, order)
-
-    here, stop = passes > 0, stops_of(passes, skip=skip)
-    stops = stop.sum(axis=0)
-    loads: list[list[Load]] = [[] for _ in lists]
-    arrivals = [0] * len(lists)
-    ahead = [[(ring_distance(config.array, tile, other), other) for other in range(config.array.tiles)]
-             for tile in range(config.array.tiles)]
-    for expert in expert_order:
-        reach = [max(distance for distance, other in ahead[tile] if stop[other, expert])
-                 for tile in range(config.array.tiles)]
-        for index in range(config.tile.slices):
-            tile, row = config.home(expert, index)
-            loads[tile].append(Load(
-                expert, index, row, bool(here[tile, expert]), bool(stop[ring_next(config.array, tile), expert]),
-                int(stops[expert]) - int(stop[tile, expert])))
-            for distance, other in ahead[tile]:
-                arrivals[other] += 0 < distance <= reach[tile]
-    programs = tuple(TileProgram(lanes=lanes[tile], loads=tuple(loads[tile]), arrivals=arrivals[tile], **lists[tile])
-                     for tile in range(config.array.tiles))
-    return Schedule(config, ids, order, expert_order, programs, placement, skip)
+    expert_order = order_experts(passes, order)
+    loads, arrivals = _loads(config, passes, expert_order, skip=skip)
+    tiles = tuple(TilePlan(records=placed[tile], dropped=dropped[tile], loads=tuple(loads[tile]), arrivals=arrivals[tile],
+                           **lists[tile]) for tile in range(config.array.tiles))
+    return Schedule(config, ids, order, expert_order, tiles, skip)
 
 
 @dataclass(frozen=True)

@@ -183,7 +183,8 @@ class _Tile:
             return False
         load = self.loads[self.loaded]
         number = self.free_slot()
-        self.slots[number] = Slot(number, load.expert, load.index, load.left, False, load.here, load.next_here)
+        self.slots[number] = Slot(number, load.expert, load.index, load.ahead.bit_count(), False, load.here,
+                                  bool(load.ahead & 1))
         self.loaded += 1
         self.in_flight += 1
         first_address = now + latencies.ADDRESS_CYCLES

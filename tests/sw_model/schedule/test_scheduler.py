@@ -6,8 +6,15 @@ import pytest
 from tests.support.batches import draw
 from tests.support.configurations import small
 from trajectile.sw_model.config import load
-from trajectile.sw_model.config.topology import ring_distance, ring_next
-from trajectile.sw_model.schedule.scheduler import ORDERS, ScheduleError, order_experts, roofline, schedule
+from trajectile.sw_model.config.topology import ring_distance
+from trajectile.sw_model.schedule.scheduler import (
+    ORDERS,
+    DroppedChoice,
+    ScheduleError,
+    order_experts,
+    roofline,
+    schedule,
+)
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 3, 7, 12])
@@ -27,7 +34,7 @@ def test_every_choice_is_computed_once(tokens, order):
                     if token >= 0:
                         assert ids[token, tile.list_ranks[entry, lane]] == expert
                         assert tuple(plan.placement[token][:2]) == (number, lane)
-                        assert tile.lanes[lane][plan.placement[token, 2]] == token
+                        assert tile.records[lane + config.tile.mac_t * plan.placement[token, 2]] == token
                         seen.append((int(token), expert))
     assert sorted(seen) == sorted((t, int(e)) for t in range(tokens) for e in ids[t])
 
@@ -58,23 +65,52 @@ def test_loads_and_arrivals():
         for entry in tile.loads:
             assert config.home(entry.expert, entry.index) == (number, entry.row)
             stops = [other for other in range(4) if here[other, entry.expert]]
-            assert entry.left == sum(other != number for other in stops)
             assert entry.here == (number in stops)
-            assert entry.next_here == (ring_next(config.array, number) in stops)
+            others = [other for other in range(4) if other != number]
+            assert [entry.ahead >> ring_distance(config.array, number, other) - 1 & 1 for other in others] == [
+                other in stops for other in others]
             reach = max(ring_distance(config.array, number, other) for other in stops)
             for other in range(4):
                 arrivals[other] += 0 < ring_distance(config.array, number, other) <= reach
     assert [tile.arrivals for tile in plan.tiles] == arrivals.tolist()
 
 
+def test_without_skipping_every_tile_is_ahead():
+    """Slices that go round the whole ring have tokens where they have them, and pass the others."""
+    config = load("demo", ["tile.slices=4"])
+    plan = schedule(config, np.array([[0, 1, 2, 3, 4, 5]]), skip=False)
+    assert {entry.ahead for tile in plan.tiles for entry in tile.loads} == {7}
+    assert [sum(entry.here for entry in tile.loads) for tile in plan.tiles] == [6, 0, 0, 0]
+    assert [tile.arrivals for tile in plan.tiles] == [18] * 4
+
+
 def test_orders():
     """The three orders on a batch small enough to see."""
     passes = np.array([[4, 1, 0, 3], [0, 1, 2, 1]])
-    tokens = np.array([4, 2, 2, 4])
-    assert order_experts(passes, tokens, "index") == (0, 1, 2, 3)
-    assert order_experts(passes, tokens, "paired") == (0, 2, 3, 1)
-    # pace is (2, 1) an expert: 1 misses it by (1, 0), 3 by (1, 0), 0 by (2, 1), 2 by (2, 1)
-    assert order_experts(passes, tokens, "balanced") == (1, 3, 0, 2)
+    assert order_experts(passes, "index") == (0, 1, 2, 3)
+    # over all tiles 4, 2, 2, 4: of equals the most is the lowest, the least the highest
+    assert order_experts(passes, "paired") == (0, 2, 3, 1)
+    # 4 c - P is (8, -4), (-4, 0), (-8, 4), (4, 0): first 1, the lowest of those that miss by 4; then D = (-4, 0) and
+    # 3 makes it (0, 0); then 0 and 2 both miss by 12, and 2 brings back what 0 added
+    assert order_experts(passes, "balanced") == (1, 3, 0, 2)
+
+
+def test_balanced_is_as_it_says():
+    """The same picks one expert and tile at a time, on random passes with experts that nobody has."""
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        passes = rng.integers(0, 4, (int(rng.integers(1, 5)), 9)) * rng.integers(0, 2, 9)
+        active = [e for e in range(9) if passes[:, e].any()]
+        total = [int(row.sum()) for row in passes]
+        before, picked = [0] * len(passes), []
+        while len(picked) < len(active):
+            after = {e: [before[t] + len(active) * int(passes[t, e]) - total[t] for t in range(len(passes))]
+                     for e in active if e not in picked}
+            best = min(after, key=lambda e: (sum(map(abs, after[e])), e))
+            picked.append(best)
+            before = after[best]
+        assert order_experts(passes, "balanced") == tuple(picked)
+        assert not any(before)  # the last one brings every tile to its total
 
 
 @pytest.mark.parametrize("order", ORDERS)
@@ -85,11 +121,48 @@ def test_orders_are_permutations_of_the_active_experts(order):
     assert sorted(plan.expert_order) == sorted(np.unique(plan.topk_ids))
 
 
+def test_token_lists_begin_with_the_last_record():
+    """Each token is linked in before those that came earlier: by hand, two lanes."""
+    config = small()
+    ids = np.array([[0, 1], [1, 0], [0, 2], [2, 1], [0, -1]])
+    tile = schedule(config, ids, records=[[4, 1, 2, 0, 3], []]).tiles[0]
+    # lane 0 has tokens 4, 2, 3, lane 1 has 1, 0
+    assert tile.passes.tolist() == [2, 2, 2, 0, 0, 0] and tile.first.tolist() == [0, 2, 4, 6, 6, 6]
+    assert tile.list_tokens.tolist() == [[2, 0], [4, 1], [3, 0], [-1, 1], [3, -1], [2, -1]]
+    assert tile.list_ranks[:, 0].tolist() == [0, 0, 1, 0, 0, 1] and tile.list_ranks[:, 1].tolist() == [0, 1, 1, 0, 0, 0]
+
+
+def test_wrong_choices_are_dropped():
+    """An expert out of range, and one that came before for this token; noted in the order of reading."""
+    config = small(layer__top_k=4)
+    ids = np.array([[0, 6, 0, 1], [2, 2, 65535, 2], [-1, 65534, 3, 4]])
+    plan = schedule(config, ids, records=[[1, 0], [2]], strict=False)
+    assert plan.topk_ids.tolist() == [[0, -1, -1, 1], [2, -1, -1, -1], [-1, -1, 3, 4]]
+    assert plan.tiles[0].dropped == (DroppedChoice(1, 1, 2, "twice"), DroppedChoice(1, 3, 2, "twice"),
+                                     DroppedChoice(0, 1, 6, "range"), DroppedChoice(0, 2, 0, "twice"))
+    assert plan.tiles[1].dropped == (DroppedChoice(2, 1, 65534, "range"),)
+    good = schedule(config, plan.topk_ids, records=[[1, 0], [2]])
+    assert good.passes.tolist() == plan.passes.tolist() and good.expert_order == plan.expert_order
+
+
+@pytest.mark.parametrize(("records", "named"), [
+    ([[0, 1, 2]], "records of 1 tiles"),
+    ([[0, 1], [1, 2]], "each token from 0 to 2 once"),
+    ([[0], [2]], "each token from 0 to 2 once"),
+    ([[0, 1, 2, 3, 4, 5, 6], []], "records of 7 tokens on tile 0 are not legal; legal values: 0 to 6"),
+])
+def test_a_placement_that_does_not_fit_is_refused(records, named):
+    """The message names what is wrong."""
+    with pytest.raises(ScheduleError, match=named):
+        schedule(small(), np.zeros((3 if len(records[0]) < 7 else 7, 2), dtype=int) + [0, 1], records=records)
+
+
 @pytest.mark.parametrize(("ids", "order", "named"), [
     (np.zeros((3, 3)), "index", "topk_ids"),
     (np.zeros((13, 2)), "index", "tokens = 13"),
     (np.full((1, 2), 6), "index", "topk_ids"),
     (np.full((1, 2), -2), "index", "topk_ids holds -2 to -2; legal: 0 to 5, or -1 for no choice"),
+    (np.array([[0, 1], [3, 3]]), "index", "topk_ids has expert 3 twice for token 1; legal: once"),
     (np.array([[0, 1]]), "hottest", "order = 'hottest'"),
 ])
 def test_what_does_not_fit_is_refused(ids, order, named):

@@ -1,0 +1,45 @@
+"""Placement of tokens on tiles and lanes."""
+
+import numpy as np
+import pytest
+
+from tests.support.batches import draw
+from tests.support.configurations import random_config, small
+from trajectile.sw_model.config import load
+from trajectile.sw_model.schedule.placement import place_tokens, positions
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_every_token_has_one_place(seed):
+    """Tiles, and the lanes of each, get the same number of tokens but for one; within what a tile holds."""
+    config = random_config(seed)
+    tokens = int(np.random.default_rng(seed).integers(0, config.token_capacity + 1))
+    records = place_tokens(config, draw(config, tokens, seed), dealt=seed % 2 == 1)
+    assert sorted(token for held in records for token in held) == list(range(tokens))
+    sizes = [len(held) for held in records]
+    assert max(sizes) - min(sizes) <= 1 and max(sizes) <= config.tile.tokens
+    where = positions(config, records)
+    assert len({tuple(place) for place in where.tolist()}) == tokens
+    assert (where[:, 1] < config.tile.mac_t).all() and (where[:, 2] < config.tile.lane_tokens).all()
+    for tile, held in enumerate(records):
+        for number, token in enumerate(held):
+            assert where[token].tolist() == [tile, number % config.tile.mac_t, number // config.tile.mac_t]
+
+
+def test_lanes_share_experts():
+    """Four tokens of one tile, two experts of two tokens each: one pass each, which needs the right lanes."""
+    config = small(array__cols=2)
+    ids = np.array([[0, 1], [4, 5], [0, 1], [4, 5], [2, 3], [4, 5], [2, 3], [4, 5]])
+    records = place_tokens(config, ids, dealt=True)
+    assert [sorted(held) for held in records] == [[0, 2, 4, 6], [1, 3, 5, 7]]
+    for first in range(0, 4, 2):
+        assert {tuple(sorted(ids[token])) for token in records[0][first:first + 2]} in ({(0, 1)}, {(2, 3)})
+
+
+def test_even_work():
+    """An expert's tokens are spread: no tile has more than one more pass than the mean, on a batch that permits it."""
+    config = load("demo")
+    ids = np.repeat(np.arange(48).reshape(8, 6), 16, axis=0)
+    where = positions(config, place_tokens(config, ids))
+    for group in range(8):
+        assert np.bincount(where[16 * group:16 * group + 16, 0], minlength=4).tolist() == [4, 4, 4, 4]
