@@ -19,12 +19,14 @@ class EventPort(NamedSignature):
         load_slot: Signal
         load_expert: Signal
         load_index: Signal
+        load_batch: Signal
         loaded: Signal
         loaded_slot: Signal
         grant: Signal
         grant_slot: Signal
         grant_expert: Signal
         grant_index: Signal
+        grant_batch: Signal
         arrived: Signal
         arrived_slot: Signal
         compute: Signal
@@ -47,12 +49,14 @@ class EventPort(NamedSignature):
             "load_slot": slot,
             "load_expert": Out(params.expert_bits),
             "load_index": Out(params.index_bits),
+            "load_batch": Out(1),
             "loaded": Out(1),  #: its last word is written
             "loaded_slot": slot,
             "grant": Out(1),  #: a slot is granted to the ring-previous tile
             "grant_slot": slot,
             "grant_expert": Out(params.expert_bits),
             "grant_index": Out(params.index_bits),
+            "grant_batch": Out(1),
             "arrived": Out(1),  #: the last word of an arriving slice is written
             "arrived_slot": slot,
             "compute": Out(1),  #: rule 2: a slice goes to the MAC array

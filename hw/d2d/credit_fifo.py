@@ -26,20 +26,21 @@ class CreditFifo(Block):
     head: stream.Interface
     credit: Signal
 
-    def __init__(self, params: LinkLayouts):
+    def __init__(self, params: LinkLayouts, layout: data.Layout | None = None, depth: int = 0):
         self.params = params
-        self.depth = params.config.link_credits
+        self.depth = depth or params.config.link_credits
+        self.layout = layout or params.flit_layout
         super().__init__({
             "write": In(1),  #: a flit comes
-            "flit": In(params.flit_layout),
-            "head": Out(stream.Signature(params.flit_layout)),  #: the oldest flit
+            "flit": In(self.layout),
+            "head": Out(stream.Signature(self.layout)),  #: the oldest flit
             "credit": Out(1),  #: a flit left in the cycle before
         })
 
     def elaborate(self, platform: object) -> Module:
         """Flits go through the SRAM only while the output register is taken."""
         m = Module()
-        sram = Sram1R1W(depth=self.depth, width=self.params.flit_layout.size)
+        sram = Sram1R1W(depth=self.depth, width=self.layout.size)
         place(m, platform, sram=sram)
         head, depth = self.head, self.depth
         write_at = Signal(range(depth))

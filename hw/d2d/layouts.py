@@ -4,7 +4,7 @@ from amaranth.hdl import unsigned
 from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
-from trajectile.hw.widths import Widths
+from trajectile.hw.batch.layouts import BatchLayouts
 from trajectile.sw_model.config import Config
 
 
@@ -30,16 +30,17 @@ class FrameKind(enum.Enum, shape=2):
     DATA = 2  #: some lane carries something; ``seq`` counts these frames
 
 
-class LinkLayouts(Widths):
+class LinkLayouts(BatchLayouts):
     """Layouts of what a link carries. With ``timing_only`` a flit is no wider than its header."""
 
     def __init__(self, config: Config, *, timing_only: bool = False):
         super().__init__(config, timing_only=timing_only)
-        #: which slice, and how many stops it has left
+        #: which slice, of which batch, and its stops ahead: bit i is the tile i + 1 further along the ring
         self.slice_layout = data.StructLayout({
             "expert": unsigned(self.expert_bits),
             "index": unsigned(self.index_bits),
-            "left": unsigned(self.left_bits),
+            "batch": unsigned(1),
+            "ahead": unsigned(self.ahead_bits),
         })
         #: request for a slot at the ring-next tile (control lane)
         self.request_layout = data.StructLayout({"slice": self.slice_layout})
@@ -66,6 +67,8 @@ class LinkLayouts(Widths):
             "request": self.request_layout,
             "grant_valid": unsigned(1),
             "grant": self.grant_layout,
+            "count_valid": unsigned(1),
+            "count": self.count_layout,
             "credit": unsigned(1),
         })
         #: sequence numbers tell the frames of a window that come again from those that come too early

@@ -55,6 +55,8 @@ class D2DLink(Block):
         self._carry(m, "request", near.request, far.request)
         self._carry(m, "grant_valid", near.grant_valid, far.grant_valid)
         self._carry(m, "grant", near.grant, far.grant)
+        self._carry(m, "count_valid", near.count_valid, far.count_valid)
+        self._carry(m, "count", near.count, far.count)
         self._carry(m, "credit", near.credit, far.credit)
         return m
 

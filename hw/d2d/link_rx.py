@@ -80,6 +80,7 @@ class LinkRx(Block):
             lanes.flit_valid.eq(deliver & come.flit_valid), lanes.flit.eq(come.flit),
             lanes.request_valid.eq(deliver & come.request_valid), lanes.request.eq(come.request),
             lanes.grant_valid.eq(deliver & come.grant_valid), lanes.grant.eq(come.grant),
+            lanes.count_valid.eq(deliver & come.count_valid), lanes.count.eq(come.count),
             lanes.credit.eq(deliver & come.credit),
         ]
         return m

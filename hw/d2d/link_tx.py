@@ -20,10 +20,10 @@ class LinkTx(Block):
     ignored, because they were sent before the replay arrived. If ``retries`` replays have brought no acknowledgement, and one
     more is needed, the link is down.
 
-    During a replay, and while the window is full, new content waits. Flits are not taken, credits are counted, and one
-    request and one grant are kept. There is never a second one. A link carries one ring edge in each direction
-    (``sw_model/config/topology.py``), a tile sends its next request only after the grant of its last one, and a grant only
-    after a request. So the message before has already crossed this link.
+    During a replay, and while the window is full, new content waits. Flits and count words are not taken, credits are
+    counted, and one request and one grant are kept. There is never a second one. A link carries one ring edge in each
+    direction (``sw_model/config/topology.py``), a tile sends its next request only after the grant of its last one, and a
+    grant only after a request. So the message before has already crossed this link.
 
     Latency: lanes in cycle c are in ``frame`` in c+2 (``latency_cycles`` = 2). Throughput: one frame per cycle; without
     errors no lane ever waits. Storage: ``link_window`` times the lanes in two-port SRAM; two frames, a request, a grant in
@@ -119,8 +119,9 @@ class LinkTx(Block):
         credits = Signal(range(self.params.config.link_credits + 1))
         m.d.comb += [
             lanes.flit.ready.eq(room), fresh.flit_valid.eq(lanes.flit.valid),
-            # without a flit the lane shows what stands there, which may never have been written
+            # without a flit or word the lane shows what stands there, which may never have been written
             fresh.flit.eq(Mux(lanes.flit.valid, lanes.flit.payload.as_value(), 0)),
+            fresh.count_valid.eq(lanes.count_valid), fresh.count.eq(Mux(lanes.count_valid, lanes.count.as_value(), 0)),
             fresh.credit.eq(lanes.credit | (credits != 0)),
         ]
         m.d.sync += credits.eq(credits + lanes.credit - (fresh.credit & room))
@@ -136,7 +137,7 @@ class LinkTx(Block):
 
         keep("request", lanes.request_valid, lanes.request, fresh.request_valid, fresh.request)
         keep("grant", lanes.grant_valid, lanes.grant, fresh.grant_valid, fresh.grant)
-        return Value.cast(fresh.flit_valid | fresh.request_valid | fresh.grant_valid | fresh.credit)
+        return Value.cast(fresh.flit_valid | fresh.request_valid | fresh.grant_valid | fresh.count_valid | fresh.credit)
 
     def _supervise(self, m: Module, oldest: Signal, outstanding: Signal) -> None:
         """Acknowledgements move the window; naks and the clock start replays, or find the link down."""

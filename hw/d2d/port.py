@@ -39,12 +39,12 @@ class Arriving(NamedSignature):
 
 
 class D2DTransmit(NamedSignature):
-    """What a port sends in a cycle: a flit, a request, a grant and a credit, each on its own lane.
+    """What a port sends in a cycle: a flit, a request, a grant, a count word and a credit, each on its own lane.
 
     Only the flit lane can be held up, and only by the PHY (``flit.ready``). A flit that was not taken may be replaced by
     another, or by none. So a PHY takes a flit only in a cycle with ``valid`` and ``ready``, and its ``ready`` must not wait
     for ``valid``. The receiving router has room for every flit that a credit was spent on, so there is no ``ready`` at the
-    far end.
+    far end. A link layer takes a count word, too, only in a cycle with ``flit.ready``; a PHY takes one in every cycle.
     """
 
     class Interface(wiring.PureInterface):
@@ -53,6 +53,8 @@ class D2DTransmit(NamedSignature):
         request: data.View
         grant_valid: Signal
         grant: data.View
+        count_valid: Signal
+        count: data.View
         credit: Signal
 
     def __init__(self, params: LinkLayouts):
@@ -62,6 +64,8 @@ class D2DTransmit(NamedSignature):
             "request": Out(params.request_layout),  #: control lane, with the slices
             "grant_valid": Out(1),  #: a grant goes
             "grant": Out(params.grant_layout),  #: control lane, against the slices
+            "count_valid": Out(1),  #: a word of the count exchange goes
+            "count": Out(params.count_layout),  #: control lane, with the slices
             "credit": Out(1),  #: one flit that came by this port was taken or has gone on
         })
 
@@ -76,6 +80,8 @@ class D2DReceive(NamedSignature):
         request: data.View
         grant_valid: Signal
         grant: data.View
+        count_valid: Signal
+        count: data.View
         credit: Signal
 
     def __init__(self, params: LinkLayouts):
@@ -86,6 +92,8 @@ class D2DReceive(NamedSignature):
             "request": In(params.request_layout),  #: control lane, with the slices
             "grant_valid": In(1),  #: a grant comes
             "grant": In(params.grant_layout),  #: control lane, against the slices
+            "count_valid": In(1),  #: a word of the count exchange comes
+            "count": In(params.count_layout),  #: control lane, with the slices
             "credit": In(1),  #: one flit was taken or has gone on at the far end
         })
 

@@ -1,6 +1,6 @@
 """The D2D router: four neighbours and the tile itself, as much of a crossbar as the ring needs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from operator import or_
 from typing import NamedTuple
@@ -9,6 +9,7 @@ from amaranth.hdl import Module, Mux, Signal, Value, ValueLike
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.d2d.count_fifo import CountFifo
 from trajectile.hw.d2d.credit_fifo import CreditFifo
 from trajectile.hw.d2d.layouts import NEIGHBOURS, LinkLayouts, Port
 from trajectile.hw.d2d.port import LanePort, Message
@@ -34,24 +35,30 @@ class Lane(NamedTuple):
     go: Pins
 
 
+#: the last register of a lane's way out
+Leaves = Callable[[Module, object, Lane, str, Value, Value, Which], tuple[Value, Value]]
+
+
 class Router(Block):
-    """Moves slice packets, requests and grants along the ring.
+    """Moves slice packets, requests, grants and words of the count exchange along the ring.
 
     A directed link carries one ring edge at most (``sw_model/config/topology.py``). So all traffic of a port has one source
-    and one end in a tile, and nothing is ever arbitrated. Slices and requests of the ring-previous tile arrive by
-    ``previous`` and end here; those of this tile leave by ``next``. Grants go the other way. A ring edge may also run over
+    and one end in a tile, and nothing is ever arbitrated. Slices, requests and count words of the ring-previous tile arrive
+    by ``previous`` and end here; those of this tile leave by ``next``. Grants go the other way. A ring edge may also run over
     this tile: its traffic arrives by ``pass_from`` and leaves by ``pass_to``. In arrays without such an edge this part is
     left out.
 
     A slice that ends here has its slot, so its flits are taken as they arrive, without a FIFO. A slice that passes waits in a
-    :class:`~trajectile.hw.d2d.credit_fifo.CreditFifo` for the next link. A credit goes back for every flit.
+    :class:`~trajectile.hw.d2d.credit_fifo.CreditFifo` for the next link. A credit goes back for every flit. Where the ports
+    have a link layer, a count word waits in a :class:`~trajectile.hw.d2d.count_fifo.CountFifo` until that has room.
 
     Latency: a flit at the pins in cycle c is at ``arrival`` in c+1; a flit that passes is on the next link in c+1
-    (``latency_cycles`` = 1). A flit at ``local_in`` is on the link in the same cycle. A request or grant of this tile is on
-    the link after ``control_cycles`` = 2; one that ends here is shown as it arrives. A credit can be spent again a round trip
+    (``latency_cycles`` = 1). A flit at ``local_in`` is on the link in the same cycle. A message of this tile is on the link
+    after ``control_cycles`` = 2; one that ends here is shown as it arrives. A credit can be spent again a round trip
     of the link and ``credit_cycles`` = 3 after its flit went. Throughput: one flit per cycle and way. Storage: the flit that
-    just arrived, in flip-flops. For flits that pass, one more and the FIFO. There is none at the way out: a flit waits at the
-    expert buffer's SRAM, or is the one that just arrived, and the PHY has a register of its own.
+    just arrived, in flip-flops. For flits that pass, one more and the FIFO; with a link layer the FIFO for count words. There
+    is none at the way out: a flit waits at the expert buffer's SRAM, or is the one that just arrived, and the PHY has a
+    register of its own.
     """
 
     latency_cycles = 1
@@ -68,6 +75,8 @@ class Router(Block):
     local_in: stream.Interface
     arrival: Message.Interface
     control: ControlPort.Interface
+    count: Message.Interface
+    count_in: Message.Interface
     flit_out: Signal
     passes: Signal
     pass_from: enum.EnumView
@@ -92,6 +101,8 @@ class Router(Block):
             "local_in": In(stream.Signature(params.flit_layout)),  #: from the sender
             "arrival": Out(Message(params.flit_layout)),  #: to the receiver: a flit for this tile
             "control": In(ControlPort(params)),  #: control lanes, from and to the rule engine
+            "count": In(Message(params.count_layout)),  #: from the count exchange, to the ring-next tile
+            "count_in": Out(Message(params.count_layout)),  #: to the count exchange, from the ring-previous tile
             "flit_out": Out(1),  #: a flit of this tile goes out (for the counter)
         })
 
@@ -116,9 +127,13 @@ class Router(Block):
         grants = Lane("grant", self.params.grant_layout,
                       {port: (pins.rx.grant_valid, pins.rx.grant) for port, pins in self.ports.items()},
                       {port: (pins.tx.grant_valid, pins.tx.grant) for port, pins in self.ports.items()})
-        control = self.control
-        self._control(m, requests, control.request, control.request_in, previous, next_, pass_from, pass_to)
-        self._control(m, grants, control.grant, control.grant_in, next_, previous, pass_to, pass_from)
+        counts = Lane("count", self.params.count_layout,
+                      {port: (pins.rx.count_valid, pins.rx.count) for port, pins in self.ports.items()},
+                      {port: (pins.tx.count_valid, pins.tx.count) for port, pins in self.ports.items()})
+        control, waits = self.control, self._waits if self.params.config.link.crc_bits else self._registered
+        self._control(m, platform, requests, control.request, control.request_in, previous, next_, pass_from, pass_to)
+        self._control(m, platform, grants, control.grant, control.grant_in, next_, previous, pass_to, pass_from)
+        self._control(m, platform, counts, self.count, self.count_in, previous, next_, pass_from, pass_to, waits)
         return m
 
     @property
@@ -173,21 +188,36 @@ class Router(Block):
                                + _of(which, {port: pins.rx.credit for port, pins in self.ports.items()}))
         return valid, source.payload
 
-    def _control(self, m: Module, lane: Lane, own_message: Message.Interface, arrived: Message.Interface, came_by: Which,
-                 goes_by: Which, pass_from: Which, pass_to: Which) -> None:
+    def _registered(self, m: Module, platform: object, lane: Lane, name: str, valid: Value, message: Value,
+                    which: Which) -> tuple[Value, Value]:
+        """A message one cycle later."""
+        later = Signal(name=f"{lane.name}_{name}_valid")
+        content = Value.cast(Signal(lane.layout, name=f"{lane.name}_{name}", reset_less=True))
+        m.d.sync += [later.eq(valid), content.eq(message)]
+        return later, content
+
+    def _waits(self, m: Module, platform: object, lane: Lane, name: str, valid: Value, message: Value,
+               which: Which) -> tuple[Value, Value]:
+        """A count word one cycle later, or as soon as the link layer has room for it."""
+        fifo = CountFifo(self.params)
+        place(m, platform, {f"{lane.name}_{name}_fifo": fifo})
+        m.d.comb += [
+            fifo.write.eq(valid), fifo.flit.eq(message),
+            fifo.head.ready.eq(_of(which, {port: pins.tx.flit.ready for port, pins in self.ports.items()})),
+        ]
+        return fifo.head.valid, Value.cast(fifo.head.payload)
+
+    def _control(self, m: Module, platform: object, lane: Lane, own_message: Message.Interface, arrived: Message.Interface,
+                 came_by: Which, goes_by: Which, pass_from: Which, pass_to: Which, leaves: Leaves | None = None) -> None:
         """One of the control lanes: a register at the way out, two for this tile's own message."""
+        leaves = leaves or self._registered
         came = {port: valid for port, (valid, _) in lane.come.items()}
         messages = {port: Value.cast(content) for port, (_, content) in lane.come.items()}
         m.d.comb += [arrived.valid.eq(_of(came_by, came)), arrived.payload.eq(_of(came_by, messages))]
-
-        def registered(valid: Value, message: Value, name: str) -> tuple[Value, Value]:
-            later = Signal(name=f"{lane.name}_{name}_valid")
-            content = Value.cast(Signal(lane.layout, name=f"{lane.name}_{name}", reset_less=True))
-            m.d.sync += [later.eq(valid), content.eq(message)]
-            return later, content
-
-        own = registered(*registered(own_message.valid, Value.cast(own_message.payload), "sent"), "own")
-        passing = registered(_of(pass_from, came), _of(pass_from, messages), "pass") if self.passing else None
+        sent = self._registered(m, platform, lane, "sent", own_message.valid, Value.cast(own_message.payload), goes_by)
+        own, passing = leaves(m, platform, lane, "own", *sent, goes_by), None
+        if self.passing:
+            passing = leaves(m, platform, lane, "pass", _of(pass_from, came), _of(pass_from, messages), pass_to)
         self._drive(m, lane.go, goes_by, own, pass_to, passing)
 
     def _drive(self, m: Module, lane: Pins, own_by: Which, own: tuple[Value, Value], pass_by: Which,

@@ -1,15 +1,13 @@
-"""The DDR loader: works off the load list with full-length AXI4 read bursts."""
+"""The DDR loader: works off load entries with full-length AXI4 read bursts."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Array, Module, Mux, Signal
+from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
 
+from trajectile.hw.batch.layouts import PAGE_BITS, BatchLayouts
 from trajectile.hw.host.axi import Axi4Read, Response
-from trajectile.hw.host.layouts import Table, TableLayouts
-from trajectile.hw.host.tables import TableBus
-from trajectile.hw.lib.block import Block, place
-from trajectile.hw.lib.limits import exceeds
-from trajectile.hw.lib.sram import Sram1RW
+from trajectile.hw.lib.block import Block
 from trajectile.hw.memory.expert_buffer import SlotWrite
 from trajectile.hw.rules.ports import LoadPort
 
@@ -18,20 +16,19 @@ AXI_BURST_INCR = 1
 
 
 class DdrLoader(Block):
-    """Fetches the slices of the load list in order, each when rule 1 says so.
+    """Fetches the slices of load entries in order, each when rule 1 says so. A layer begins with a page; each batch has one.
 
     Up to ``loads_in_flight`` slices are requested ahead, which hides the DDR latency. Slices are whole bursts apart, so no
     burst crosses a 4 KiB line. All reads carry one ID, so data comes in order. The loader always accepts data, because a
-    slice is requested only when it has a slot. If the batch ends early the loader requests no other slice, but finishes those
+    slice is requested only when it has a slot. If the tile is stopped the loader requests no other slice, but finishes those
     that it has requested. So the DDR port is at rest when ``quiet`` is high.
 
-    An entry that names no slice of the layer, or any entry in a tile without DDR, is not taken but reported.
+    An entry in a tile without DDR is not taken but reported.
 
     Latency: with ``load.start`` in cycle c, the first address is in c+1 (``latency_cycles`` = 1), then one burst per cycle. A
-    beat is written in the cycle after it came (``write_cycles`` = 1); ``load.done`` comes with the last. An illegal entry is
-    reported in the cycle after it is seen. From the last beat of a slice to the first address of a load that had to wait for
-    it: ``turn_cycles`` = 3. Throughput: one beat per cycle. Storage: the load list (SRAM), one beat, ``loads_in_flight`` slot
-    numbers.
+    beat is written in the cycle after it came (``write_cycles`` = 1); ``load.done`` comes with the last. An entry that cannot
+    be is reported in the cycle after it is seen. From the last beat of a slice to the first address of a load that had to
+    wait for it: ``turn_cycles`` = 3. Throughput: one beat per cycle. Storage: one beat, ``loads_in_flight`` slot numbers.
     """
 
     latency_cycles = 1
@@ -39,35 +36,30 @@ class DdrLoader(Block):
     #: the entry is offered in the cycle after ``loaded``
     turn_cycles = write_cycles + 1 + latency_cycles
 
-    table: TableBus.Interface
     ddr: Axi4Read.Interface
-    base: Signal
-    count: Signal
+    entries: stream.Interface
+    layer: data.View
     has_ddr: Signal
-    clear: Signal
     running: Signal
     load: LoadPort.Interface
-    done: Signal
     quiet: Signal
     bad_entry: Signal
     bad_response: Signal
     beat: Signal
     write: SlotWrite.Interface
 
-    def __init__(self, params: TableLayouts):
+    def __init__(self, params: BatchLayouts):
         self.params = params
         super().__init__({
-            "table": In(TableBus(params)),  #: host writes of LOADS
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR controller
-            "base": In(params.address_bits),  #: byte address of row 0
-            "count": In(params.load_bits),  #: entries of the load list
+            "entries": In(stream.Signature(params.load_layout)),  #: what to fetch; taken when rule 1 fires
+            #: the page with which a batch's layer begins, by batch: row 0 of the channel
+            "layer": In(data.ArrayLayout(params.address_bits - PAGE_BITS, params.config.tile.batches)),
             "has_ddr": In(1),  #: strap: there is a DDR controller
-            "clear": In(1),  #: start again with entry 0 (the cycle before a batch)
-            "running": In(1),  #: a batch runs
+            "running": In(1),  #: the tile is not stopped
             "load": In(LoadPort(params)),  #: rule 1
-            "done": Out(1),  #: every entry is fetched and written
             "quiet": Out(1),  #: every beat that was requested has come
-            "bad_entry": Out(1),  #: the next entry was not legal in the cycle before
+            "bad_entry": Out(1),  #: there was an entry, and no DDR, in the cycle before
             "bad_response": Out(1),  #: a beat comes with an error
             "beat": Out(1),  #: a data beat is taken (for the counter)
             **({} if params.timing_only else  # to the expert buffer
@@ -75,39 +67,19 @@ class DdrLoader(Block):
         })
 
     def elaborate(self, platform: object) -> Module:
-        """List pointer, address channel, data channel."""
+        """Address channel, data channel."""
         m = Module()
         params, config = self.params, self.params.config
         bursts, burst_beats = config.slice_bursts, config.ddr.burst_beats
         last_beats = config.slice_beats - (bursts - 1) * burst_beats
         burst_bytes = burst_beats * config.ddr.bytes_per_cycle
-        entries = Sram1RW(depth=params.load_depth, width=params.load_layout.size)
-        place(m, platform, load_list=entries)
-
-        # The next entry always stands at the SRAM's output; taking it reads the one after.
-        pointer = Signal(params.load_bits)
-        host_write = self.table.write & (self.table.table == Table.LOADS)
-        m.d.comb += [
-            entries.en.eq(host_write | self.clear | self.load.start),
-            entries.we.eq(host_write),
-            entries.addr.eq(Mux(host_write, self.table.index, Mux(self.clear, 0, pointer + 1))),
-            entries.wdata.eq(self.table.write_data),
-            self.load.entry.eq(entries.rdata),
-        ]
-        with m.If(self.clear):
-            m.d.sync += pointer.eq(0)
-        with m.Elif(self.load.start):
-            m.d.sync += pointer.eq(pointer + 1)
-
-        # An entry is looked at as soon as it stands there.
         due = Signal()
-        refused = Signal()
-        wrong = Cat(exceeds(self.load.entry[name], maximum) for name, maximum in params.load_maxima.items()).any()
         m.d.comb += [
-            due.eq(self.running & (pointer != self.count)),
-            refused.eq(due & (wrong | ~self.has_ddr)),
+            due.eq(self.entries.valid & self.running),
+            self.load.entry.eq(self.entries.payload),
+            self.entries.ready.eq(self.load.start),
         ]
-        m.d.sync += self.bad_entry.eq(refused)  # from here to all tiles' halt is a long way
+        m.d.sync += self.bad_entry.eq(due & ~self.has_ddr)  # from here to all tiles' halt is a long way
 
         # Slices in flight: their slots, oldest first.
         flight = config.loads_in_flight
@@ -125,20 +97,21 @@ class DdrLoader(Block):
         asking = Signal()
         burst = Signal(bits_for(bursts - 1))
         ddr = self.ddr
+        layer = Array(self.layer[batch] for batch in range(config.tile.batches))[self.entries.payload.batch]
         address = Signal(params.address_bits - exact_log2(burst_bytes))  # in bursts
         last_burst = burst == bursts - 1
         m.d.comb += [
             ddr.arvalid.eq(asking),
-            ddr.araddr.eq(Cat(self.base[:exact_log2(burst_bytes)], address)),
+            ddr.araddr.eq(address << exact_log2(burst_bytes)),
             ddr.arlen.eq(Mux(last_burst, last_beats - 1, burst_beats - 1)),
             ddr.arsize.eq(exact_log2(config.ddr.bytes_per_cycle)),
             ddr.arburst.eq(AXI_BURST_INCR),
-            self.load.valid.eq(due & ~refused & ~asking & (in_flight != flight)),
+            self.load.valid.eq(due & self.has_ddr & ~asking & (in_flight != flight)),
         ]
         with m.If(self.load.start):
             m.d.sync += [
                 asking.eq(1), burst.eq(0),
-                address.eq(self.base[exact_log2(burst_bytes):] + self.load.entry.row * bursts),
+                address.eq((layer << (PAGE_BITS - exact_log2(burst_bytes))) + self.load.entry.row * bursts),
             ]
         with m.Elif(asking & ddr.arready):
             m.d.sync += [asking.eq(~last_burst), burst.eq(burst + 1), address.eq(address + 1)]
@@ -164,7 +137,6 @@ class DdrLoader(Block):
         m.d.comb += [
             self.load.done.eq(ends),
             self.load.done_slot.eq(queue[0]),
-            self.done.eq((pointer == self.count) & self.quiet),
             self.quiet.eq(in_flight == 0),
         ]
         if not params.timing_only:

@@ -4,15 +4,15 @@ from amaranth.hdl import Signal
 from amaranth.lib import data, wiring
 from amaranth.lib.wiring import In, Out
 
+from trajectile.hw.batch.layouts import BatchLayouts
 from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.d2d.port import Message
-from trajectile.hw.host.layouts import TableLayouts
 from trajectile.hw.lib.signature import NamedSignature
 from trajectile.hw.widths import Widths
 
 
 class LoadPort(NamedSignature):
-    """Rule 1, with the loader. It offers the next entry of its list; ``start`` takes it."""
+    """Rule 1, with the loader. It offers the next slice to be loaded; ``start`` takes it."""
 
     class Interface(wiring.PureInterface):
         valid: Signal
@@ -22,9 +22,9 @@ class LoadPort(NamedSignature):
         done: Signal
         done_slot: Signal
 
-    def __init__(self, params: TableLayouts):
+    def __init__(self, params: BatchLayouts):
         super().__init__({
-            "valid": In(1),  #: the load list has an entry and the loader can take it
+            "valid": In(1),  #: there is an entry and the loader can take it
             "entry": In(params.load_layout),  #: that entry
             "start": Out(1),  #: rule 1 fires: fetch it
             "slot": Out(params.slot_bits),  #: into this slot

@@ -17,7 +17,7 @@ class SlotTable(Block):
     which of the given candidates was allocated first.
 
     Latency: a strobe in cycle c shows in the state of c+1 (``latency_cycles`` = 1); ``oldest_*`` answer in the same cycle.
-    Storage: per slot the slice layout and 8 bits, and one bit for every pair of slots (who is older).
+    Storage: per slot the slice layout and 7 bits, and one bit for every pair of slots (who is older).
     """
 
     latency_cycles = 1
@@ -29,7 +29,6 @@ class SlotTable(Block):
     computing: Signal
     forward: Signal
     sending: Signal
-    next_stop: Signal
     slices: data.View
     one_free: Signal
     two_free: Signal
@@ -38,7 +37,6 @@ class SlotTable(Block):
     allocate_slice: data.View
     allocate_from_link: Signal
     allocate_here: Signal
-    allocate_next: Signal
     loaded: Signal
     loaded_slot: Signal
     arrived: Signal
@@ -67,18 +65,16 @@ class SlotTable(Block):
             "from_link": Out(slots),  #: came, or comes, from the ring-previous tile
             "todo": Out(slots),  #: has tokens here and has not met them
             "computing": Out(slots),  #: the MAC array reads it
-            "forward": Out(slots),  #: has stops left and was not sent
+            "forward": Out(slots),  #: has stops ahead and was not sent
             "sending": Out(slots),  #: is being sent
-            "next_stop": Out(slots),  #: the ring-next tile is one of its stops
-            "slices": Out(data.ArrayLayout(params.slice_layout, slots)),  #: which slice, and its stops left
+            "slices": Out(data.ArrayLayout(params.slice_layout, slots)),  #: which slice, and its stops ahead
             "one_free": Out(1),  #: at least one slot is free
             "two_free": Out(1),  #: at least two slots are free
             "free_slot": Out(number),  #: lowest free slot: the next to be allocated
             "allocate": In(1),  #: take ``free_slot``
-            "allocate_slice": In(params.slice_layout),  #: for this slice; ``left`` counts the stops after this tile
+            "allocate_slice": In(params.slice_layout),  #: for this slice; ``ahead`` are the stops after this tile
             "allocate_from_link": In(1),  #: it comes from the ring-previous tile
             "allocate_here": In(1),  #: the slice's expert has tokens here
-            "allocate_next": In(1),  #: the slice's expert has tokens at the ring-next tile
             "loaded": In(1),  #: the loader wrote the last word of the slice in
             "loaded_slot": In(number),  #: this slot
             "arrived": In(1),  #: the receiver wrote the last word of the slice in
@@ -150,9 +146,8 @@ class SlotTable(Block):
                     self.from_link[i].eq(self.allocate_from_link),
                     self.todo[i].eq(self.allocate_here),
                     self.computing[i].eq(0),
-                    self.forward[i].eq(self.allocate_slice.left != 0),
+                    self.forward[i].eq(self.allocate_slice.ahead != 0),
                     self.sending[i].eq(0),
-                    self.next_stop[i].eq(self.allocate_next),
                     self.slices[i].eq(self.allocate_slice),
                 ]
                 m.d.sync += [older[pair].eq(pair[1] == i) for pair in older if i in pair]
