@@ -34,8 +34,9 @@ CLIP_BITS = 16
 
 #: what a slice begins with
 PARAMETERS = data.StructLayout({
-    "gate_unit": signed(EXPONENT_BITS), "up_unit": signed(EXPONENT_BITS), "result_shift": unsigned(8), "zero": unsigned(8),
-    "gate_max": signed(VALUE_BITS), "up_max": signed(VALUE_BITS), "up_offset": signed(VALUE_BITS),
+    "gate_unit": signed(EXPONENT_BITS), "up_unit": signed(EXPONENT_BITS), "result_shift": unsigned(8),
+    "unit": signed(EXPONENT_BITS), "gate_max": signed(VALUE_BITS), "up_max": signed(VALUE_BITS),
+    "up_offset": signed(VALUE_BITS),
 })
 #: the weight of a choice
 CHOICE_WEIGHT = data.StructLayout({

@@ -255,6 +255,7 @@ def _layer(kind: WeightFormat, function: Function, fraction: int, period: int, t
     layer = QuantisedLayer(kind, found["gate"], found["up"], found["down"], function, gate_bias, up_bias, fraction)
     for expert in range(experts):
         layer.result_shift(expert)
+    _ = layer.unit  # refuses what does not fit
     return layer
 
 

@@ -46,7 +46,8 @@ def slice_parameters(layer: QuantisedLayer, expert: int) -> bytes:
     function = layer.function
     return (int(layer.gate.units[expert]).to_bytes(1, "little", signed=True)
             + int(layer.up.units[expert]).to_bytes(1, "little", signed=True)
-            + layer.result_shift(expert).to_bytes(1, "little") + bytes(1)
+            + layer.result_shift(expert).to_bytes(1, "little")
+            + layer.unit.to_bytes(1, "little", signed=True)
             + b"".join(value.to_bytes(2, "little", signed=True)
                        for value in (function.gate_max, function.up_max, function.up_offset)))
 

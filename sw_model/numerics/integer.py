@@ -37,6 +37,8 @@ FRACTION_BITS, EXPONENT_MAX, EXPONENT_ONE = 11, 31, 26
 PRODUCT_BITS, MAGNITUDE_BITS = 12, 8
 #: ``result_shift`` is this, less the unit of down and the fraction bits of results
 RESULT_SHIFT_ZERO = 52
+#: limits of the unit of results, an int8
+UNIT_MIN, UNIT_MAX = -128, 127
 #: largest count of a token's clips
 CLIPS_MAX = 2**16 - 1
 #: binary digits of room above the largest term of the calibration batch
@@ -114,6 +116,17 @@ class QuantisedLayer:
             raise ValueError(f"result_shift = {shift} of expert {expert} is not legal; legal values: 0 to 255 (down weights "
                              f"of unit 2^{self.down.units[expert]}, results of unit 2^-{self.fraction})")
         return shift
+
+    @property
+    def unit(self) -> int:
+        """Binary exponent of a step of the results: ``y_real = y * 2^unit``.
+
+        Raises:
+            ValueError: if it does not fit its byte.
+        """
+        if not UNIT_MIN <= -self.fraction <= UNIT_MAX:
+            raise ValueError(f"unit = {-self.fraction} of the results is not legal; legal values: {UNIT_MIN} to {UNIT_MAX}")
+        return -self.fraction
 
     def sliced(self, columns: int) -> "QuantisedLayer":
         """The same layer with blocks of down that begin again with every slice of so many columns.
@@ -371,10 +384,11 @@ def calibrated(config: Config, layer: QuantisedLayer, batch: QuantisedBatch) -> 
     if not largest:
         return layer
     _, exponent = np.frexp(largest)
-    # a fraction beyond those that every expert's result_shift can say would gain nothing
-    low, high = int(sliced.down.units.max()), int(sliced.down.units.min())
+    # a fraction beyond those that every expert's result_shift and the unit can say would gain nothing
+    least = max(RESULT_SHIFT_ZERO - 255 - int(sliced.down.units.min()), -UNIT_MAX)
+    most = min(RESULT_SHIFT_ZERO - int(sliced.down.units.max()), -UNIT_MIN)
     fraction = min(config.term_bits - int(exponent), finest - SHIFT_MIN) - ROOM_BITS
-    return replace(layer, fraction=int(np.clip(fraction, RESULT_SHIFT_ZERO - 255 - high, RESULT_SHIFT_ZERO - low)))
+    return replace(layer, fraction=int(np.clip(fraction, least, most)))
 
 
 def prepared(config: Config, layer: FloatLayer, batch: QuantisedBatch) -> QuantisedLayer:

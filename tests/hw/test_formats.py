@@ -23,7 +23,7 @@ def test_limits():
 def test_layouts():
     """Field by field from the lowest bit, as bytes of the page's tables."""
     places = {name: (field.offset, field.width) for name, field in formats.PARAMETERS}
-    assert places == {"gate_unit": (0, 8), "up_unit": (8, 8), "result_shift": (16, 8), "zero": (24, 8), "gate_max": (32, 16),
+    assert places == {"gate_unit": (0, 8), "up_unit": (8, 8), "result_shift": (16, 8), "unit": (24, 8), "gate_max": (32, 16),
                       "up_max": (48, 16), "up_offset": (64, 16)}
     assert config.accelerator.PARAMETER_BYTES * 8 == formats.PARAMETERS.size
     assert {name: (field.offset, field.width) for name, field in formats.CHOICE_WEIGHT} == {

@@ -69,8 +69,8 @@ def test_every_part_has_its_byte(config):
         for index in range(tile.slices):
             content, base = start(e, index)
             content[base:base + 10] = list(struct.pack(
-                "<bbBxhhh", layer.gate.units[e], layer.up.units[e], 52 - layer.down.units[e] - layer.fraction, 1792,
-                VALUE_MAX, -256))
+                "<bbBbhhh", layer.gate.units[e], layer.up.units[e], 52 - layer.down.units[e] - layer.fraction,
+                -layer.fraction, 1792, VALUE_MAX, -256))
         for f in range(shape.d_ff):
             index, column = divmod(f, width)
             group, pair = divmod(column, n // 2)

@@ -258,6 +258,23 @@ def test_what_a_layer_cannot_be():
     assert numerics.quantise_layer(layer, period=48).sliced(48).down.period == 48
     with pytest.raises(ValueError, match=r"result_shift = -\d+ of expert 1"):
         replace(whole, fraction=100).result_shift(1)
+    for fraction in (-127, 128):
+        assert replace(whole, fraction=fraction).unit == -fraction
+    for fraction in (-128, 129):
+        with pytest.raises(ValueError, match=f"unit = {-fraction} of the results .*: -128 to 127"):
+            _ = replace(whole, fraction=fraction).unit
+
+
+@pytest.mark.parametrize(("scale", "unit"), [(1e-36, -128), (1e-30, -123), (1e30, None)])
+def test_the_unit_of_tiny_and_huge_results(scale, unit):
+    """Calibration goes as far as the byte of the unit, and no further than a result's shift."""
+    config = small(layer__top_k=1)
+    layer = random_layer(config.layer, np.random.default_rng(4))
+    x, ids, weights, _ = batch_of(config, layer)
+    layer = replace(layer, w_down=np.float32(scale) * layer.w_down)
+    whole = numerics.prepared(config, layer, numerics.quantise_batch(x, ids, weights))
+    assert unit is None or whole.unit == unit
+    assert all(0 <= whole.result_shift(expert) <= 255 for expert in range(config.layer.experts))
 
 
 def test_experts_by_themselves():
