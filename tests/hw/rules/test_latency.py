@@ -27,7 +27,7 @@ def test_slots(strobe):
 
 
 def test_a_request_is_granted():
-    """As soon as the rule table has been looked up."""
+    """In the cycle after it came."""
     engine = RuleEngine(Params(small()))
     watch = Watch(request=engine.control.request_in.valid, grant=engine.control.grant.valid)
 
@@ -47,9 +47,29 @@ def test_from_loaded_to_compute():
     async def bench(ctx):
         ctx.set(engine.running, 1)
         ctx.set(engine.compute.ready, 1)
+        ctx.set(engine.rows_in, 1)
         ctx.set(engine.load.entry.here, 1)
         await pulse(ctx, engine.load.valid, engine.load.done)
 
     run_block(engine, bench, background=[watch.run])
     assert watch.between("may", "load") == {0}
     assert watch.between("loaded", "compute") == {SlotTable.latency_cycles}
+
+
+def test_from_rows_to_compute():
+    """A slice that waits for the activations of its batch is computed in the cycle in which they are said to be here."""
+    engine = RuleEngine(Params(small(tile__batches=2)))
+    watch = Watch(rows=engine.rows_in[1], compute=engine.compute.start)
+
+    async def bench(ctx):
+        ctx.set(engine.running, 1)
+        ctx.set(engine.compute.ready, 1)
+        ctx.set(engine.load.entry.here, 1)
+        ctx.set(engine.load.entry.batch, 1)
+        ctx.set(engine.rows_in, 0b01)
+        await pulse(ctx, engine.load.valid, engine.load.done)
+        ctx.set(engine.rows_in, 0b11)
+        await ctx.tick().repeat(3)
+
+    run_block(engine, bench, background=[watch.run])
+    assert watch["compute"] == watch["rows"][:1]
