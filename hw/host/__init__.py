@@ -1,1 +1,1 @@
-"""Host port: AXI4-Lite, registers, table memories."""
+"""Host port: AXI4-Lite, registers, doorbell."""

@@ -13,7 +13,7 @@ class AccessBus(NamedSignature):
     """One access at a time, as seen by the side that asks.
 
     Address and data are valid one cycle before ``write`` or ``read``, so that they can be checked. ``okay`` and ``value``
-    answer in the cycle of ``write`` or ``read``. If ``wait`` is high with ``read``, they answer in the cycle of ``done``.
+    answer in the cycle of ``write`` or ``read``.
     """
 
     class Interface(wiring.PureInterface):
@@ -23,8 +23,6 @@ class AccessBus(NamedSignature):
         address: Signal
         data: Signal
         whole: Signal
-        wait: Signal
-        done: Signal
         okay: Signal
         value: Signal
 
@@ -36,8 +34,6 @@ class AccessBus(NamedSignature):
             "address": Out(HOST_ADDRESS_BITS - 2),  #: which 32-bit word
             "data": Out(HOST_DATA_BITS),  #: what to write
             "whole": Out(1),  #: every byte of it is to be written
-            "wait": In(1),  #: the value of this read comes later; address stays, no other access until then
-            "done": In(1),  #: the value that was waited for is here
             "okay": In(1),  #: the access is legal
             "value": In(HOST_DATA_BITS),  #: what is read
         })
@@ -75,9 +71,8 @@ class AccessPort(Block):
         have_write_address = Signal()
         have_data = Signal()
         have_read_address = Signal()
-        waiting = Signal()
         # An access is chosen in the cycle before it.
-        chosen = access.write | access.read | waiting
+        chosen = access.write | access.read
         writable = have_write_address & have_data
         write_address = Signal.like(access.address)
         read_address = Signal.like(access.address)
@@ -110,11 +105,9 @@ class AccessPort(Block):
             m.d.sync += [have_read_address.eq(1), read_address.eq(host.araddr[2:])]
         with m.If(host.rready):
             m.d.sync += host.rvalid.eq(0)
-        with m.If(access.read & access.wait):
-            m.d.sync += waiting.eq(1)
-        with m.Elif(Mux(waiting, access.done, access.read)):
+        with m.If(access.read):
             m.d.sync += [
-                waiting.eq(0), have_read_address.eq(0), host.rvalid.eq(1), host.rresp.eq(response),
+                have_read_address.eq(0), host.rvalid.eq(1), host.rresp.eq(response),
                 host.rdata.eq(Mux(access.okay, access.value, 0)),
             ]
         return m

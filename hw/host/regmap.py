@@ -1,10 +1,10 @@
-"""The one description of a tile's registers and table memories.
+"""The one description of a tile's registers.
 
 The host port decodes it, ``trajectile.scripts.soc.register_map`` prints it, drivers look names up in it. Nothing else
 knows an offset.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -12,17 +12,18 @@ from amaranth.hdl import Shape
 from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
+from trajectile.hw.batch.layouts import PAGE_BITS, TAG_BITS, BatchLayouts, Order
+from trajectile.hw.batch.ports import QUEUE_DEPTH
 from trajectile.hw.d2d.layouts import NEIGHBOURS, Port
 from trajectile.hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS
 from trajectile.hw.host.codes import ERRORS, Refusal
-from trajectile.hw.host.layouts import Table, TableLayouts
-from trajectile.hw.host.table_memory import TableMemory, table_memories
+from trajectile.hw.host.doorbell import RESULT_FORMATS
 from trajectile.sw_model.config import ACTIVATIONS, PROTECTIONS, WEIGHTS
 
 #: what ID reads as: "TRAJ", first letter in the highest byte
 ID_VALUE = int.from_bytes(b"TRAJ", "big")
 #: version of this map: a new minor version only adds, a new major version changes
-VERSION_MAJOR, VERSION_MINOR = 2, 0
+VERSION_MAJOR, VERSION_MINOR = 3, 0
 #: destination tiles in one routing register, and bits of each
 ROUTE_TILES, ROUTE_BITS = 8, 4
 
@@ -36,7 +37,7 @@ class Access(enum.Enum):
     W1C = "read, write 1 to clear"  #: read a sticky bit, write 1 to clear it
     W0C = "read, write 0 to clear"  #: read what was noted last, write 0 to clear it all
     WO = "write only"  #: writing 1 does something; reads as 0
-    WINDOW = "window"  #: reads and writes go to a table memory
+    W1S = "read, write 1 to set"  #: read a bit, write 1 to set it until rst
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,8 +52,6 @@ class Field:
     minimum: int = 0
     #: largest legal value, if not all ones
     maximum: int | None = None
-    #: a write that sets it needs an idle tile
-    idle_only: bool = False
 
     @property
     def mask(self) -> int:
@@ -75,10 +74,10 @@ class Register:
     access: Access
     meaning: str
     fields: tuple[Field, ...]
-    #: writes need an idle tile: no batch runs, no failure waits for its reset
+    #: writes need an idle tile: no descriptor waits, no batch runs, no failure waits for its reset
     idle_only: bool = False
-    #: a write may set one field at the most
-    one_field: bool = False
+    #: writes are refused after IO_LOCK
+    lockable: bool = False
 
     @property
     def reset(self) -> int:
@@ -105,12 +104,12 @@ class Register:
         return next(field for field in self.fields if field.name == name)
 
 
-def _value(name: str, offset: int, access: Access, meaning: str, *, width: int = HOST_DATA_BITS, low: int = 0,
-           reset: int = 0, minimum: int = 0, maximum: int | None = None) -> Register:
+def _value(name: str, offset: int, access: Access, meaning: str, *, width: int = HOST_DATA_BITS, reset: int = 0,
+           maximum: int | None = None, idle_only: bool = False, lockable: bool = False) -> Register:
     """A register that holds one number."""
-    field = Field(name="VALUE", low=low, width=width, meaning=meaning, reset=reset, minimum=minimum, maximum=maximum)
-    return Register(name=name, offset=offset, access=access, meaning=meaning, fields=(field,),
-                    idle_only=access is Access.RW)
+    field = Field(name="VALUE", low=0, width=width, meaning=meaning, reset=reset, maximum=maximum)
+    return Register(name=name, offset=offset, access=access, meaning=meaning, fields=(field,), idle_only=idle_only,
+                    lockable=lockable)
 
 
 def _bits(meanings: Iterable[tuple[str, str]]) -> tuple[Field, ...]:
@@ -118,7 +117,8 @@ def _bits(meanings: Iterable[tuple[str, str]]) -> tuple[Field, ...]:
     return tuple(Field(name=name, low=low, width=1, meaning=meaning) for low, (name, meaning) in enumerate(meanings))
 
 
-#: counters: name, meaning. Registers from 0x084 on; the host port has a strobe for each (``CountStrobes``).
+#: counters: name, meaning. They count from rst on, modulo 2**32. Registers from 0x0C4 on; the host port has a strobe for
+#: each (``CountStrobes``), completion records have them all.
 COUNTERS = (
     ("COUNT_DDR_BEAT", "DDR data beats taken"),
     ("COUNT_WORD", "words of slices read for the MAC array: parameters, weights, biases"),
@@ -131,7 +131,7 @@ COUNTERS = (
     ("COUNT_CLIP", "cycles in which a gate-up pair or a group of results was clipped (docs/numerics.md)"),
 )
 
-#: counters of each link of a build with a link layer: name, meaning. They count until the next start.
+#: counters of each link of a build with a link layer: name, meaning
 LINK_COUNTERS = (
     ("FRAMES", "frames with content sent, each as often as it went"),
     ("REPLAYS", "replays of frames that were not acknowledged"),
@@ -139,7 +139,7 @@ LINK_COUNTERS = (
 )
 
 
-def link_counters(params: TableLayouts) -> tuple[tuple[str, str], ...]:
+def link_counters(params: BatchLayouts) -> tuple[tuple[str, str], ...]:
     """Name and meaning of the counters of all links; none without a link layer."""
     if not params.config.link.crc_bits:
         return ()
@@ -147,37 +147,33 @@ def link_counters(params: TableLayouts) -> tuple[tuple[str, str], ...]:
                  for port in NEIGHBOURS for name, meaning in LINK_COUNTERS)
 
 
-def memory_counters(params: TableLayouts) -> tuple[tuple[str, str], ...]:
-    """Name and meaning of the counters of protected memory; none without correction. They count until the next start."""
-    return (("COUNT_CORRECTED", "cycles in which a word with a corrected bit was used, also by a read of RESULTS or CLIPS"),
+def memory_counters(params: BatchLayouts) -> tuple[tuple[str, str], ...]:
+    """Name and meaning of the counters of protected memory; none without correction."""
+    return (("COUNT_CORRECTED", "cycles in which a word with a corrected bit was used, also by a result that is written"),
             ) if params.protect == "secded" else ()
 
 
-def optional_counters(params: TableLayouts) -> tuple[tuple[str, str], ...]:
+def optional_counters(params: BatchLayouts) -> tuple[tuple[str, str], ...]:
     """Name and meaning of the counters that this build has and others have not."""
     return (*memory_counters(params), *link_counters(params))
 
 
-def _control(params: TableLayouts) -> list[Register]:
-    """Identity, start, status, interrupt."""
-    causes = (("DONE", "a batch has finished"), ("ERROR", "the tile has failed: ERROR says why"),
-              ("REFUSED", "an access was refused: REFUSED says which and why"))
+def _control(params: BatchLayouts) -> list[Register]:
+    """Identity, reset, status, interrupt."""
+    causes = (("COMPLETE", "a completion record has been written"), ("ERROR", "the tile has failed: ERROR says why"),
+              ("REFUSED", "an access was refused: REFUSED says which and why"),
+              ("RECORD", "something in a token record was wrong: the batch's completion record says what"))
     return [
         _value("ID", 0x000, Access.CONST, "\"TRAJ\", the first letter in the highest byte", reset=ID_VALUE),
         Register(name="VERSION", offset=0x004, access=Access.CONST, meaning="version of this register map", fields=(
             Field(name="MINOR", low=0, width=16, meaning="counts additions", reset=VERSION_MINOR),
             Field(name="MAJOR", low=16, width=16, meaning="counts changes", reset=VERSION_MAJOR))),
         _value("TILE_ID", 0x008, Access.RO, "number of this tile (strap)", width=params.tile_bits),
-        Register(name="CONTROL", offset=0x00C, access=Access.WO, meaning="start a batch or a reset", fields=(
-            Field(name="START", low=0, width=1, meaning="1: start every tile of the array", idle_only=True),
-            Field(name="RESET", low=1, width=1, meaning="1: reset every tile of the array, but for settings and tables"),
-        ), one_field=True),
+        Register(name="CONTROL", offset=0x00C, access=Access.WO, meaning="start a reset", fields=(
+            Field(name="RESET", low=1, width=1, meaning="1: reset every tile of the array, but for settings and queues"),)),
         Register(name="STATUS", offset=0x010, access=Access.RO, meaning="state of the tile", fields=(
-            Field(name="RUNNING", low=0, width=1, meaning="START is on its way, or a batch runs"),
-            Field(name="DONE", low=1, width=1, meaning="the tile has finished; cleared by the next start"),
-            Field(name="OVERRUN", low=2, width=1,
-                  meaning="another tile started a batch while this one ran, which ignored it; cleared by the next start"),
-            Field(name="FAILED", low=3, width=1, meaning="a bit of ERROR is set: no batch can start until a reset"),
+            Field(name="BUSY", low=0, width=1, meaning="a descriptor waits, or a batch runs"),
+            Field(name="FAILED", low=3, width=1, meaning="a bit of ERROR is set: no batch can be queued until a reset"),
             Field(name="RESETTING", low=4, width=1, meaning="CONTROL.RESET is under way in this or another tile"))),
         Register(name="IRQ_ENABLE", offset=0x014, access=Access.RW, meaning="causes that raise the interrupt",
                  fields=_bits(causes)),
@@ -188,25 +184,29 @@ def _control(params: TableLayouts) -> list[Register]:
     ]
 
 
-def _settings(params: TableLayouts) -> list[Register]:
-    """What stays as it is during a batch."""
-    config, last_tile = params.config, params.config.array.tiles - 1
-    most = config.layer.experts * config.tile.slices
+def _settings(params: BatchLayouts) -> list[Register]:
+    """What stays as it is while there is a batch."""
+    last_tile, pages = params.config.array.tiles - 1, params.address_bits - PAGE_BITS
+
+    def window(name: str, offset: int, meaning: str) -> list[Register]:
+        return [
+            _value(f"{name}_BASE", offset, Access.RW, f"first page of 4 KiB that {meaning}", width=pages, idle_only=True,
+                   lockable=True),
+            _value(f"{name}_SIZE", offset + 4, Access.RW, f"how many pages {meaning}; they end with the last address",
+                   width=pages + 1, reset=1 << pages, maximum=1 << pages, idle_only=True, lockable=True),
+        ]
+
     registers = [
-        # Whole 4 KiB pages, so that no burst of a slice crosses a 4 KiB line.
-        _value("DDR_BASE", 0x020, Access.RW, "byte address of row 0 in the DDR channel, its low 32 bits; a multiple of 4096",
-               low=12, width=HOST_DATA_BITS - 12),
-        _value("RING_NEXT", 0x024, Access.RW, "tile after this one in the ring", width=params.tile_bits,
-               maximum=last_tile),
-        _value("RING_PREV", 0x028, Access.RW, "tile before this one in the ring", width=params.tile_bits,
-               maximum=last_tile),
-        _value("LOAD_COUNT", 0x02C, Access.RW, "entries of the load list", width=params.load_bits,
-               maximum=params.load_depth),
-        _value("ARRIVAL_COUNT", 0x030, Access.RW, "slices that arrive from the ring-previous tile in this batch",
-               width=bits_for(most), maximum=most),
-        _value("WATCHDOG", 0x038, Access.RW, "most cycles of a batch: one that takes more fails; 0 is no limit"),
-        _value("DDR_BASE_HIGH", 0x03C, Access.RW, "the bits of that address above DDR_BASE",
-               width=params.address_bits - HOST_DATA_BITS),
+        _value("RING_NEXT", 0x020, Access.RW, "tile after this one in the ring", width=params.tile_bits,
+               maximum=last_tile, idle_only=True),
+        _value("RING_PREV", 0x024, Access.RW, "tile before this one in the ring", width=params.tile_bits,
+               maximum=last_tile, idle_only=True),
+        _value("WATCHDOG", 0x028, Access.RW, "most cycles of a batch: one that takes more fails; 0 is no limit",
+               idle_only=True),
+        Register(name="IO_LOCK", offset=0x02C, access=Access.W1S, meaning="protects the windows below", fields=(
+            Field(name="LOCKED", low=0, width=1, meaning="1: no write changes IO_READ and IO_WRITE any more, until rst"),)),
+        *window("IO_READ", 0x030, "the io port may read"),
+        *window("IO_WRITE", 0x038, "the io port may write"),
     ]
     ports = ", ".join(f"{port.value} {port.name.lower()}" for port in Port)
     for number, first in enumerate(range(0, last_tile + 1, ROUTE_TILES)):
@@ -220,23 +220,34 @@ def _settings(params: TableLayouts) -> list[Register]:
     return registers
 
 
-def _access(params: TableLayouts, tables: Mapping[Table, TableMemory]) -> list[Register]:
-    """The window to the table memories."""
-    names = ", ".join(f"{table.value} {table.name}" for table in tables)
-    depth = max(memory.depth for memory in tables.values())
+def _batch(params: BatchLayouts) -> list[Register]:
+    """What makes a descriptor, and the doorbell that queues it; what has become of those before."""
+    beat, high = params.config.io.bytes_per_cycle, params.address_bits - HOST_DATA_BITS
+    addresses = (
+        ("LAYER", "row 0 of the layer in the DDR channel", 1 << PAGE_BITS), ("RECORDS", "the token records", beat),
+        ("RESULTS", "the completion record, which results follow", beat))
+    orders = ", ".join(f"{order.value} {order.name.lower()}" for order in Order)
+    running = params.config.tile.batches
     return [
-        Register(name="TABLE_SELECT", offset=0x050, access=Access.RW, meaning="which table memory", fields=(
-            Field(name="TABLE", low=0, width=Shape.cast(Table).width, meaning=names,
-                  maximum=max(table.value for table in tables)),
-            Field(name="LANE", low=8, width=params.lane_bits, meaning="which MAC lane's (where there is one per lane)",
-                  maximum=params.config.tile.mac_t - 1)), idle_only=True),
-        _value("TABLE_INDEX", 0x054, Access.RW, "which entry; counts up after the last word of an entry",
-               width=bits_for(depth), maximum=depth),
-        Register(name="TABLE_DATA", offset=0x058, access=Access.WINDOW, meaning="the entry's words, lowest first; "
-                 "writing TABLE_SELECT or TABLE_INDEX, or a start, begins with word 0 again", fields=(
-                     Field(name="VALUE", low=0, width=HOST_DATA_BITS, meaning="next word of the entry"),),
-                 idle_only=True),
-        Register(name="REFUSED", offset=0x060, access=Access.W0C, meaning="the last access that was refused with SLVERR",
+        *(_value(f"BATCH_{name}", 0x080 + 4 * number, Access.RW,
+                 f"byte address of {what}, its low 32 bits; a multiple of {unit}")
+          for number, (name, what, unit) in enumerate(addresses)),
+        Register(name="BATCH_HIGH", offset=0x08C, access=Access.RW, meaning="the bits of these addresses above them",
+                 fields=tuple(Field(name=name, low=high * number, width=high, meaning=f"of BATCH_{name}")
+                              for number, (name, *_) in enumerate(addresses))),
+        Register(name="DOORBELL", offset=0x090, access=Access.WO, meaning="queue a batch", fields=(
+            Field(name="TOKENS", low=0, width=16, meaning="tokens of this tile", maximum=params.config.tile.tokens),
+            Field(name="ORDER", low=16, width=Shape.cast(Order).width, meaning=f"in which experts are loaded: {orders}",
+                  maximum=max(order.value for order in Order)),
+            Field(name="BF16", low=18, width=1, meaning="results: 0 int32, 1 bf16"),
+            Field(name="TAG", low=24, width=TAG_BITS, meaning="number of the batch, the same in all tiles; comes back in its "
+                  "completion record"))),
+        Register(name="QUEUE", offset=0x094, access=Access.RO, meaning="batches that have no completion record yet", fields=(
+            Field(name="WAITING", low=0, width=bits_for(QUEUE_DEPTH),
+                  meaning=f"descriptors that wait; {QUEUE_DEPTH} at most"),
+            Field(name="RUNNING", low=8, width=bits_for(running), meaning=f"batches that have begun; {running} at most"))),
+        _value("COMPLETED", 0x098, Access.RO, "completion records written since rst"),
+        Register(name="REFUSED", offset=0x09C, access=Access.W0C, meaning="the last access that was refused with SLVERR",
                  fields=(
             Field(name="CODE", low=0, width=Shape.cast(Refusal).width, maximum=0,
                   meaning="why: the table of codes below"),
@@ -250,7 +261,7 @@ def _numbered(names: Iterable[str]) -> str:
     return ", ".join(f"{number} {name}" for number, name in enumerate(names))
 
 
-def _echo(params: TableLayouts) -> list[Register]:
+def _echo(params: BatchLayouts) -> list[Register]:
     """What this configuration is."""
     config = params.config
     layer, array, tile = config.layer, config.array, config.tile
@@ -265,8 +276,6 @@ def _echo(params: TableLayouts) -> list[Register]:
         ("LINK_BEAT_BYTES", config.link.beat_bytes, "link.beat_bytes"),
         ("DDR_BEAT_BYTES", config.ddr.bytes_per_cycle, "ddr.bytes_per_cycle"),
         ("SLICE_PITCH_BYTES", config.slice_pitch_bytes, "distance of two slices in a DDR channel, in bytes"),
-        ("GATE_UP_CHUNKS", config.gate_up_chunks, "entries of a token in ACTIVATIONS"),
-        ("RESULT_STRIDE", params.result_stride, "entries from token to token in RESULTS"),
         ("PROTECT", PROTECTIONS.index(params.protect), f"tile.protect: {_numbered(PROTECTIONS)}"),
         ("LINK_CRC_BITS", config.link.crc_bits, "link.crc_bits; 0: no link layer"),
         ("TIMING_ONLY", int(params.timing_only), "1: built without payload and arithmetic"),
@@ -274,43 +283,52 @@ def _echo(params: TableLayouts) -> list[Register]:
         ("SCALE_MANTISSA", tile.scale_mantissa, "tile.scale_mantissa"),
         ("ACTIVATION", ACTIVATIONS.index(layer.activation), f"layer.activation: {_numbered(ACTIVATIONS)}"),
         ("BIAS", int(layer.bias), "1: layer.bias"),
+        ("BATCHES", tile.batches, "tile.batches"),
+        ("IO_BEAT_BYTES", config.io.bytes_per_cycle, "io.bytes_per_cycle"),
+        ("HEAD_BYTES", config.head_bytes, "head of a token record"),
+        ("SHIFT_BYTES", config.shift_bytes, "shifts at the begin of a token record's row"),
+        ("ROW_BYTES", config.row_bytes, "row of a token record: shifts and activations"),
+        ("COMPLETION_BYTES", config.completion_bytes, "completion record, before the results"),
+        *((f"{what}_BYTES_{name}", count(size), f"{meaning}, {name.lower()}")
+          for what, count, meaning in (("GROUP", config.group_bytes, "mac_n results of a token"),
+                                       ("RESULT", config.result_bytes, "results of a token, clips and unit"))
+          for name, size in zip(("INT32", "BF16"), RESULT_FORMATS, strict=True)),
     )
     return [_value(name, 0x100 + 4 * number, Access.CONST, meaning, reset=value)
             for number, (name, value, meaning) in enumerate(sizes)]
 
 
-def _memory(params: TableLayouts) -> list[Register]:
+def _memory(params: BatchLayouts) -> list[Register]:
     """Counters of protected memory, if it is."""
-    return [_value(name, 0x178 + 4 * number, Access.RO, meaning)
+    return [_value(name, 0x200 + 4 * number, Access.RO, meaning)
             for number, (name, meaning) in enumerate(memory_counters(params))]
 
 
-def _links(params: TableLayouts) -> list[Register]:
+def _links(params: BatchLayouts) -> list[Register]:
     """State and counters of the link layers, if there are any."""
     if not params.config.link.crc_bits:
         return []
     return [
-        Register(name="LINK_DOWN", offset=0x180, access=Access.RO, meaning="links that are down until a reset", fields=tuple(
+        Register(name="LINK_DOWN", offset=0x204, access=Access.RO, meaning="links that are down until a reset", fields=tuple(
             Field(name=port.name, low=port.value, width=1, meaning=f"the link at port {port.name.lower()}")
             for port in NEIGHBOURS)),
-        *(_value(name, 0x190 + 4 * number, Access.RO, meaning)
+        *(_value(name, 0x210 + 4 * number, Access.RO, meaning)
           for number, (name, meaning) in enumerate(link_counters(params))),
     ]
 
 
 class RegisterMap:
-    """Registers, ascending by offset, and table memories of one build."""
+    """Registers of one build, ascending by offset."""
 
-    def __init__(self, params: TableLayouts):
+    def __init__(self, params: BatchLayouts):
         self.params = params
-        self.tables = table_memories(params)
-        counters = [_value(name, 0x084 + 4 * number, Access.RO, meaning)
+        counters = [_value(name, 0x0C4 + 4 * number, Access.RO, meaning)
                     for number, (name, meaning) in enumerate(COUNTERS)]
-        cycles = _value("CYCLES", 0x080, Access.RO, "cycles of the batch, from cycle 0 to the one that finished it")
-        self.registers = (*_control(params), *_settings(params), *_access(params, self.tables), cycles, *counters,
+        now = _value("NOW", 0x0C0, Access.RO, "cycles since rst")
+        self.registers = (*_control(params), *_settings(params), *_batch(params), now, *counters,
                           *_echo(params), *_memory(params), *_links(params))
         #: names of all counters
-        self.counters = (cycles.name, *(name for name, _ in (*COUNTERS, *optional_counters(params))))
+        self.counters = tuple(name for name, _ in (*COUNTERS, *optional_counters(params)))
 
     def __getitem__(self, name: str) -> Register:
         """The register of that name."""
