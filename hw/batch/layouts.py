@@ -31,7 +31,7 @@ COMPLETION_LAYOUT = data.StructLayout({
     "counters": data.ArrayLayout(unsigned(32), RECORD_COUNTERS),
     "unit": signed(8),
     "zero_high": unsigned(24),
-    "zero_word": unsigned(32),
+    "again": unsigned(32),  # word 0 once more: whoever sees both, sees what is between them
 })
 
 

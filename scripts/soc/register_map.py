@@ -2,11 +2,14 @@
 ``trajectile.hw.host.regmap``.
 """
 
+from amaranth.hdl import Shape
+from amaranth.lib import data
+
+from trajectile.hw.batch.layouts import COMPLETION_LAYOUT, NO_EXPERT, Order
 from trajectile.hw.d2d.layouts import Port
-from trajectile.hw.host.codes import REFUSALS, Refusal
-from trajectile.hw.host.layouts import Table
-from trajectile.hw.host.regmap import RegisterMap
-from trajectile.hw.host.table_memory import EntryField
+from trajectile.hw.host.axi import HOST_DATA_BITS
+from trajectile.hw.host.codes import ERRORS, RECORD_ERROR_LOW, RECORD_ERRORS, REFUSALS, Refusal
+from trajectile.hw.host.regmap import COUNTERS, RegisterMap
 from trajectile.hw.params import Params
 from trajectile.scripts.report.markdown import table_rows
 
@@ -16,23 +19,24 @@ PREFIX = "TRAJ_"
 INTRODUCTION = """\
 Every tile has this map of 32-bit registers behind its AXI4-Lite port; offsets are in bytes. The low two bits of an address
 are ignored. An access that is refused is answered with SLVERR and changes nothing but REFUSED, which says which it was
-and why (codes below), and IRQ_STATUS. Writes marked *idle* and every access to TABLE_DATA need an idle tile: no batch runs
-(STATUS.RUNNING), no failure waits for its reset (STATUS.FAILED), no reset is under way (STATUS.RESETTING).
+and why (codes below), and IRQ_STATUS. Writes marked *idle* need an idle tile: no descriptor waits and no batch runs
+(STATUS.BUSY), no failure waits for its reset (STATUS.FAILED), no reset is under way (STATUS.RESETTING).
 
-A batch: write settings and tables of every tile, write 1 to CONTROL.START of any tile, wait for STATUS.DONE (or the
-interrupt) of every tile, read RESULTS. Counters and CYCLES begin with 0 at the start and count while the tile runs;
-those of links and COUNT_CORRECTED count on.
+Once: write the settings of every tile. A batch: put the token records of each tile into memory that its io port reaches, write
+BATCH_LAYER to BATCH_HIGH and DOORBELL of every tile, wait for the completion record of every tile in memory (or for its
+interrupt). A tile without tokens takes part with 0 tokens. BATCH_LAYER to BATCH_HIGH stay as they are until they are written
+again. Counters and NOW go on from batch to batch, modulo 2^32; only rst sets them to 0.
 
-A failure in one tile ends the batch in all of them: STATUS.FAILED, ERROR, and the interrupt cause ERROR. Write 1 to
-CONTROL.RESET of any tile and wait until STATUS.RESETTING of every tile is 0: STATUS, ERROR and the interrupt causes DONE and
-ERROR are cleared, settings and tables are kept, and the next batch can be started. docs/errors.md has each error.
+A failure in one tile ends the batches of all: STATUS.FAILED, ERROR, and the interrupt cause ERROR; each batch that runs and each
+descriptor that waits gets a completion record that says FAILED. Write 1 to CONTROL.RESET of any tile and wait until
+STATUS.RESETTING of every tile is 0: STATUS, ERROR and the interrupt cause ERROR are cleared, settings are kept, and the next
+batch can be queued. docs/errors.md has each error.
 """
 
-TABLE_INTRODUCTION = """\
-To write entries: TABLE_SELECT, TABLE_INDEX, then TABLE_DATA once per word, lowest word first. With the last word of an entry
-the entry is written and TABLE_INDEX counts up. To read RESULTS: the same, reading TABLE_DATA. Bits above an entry's
-width are ignored. Element number i of an entry has its bits i * stride higher. An entry with a field that is not legal is
-refused with its last word: write TABLE_INDEX again to begin it anew.
+RECORD_INTRODUCTION = """\
+What a tile writes at BATCH_RESULTS when it is done with a batch and all its results are in memory: 16 words of 32 bits, little
+endian. The last word (`again`) is the first once more: the record is there when both have VALID and the batch's tag. All bits
+that are not named are 0. `errors` has the bits of ERROR, and of records:
 """
 
 
@@ -41,9 +45,18 @@ def bit_range(low: int, width: int) -> str:
     return f"{low + width - 1}:{low}" if width > 1 else str(low)
 
 
-def _range(field: EntryField) -> str:
-    """Legal values of a table entry's field."""
-    return f"{field.minimum} to {field.largest}" + (f" if {field.only_if} is 1" if field.only_if else "")
+def completion_fields() -> list[tuple[str, int, int, int]]:
+    """Name, word, lowest bit within it and width of each field of a completion record."""
+    fields = []
+    for key, field in COMPLETION_LAYOUT:
+        name = str(key)
+        if isinstance(field.shape, data.ArrayLayout):
+            bits = Shape.cast(field.shape.elem_shape).width
+            parts = [(counter.lower(), field.offset + bits * n, bits) for n, (counter, _) in enumerate(COUNTERS)]
+        else:
+            parts = [] if name.startswith("zero") else [(name, field.offset, field.width)]
+        fields += [(part, *divmod(low, HOST_DATA_BITS), width) for part, low, width in parts]
+    return fields
 
 
 def markdown(params: Params) -> str:
@@ -61,17 +74,11 @@ def markdown(params: Params) -> str:
         for r in regmap.registers for f in r.fields if f.width < 32))
     lines += ["## Codes in REFUSED", "", "Where several reasons hold, the lowest.", ""]
     lines += table_rows(("code", "name", "meaning"), ((c.value, c.name, meaning) for c, meaning in REFUSALS.items()))
-    lines += ["## Tables", "", TABLE_INTRODUCTION]
-    lines += table_rows(("number", "table", "entries", "bits", "words", "lanes", "access", "meaning"), (
-        (t.table.value, t.table.name, t.depth, t.width, t.words, t.lanes, "read" if t.read_only else "write", t.meaning)
-        for t in regmap.tables.values()))
-    for table in regmap.tables.values():
-        several = f": {table.elements} elements, stride {table.stride_bits} bits" if table.elements > 1 else ""
-        lines += [f"### Entry of {table.table.name}{several}", ""]
-        lines += table_rows(("field", "lowest bit", "width", "legal"), (
-            (f.name, f.low, f.width, _range(f)) for f in table.fields))
-        lines += [line for limit in table.sums for line in (
-            f"{' + '.join(limit.fields)}: at most {limit.maximum} if {limit.only_if} is 1.", "")]
+    lines += ["## Completion record", "", RECORD_INTRODUCTION]
+    lines += table_rows(("bit", "error", "meaning"), (
+        (RECORD_ERROR_LOW + n, name, meaning) for n, (name, meaning) in enumerate(RECORD_ERRORS)))
+    lines += table_rows(("word", "bits", "field"), (
+        (word, bit_range(low, width), name) for name, word, low, width in completion_fields()))
     return "\n".join(lines)
 
 
@@ -95,30 +102,31 @@ def constants(params: Params) -> dict[str, int]:
         define(f"REFUSAL_{code.name}", code.value)
     for port in Port:
         define(f"PORT_{port.name}", port.value)
-    for table in Table:
-        define(f"TABLE_{table.name}", table.value)
-    for memory in regmap.tables.values():
-        name = memory.table.name
-        for what in ("depth", "width", "words", "lanes", "elements", "stride_bits"):
-            define(f"TABLE_{name}_{what.upper()}", getattr(memory, what))
-        for part in memory.fields:
-            define(f"ENTRY_{name}_{part.name.upper()}_LOW", part.low)
-            define(f"ENTRY_{name}_{part.name.upper()}_WIDTH", part.width)
+    for order in Order:
+        define(f"ORDER_{order.name}", order.value)
+    define("NO_EXPERT", NO_EXPERT)
+    for name, word, low, width in completion_fields():
+        define(f"COMPLETION_{name.upper()}_WORD", word)
+        define(f"COMPLETION_{name.upper()}_SHIFT", low)
+        define(f"COMPLETION_{name.upper()}_MASK", ((1 << width) - 1) << low)
+    for number, (name, _) in enumerate(ERRORS):
+        define(f"COMPLETION_{name}_MASK", 1 << number)
+    for number, (name, _) in enumerate(RECORD_ERRORS):
+        define(f"COMPLETION_RECORD_{name}_MASK", 1 << RECORD_ERROR_LOW + number)
     return values
 
 
 def c_header(params: Params) -> str:
     """Every constant as a macro.
 
-    Of a field: SHIFT is its lowest bit and MASK its bits in place. Of a table entry's field: LOW and WIDTH.
+    Of a field: SHIFT is its lowest bit and MASK its bits in place. Of a field of the completion record also WORD.
     """
     lines = [
         f"/* Trajectile, configuration '{params.config.name}'{', timing only' if params.timing_only else ''}: registers "
-        "and table entries of a tile.",
+        "of a tile, completion record.",
         " * Generated from hw/host/regmap.py; do not edit. registers.md says what each means.",
         " * Registers: byte OFFSET; of each field SHIFT (lowest bit), MASK (in place), RESET (its own value).",
-        " * Tables: number, DEPTH (entries), WIDTH (bits), WORDS (of 32 bits), LANES, ELEMENTS and their STRIDE_BITS;",
-        " * of each field of an entry's element 0: LOW (lowest bit), WIDTH. */",
+        " * Completion record: of each field WORD (of 32 bits), SHIFT, MASK; of each error its MASK in the word ERRORS. */",
         "#ifndef TRAJECTILE_H", "#define TRAJECTILE_H", "",
     ]
     lines += [f"#define {PREFIX + name:<40} 0x{value:X}u" for name, value in constants(params).items()]

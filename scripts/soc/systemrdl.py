@@ -12,7 +12,7 @@ _ACCESS = {
     Access.W1C: "sw = rw; onwrite = woclr; hw = w;",
     Access.W0C: "sw = rw; onwrite = wclr; hw = w;",  # the one value that is taken is 0
     Access.WO: "sw = w; singlepulse; hw = r;",
-    Access.WINDOW: "sw = rw; onread = ruser; onwrite = wuser; hw = rw;",
+    Access.W1S: "sw = rw; onwrite = woset; hw = r;",
 }
 #: bytes from tile to tile in the address map of the array
 TILE_STRIDE = 0x1000
@@ -26,16 +26,13 @@ def _field(register: Register, field: Field) -> str:
     access = _ACCESS[register.access]
     legal = f" Legal: {field.minimum} to {field.largest}." if register.writable else ""
     encode = " encode = refusal;" if (register.name, field.name) == ("REFUSED", "CODE") else ""
-    # a constant is what it resets to; of a window there is nothing to reset
-    reset = "" if register.access is Access.WINDOW else f" = {field.reset}"
     return (f"        field {{ desc = {_quoted(field.meaning + '.' + legal)}; {access}{encode} }} "
-            f"{field.name}[{field.low + field.width - 1}:{field.low}]{reset};\n")
+            f"{field.name}[{field.low + field.width - 1}:{field.low}] = {field.reset};\n")
 
 
 def _register(register: Register) -> str:
-    note = " Writes need an idle tile." if register.idle_only else ""
-    kind = "external reg" if register.access is Access.WINDOW else "reg"
-    return (f"    {kind} {{\n        desc = {_quoted(register.meaning + '.' + note)}; regwidth = 32;\n"
+    note = " Writes need an idle tile." * register.idle_only + " IO_LOCK protects it." * register.lockable
+    return (f"    reg {{\n        desc = {_quoted(register.meaning + '.' + note)}; regwidth = 32;\n"
             + "".join(_field(register, field) for field in register.fields)
             + f"    }} {register.name} @ 0x{register.offset:03X};\n")
 
@@ -47,8 +44,7 @@ def systemrdl(params: Params) -> str:
                     for code, meaning in REFUSALS.items())
     note = ", timing only" if params.timing_only else ""
     return (f"// Trajectile, configuration '{params.config.name}'{note}: registers of a tile and of the array.\n"
-            "// Generated from hw/host/regmap.py; do not edit. registers.md says what each means, and what is behind "
-            "TABLE_DATA.\n\n"
+            "// Generated from hw/host/regmap.py; do not edit. registers.md says what each means.\n\n"
             f"enum refusal {{\n{codes}}};\n\n"
             "addrmap trajectile_tile {\n    desc = \"One tile, behind its AXI4-Lite port.\";\n    default regwidth = 32;\n"
             "    addressing = compact;\n\n"
