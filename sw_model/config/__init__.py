@@ -1,7 +1,11 @@
 """The configuration of an accelerator: its sections, their checks, and the TOML file that it is read from."""
 
 from trajectile.sw_model.config.accelerator import (
+    BF16_BYTES,
+    COMPLETION_BYTES,
+    COUNTS_PER_WORD,
     DDR_ADDRESS_BITS,
+    INT32_BYTES,
     PARAMETER_BYTES,
     Config,
     from_dict,
@@ -23,6 +27,7 @@ from trajectile.sw_model.config.sections import (
     WEIGHTS,
     ArrayConfig,
     DdrConfig,
+    IoConfig,
     LayerConfig,
     LinkConfig,
     TileConfig,
@@ -31,9 +36,9 @@ from trajectile.sw_model.config.sections import (
 )
 
 __all__ = [
-    "ACTIVATIONS", "AXI_BOUNDARY_BYTES", "AXI_MAX_BURST_BEATS", "BLOCK_INPUTS", "DDR_ADDRESS_BITS",
-    "INPUT_SHIFT_MAX", "INT8_MAX",
-    "MULTIPLIERS", "PARAMETER_BYTES", "PROTECTIONS", "SCALE_SHIFT_MAX", "WEIGHTS", "ArrayConfig", "Config",
-    "ConfigError", "DdrConfig", "LayerConfig", "LinkConfig", "TileConfig", "ceil_div", "divisors", "from_dict", "load",
-    "parse_override", "parse_variation", "presets",
+    "ACTIVATIONS", "AXI_BOUNDARY_BYTES", "AXI_MAX_BURST_BEATS", "BF16_BYTES", "BLOCK_INPUTS", "COMPLETION_BYTES",
+    "COUNTS_PER_WORD", "DDR_ADDRESS_BITS", "INPUT_SHIFT_MAX", "INT8_MAX", "INT32_BYTES", "MULTIPLIERS", "PARAMETER_BYTES",
+    "PROTECTIONS", "SCALE_SHIFT_MAX", "WEIGHTS", "ArrayConfig", "Config", "ConfigError", "DdrConfig", "IoConfig",
+    "LayerConfig", "LinkConfig", "TileConfig", "ceil_div", "divisors", "from_dict", "load", "parse_override",
+    "parse_variation", "presets",
 ]

@@ -43,6 +43,8 @@ PARAMETER_BYTES = 10
 COUNTS_PER_WORD = 4
 #: Bytes of a completion record.
 COMPLETION_BYTES = 64
+#: Bytes of a result, as int32 and as bf16.
+INT32_BYTES, BF16_BYTES = 4, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,6 +240,10 @@ class Config:
         """Bytes of a token's record: head and row."""
         return self.head_bytes + self.row_bytes
 
+    def records_bytes(self, tokens: int) -> int:
+        """Bytes of the records of so many tokens, which a tile reads."""
+        return tokens * self.record_bytes
+
     def group_bytes(self, result_bytes: int) -> int:
         """Bytes of a group of ``mac_n`` results of so many bytes each: dense, or padded to whole beats."""
         size = self.tile.mac_n * result_bytes
@@ -246,6 +252,10 @@ class Config:
     def result_bytes(self, result_bytes: int) -> int:
         """Bytes of a token's results of so many bytes each, with the beat that ends them (clips, unit)."""
         return self._whole_beats(self.down_groups * self.group_bytes(result_bytes)) + self.io.bytes_per_cycle
+
+    def results_bytes(self, tokens: int, result_bytes: int) -> int:
+        """Bytes that a tile writes for so many tokens: completion record, and results of so many bytes each."""
+        return self.completion_bytes + tokens * self.result_bytes(result_bytes)
 
     @cached_property
     def completion_bytes(self) -> int:
