@@ -2,6 +2,7 @@
 
 from trajectile.hw.d2d.credit_fifo import CreditFifo
 from trajectile.hw.d2d.layouts import LinkLayouts
+from trajectile.sw_model.config import Config
 
 
 class CountFifo(CreditFifo):
@@ -21,5 +22,9 @@ class CountFifo(CreditFifo):
     credit_cycles = 1
 
     def __init__(self, params: LinkLayouts):
-        config = params.config
-        super().__init__(params, params.count_layout, 2 * (config.array.tiles - 1) * (1 + config.count_words))
+        super().__init__(params, params.count_layout, self.most_words(params.config))
+
+    @staticmethod
+    def most_words(config: Config) -> int:
+        """Words that a link can owe."""
+        return 2 * (config.array.tiles - 1) * (1 + config.count_words)

@@ -5,6 +5,7 @@ import pytest
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from tests.support.watch import Watch, pulse
+from trajectile.hw.d2d.count_fifo import CountFifo
 from trajectile.hw.d2d.credit_fifo import CreditFifo
 from trajectile.hw.d2d.layouts import FrameKind, Port
 from trajectile.hw.d2d.link import D2DLink
@@ -40,9 +41,10 @@ def test_frames(crc_bits):
     assert received.between("frame", "lanes") == {receiver.latency_cycles}
 
 
-def test_a_flit_that_passes():
+@pytest.mark.parametrize("kind", [CreditFifo, CountFifo])
+def test_a_flit_that_passes(kind):
     """Through the FIFO, and its credit back, if the next link takes it at once."""
-    fifo = CreditFifo(Params(small(array__cols=3)))
+    fifo = kind(Params(small(array__cols=3)))
     watch = Watch(write=fifo.write, head=fifo.head.valid & fifo.head.ready, credit=fifo.credit)
 
     async def bench(ctx):
@@ -54,13 +56,16 @@ def test_a_flit_that_passes():
     assert watch.between("head", "credit") == {fifo.credit_cycles}
 
 
-def test_router():
+@pytest.mark.parametrize("crc_bits", [0, 16])
+def test_router(crc_bits):
     """Flits that end here, begin here and pass; messages of this tile, for it, and those that pass."""
-    router = Router(Params(small(array__cols=3)))
+    router = Router(Params(small(array__cols=3, link__crc_bits=crc_bits)))
     west, east = router.west, router.east
     watch = Watch(comes=west.rx.flit_valid, arrival=router.arrival.valid, credit=west.tx.credit, leaves=east.tx.flit.valid,
                   own=router.local_in.valid, request=router.control.request.valid, sent=east.tx.request_valid,
-                  request_comes=west.rx.request_valid, request_out=router.control.request_in.valid)
+                  request_comes=west.rx.request_valid, request_out=router.control.request_in.valid,
+                  count=router.count.valid, count_sent=east.tx.count_valid, count_comes=west.rx.count_valid,
+                  count_out=router.count_in.valid)
 
     ends_here = {}
 
@@ -68,7 +73,8 @@ def test_router():
         ctx.set(router.previous, Port.WEST)
         ctx.set(router.next, Port.EAST)
         ctx.set(east.tx.flit.ready, 1)
-        await pulse(ctx, west.rx.flit_valid, router.local_in.valid, router.control.request.valid, west.rx.request_valid)
+        await pulse(ctx, west.rx.flit_valid, router.local_in.valid, router.control.request.valid, west.rx.request_valid,
+                    router.count.valid, west.rx.count_valid)
         ends_here.update(watch.cycles)
         watch.cycles.clear()
         ctx.set(router.previous, Port.LOCAL)  # nothing ends here or begins here: all of it passes
@@ -76,7 +82,7 @@ def test_router():
         ctx.set(router.passes, 1)
         ctx.set(router.pass_from, Port.WEST)
         ctx.set(router.pass_to, Port.EAST)
-        await pulse(ctx, west.rx.flit_valid, west.rx.request_valid)
+        await pulse(ctx, west.rx.flit_valid, west.rx.request_valid, west.rx.count_valid)
 
     run_block(router, bench, background=[watch.run])
     (comes,), (arrival,), (request,) = (ends_here[name] for name in ("comes", "arrival", "request"))
@@ -84,7 +90,10 @@ def test_router():
     assert ends_here["leaves"] == ends_here["own"]  # in the same cycle
     assert ends_here["sent"] == [request + router.control_cycles]
     assert ends_here["request_out"] == ends_here["request_comes"]
+    assert ends_here["count_sent"] == [ends_here["count"][0] + router.control_cycles]
+    assert ends_here["count_out"] == ends_here["count_comes"]
     assert watch.between("comes", "leaves") == watch.between("request_comes", "sent") == {router.latency_cycles}
+    assert watch.between("count_comes", "count_sent") == {router.latency_cycles}
 
 
 @pytest.mark.parametrize("cycles", [1, 2, 7])
@@ -94,7 +103,8 @@ def test_phy(cycles, crc_bits):
     link = D2DLink(Params(small(link__latency_cycles=cycles, link__crc_bits=crc_bits)))
     lanes = {"frame": (link.near.frame.seq, link.far.frame.seq)} if crc_bits else {
         "flit": (link.near.flit.valid, link.far.flit_valid), "grant": (link.near.grant_valid, link.far.grant_valid),
-        "request": (link.near.request_valid, link.far.request_valid), "credit": (link.near.credit, link.far.credit)}
+        "request": (link.near.request_valid, link.far.request_valid),
+        "count": (link.near.count_valid, link.far.count_valid), "credit": (link.near.credit, link.far.credit)}
     watch = Watch(**{f"{name} {end}": signal for name, ends in lanes.items() for end, signal in zip("ab", ends, strict=True)})
 
     async def bench(ctx):

@@ -55,9 +55,10 @@ class End:
     layer: LinkLayer
     busy: float
     flits: list[int] = field(default_factory=list)  # taken by the link layer
+    words: list[int] = field(default_factory=list)  # of the count exchange, taken by the link layer
     sent: dict[str, list[int]] = field(default_factory=lambda: {"request": [], "grant": []})
     credits: int = 0
-    got: dict[str, list[int]] = field(default_factory=lambda: {"flit": [], "request": [], "grant": []})
+    got: dict[str, list[int]] = field(default_factory=lambda: {"flit": [], "request": [], "grant": [], "count": []})
     got_credits: int = 0
     waited: int = 0  # cycles in which a flit was not taken
     counts: dict[str, int] = field(default_factory=lambda: {"FRAMES": 0, "REPLAYS": 0, "ERRORS": 0})
@@ -81,6 +82,8 @@ class Link:
         #: (cycle, flit) as taken, and as delivered, by end
         self.taken: list[list[int]] = [[], []]
         self.delivered: list[list[int]] = [[], []]
+        #: whether flits and words were taken in the cycle before, by end
+        self.room_before = [False, False]
         self.cycle = 0
         #: from this cycle on nothing new is sent
         self.quiet_from: int | None = None
@@ -113,12 +116,15 @@ class Link:
         """Whether what was sent has come, by number."""
         return all(
             peer.got_credits == end.credits and len(peer.got["flit"]) == len(end.flits)
+            and len(peer.got["count"]) == len(end.words) and not ctx.get(end.layer.lanes.tx.count_valid)
             and all(len(peer.got[lane]) == len(end.sent[lane]) for lane in end.sent)
             and not ctx.get(end.layer.lanes.tx.flit.valid)
             for end, peer in (self.ends, self.ends[::-1]))
 
     def _drive(self, ctx, end: End) -> None:
-        """The router: a flit stays until it is taken; one request and one grant may be on the way; so many credits exist."""
+        """The router: a flit or count word stays until it is taken; one request and one grant may be on the way; so many
+        credits exist.
+        """
         rng, tx, quiet = self.rng, end.layer.lanes.tx, self.cycle >= self.quiet_from
         peer = self.ends[1 - self.ends.index(end)]
         if not ctx.get(tx.flit.valid) or self.taken_now(end):
@@ -126,6 +132,11 @@ class Link:
             ctx.set(tx.flit.valid, valid)
             if valid:
                 ctx.set(tx.flit.payload.as_value(), rng.getrandbits(self.params.flit_layout.size))
+        if not ctx.get(tx.count_valid) or self.room_before[self.ends.index(end)]:
+            valid = not quiet and rng.random() < end.busy / 2
+            ctx.set(tx.count_valid, valid)
+            if valid:
+                ctx.set(tx.count.as_value(), rng.getrandbits(self.params.count_layout.size))
         for lane in ("request", "grant"):
             free = len(end.sent[lane]) == len(peer.got[lane])
             valid = not quiet and free and rng.random() < end.busy / 4
@@ -158,7 +169,10 @@ class Link:
                 self.taken[number].append(self.cycle)
             else:
                 end.waited += 1
-        for lane in ("flit", "request", "grant"):
+        self.room_before[number] = bool(ctx.get(tx.flit.ready))
+        if ctx.get(tx.count_valid) and self.room_before[number]:
+            end.words.append(ctx.get(tx.count.as_value()))
+        for lane in ("flit", "request", "grant", "count"):
             if ctx.get(getattr(rx, f"{lane}_valid")):
                 end.got[lane].append(ctx.get(getattr(rx, lane).as_value()))
                 if lane == "flit":
@@ -173,7 +187,7 @@ class Link:
         """All that was sent has come: once, in order, nothing else."""
         for end, peer in (self.ends, self.ends[::-1]):
             assert end.down_at is None
-            assert peer.got["flit"] == end.flits
+            assert peer.got["flit"] == end.flits and peer.got["count"] == end.words
             assert peer.got["request"] == end.sent["request"] and peer.got["grant"] == end.sent["grant"]
             assert peer.got_credits == end.credits
 

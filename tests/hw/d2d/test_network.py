@@ -117,18 +117,20 @@ def test_latency_and_contents(beat_bytes, first, cols):
 @pytest.mark.parametrize("latency", [1, 4])
 @pytest.mark.parametrize("cols", [2, 3, 4])
 def test_requests_and_grants(cols, latency):
-    """A request goes with the slices, a grant against them; both pass the tiles between without another register."""
+    """A request and a count word go with the slices, a grant against them; all pass the tiles between in a cycle."""
     row = Row(small(array__cols=cols, link__latency_cycles=latency))
     first, last = row.routers[0], row.routers[-1]
     watch = Watch(request=first.control.request.valid, comes=last.control.request_in.valid,
-                  grant=last.control.grant.valid, comes_back=first.control.grant_in.valid)
+                  grant=last.control.grant.valid, comes_back=first.control.grant_in.valid,
+                  count=first.count.valid, count_comes=last.count_in.valid)
 
     async def bench(ctx):
-        await pulse(ctx, first.control.request.valid, last.control.grant.valid, rest=7 * (latency + 1))
+        await pulse(ctx, first.control.request.valid, last.control.grant.valid, first.count.valid, rest=7 * (latency + 1))
 
     run_block(row, bench, background=[watch.run])
     way = first.control_cycles + latency + (cols - 2) * (latency + first.latency_cycles)
     assert watch.between("request", "comes") == watch.between("grant", "comes_back") == {way}
+    assert watch.between("count", "count_comes") == {way}
 
 
 @pytest.mark.parametrize("latency", [1, 4])

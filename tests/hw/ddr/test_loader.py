@@ -1,4 +1,4 @@
-"""The DDR loader against a list of slices and a bus that stalls: addresses, bursts, words, latencies."""
+"""The DDR loader against a stream of slices and a bus that stalls: addresses, bursts, words, latencies."""
 
 import random
 
@@ -7,8 +7,8 @@ import pytest
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from tests.support.slices import FIRST_WORDS, places
+from trajectile.hw.batch.layouts import PAGE_BITS
 from trajectile.hw.ddr.loader import DdrLoader
-from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
 from trajectile.sw_model.config import load
 
@@ -18,46 +18,42 @@ def memory_byte(address: int) -> int:
     return (address * 167 + (address >> 8)) & 0xFF
 
 
-def drive(config, rows, stall, seed, late=False, base=0):
+def drive(config, rows, stall, seed, late=False, bases=(0,)):
     """Fetch ``rows`` as fast as the loader takes them, or ``late``: each in the cycle in which the one before is written.
+    They belong to a batch each in turn, whose layers begin at ``bases``.
 
     Returns the cycles of loads, first addresses, ends and loadeds, and the loader.
     """
-    loader, params = DdrLoader(Params(config)), Params(config)
+    loader = DdrLoader(Params(config))
     rng = random.Random(seed)
     size, latency = config.ddr.bytes_per_cycle, config.ddr.latency_cycles
     log = {"load": [], "address": [], "last": [], "loaded": [], "loader": loader}
     written = {}
 
     async def bench(ctx):
-        ctx.set(loader.table.write, 1)
-        ctx.set(loader.table.table, Table.LOADS)
-        for number, row in enumerate(rows):
-            ctx.set(loader.table.index, number)
-            ctx.set(loader.table.write_data, row << params.load_layout["row"].offset)
-            await ctx.tick()
-        ctx.set(loader.table.write, 0)
-        ctx.set(loader.base, base)
-        ctx.set(loader.count, len(rows))
+        for batch, base in enumerate(bases):
+            ctx.set(loader.layer[batch], base >> PAGE_BITS)
         ctx.set(loader.has_ddr, 1)
-        ctx.set(loader.clear, 1)
-        await ctx.tick()
-        ctx.set(loader.clear, 0)
         ctx.set(loader.running, 1)
         beats, cycle, slots = [], 0, []  # beats: (ready cycle, data) in order
-        while not ctx.get(loader.done):
+        while len(log["loaded"]) < len(rows) or not ctx.get(loader.quiet):
             assert cycle < 20_000, "hung"
-            if ctx.get(loader.load.start):
-                ctx.set(loader.load.start, 0)
+            ctx.set(loader.load.start, 0)
+            number = len(log["load"])
+            ctx.set(loader.entries.valid, number < len(rows))
+            if number < len(rows):
+                ctx.set(loader.entries.payload, {"row": rows[number], "batch": number % len(bases)})
             await ctx.delay(0)
             fire = ctx.get(loader.load.valid) and not (stall and rng.random() < 0.5)
             if late:
                 fire = fire and (len(log["load"]) == len(log["loaded"]) or ctx.get(loader.load.done))
             ctx.set(loader.load.start, fire)
+            assert fire or not ctx.get(loader.entries.ready)
             if fire:
                 slots.append(len(log["load"]) % config.tile.slots)
                 ctx.set(loader.load.slot, slots[-1])
                 assert ctx.get(loader.load.entry.row) == rows[len(log["load"])]
+                assert ctx.get(loader.entries.ready)
                 log["load"].append(cycle)
             ctx.set(loader.ddr.arready, not (stall and rng.random() < 0.5))
             if ctx.get(loader.ddr.arvalid) and ctx.get(loader.ddr.arready):
@@ -85,7 +81,7 @@ def drive(config, rows, stall, seed, late=False, base=0):
 
     run_block(loader, bench)
     for number, row in enumerate(rows):
-        start = base + row * config.slice_pitch_bytes
+        start = bases[number % len(bases)] + row * config.slice_pitch_bytes
         beats = [int.from_bytes(bytes(memory_byte(start + beat * size + i) for i in range(size)), "little")
                  for beat in range(config.slice_beats)]
         assert written[number] == [(number % config.tile.slots, *place, beat)
@@ -112,11 +108,11 @@ def test_latency(changes):
 
 
 def test_beyond_4_gib():
-    """A base above 4 GiB, and one below with a slice across that line, between others; the last pages of the channel."""
+    """A layer above 4 GiB, and one below with a slice across that line, between others; the last pages of the channel."""
     config = small(ddr__bytes_per_cycle=1, layer__d_model=24)
     assert config.slice_pitch_bytes == 3 * 256
     for base in (0x12_3456_7000, (1 << 32) - 4096, (1 << 40) - 2 * 4096):
-        log = drive(config, [4, 5, 6], stall=False, seed=0, base=base)
+        log = drive(config, [4, 5, 6], stall=False, seed=0, bases=(base,))
         assert [at for _, at, _ in log["address"]] == [base + 3072 + 256 * number for number in range(9)]
 
 
@@ -153,3 +149,14 @@ def test_a_load_in_the_cycle_in_which_one_ends():
     """The slot of the new one goes to the right place of the queue."""
     log = drive(small(), [4, 3, 2, 5], stall=False, seed=0, late=True)
     assert log["load"][1:] == log["loaded"][:-1]
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_two_batches(seed):
+    """Each has its own layer; one follows the other without a gap."""
+    print(f"seed {seed}")
+    config = small(tile__batches=2, tile__slots=8)
+    bases = (0x40_0000_0000, 0x7000)
+    drive(config, [4, 3, 2, 6, 0, 1], stall=True, seed=seed, bases=bases)
+    log = drive(config, [4, 3, 2, 6, 0, 1], stall=False, seed=seed, bases=bases)
+    assert log["last"][-1] - log["last"][0] == 5 * config.slice_beats
