@@ -142,7 +142,7 @@ class LookUpPort(NamedSignature):
             "batch": Out(1),  #: with it
             "expert": Out(params.expert_bits),  #: with it
             "advance": Out(1),  #: go on: the entry after the one that is shown is shown from the next cycle on
-            "entry": In(params.pass_layout),  #: a token a lane, from two cycles after ``find`` on; zero where a list has ended
+            "entry": In(params.pass_layout),  #: a token a lane, from two cycles after ``find`` on; zero after a list's end
             "more": In(1),  #: with it: a lane has a token after this one
         })
 

@@ -16,8 +16,8 @@ from trajectile.hw.lib.struct_signal import struct_signal
 
 
 class TokenLists(Block):
-    """A linked list for each expert, lane and batch. Its head has its length and its first node; a node has a token, and where
-    the list goes on. A choice is put in front, so a list has its tokens in the reverse of the order in which they came.
+    """A linked list for each expert, lane and batch. Its head has its length and its first node; a node has a token, and
+    where the list goes on. A choice is put in front, so a list has its tokens in the reverse of the order in which they came.
 
     A token's choice of rank r has the node ``token * top_k + r``, so nodes are never allocated. Tokens of a lane come with
     rising numbers, each with all its choices. So a token that is in a list already is the first one there, and one
