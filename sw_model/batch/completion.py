@@ -9,8 +9,10 @@ from trajectile.sw_model.config import COMPLETION_BYTES, Config
 #: counters in the record
 COUNTERS = 9
 
-_WORDS = struct.Struct(f"<BBHIIII{COUNTERS}Ib3xI")
+_WORDS = struct.Struct(f"<BBHIIII{COUNTERS}Ib3x4s")
 _VALID, _FAILED = 1, 2
+#: the record ends with the bytes with which it begins
+_AGAIN_BYTES = 4
 
 
 class RecordError(IntFlag):
@@ -46,15 +48,16 @@ class Completion:
 
     def to_bytes(self, config: Config) -> bytes:
         """The record in memory, in whole beats."""
-        record = _WORDS.pack(self.tag, _VALID | self.failed * _FAILED, self.tokens, self.errors, self.cycles, self.first_load,
-                             self.streaming, *self.counters, self.unit, 0)
-        return record.ljust(config.completion_bytes, b"\0")
+        flags = _VALID | self.failed * _FAILED
+        record = _WORDS.pack(self.tag, flags, self.tokens, self.errors, self.cycles, self.first_load, self.streaming,
+                             *self.counters, self.unit, b"")
+        return (record[:-_AGAIN_BYTES] + record[:_AGAIN_BYTES]).ljust(config.completion_bytes, b"\0")
 
     @classmethod
     def from_bytes(cls, record: bytes) -> "Completion | None":
-        """The record in memory that was zero before the doorbell; None: it is not there yet."""
-        tag, flags, *numbers, unit, _ = _WORDS.unpack(record[:COMPLETION_BYTES])
-        if not flags & _VALID:
+        """The record in memory that was zero before the doorbell; None: it is not there yet, or not all of it."""
+        tag, flags, *numbers, unit, again = _WORDS.unpack(record[:COMPLETION_BYTES])
+        if not flags & _VALID or again != record[:_AGAIN_BYTES]:
             return None
         tokens, errors, cycles, first_load, streaming, *counters = numbers
         return cls(tag, tokens, bool(flags & _FAILED), errors, cycles, first_load, streaming, tuple(counters), unit)

@@ -7,6 +7,8 @@ from trajectile.sw_model.config.sections import ceil_div
 
 #: bits of the shift of a block of activations, of a count of clips, of the weight of a choice, of a token's exponent
 _SHIFT_BITS, _CLIP_BITS, _CHOICE_BITS, _EXPONENT_BITS = 2, 16, 16, 8
+#: a node says whether it is the last of its list
+_LAST_BITS = 1
 #: what counts of two exchanges take, one of which may come in while the other is in use
 _COUNT_BANKS = 2
 
@@ -49,7 +51,7 @@ def tile_memory(config: Config) -> TileMemory:
     tile, layer = config.tile, config.layer
     places = tile.batches * tile.mac_t * tile.lane_tokens
     node_bits = _number_bits(tile.lane_tokens * layer.top_k)
-    node = _number_bits(tile.lane_tokens) + _CHOICE_BITS + _EXPONENT_BITS + node_bits
+    node = _number_bits(tile.lane_tokens) + _CHOICE_BITS + _EXPONENT_BITS + node_bits + _LAST_BITS
     heads = tile.batches * tile.mac_t * layer.experts * (config.count_bits + node_bits)
     return TileMemory(
         slots=tile.slots * 8 * config.slice_bytes,

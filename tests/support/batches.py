@@ -1,4 +1,4 @@
-"""Batches for the array: gate decisions, weights and activations drawn from a seed, and one way to run them."""
+"""Batches for the array: weights and activations drawn from a seed, and one way to run them."""
 
 from pathlib import Path
 
@@ -10,14 +10,6 @@ from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import workloads
 from trajectile.sw_model.numerics.layers import random_layer
 from trajectile.tb.job import Run
-
-
-def draw(config: Config, tokens: int, seed: int) -> np.ndarray:
-    """Expert ids [tokens, top_k] of a gate without any preference."""
-    rng = np.random.default_rng(seed)
-    print(f"seed {seed}")
-    return np.array([rng.choice(config.layer.experts, config.layer.top_k, replace=False) for _ in range(tokens)],
-                    dtype=np.int64).reshape(tokens, config.layer.top_k)
 
 
 def batch_of(config: Config, gate: workloads.GateBatch, seed: int) -> workload.Workload:

@@ -65,6 +65,8 @@ def random_config(seed: int) -> Config:
         values["tile"]["mac_part"] = pick(1, 2, 8)
         values["layer"]["activation"] = str(rng.choice(ACTIVATIONS))
         values["layer"]["bias"] = pick(0, 1) == 1 and config.gate_up_chunks >= 3
+        values["tile"]["batches"] = pick(1, 2)
+        values["io"] = {"bytes_per_cycle": pick(4, 8, 16, 32, 128), "latency_cycles": int(rng.integers(1, 41))}
         return from_dict(values, name=f"random-{seed}")
     raise AssertionError(f"no legal configuration found with seed {seed}")
 
@@ -87,6 +89,7 @@ SMALLEST: dict[str, dict[str, Any]] = {
     "tile": {"mac_k": 2, "mac_n": 2, "mac_t": 1, "slices": 1, "slots": 2, "tokens": 1},
     "link": {"beat_bytes": 1, "latency_cycles": 1},
     "ddr": {"bytes_per_cycle": 1, "latency_cycles": 1},
+    "io": {"bytes_per_cycle": 4, "latency_cycles": 1},
 }
 #: a small configuration without a field at its least
 USUAL: dict[str, dict[str, Any]] = {
@@ -95,6 +98,7 @@ USUAL: dict[str, dict[str, Any]] = {
     "tile": {"mac_k": 4, "mac_n": 4, "mac_t": 2, "slices": 3, "slots": 3, "tokens": 3},
     "link": {"beat_bytes": 3, "latency_cycles": 2},
     "ddr": {"bytes_per_cycle": 2, "latency_cycles": 3},
+    "io": {"bytes_per_cycle": 8, "latency_cycles": 5},
 }
 #: what has to change with a field, when it comes to its least
 AT_ITS_LEAST = {
@@ -131,6 +135,7 @@ def minimal_configs() -> list[Config]:
              smallest("smallest-shared", tile__multiplier="shared", tile__mac_part=1),
              smallest("smallest-mxfp4", tile__weights="mxfp4"),
              smallest("smallest-int4", tile__weights="int4", tile__scale_mantissa=3),
+             smallest("smallest-two-batches", tile__batches=2),
              *(smallest(f"smallest-{name}", layer__activation=name) for name in ACTIVATIONS[1:]),
              smallest("smallest-bias", layer__bias=True, layer__d_model=5),
              *(smallest(f"smallest-crc{bits}", link__crc_bits=bits, link__retries=1) for bits in (16, 32))]

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.support.batches import draw
+from tests.support.choices import draw
 from trajectile.scripts.flow import workload
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.numerics.activation import VALUE_MAX

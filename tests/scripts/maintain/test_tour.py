@@ -5,7 +5,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.support.batches import draw
+from tests.support.choices import draw
 from trajectile.scripts.maintain.tour import page as tour
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.scheduler import schedule

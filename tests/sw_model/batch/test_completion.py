@@ -23,8 +23,10 @@ def test_it_is_as_the_hardware_writes_it(seed, beat):
         "tag": record.tag, "valid": 1, "failed": record.failed, "tokens": record.tokens, "errors": record.errors,
         "cycles": record.cycles, "first_load": record.first_load, "streaming": record.streaming,
         "counters": list(record.counters), "unit": record.unit}).as_value().value
+    expected = int(content).to_bytes(64, "little")
     memory = record.to_bytes(small(io__bytes_per_cycle=beat))
-    assert memory[:64] == int(content).to_bytes(64, "little") and not any(memory[64:])
+    assert memory[:64] == expected[:60] + expected[:4] and not any(memory[64:])
+    assert COMPLETION_LAYOUT["again"].offset == 60 * 8
     assert len(memory) == max(beat, 64)
     assert Completion.from_bytes(memory) == record
 
@@ -33,6 +35,10 @@ def test_before_it_is_there():
     """Memory that was cleared has no record, whatever the rest of it says."""
     assert Completion.from_bytes(bytes(64)) is None
     assert Completion.from_bytes(b"\x05\xFE".ljust(64, b"\xFF")) is None
+    record = Completion(3, 4).to_bytes(small())
+    for beats in range(16):
+        assert Completion.from_bytes(record[:4 * beats].ljust(64, b"\0")) is None
+    assert Completion.from_bytes(record) == Completion(3, 4)
 
 
 def test_errors_of_records():

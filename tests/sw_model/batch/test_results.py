@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from tests.support.batches import draw
+from tests.support.choices import draw
 from tests.support.configurations import random_config, small
 from trajectile.sw_model.batch import results
 from trajectile.sw_model.batch.results import bf16, bf16_real

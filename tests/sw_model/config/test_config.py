@@ -2,7 +2,7 @@
 
 import pytest
 
-from trajectile.sw_model.config import Config, ConfigError, from_dict, load, presets
+from trajectile.sw_model.config import Config, ConfigError, IoConfig, from_dict, load, presets
 
 #: override -> the field that the message must name, if it is another
 ILLEGAL = {
@@ -25,7 +25,10 @@ ILLEGAL = {
     "link.beat_bytes=21": "", "link.latency_cycles=0": "", "link.latency_cycles=65": "", "ddr.bytes_per_cycle=3": "",
     "link.crc_bits=8": "", "link.crc_bits=true": "", "link.crc_bits=-16": "", "link.retries=0": "", "link.retries=65536": "",
     "ddr.bytes_per_cycle=32": "", "ddr.bytes_per_cycle=256": "", "ddr.latency_cycles=0": "",
-    "ddr.latency_cycles=5000": "", "dram.size=3": "--set", "layer": "--set", "layer.d_model": "--set",
+    "ddr.latency_cycles=5000": "", "tile.batches=0": "", "tile.batches=3": "", "tile.batches=true": "",
+    "tile.batches=two": "", "io.bytes_per_cycle=2": "", "io.bytes_per_cycle=12": "", "io.bytes_per_cycle=256": "",
+    "io.bytes_per_cycle=4.0": "", "io.latency_cycles=0": "", "io.latency_cycles=5000": "", "io.beats=3": "",
+    "dram.size=3": "--set", "layer": "--set", "layer.d_model": "--set",
     "layer.d_model=": "", "layer.d_model=a b": "", "layer.d_model=a": "",
 }
 
@@ -49,6 +52,7 @@ def test_illegal_values_are_refused(override):
     (lambda v: v["tile"].pop("slots"), "tile.slots"),
     (lambda v: v.pop("ddr"), "ddr"),
     (lambda v: v.update(ddr=3), "ddr"),
+    (lambda v: v.update(io=[]), "io"),
     (lambda v: v.update(dram={}), "dram"),
 ])
 def test_illegal_combinations_are_refused(change, field):
@@ -71,6 +75,9 @@ def test_illegal_combinations_are_refused(change, field):
     ("layer.bias=0", "layer.bias = 0 is not legal; legal values: true or false"),
     ("tile.mac_n=8", "tile.mac_n = 8 is not legal; legal values: 1 to 6 (twice d_model / mac_k: the serial SwiGLU unit of a "
                      "lane must keep up with the MAC array)"),
+    ("tile.batches=4", "tile.batches = 4 is not legal; legal values: one of 1, 2"),
+    ("io.bytes_per_cycle=24", "io.bytes_per_cycle = 24 is not legal; legal values: one of 4, 8, 16, 32, 64, 128"),
+    ("io.latency_cycles=0", "io.latency_cycles = 0 is not legal; legal values: an integer from 1 to 4096"),
     ("ddr.bytes_per_cycle=8", "ddr.bytes_per_cycle = 8 is not legal; legal values: a divisor of the weight word's 20 bytes "
                               "(mac_k * mac_n codes and their scales)"),
     ("link.beat_bytes=24", "link.beat_bytes = 24 is not legal; legal values: 1 to 20 (a slot delivers one weight word of so "
@@ -100,6 +107,16 @@ def test_fields_with_defaults_may_be_missing():
     assert config == load("smoke") and config.link.crc_bits == 0
     assert (config.layer.activation, config.layer.bias) == ("silu", False)
     assert (config.tile.weights, config.tile.scale_mantissa) == ("mx8", 0)
+
+
+def test_the_io_section_may_be_missing():
+    """Then the port is as wide as a DDR channel of the paper; other sections must be there."""
+    values = {name: dict(table) for name, table in load("smoke").as_dict.items() if isinstance(table, dict)}
+    values.pop("io")
+    config = from_dict(values)
+    assert config.io == IoConfig() and (config.io.bytes_per_cycle, config.io.latency_cycles) == (32, 80)
+    assert config.tile.batches == 1
+    assert load("paper").io == IoConfig()
 
 
 @pytest.mark.parametrize("latency", [1, 2, 3, 4, 5, 12, 13, 64])
@@ -174,6 +191,34 @@ def test_sizes_by_hand():
     assert (config.word_flits, config.flit_bytes, config.lane_bytes) == (3, 8, 2)
     assert (config.parameter_flits, config.slice_flits, config.token_capacity) == (2, 2 + 45, 12)
     assert config.home(1, 1) == (0, 2) and config.home(1, 2) == (1, 2)
+
+
+def test_records_and_results_by_hand():
+    """Smoke, beats of 4 bytes: a head of exponent and two choices; a beat of shifts, 12 codes; 12 results, clips and unit."""
+    config = load("smoke")
+    assert (config.head_bytes, config.shift_bytes, config.row_bytes, config.record_bytes) == (12, 4, 16, 28)
+    assert config.records_bytes(6) == 168
+    assert (config.group_bytes(4), config.result_bytes(4), config.result_bytes(2)) == (16, 52, 28)
+    assert (config.completion_bytes, config.results_bytes(6, 4), config.results_bytes(0, 2)) == (64, 376, 64)
+    assert (config.count_bits, config.count_words) == (2, 2)  # up to 3 passes; 6 experts
+    assert (config.io.burst_beats, load("paper").io.burst_beats) == (256, 128)
+
+
+def test_records_of_a_model():
+    """Qwen3-30B-A3B, beats of 32 bytes: 64 blocks take 16 bytes of shifts; 2,048 codes; groups of 64 results are 8 beats."""
+    config = load("qwen3-30b-a3b")
+    assert (config.head_bytes, config.shift_bytes, config.row_bytes) == (64, 32, 2080)
+    assert (config.result_bytes(4), config.result_bytes(2)) == (8224, 4128)
+    assert config.records_bytes(256) == 256 * 2144 and config.results_bytes(256, 4) == 64 + 256 * 8224
+    assert (config.count_bits, config.count_words) == (9, 32)
+
+
+def test_a_wide_port_pads():
+    """Beats of 128 bytes: everything is whole ones."""
+    config = load("smoke", ["io.bytes_per_cycle=128", "tile.mac_n=6"])
+    assert (config.head_bytes, config.row_bytes, config.completion_bytes) == (128, 256, 128)
+    assert (config.group_bytes(4), config.result_bytes(4)) == (128, 2 * 128 + 128)
+    assert config.io.burst_beats == 32
 
 
 @pytest.mark.parametrize(("changes", "inputs", "scales", "word"), [

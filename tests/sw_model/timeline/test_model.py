@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from tests.support.batches import draw
+from tests.support.choices import draw
 from tests.support.configurations import small
 from trajectile.sw_model.config import load
 from trajectile.sw_model.latencies import result_conflicts, swiglu_drain_cycles

@@ -4,7 +4,7 @@ from itertools import pairwise
 
 import pytest
 
-from tests.support.batches import draw
+from tests.support.choices import draw
 from tests.support.configurations import small
 from trajectile.sw_model.config import load
 from trajectile.sw_model.config.topology import ring_next
