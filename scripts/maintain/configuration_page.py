@@ -1,6 +1,6 @@
-"""The fields of a configuration, for docs/configuration.md, from the sections that define and check them.
+"""The fields of a configuration, and what a tile's memories hold, for docs/configuration.md, from the configuration itself.
 
-``python -m trajectile.scripts.maintain.configuration_page`` writes the table.
+``python -m trajectile.scripts.maintain.configuration_page`` writes the tables.
 """
 
 import dataclasses
@@ -11,10 +11,12 @@ from collections.abc import Iterator
 from trajectile.scripts.maintain import pages
 from trajectile.scripts.report.markdown import table_rows
 from trajectile.sw_model.config import Config, ConfigError, load
+from trajectile.sw_model.config.memory import tile_memory
 
-PAGE, PART = "configuration.md", "fields"
-#: presets whose values are shown
+PAGE, PART, MEMORY_PART = "configuration.md", "fields", "memory"
+#: presets whose values are shown, and whose memories are
 SHOWN = ("demo", "paper", "gpt-oss-20b")
+MEMORY_SHOWN = ("demo", "paper", "qwen3-30b-a3b", "gpt-oss-20b")
 
 
 def meanings(section: type) -> dict[str, str]:
@@ -57,5 +59,20 @@ def markdown() -> str:
     return "\n".join(table_rows(("field", "meaning", "legal values", "default", *(f"`{name}`" for name in SHOWN)), _rows()))
 
 
+def _memory_rows() -> Iterator[tuple[object, ...]]:
+    for name in MEMORY_SHOWN:
+        one, two = (tile_memory(load(name, [f"tile.batches={batches}"])) for batches in (1, 2))
+        kib = [f"{bits / 8192:,.1f}" for bits in (one.slots, one.activations, one.results, one.clips, one.lists, one.counts,
+                                                  one.total, two.total - one.total)]
+        yield f"`{name}`", *kib, f"{two.total / one.total - 1:.0%}"
+
+
+def memory_markdown() -> str:
+    """KiB of a tile's memories, and what a second batch in flight adds."""
+    return "\n".join(table_rows(("KiB of a tile", "slots", "activations", "results", "clips", "token lists", "counts",
+                                 "all of it", "a second batch adds", "that is"), _memory_rows()))
+
+
 if __name__ == "__main__":
     pages.write_part(PAGE, PART, markdown())
+    pages.write_part(PAGE, MEMORY_PART, memory_markdown())

@@ -10,11 +10,12 @@ from trajectile.sw_model.config import load, sections
 def test_the_page_shows_the_fields():
     """docs/configuration.md has the table; ``python -m trajectile.scripts.maintain.configuration_page`` writes it anew."""
     assert pages.read_part(config_docs.PAGE, config_docs.PART).strip() == config_docs.markdown().strip()
+    assert pages.read_part(config_docs.PAGE, config_docs.MEMORY_PART).strip() == config_docs.memory_markdown().strip()
 
 
 def test_every_field_says_what_it_is():
     """A comment of one line stands above each."""
-    for section in (sections.LayerConfig, sections.ArrayConfig, sections.TileConfig, sections.LinkConfig, sections.DdrConfig):
+    for section in sections.SECTIONS.values():
         assert list(config_docs.meanings(section)) == [field.name for field in fields(section)]
 
 
