@@ -20,7 +20,7 @@ from trajectile.sw_model import latencies
 from trajectile.sw_model.config import Config, ceil_div
 from trajectile.sw_model.config.topology import grid_path
 from trajectile.sw_model.schedule.scheduler import ScheduleError
-from trajectile.sw_model.timeline.model import compute_cycles
+from trajectile.sw_model.timeline.compute import compute_cycles
 
 IntArray = NDArray[np.int64]
 

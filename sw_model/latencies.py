@@ -25,6 +25,51 @@ LOAD_TURN_CYCLES = LOADED_CYCLES + STATE_CYCLES + ADDRESS_CYCLES
 #: how much longer than the DDR's latency loads are asked for ahead: their turn, and a grant that goes first
 LOAD_AHEAD_CYCLES = LOAD_TURN_CYCLES + 1
 
+# -- a batch forms itself (docs/batch.md) -----------------------------------------------------------------------------
+
+#: descriptors that wait; doorbell to begin, if a batch may begin; begin to a doorbell that had to wait for room
+QUEUE_DEPTH, QUEUE_CYCLES, QUEUE_ROOM_CYCLES = 2, 1, 1
+#: the records of a batch are read to begin of the next
+READER_AGAIN_CYCLES = 1
+#: a batch is complete to begin of the one that uses its bank
+BANK_CYCLES = 1
+#: a batch has finished to begin of the one that uses its bank, besides a cycle for each expert: its lists are swept
+SWEEP_CYCLES = 1
+#: begin to the first address of its records
+RECORD_ADDRESS_CYCLES = 1
+#: begin to lists and activations complete, if there are no records
+NO_RECORDS_CYCLES = 1
+#: bursts of the io port that are under way at the most, each way
+IO_BURSTS = 4
+#: the last beat of a burst is read, or a burst written is answered, to the address of one that had to wait for it
+IO_AGAIN_CYCLES = 1
+#: cycles in which a head's exponent, and each of its choices, is worked off
+EXPONENT_CYCLES, CHOICE_CYCLES = 1, 2
+#: lists complete to the start of the exchange of counts; the same from the last load of the batch before made
+EXCHANGE_CYCLES, EXCHANGE_MADE_CYCLES = 1, 1
+#: the exchange starts to the first cycle in which its first word, which says order and tag, may go, and its first counts may
+EXCHANGE_HEADER_CYCLES, EXCHANGE_COUNTS_CYCLES = 1, 6
+#: a word of counts goes to the next
+COUNT_AGAIN_CYCLES = 4
+#: the last count is written to `formed`; then counts are summed up, a word per cycle, before the first expert is looked at
+FORMED_CYCLES = 1
+#: the first expert looked at to a pick, besides a cycle for each expert; a pick is taken to the first look for the next
+PICK_CYCLES, PICK_AGAIN_CYCLES = 3, 1
+#: a pick is taken to the look at the first of its slices; the look at the last to the next pick
+MAKE_CYCLES, MAKE_AGAIN_CYCLES = 1, 1
+#: counts are summed up to the end of making loads, if no expert is active
+NOTHING_MADE_CYCLES = 1
+#: load entries that wait for rule 1; one is made to rule 1; one is taken to another made that had to wait for room
+LOAD_ENTRIES, ENTRY_CYCLES, ENTRY_ROOM_CYCLES = 4, 1, 1
+#: a batch has finished to the start of its result writer; the batch before is complete to the same
+RESULTS_CYCLES, WRITER_AGAIN_CYCLES = 1, 1
+#: the result writer starts to its first address; from there to the first capture of results (of a record: in the same cycle)
+RESULT_ADDRESS_CYCLES, RESULT_CAPTURE_CYCLES = 1, 1
+#: bytes of a beat for each bf16 that is converted in a cycle; stages of that, which are emptied at the end of a token
+CONVERT_BYTES, CONVERT_CYCLES = 8, 2
+#: all results are answered to the start of the record; the record is answered to the batch complete
+RECORD_CYCLES, COMPLETE_CYCLES = 1, 1
+
 # -- from tile to tile ----------------------------------------------------------------------------------------------
 
 #: request or grant fires to its message on the link

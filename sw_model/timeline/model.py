@@ -1,44 +1,30 @@
-"""The timeline: when every slice is loaded, computed, sent and released on every tile, to the cycle.
+"""The timeline: what happens in which cycle on every tile, from the doorbells of batches to their completion records.
 
-An event-driven model of the five rules (docs/rules.md) with the latencies of :mod:`trajectile.sw_model.latencies`. It looks
-at a tile only in cycles where something changed there, so its cost follows the number of slice visits and not the number of
-cycles. The RTL logs the same events; they are equal cycle for cycle.
+An event-driven model of the five rules (docs/rules.md) and of what forms batches (docs/batch.md), with the latencies of
+:mod:`trajectile.sw_model.latencies`. It looks at a tile only in cycles where something changed there, so its cost follows the
+number of slice visits and not the number of cycles. The RTL logs the same events; they are equal cycle for cycle.
 """
 
 import heapq
-from dataclasses import dataclass, field
-from functools import cache
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 from trajectile.sw_model import latencies
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.config.topology import edge_hops, ring_next, ring_prev
-from trajectile.sw_model.latencies import STATE_CYCLES
-from trajectile.sw_model.schedule.scheduler import Load, Schedule
-
-
-@cache
-def compute_cycles(config: Config, passes: int) -> int:
-    """Cycles from a compute's start to its last weight address."""
-    gate_up_end = []
-    down_end = -4
-    conflicts = latencies.result_conflicts(config)
-    cycle = latencies.COMPUTE_SETUP_CYCLES + config.parameter_words
-    for step in range(passes + 1):
-        if step < passes:
-            cycle += config.gate_up_words
-            gate_up_end.append(cycle - 1)
-        if step > 0:
-            cycle = max(cycle, gate_up_end[step - 1] + latencies.swiglu_drain_cycles(config))
-            while cycle - down_end in conflicts:
-                cycle += 1
-            cycle += config.down_words
-            down_end = cycle - 1
-    return cycle - 1
+from trajectile.sw_model.schedule.scheduler import Schedule
+from trajectile.sw_model.timeline.compute import compute_cycles
+from trajectile.sw_model.timeline.control import Batch, BatchTimes
+from trajectile.sw_model.timeline.rules import Tile
 
 
 class Event(NamedTuple):
-    """Something that a rule did; ``flags`` is 1 for escape plus 2 for cut-through on ``send``, else 0."""
+    """Something that a rule did, or a step of a batch.
+
+    ``flags``: of ``load`` and ``grant`` the batch's bit; of ``send`` 1 for escape plus 2 for cut-through; else 0. Steps of a
+    batch (``STEPS``) have no slot; ``pick`` has an expert.
+    """
 
     cycle: int
     tile: int
@@ -49,50 +35,33 @@ class Event(NamedTuple):
     flags: int
 
 
-@dataclass(slots=True)
-class Slot:
-    """One slot of a tile's expert buffer; the fields are those of ``hw/rules/slots.py``."""
-
-    number: int
-    expert: int
-    index: int
-    left: int
-    from_link: bool
-    todo: bool
-    next_stop: bool
-    forward: bool = field(init=False)
-    filled: bool = False
-    computing: bool = False
-    sending: bool = False
-
-    def __post_init__(self) -> None:
-        self.forward = self.left > 0
-
-
-@dataclass
-class Request:
-    """A slot request that waits at the receiving tile."""
-
-    expert: int
-    index: int
-    left: int
+#: kinds of events that are steps of a batch, in their order; all others are a slot's
+STEPS = ("doorbell", "begin", "lists", "rows", "count", "formed", "pick", "finished", "written", "complete")
 
 
 @dataclass(frozen=True)
 class Timeline:
-    """Result of :func:`simulate`."""
+    """Result of :func:`simulate`. Cycle 0 is that of the first doorbell."""
 
     config: Config
-    #: cycles from the first cycle of the batch until the last tile has finished
+    #: cycles from the first doorbell to the last completion record
     cycles: int
-    #: the same by tile
+    #: the same by tile: from the first doorbell of any tile
     tile_cycles: tuple[int, ...]
+    #: cycles from the first load to the last release; 0 if nothing is loaded
+    streaming_cycles: int
+    #: cycles from the first doorbell to the first DDR address; 0 if nothing is loaded
+    first_load_cycles: int
+    #: when each batch did what, by batch and tile
+    batches: tuple[tuple[BatchTimes, ...], ...] = field(repr=False)
     #: all events in order of cycle and tile; empty if not recorded
     events: tuple[Event, ...] = field(repr=False)
     #: cycles in which a word of a slice is addressed, by tile
     mac_busy: tuple[int, ...]
     #: beats read from DDR, by tile
     ddr_beats: tuple[int, ...]
+    #: beats read and written by the io port, by tile
+    io_beats: tuple[int, ...]
     #: flits sent to the ring-next tile, headers included, by tile
     flits: tuple[int, ...]
 
@@ -104,196 +73,22 @@ class Timeline:
                 "d2d": sum(self.flits) / (total * tiles)}
 
 
-class _Tile:
-    """State of one tile, and its rules."""
-
-    def __init__(self, model: "_Model", number: int, loads: tuple[Load, ...], arrivals: int):
-        config = model.config
-        self.model, self.number = model, number
-        self.next, self.prev = ring_next(config.array, number), ring_prev(config.array, number)
-        hops = edge_hops(config.array, number)
-        self.control_latency = latencies.control_cycles(config, hops)
-        self.header_latency = latencies.header_cycles(config, hops)
-        self.back_latency = latencies.control_cycles(config, edge_hops(config.array, self.prev))
-        self.loads, self.arrivals = loads, arrivals
-        self.slots: dict[int, Slot] = {}  # by number, in order of allocation
-        self.request: Request | None = None  # of the ring-previous tile, waiting for a slot
-        self.wanted: Slot | None = None  # the slice for which a slot was asked at the ring-next tile
-        self.granted: int | None = None  # the slot it was given there
-        self.header: int | None = None  # slot whose header flit stands at the receiver in this cycle
-        self.loaded = self.arrived = self.in_flight = 0
-        self.loader_free = self.mac_free = self.sender_free = self.drained = 0  # first cycle in which they are
-        self.bus_free = 0  # first cycle in which the DDR channel may carry the next beat
-        self.finished: int | None = None
-        self.mac_busy = self.flits = 0
-
-    def free_slot(self) -> int:
-        """The lowest free slot."""
-        return next(number for number in range(self.model.config.tile.slots) if number not in self.slots)
-
-    def turn(self, now: int) -> bool:
-        """Rule 1 goes before a grant: own slices have less than their share, and two slots are free or bound to be."""
-        config, slots = self.model.config, self.slots.values()
-        return (self.model.turns and self.may_load(now) and sum(not slot.from_link for slot in slots) < config.own_share
-                and (config.tile.slots - len(slots) > 1 or not all(slot.forward for slot in slots)))
-
-    def may_load(self, now: int) -> bool:
-        """The load list has an entry and the loader can take it."""
-        return (self.loaded < len(self.loads) and now >= self.loader_free
-                and self.in_flight < self.model.config.loads_in_flight)
-
-    def evaluate(self, now: int) -> None:
-        """One cycle of the rules. All guards see the state at its beginning; the order below keeps it so: no rule
-        changes what a later one looks at, but that a slice being sent is not computed in the same cycle.
-        """
-        if self.finished is not None:
-            return
-        turn = self.request is not None and self.turn(now)
-        fired = self.rule_request(now) if self.wanted is None else self.rule_forward(now, self.wanted)
-        fired |= now >= self.mac_free and self.rule_compute(now)
-        fired |= (not turn and self.rule_grant(now)) or self.rule_load(now)
-        fired |= self.rule_release(now)
-        self.header = None
-        if fired:
-            self.model.at(now + STATE_CYCLES, self.number, "look")
-        elif (not self.slots and self.loaded == len(self.loads) and not self.in_flight
-                and self.arrived == self.arrivals and now >= self.drained):
-            self.finished = now
-
-    def rule_grant(self, now: int) -> bool:
-        """Receiving side of rule 3: a free slot for the request that waits."""
-        request = self.request
-        if request is None or len(self.slots) == self.model.config.tile.slots:
-            return False
-        number = self.free_slot()
-        stop = self.model.stops[self.number][request.expert]
-        here = self.model.passes[self.number][request.expert] > 0
-        self.slots[number] = Slot(number, request.expert, request.index, request.left - stop, True, here,
-                                  self.model.stops[self.next][request.expert])
-        self.request = None
-        self.arrived += 1
-        self.model.log(now, self.number, "grant", number, request.expert, request.index)
-        self.model.at(now + self.back_latency, self.prev, "granted", number)
-        return True
-
-    def rule_load(self, now: int) -> bool:
-        """Rule 1: fetch the next slice of the load list, if two slots are free."""
-        config = self.model.config
-        if not self.may_load(now) or config.tile.slots - len(self.slots) < 2:
-            return False
-        load = self.loads[self.loaded]
-        number = self.free_slot()
-        self.slots[number] = Slot(number, load.expert, load.index, load.ahead.bit_count(), False, load.here,
-                                  bool(load.ahead & 1))
-        self.loaded += 1
-        self.in_flight += 1
-        first_address = now + latencies.ADDRESS_CYCLES
-        self.loader_free = first_address + config.slice_bursts
-        self.model.at(self.loader_free, self.number, "look")
-        last_beat = max(first_address + config.ddr.latency_cycles, self.bus_free) + config.slice_beats - 1
-        self.bus_free = last_beat + 1
-        loaded = last_beat + latencies.LOADED_CYCLES
-        self.model.log(now, self.number, "load", number, load.expert, load.index)
-        self.model.log(loaded, self.number, "loaded", number)
-        self.model.at(loaded + STATE_CYCLES, self.number, "loaded", number)
-        return True
-
-    def rule_request(self, now: int) -> bool:
-        """First half of rules 3 and 4: ask the ring-next tile for a slot for the oldest slice that must go on."""
-        for slot in self.slots.values():
-            if slot.forward and (slot.filled or slot.from_link):
-                break
-        else:
-            return False
-        self.wanted = slot
-        self.model.at(now + self.control_latency, self.next, "request", Request(slot.expert, slot.index, slot.left))
-        return True
-
-    def rule_forward(self, now: int, slot: Slot) -> bool:
-        """Rules 3 and 4: send the granted slice on; 4 (escape) if the ring-next tile is no stop of it."""
-        if self.granted is None or now < self.sender_free:
-            return False
-        cut = not slot.filled and self.header == slot.number
-        if not cut and (not slot.filled or slot.computing):
-            return False
-        config = self.model.config
-        header, sent = now + self.header_latency, now + latencies.tail_cycles(config)
-        arrived = header + latencies.tail_cycles(config) + latencies.WRITTEN_CYCLES
-        self.model.log(now, self.number, "send", slot.number, flags=(not slot.next_stop) + 2 * cut)
-        self.model.log(sent, self.number, "sent", slot.number)
-        self.model.log(arrived, self.next, "arrived", self.granted)
-        self.model.at(header, self.next, "header", self.granted)
-        self.model.at(arrived + STATE_CYCLES, self.next, "filled", self.granted)
-        self.sender_free = sent + STATE_CYCLES
-        self.model.at(self.sender_free, self.number, "sent", slot.number)
-        self.flits += 1 + config.slice_flits
-        self.wanted = self.granted = None
-        slot.forward, slot.sending = False, True
-        return True
-
-    def rule_compute(self, now: int) -> bool:
-        """Rule 2, when the MAC array is ready: the oldest slice that has not met the tokens here goes to it."""
-        for slot in self.slots.values():
-            if slot.todo and slot.filled and not slot.sending:
-                break
-        else:
-            return False
-        config = self.model.config
-        passes = self.model.passes[self.number][slot.expert]
-        last = now + compute_cycles(config, passes)
-        self.mac_free = last - latencies.compute_early_cycles(config)
-        self.drained = last + latencies.COMPUTE_DRAIN_CYCLES
-        self.mac_busy += passes * config.pass_words + config.parameter_words
-        self.model.log(now, self.number, "compute", slot.number)
-        self.model.log(last, self.number, "computed", slot.number)
-        self.model.at(self.mac_free, self.number, "look")
-        self.model.at(last + STATE_CYCLES, self.number, "computed", slot.number)
-        self.model.at(self.drained, self.number, "look")
-        slot.todo, slot.computing = False, True
-        return True
-
-    def rule_release(self, now: int) -> bool:
-        """Rule 5: computed here and sent on, or no stop left: free the slot."""
-        done: list[Slot] = []
-        for slot in self.slots.values():
-            if slot.filled and not slot.forward and not slot.todo and not slot.computing and not slot.sending:
-                done.append(slot)
-        for slot in done:
-            del self.slots[slot.number]
-            self.model.log(now, self.number, "release", slot.number)
-        return bool(done)
-
-    def update(self, kind: str, value: Any) -> None:
-        """A change that shows in the state of this cycle."""
-        if kind == "filled":
-            self.slots[value].filled = True
-        elif kind == "loaded":
-            self.slots[value].filled = True
-            self.in_flight -= 1
-        elif kind == "computed":
-            self.slots[value].computing = False
-        elif kind == "sent":
-            self.slots[value].sending = False
-        elif kind == "request":
-            self.request = value
-        elif kind == "granted":
-            self.granted = value
-        elif kind == "header":
-            self.header = value
-
-
-class _Model:
+class Model:
     """The array: tiles, and a queue of changes by cycle and tile."""
 
-    def __init__(self, plan: Schedule, record: bool, turns: bool):
-        self.config, self.record, self.turns = plan.config, record, turns
-        self.passes: list[list[int]] = plan.passes.tolist()
-        self.stops: list[list[bool]] = plan.stops.tolist()
+    def __init__(self, batches: Sequence[Batch], record: bool, turns: bool):
+        self.batches, self.record, self.turns = batches, record, turns
+        self.config = batches[0].plan.config
+        self.compute_cycles = cache(partial(compute_cycles, self.config))
+        self.passes: list[list[list[int]]] = [batch.plan.passes.tolist() for batch in batches]
         self.events: list[Event] = []
         self.queue: list[tuple[int, int, int, str, Any]] = []
         self.order = 0
-        self.tiles = [_Tile(self, number, program.loads, program.arrivals)
-                      for number, program in enumerate(plan.tiles)]
+        self.tiles = [Tile(self, number) for number in range(self.config.array.tiles)]
+
+    def bit(self, batch: int) -> int:
+        """What slices and slots say of their batch."""
+        return batch % self.config.tile.batches
 
     def at(self, cycle: int, tile: int, kind: str, value: Any = None) -> None:
         """A change of a tile's state that shows in ``cycle``."""
@@ -309,7 +104,7 @@ class _Model:
         """Work off the queue."""
         queue = self.queue
         for tile in self.tiles:
-            self.at(0, tile.number, "look")
+            tile.begin()
         while queue:
             now, number = queue[0][:2]
             tile = self.tiles[number]
@@ -319,25 +114,46 @@ class _Model:
             tile.evaluate(now)
 
 
-def simulate(plan: Schedule, *, record: bool = True, turns: bool = True) -> Timeline:
-    """Play the rules for one batch.
+def simulate(batches: Schedule | Sequence[Schedule | Batch], *, record: bool = True, turns: bool = True) -> Timeline:
+    """Play one batch, or several one after the other.
 
     Args:
-        plan: the programs of all tiles.
+        batches: a :class:`Schedule` stands for a batch whose doorbell every tile gets in cycle 0, or as soon as the queue has
+            room, with int32 results and its regions at address 0.
         record: keep the events; without them a full-size layer runs faster.
         turns: with the turns of docs/rules.md, as the RTL has them; without, to see what they are worth.
 
     Raises:
-        RuntimeError: if the rules come to a stop before the batch is done (cannot happen: docs/rules.md).
+        RuntimeError: if the rules come to a stop before the batches are done (cannot happen: docs/rules.md).
     """
-    model = _Model(plan, record, turns)
+    queued = _from_zero([batch if isinstance(batch, Batch) else at_once(batch)
+                         for batch in ([batches] if isinstance(batches, Schedule) else batches)])
+    model = Model(queued, record, turns)
     model.run()
-    stuck = [tile.number for tile in model.tiles if tile.finished is None]
+    tiles, config = model.tiles, model.config
+    stuck = [tile.number for tile in tiles if tile.control.to_finish < len(queued)]
     if stuck:
         raise RuntimeError(f"the rules came to a stop with tiles {stuck} unfinished")
-    ends = tuple(tile.finished + 1 for tile in model.tiles if tile.finished is not None)
+    ends = tuple(tile.control.times[-1].complete or 0 for tile in tiles)
+    times = [times for tile in tiles for times in tile.control.times]
+    loads = [one.first_load for one in times if one.first_load is not None]
+    first, last = min(loads, default=0), max((one.last_release or 0 for one in times), default=0)
     return Timeline(
-        config=plan.config, cycles=max(ends), tile_cycles=ends, events=tuple(sorted(model.events)),
-        mac_busy=tuple(tile.mac_busy for tile in model.tiles),
-        ddr_beats=tuple(tile.loaded * plan.config.slice_beats for tile in model.tiles),
-        flits=tuple(tile.flits for tile in model.tiles))
+        config=config, cycles=max(ends), tile_cycles=ends, streaming_cycles=last - first,
+        first_load_cycles=first + latencies.ADDRESS_CYCLES if loads else 0,
+        batches=tuple(zip(*(tile.control.times for tile in tiles), strict=True)), events=tuple(sorted(model.events)),
+        mac_busy=tuple(tile.mac_busy for tile in tiles),
+        ddr_beats=tuple(tile.loaded * config.slice_beats for tile in tiles),
+        io_beats=tuple(tile.control.io_beats for tile in tiles), flits=tuple(tile.flits for tile in tiles))
+
+
+def at_once(plan: Schedule) -> Batch:
+    """A batch whose doorbell every tile gets in cycle 0."""
+    zeros = (0,) * plan.config.array.tiles
+    return Batch(plan, zeros, zeros, zeros)
+
+
+def _from_zero(batches: Sequence[Batch]) -> list[Batch]:
+    """The same with the first doorbell in cycle 0."""
+    first = min(batches[0].doorbells)
+    return [replace(batch, doorbells=tuple(cycle - first for cycle in batch.doorbells)) for batch in batches]

@@ -10,7 +10,8 @@ from trajectile.sw_model.config import load
 from trajectile.sw_model.gates.workloads import synthetic_gate
 from trajectile.sw_model.latencies import COMPUTE_DRAIN_CYCLES
 from trajectile.sw_model.schedule.scheduler import ORDERS, ScheduleError, roofline, schedule
-from trajectile.sw_model.timeline.model import compute_cycles, simulate
+from trajectile.sw_model.timeline.compute import compute_cycles
+from trajectile.sw_model.timeline.model import simulate
 
 
 def test_one_expert_by_hand():

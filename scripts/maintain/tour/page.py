@@ -16,7 +16,8 @@ from trajectile.sw_model import latencies
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import edge_path, ring, ring_next
 from trajectile.sw_model.schedule.scheduler import Schedule, roofline, schedule
-from trajectile.sw_model.timeline.model import Timeline, compute_cycles, simulate
+from trajectile.sw_model.timeline.compute import compute_cycles
+from trajectile.sw_model.timeline.model import Timeline, simulate
 from trajectile.sw_model.timeline.stalls import DDR_REASONS, MAC_REASONS, ddr_account, mac_account, totals
 from trajectile.sw_model.timeline.visits import Visit, journeys, visits
 

@@ -9,7 +9,7 @@ from tests.support.configurations import random_config, small
 from trajectile.hw.compute.sequencer import MacSequencer
 from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
-from trajectile.sw_model.timeline.model import compute_cycles
+from trajectile.sw_model.timeline.compute import compute_cycles
 from trajectile.tb.program import pack
 
 CONFIGS = {

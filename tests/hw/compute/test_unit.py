@@ -16,7 +16,7 @@ from trajectile.sw_model.numerics import image
 from trajectile.sw_model.numerics.image import slice_parameters
 from trajectile.sw_model.numerics.integer import integer_layer
 from trajectile.sw_model.schedule.scheduler import schedule
-from trajectile.sw_model.timeline.model import compute_cycles
+from trajectile.sw_model.timeline.compute import compute_cycles
 from trajectile.tb.program import gather_clips, gather_results, tile_image
 
 #: one word a segment
