@@ -9,14 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.sw_model.config import BLOCK_INPUTS, Config, ceil_div
+from trajectile.sw_model.config import BLOCK_INPUTS, HEAD_ITEM_BYTES, Config, ceil_div
 from trajectile.sw_model.numerics.integer import QuantisedBatch
-from trajectile.sw_model.schedule.scheduler import NO_CHOICE
+from trajectile.sw_model.schedule.token_lists import NO_CHOICE
 
 Bytes = NDArray[np.uint8]
 
-#: bytes of an item of a head: the exponent, or a choice
-ITEM_BYTES = 4
 #: bits of the shift of a block of activations, and blocks in a byte
 SHIFT_BITS, BYTE_SHIFTS = 2, 4
 
@@ -45,7 +43,7 @@ def heads(config: Config, batch: QuantisedBatch, tokens: Sequence[int]) -> Bytes
     ids = np.where(batch.topk_ids[held] == -1, NO_CHOICE, batch.topk_ids[held])
     if ids.size and not (ids.min() >= 0 and ids.max() <= NO_CHOICE):
         raise ValueError(f"topk_ids holds {batch.topk_ids.min()} to {batch.topk_ids.max()}; legal: -1 to {NO_CHOICE}")
-    items = np.zeros((len(held), config.head_bytes // ITEM_BYTES), dtype="<u4")
+    items = np.zeros((len(held), config.head_bytes // HEAD_ITEM_BYTES), dtype="<u4")
     items[:, 0] = batch.exponent[held] & 0xFF
     items[:, 1:1 + ids.shape[1]] = ids | batch.weight[held] << 16
     return items.view(np.uint8).reshape(len(held), config.head_bytes)

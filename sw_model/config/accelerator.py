@@ -41,6 +41,8 @@ DDR_ADDRESS_BITS = 40
 PARAMETER_BYTES = 10
 #: Experts of one word of the count exchange (docs/batch.md).
 COUNTS_PER_WORD = 4
+#: Bytes of an item of a token record's head: the exponent, or a choice; bytes that end a token's results: clips and unit.
+HEAD_ITEM_BYTES, RESULT_END_BYTES = 4, 3
 #: Bytes of a completion record.
 COMPLETION_BYTES = 64
 #: Bytes of a result, as int32 and as bf16.
@@ -223,7 +225,7 @@ class Config:
     @cached_property
     def head_bytes(self) -> int:
         """Bytes of a token's head: exponent, and an item for each choice."""
-        return self._whole_beats(4 + 4 * self.layer.top_k)
+        return self._whole_beats(HEAD_ITEM_BYTES * (1 + self.layer.top_k))
 
     @cached_property
     def shift_bytes(self) -> int:
@@ -239,6 +241,16 @@ class Config:
     def record_bytes(self) -> int:
         """Bytes of a token's record: head and row."""
         return self.head_bytes + self.row_bytes
+
+    @cached_property
+    def token_record_bytes(self) -> int:
+        """Bytes of a token's record without padding: what the roofline counts."""
+        d_model = self.layer.d_model
+        return HEAD_ITEM_BYTES * (1 + self.layer.top_k) + ceil_div(2 * ceil_div(d_model, BLOCK_INPUTS), 8) + d_model
+
+    def token_result_bytes(self, result_bytes: int) -> int:
+        """Bytes of a token's results of so many bytes each, count of clips and unit, without padding."""
+        return self.layer.d_model * result_bytes + RESULT_END_BYTES
 
     def records_bytes(self, tokens: int) -> int:
         """Bytes of the records of so many tokens, which a tile reads."""

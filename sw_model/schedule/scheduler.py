@@ -8,19 +8,18 @@ every tile does so for itself, from its own records and the passes of all tiles.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.sw_model.config import Config
+from trajectile.sw_model.config import COMPLETION_BYTES, INT32_BYTES, Config
 from trajectile.sw_model.config.topology import ring, ring_distance
 from trajectile.sw_model.schedule.placement import Records, place_tokens, positions
+from trajectile.sw_model.schedule.token_lists import NO_CHOICE, DroppedChoice, dropped_choices, token_list
 
 #: orders of loading; the place of each is its code in a descriptor
 ORDERS = ("index", "paired", "balanced")
-#: the expert number of a record that means no choice
-NO_CHOICE = 0xFFFF
 
 IntArray = NDArray[np.int64]
 
@@ -41,17 +40,6 @@ class Load:
     here: bool
     #: bit i: the tile i + 1 further along the ring is a stop
     ahead: int
-
-
-@dataclass(frozen=True)
-class DroppedChoice:
-    """A choice of a record that no token list has, because it is wrong."""
-
-    token: int
-    rank: int
-    expert: int
-    #: ``range``: no expert of the layer; ``twice``: the token has chosen this expert before
-    cause: Literal["range", "twice"]
 
 
 @dataclass(frozen=True)
@@ -156,42 +144,6 @@ def order_experts(passes: IntArray, order: str) -> tuple[int, ...]:
     return tuple(chosen)
 
 
-def _dropped(config: Config, given: IntArray, tokens: Sequence[int]) -> tuple[DroppedChoice, ...]:
-    """Wrong choices of some records, in the order of reading."""
-    found: list[DroppedChoice] = []
-    for token in tokens:
-        chosen: set[int] = set()
-        for rank, expert in enumerate(given[token].tolist()):
-            if expert in (-1, NO_CHOICE):
-                continue
-            if expert >= config.layer.experts:
-                found.append(DroppedChoice(token, rank, expert, "range"))
-            elif expert in chosen:
-                found.append(DroppedChoice(token, rank, expert, "twice"))
-            chosen.add(expert)
-    return tuple(found)
-
-
-def _token_list(config: Config, topk_ids: IntArray, records: Sequence[int]) -> dict[str, IntArray]:
-    """Passes, first entries and token list of one tile."""
-    experts, width = config.layer.experts, config.tile.mac_t
-    members: list[list[list[tuple[int, int]]]] = [[[] for _ in range(width)] for _ in range(experts)]
-    for number, token in enumerate(records):
-        for rank, expert in enumerate(topk_ids[token].tolist()):
-            if expert >= 0:
-                members[expert][number % width].append((token, rank))
-    passes = np.array([max(map(len, by_lane)) for by_lane in members], dtype=np.int64)
-    first = np.concatenate(([0], np.cumsum(passes)[:-1])).astype(np.int64)
-    tokens_of = np.full((int(passes.sum()), width), -1, dtype=np.int64)
-    ranks_of = np.zeros_like(tokens_of)
-    for expert, by_lane in enumerate(members):
-        for lane, pairs in enumerate(by_lane):
-            # each token was linked in before those that came earlier
-            for k, (token, rank) in enumerate(reversed(pairs)):
-                tokens_of[first[expert] + k, lane], ranks_of[first[expert] + k, lane] = token, rank
-    return {"passes": passes, "first": first, "list_tokens": tokens_of, "list_ranks": ranks_of}
-
-
 def _loads(config: Config, passes: IntArray, expert_order: Sequence[int], *,
            skip: bool) -> tuple[list[list[Load]], list[int]]:
     """Loads of each tile, and slices that arrive there."""
@@ -222,7 +174,7 @@ def _checked(config: Config, topk_ids: NDArray[Any], *, strict: bool) -> IntArra
     if ids.size and not (ids.min() >= -1 and ids.max() <= high):
         raise ScheduleError(f"topk_ids holds {ids.min()} to {ids.max()}; legal: 0 to {high}, or -1 for no choice")
     if strict:
-        wrong = _dropped(config, ids, range(len(ids)))
+        wrong = dropped_choices(config, ids, range(len(ids)))
         if wrong:
             raise ScheduleError(f"topk_ids has expert {wrong[0].expert} twice for token {wrong[0].token}; legal: once")
     return ids
@@ -260,11 +212,11 @@ def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *,
     """
     given = _checked(config, topk_ids, strict=strict)
     placed = place_tokens(config, given, dealt=dealt) if records is None else _checked_records(config, records, len(given))
-    dropped = [_dropped(config, given, tokens) for tokens in placed]
+    dropped = [dropped_choices(config, given, tokens) for tokens in placed]
     ids = np.where(given == NO_CHOICE, -1, given)
     for choice in (choice for tile in dropped for choice in tile):
         ids[choice.token, choice.rank] = -1
-    lists = [_token_list(config, ids, tokens) for tokens in placed]
+    lists = [token_list(config, ids, tokens) for tokens in placed]
     passes = np.stack([entry["passes"] for entry in lists])
     expert_order = order_experts(passes, order)
     loads, arrivals = _loads(config, passes, expert_order, skip=skip)
@@ -280,16 +232,22 @@ class Roofline:
     ddr: float
     mac: float
     d2d: float
+    io: float
 
     @property
     def cycles(self) -> int:
         """The largest, rounded up."""
-        return int(np.ceil(max(self.ddr, self.mac, self.d2d)))
+        return int(np.ceil(max(self.ddr, self.mac, self.d2d, self.io)))
 
 
-def roofline(plan: Schedule) -> Roofline:
-    """Roofline of a batch: bytes of the active experts over the DDR rate, MACs of the fullest tile over the MAC rate, and
-    bytes over the busiest ring edge over the link rate. Weights count without padding.
+def roofline(plan: Schedule, *, result_bytes: int = INT32_BYTES) -> Roofline:
+    """Roofline of a batch: bytes of the active experts over the DDR rate, MACs of the fullest tile over the MAC rate, bytes
+    over the busiest ring edge over the link rate, and bytes of the fullest tile over the rate of its io port, which reads and
+    writes at the same time. Nothing counts with padding.
+
+    Args:
+        plan: the batch.
+        result_bytes: of one result: 4 (int32) or 2 (bf16).
     """
     config = plan.config
     active = len(plan.expert_order)
@@ -298,5 +256,8 @@ def roofline(plan: Schedule) -> Roofline:
     met = np.bincount(plan.placement[:, 0], (plan.topk_ids >= 0).sum(axis=1), config.array.tiles).max(initial=0)
     macs = int(met) * 3 * config.layer.d_model * config.layer.d_ff
     arrivals = max(tile.arrivals for tile in plan.tiles)
+    held = max(len(tile.records) for tile in plan.tiles)
+    written = COMPLETION_BYTES + held * config.token_result_bytes(result_bytes)
     return Roofline(weight_bytes / channel_rate, macs / config.tile.macs,
-                    arrivals * config.slice_weight_bytes / config.link.beat_bytes)
+                    arrivals * config.slice_weight_bytes / config.link.beat_bytes,
+                    max(held * config.token_record_bytes, written) / config.io.bytes_per_cycle)

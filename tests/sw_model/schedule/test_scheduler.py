@@ -1,4 +1,4 @@
-"""Placement, token lists, rule tables, load orders and the roofline."""
+"""What tiles make of a batch: token lists, loads, orders; and the roofline."""
 
 import numpy as np
 import pytest
@@ -7,14 +7,7 @@ from tests.support.choices import draw
 from tests.support.configurations import small
 from trajectile.sw_model.config import load
 from trajectile.sw_model.config.topology import ring_distance
-from trajectile.sw_model.schedule.scheduler import (
-    ORDERS,
-    DroppedChoice,
-    ScheduleError,
-    order_experts,
-    roofline,
-    schedule,
-)
+from trajectile.sw_model.schedule.scheduler import ORDERS, ScheduleError, order_experts, roofline, schedule
 
 
 @pytest.mark.parametrize("tokens", [0, 1, 3, 7, 12])
@@ -121,30 +114,6 @@ def test_orders_are_permutations_of_the_active_experts(order):
     assert sorted(plan.expert_order) == sorted(np.unique(plan.topk_ids))
 
 
-def test_token_lists_begin_with_the_last_record():
-    """Each token is linked in before those that came earlier: by hand, two lanes."""
-    config = small()
-    ids = np.array([[0, 1], [1, 0], [0, 2], [2, 1], [0, -1]])
-    tile = schedule(config, ids, records=[[4, 1, 2, 0, 3], []]).tiles[0]
-    # lane 0 has tokens 4, 2, 3, lane 1 has 1, 0
-    assert tile.passes.tolist() == [2, 2, 2, 0, 0, 0] and tile.first.tolist() == [0, 2, 4, 6, 6, 6]
-    assert tile.list_tokens.tolist() == [[2, 0], [4, 1], [3, 0], [-1, 1], [3, -1], [2, -1]]
-    assert tile.list_ranks[:, 0].tolist() == [0, 0, 1, 0, 0, 1] and tile.list_ranks[:, 1].tolist() == [0, 1, 1, 0, 0, 0]
-
-
-def test_wrong_choices_are_dropped():
-    """An expert out of range, and one that came before for this token; noted in the order of reading."""
-    config = small(layer__top_k=4)
-    ids = np.array([[0, 6, 0, 1], [2, 2, 65535, 2], [-1, 65534, 3, 4]])
-    plan = schedule(config, ids, records=[[1, 0], [2]], strict=False)
-    assert plan.topk_ids.tolist() == [[0, -1, -1, 1], [2, -1, -1, -1], [-1, -1, 3, 4]]
-    assert plan.tiles[0].dropped == (DroppedChoice(1, 1, 2, "twice"), DroppedChoice(1, 3, 2, "twice"),
-                                     DroppedChoice(0, 1, 6, "range"), DroppedChoice(0, 2, 0, "twice"))
-    assert plan.tiles[1].dropped == (DroppedChoice(2, 1, 65534, "range"),)
-    good = schedule(config, plan.topk_ids, records=[[1, 0], [2]])
-    assert good.passes.tolist() == plan.passes.tolist() and good.expert_order == plan.expert_order
-
-
 @pytest.mark.parametrize(("records", "named"), [
     ([[0, 1, 2]], "records of 1 tiles"),
     ([[0, 1], [1, 2]], "each token from 0 to 2 once"),
@@ -182,4 +151,23 @@ def test_roofline():
     assert bound.mac == 2 * 3 * 12 * 18 / 32
     # the slices whose home is tile 1 cross the edge to tile 0: 3 of 6, of 216 + 24 bytes, over 8 bytes per cycle
     assert bound.d2d == 3 * 240 / 8
+    # a completion record, and 12 results, clips and unit of a token: more than is read
+    assert bound.io == (64 + 12 * 4 + 3) / 4 and roofline(plan, result_bytes=2).io == (64 + 12 * 2 + 3) / 4
     assert bound.cycles == 360
+
+
+def test_roofline_of_the_io_port():
+    """The tile with the most tokens counts; with few results the records may be more."""
+    ids = np.array([[0, 1]] * 5)
+    bound = [roofline(schedule(config, ids, records=[[0, 1, 2, 3], [4]]), result_bytes=size).io
+             for config, size in ((small(), 4), (small(layer__experts=64, layer__top_k=2), 2))]
+    assert bound == [(64 + 4 * 51) / 4, (64 + 4 * 27) / 4]
+    config = small(layer__top_k=6)
+    plan = schedule(config, np.array([[0, 1, 2, 3, 4, 5]] * 12))
+    assert roofline(plan, result_bytes=2).io == max(6 * (28 + 1 + 12), 64 + 6 * 27) / 4 == 246 / 4
+
+
+def test_roofline_of_tokens_without_choices():
+    """They are read and written, and nothing else."""
+    bound = roofline(schedule(small(), np.full((4, 2), -1)))
+    assert (bound.ddr, bound.mac, bound.d2d) == (0, 0, 0) and bound.cycles == bound.io + 0.5 == (64 + 2 * 51 + 2) / 4
