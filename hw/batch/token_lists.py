@@ -131,7 +131,7 @@ class TokenLists(Block):
             finding = look_up.find & is_batch(look_up.batch, batch, self.batches)
             walking = (found | look_up.advance) & is_batch(walked, batch, self.batches)
             for lane in lanes:
-                head, node = heads[batch, lane], nodes[batch, lane]
+                head, sram = heads[batch, lane], nodes[batch, lane]
                 here = insert.lane == lane
                 m.d.comb += [
                     head.en.eq(sweeping | counting | finding | (here & (inserting | (writing & ~insert.twice)))),
@@ -139,9 +139,9 @@ class TokenLists(Block):
                     # the rule engine says late in the cycle whether it looks something up: that chooses no address
                     head.addr.eq(Mux(sweeping, swept_expert, Mux(counting, counts.expert,
                                                                  Mux(inserting | writing, insert.expert, look_up.expert)))),
-                    node.en.eq(walking | (here & writing & ~insert.twice)),
-                    node.we.eq(writing), node.wdata.eq(new_node.as_value()),
-                    node.addr.eq(Mux(writing, own_node, Mux(found, data.View(params.list_head_layout, head.rdata).node,
-                                                            data.View(params.node_layout, node.rdata).following))),
+                    sram.en.eq(walking | (here & writing & ~insert.twice)),
+                    sram.we.eq(writing), sram.wdata.eq(new_node.as_value()),
+                    sram.addr.eq(Mux(writing, own_node, Mux(found, data.View(params.list_head_layout, head.rdata).node,
+                                                            data.View(params.node_layout, sram.rdata).following))),
                 ]
         return m

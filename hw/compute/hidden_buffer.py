@@ -36,7 +36,6 @@ class HiddenBuffer(Block):
     latency_cycles = 1
     read_cycles = 1
 
-    clear: Signal
     write: Signal
     value: data.View
     half: Signal
@@ -50,7 +49,6 @@ class HiddenBuffer(Block):
         #: values of a pass: pairs of gate and up outputs, zero padding included
         self.columns = config.gate_up_groups * config.tile.mac_n // 2
         super().__init__({
-            "clear": In(1),  #: a batch begins: start with half 0
             "write": In(1),  #: take ``value``
             "value": In(HIDDEN),  #: the next column's
             "half": In(1),  #: address this half
@@ -69,8 +67,6 @@ class HiddenBuffer(Block):
         last = column == self.columns - 1
         with m.If(self.write):
             m.d.sync += [column.eq(Mux(last, 0, column + 1)), half.eq(half ^ last)]
-        with m.If(self.clear):
-            m.d.sync += [column.eq(0), half.eq(0)]
 
         read = []
         tops = [Signal(HIDDEN_EXPONENT_BITS, name=f"top_{number}", reset_less=True) for number in range(2)]

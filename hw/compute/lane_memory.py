@@ -1,17 +1,18 @@
 """Activations, results and counts of clips of one token lane."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.compute.clip_counter import ClipCounter
 from trajectile.hw.compute.rounding import coarse_shift, fine_shift, limited_amount, rounded
 from trajectile.hw.formats import CLIP_BITS, HIDDEN_EXPONENT_BITS, SHIFT_LEFT
-from trajectile.hw.host.layouts import TableLayouts
+from trajectile.hw.lib.batches import is_batch, of_batch
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.chain import chain
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.code import stored_bits
 from trajectile.hw.memory.word import Decoded, decoded, encoded, flag_members, show_flags
+from trajectile.hw.widths import Widths
 from trajectile.sw_model.config import Config
 
 
@@ -41,13 +42,14 @@ class LaneMemory(Block):
     the sequencer avoids the conflict (:func:`bank_conflicts`). The first term of a token after ``clear`` is written and not
     added, so nothing need be zeroed. Until a token has met an expert its results and its count of clips read as zero.
 
-    With ``tile.protect`` every word has check bits, and there are two more outputs (docs/memory.md).
+    Each batch in flight has SRAM of its own: one is filled, or read out, while the other is computed. With ``tile.protect``
+    every word has check bits, and there are two more outputs (docs/memory.md).
 
-    Latency: activations, and what the host reads, one cycle after ``read`` (``latency_cycles`` = 1); ``totals`` five cycles
-    after ``add`` (``totals_cycles`` = 5), rounded and clipped three cycles later (``term_cycles`` = 8), in the SRAM two later
-    (``stored_cycles`` = 10); the count of clips after ``drain_cycles`` = 14; ``corrected`` and ``error`` two cycles after the
-    SRAM's read (``flag_cycles`` = 2). Throughput: one activation word and one result word per cycle. Storage: SRAM, one bit
-    per token, four result words (with check bits five), the counter of clips.
+    Latency: activations, results and clips come one cycle after they are read (``latency_cycles`` = 1); ``totals`` five
+    cycles after ``add`` (``totals_cycles`` = 5), rounded and clipped three cycles later (``term_cycles`` = 8), in the SRAM
+    two later (``stored_cycles`` = 10); the count of clips after ``drain_cycles`` = 14; ``corrected`` and ``error`` two cycles
+    after the SRAM's read (``flag_cycles`` = 2). Throughput: one activation word and one result word per cycle. Storage: per
+    batch in flight SRAM and one bit per token; four result words (with check bits five), the counter of clips.
     """
 
     latency_cycles = 1
@@ -61,6 +63,7 @@ class LaneMemory(Block):
 
     clear: Signal
     token: Signal
+    batch: Signal
     read: Signal
     chunk: Signal
     activations: Signal
@@ -74,24 +77,28 @@ class LaneMemory(Block):
     pair_clipped: Signal
     pair_half: Signal
     clipping: Signal
-    host_index: Signal
-    host_write: Signal
-    host_data: Signal
-    host_read: Signal
-    host_clips: Signal
-    host_token: Signal
-    host_pad: Signal
+    fill: Signal
+    fill_batch: Signal
+    fill_index: Signal
+    fill_word: Signal
+    read_results: Signal
+    read_clips: Signal
+    read_batch: Signal
+    read_token: Signal
+    read_row: Signal
+    read_bank: Signal
     results: Signal
     clips: Signal
     corrected: Signal
     error: Signal
 
-    def __init__(self, params: TableLayouts):
+    def __init__(self, params: Widths):
         self.params = params
         config = params.config
         super().__init__({
-            "clear": In(1),  #: a batch begins: forget all results
+            "clear": In(config.tile.batches),  #: forget all results of these batches
             "token": In(params.token_bits),  #: whose activations or results are addressed
+            "batch": In(1),  #: of this batch
             "read": In(1),  #: read activations
             "chunk": In(range(max(config.gate_up_chunks, 2))),  #: with it: which chunk of d_model
             "activations": Out(params.activation_bits),  #: one cycle later
@@ -105,13 +112,16 @@ class LaneMemory(Block):
             "pair_clipped": In(1),  #: a gate-up pair of one of the lane's tokens was clipped
             "pair_half": In(1),  #: with it: half of its pass
             "clipping": Out(1),  #: a pair, or a result of a group, is clipped (for the counter)
-            "host_index": In(params.table_index_bits),  #: entry for the host
-            "host_write": In(1),  #: write activations
-            "host_data": In(params.activation_bits),
-            "host_read": In(1),  #: read results
-            "host_clips": In(1),  #: read a count of clips
-            "host_token": In(params.token_bits),  #: with one of them: whose they are
-            "host_pad": In(1),  #: with ``host_read``: the entry is no group's, but pads an odd number of groups
+            "fill": In(1),  #: write activations, of a batch that is not computed
+            "fill_batch": In(1),  #: with it: of this batch
+            "fill_index": In(range(max(params.activation_depth, 2))),  #: with it: ``token * gate_up_chunks + chunk``
+            "fill_word": In(params.activation_bits),
+            "read_results": In(1),  #: read results, of a batch that is not computed any more
+            "read_clips": In(1),  #: read a count of clips likewise
+            "read_batch": In(1),  #: with one of them: of this batch
+            "read_token": In(params.token_bits),  #: and of this token
+            "read_row": In(range(max(params.result_depth // 2, 2))),  #: with ``read_results``: where they are in their bank
+            "read_bank": In(1),  #: with it: in this bank
             "results": Out(params.result_bits),  #: one cycle later
             "clips": Out(CLIP_BITS),  #: one cycle later
             **flag_members(params.protect),
@@ -122,34 +132,46 @@ class LaneMemory(Block):
         m = Module()
         clips = ClipCounter(self.params)
         place(m, platform, clip_counter=clips)
-        show_flags(m, self, self.params.protect, [self._activations(m, platform), self._results(m, platform, clips), clips])
+        words = [*self._activations(m, platform), *self._results(m, platform, clips)]
+        show_flags(m, self, self.params.protect, [*words, clips])
         return m
 
-    def _activations(self, m: Module, platform: object) -> Decoded:
-        """Written by the host, read by the MAC array."""
-        params, protect = self.params, self.params.protect
-        sram = Sram1RW(depth=params.activation_depth, width=stored_bits(protect, params.activation_bits))
-        place(m, platform, activations=sram)
-        m.d.comb += [
-            sram.en.eq(self.read | self.host_write),
-            sram.we.eq(self.host_write),
-            sram.addr.eq(Mux(self.host_write, self.host_index, self.token * params.config.gate_up_chunks + self.chunk)),
-            sram.wdata.eq(encoded(m, platform, protect, self.host_data, "activation_encoder")),
-        ]
-        word = decoded(m, platform, protect, sram.rdata, params.activation_bits, "activation_decoder", read=self.read)
+    def _activations(self, m: Module, platform: object) -> list[Decoded]:
+        """Written as they come in, read by the MAC array."""
+        params, protect, batches = self.params, self.params.protect, self.params.config.tile.batches
+        index = Signal(range(max(params.activation_depth, 2)), name="activation_index")
+        m.d.comb += index.eq(self.token * params.config.gate_up_chunks + self.chunk)
+        stored = encoded(m, platform, protect, self.fill_word, "activation_encoder")
+        srams = [Sram1RW(depth=params.activation_depth, width=stored_bits(protect, params.activation_bits))
+                 for _ in range(batches)]
+        for number, sram in enumerate(srams):
+            place(m, platform, {f"activations_{number}": sram})
+            writes = self.fill & is_batch(self.fill_batch, number, batches)
+            m.d.comb += [
+                sram.en.eq((self.read & is_batch(self.batch, number, batches)) | writes), sram.we.eq(writes),
+                sram.addr.eq(Mux(writes, self.fill_index, index)), sram.wdata.eq(stored),
+            ]
+        shown = Signal(name="activation_batch")
+        with m.If(self.read):
+            m.d.sync += shown.eq(self.batch)
+        word = decoded(m, platform, protect, of_batch(shown, [sram.rdata for sram in srams]), params.activation_bits,
+                       "activation_decoder", read=self.read)
         m.d.comb += self.activations.eq(word.data)
-        return word
+        return [word]
 
-    def _results(self, m: Module, platform: object, clips: ClipCounter) -> Decoded:
-        """Read, added to and written by the MAC array, read by the host."""
+    def _results(self, m: Module, platform: object, clips: ClipCounter) -> list[Decoded]:
+        """Read, added to and written by the MAC array; read when they are complete."""
         params, config, protect = self.params, self.params.config, self.params.protect
+        batches = config.tile.batches
         # A token's first down segment writes, later ones add.
-        met = Array(Signal(name=f"met_{token}") for token in range(config.tile.lane_tokens))
-        fresh = ~met[self.token]
-        with m.If(self.clear):
-            m.d.sync += [bit.eq(0) for bit in met]
-        with m.Elif(self.add & self.finish):
-            m.d.sync += met[self.token].eq(1)
+        met = [Array(Signal(name=f"met_{number}_{token}") for token in range(config.tile.lane_tokens))
+               for number in range(batches)]
+        fresh = ~of_batch(self.batch, [of[self.token] for of in met])
+        for number, of in enumerate(met):
+            with m.If(self.clear[number]):
+                m.d.sync += [bit.eq(0) for bit in of]
+            with m.Elif(self.add & self.finish & is_batch(self.batch, number, batches)):
+                m.d.sync += of[self.token].eq(1)
 
         reads, adds, writes = self.result_read_cycles, self.term_cycles, self.result_write_cycles
         depth = params.result_depth // 2
@@ -159,57 +181,66 @@ class LaneMemory(Block):
         bank = chain(m, "bank", self.group_index[0], range(1, writes + 1))
         row = chain(m, "row", place_of_row, range(1, writes + 1))
         new = chain(m, "new", fresh, range(1, adds + 1))
+        # with one batch in flight there is nothing to tell apart
+        batch = [Const(0)] * (writes + 1) if batches == 1 else chain(m, "batch", self.batch, range(1, writes + 1))
         terms, clipped = self._terms(m, valid)
         half, finish = chain(m, "half", self.half, range(1, adds + 1)), chain(m, "finish", self.finish, range(1, adds + 1))
-        known = met[self.host_token]
+        known = of_batch(self.read_batch, [of[self.read_token] for of in met])
         known_clips = Signal()
-        m.d.sync += known_clips.eq(known)
+        with m.If(self.read_clips):
+            m.d.sync += known_clips.eq(known)
         m.d.comb += [
-            clips.note.eq(self.add & self.finish), clips.token.eq(self.token), clips.fresh.eq(fresh),
+            clips.note.eq(self.add & self.finish), clips.token.eq(self.token), clips.batch.eq(self.batch),
+            clips.fresh.eq(fresh),
             clips.note_half.eq(self.half), clips.pair.eq(self.pair_clipped), clips.pair_half.eq(self.pair_half),
             clips.group_clipped.eq(clipped), clips.group_half.eq(half[adds]), clips.finish.eq(valid[adds] & finish[adds]),
-            clips.host_read.eq(self.host_clips & known), clips.host_token.eq(self.host_token),
+            clips.read.eq(self.read_clips & known), clips.read_token.eq(self.read_token),
+            clips.read_batch.eq(self.read_batch),
             self.clips.eq(Mux(known_clips, clips.clips, 0)), self.clipping.eq(self.pair_clipped | clipped),
         ]
 
-        rdata = [Signal(stored_bits(protect, params.result_bits), name=f"bank_{number}_rdata") for number in range(2)]
-        host_bank = Signal()
-        host_known = Signal()
-        shown = known & ~self.host_pad
-        with m.If(self.host_read):
-            m.d.sync += [host_bank.eq(self.host_index[0]), host_known.eq(shown)]
+        shown_batch, shown_bank, shown_known = Signal(), Signal(), Signal()
+        with m.If(self.read_results):
+            m.d.sync += [shown_batch.eq(self.read_batch), shown_bank.eq(self.read_bank), shown_known.eq(known)]
         # A bank shows a word until its next read, which is two cycles later in a row of groups, and the sequencer lets no
         # segment follow sooner unless each is a single group of one word. So the adder, a cycle after the word has come,
         # takes it from the SRAM. Check bits are looked at as it comes; then it waits in a register.
         waits = protect != "none" or config.down_words == 1
         shows = adds - 1 if waits else adds
-        result = decoded(m, platform, protect, Mux(Mux(valid[shows], bank[shows], host_bank), rdata[1], rdata[0]),
-                         params.result_bits, "result_decoder", read=(valid[reads] & ~new[reads]) | (self.host_read & shown))
-        m.d.comb += self.results.eq(Mux(host_known, result.data, 0))
-        old = result.data
-        if waits:
-            old = Signal(params.result_bits, name="old", reset_less=True)
-            with m.If(valid[shows]):
-                m.d.sync += old.eq(result.data)
         written = Signal(params.result_bits, reset_less=True)
+        stored = encoded(m, platform, protect, written, "result_encoder")
+        words = []
+        for number in range(batches):
+            asked = self.read_results & is_batch(self.read_batch, number, batches)
+            rdata = []
+            for side in range(2):
+                sram = Sram1RW(depth=depth, width=stored_bits(protect, params.result_bits))
+                place(m, platform, {f"results_{number}_{side}": sram})
+                is_read = valid[reads] & (bank[reads] == side) & is_batch(batch[reads], number, batches)
+                is_written = valid[writes] & (bank[writes] == side) & is_batch(batch[writes], number, batches)
+                m.d.comb += [
+                    sram.en.eq(is_read | is_written | (asked & (self.read_bank == side))),
+                    sram.we.eq(is_written),
+                    sram.addr.eq(Mux(is_written, row[writes], Mux(is_read, row[reads], self.read_row))),
+                    sram.wdata.eq(stored),
+                ]
+                rdata.append(sram.rdata)
+            added = valid[shows] & is_batch(batch[shows], number, batches)
+            used = (valid[reads] & ~new[reads] & is_batch(batch[reads], number, batches)) | (asked & known)
+            words.append(decoded(m, platform, protect, Mux(Mux(added, bank[shows], shown_bank), rdata[1], rdata[0]),
+                                 params.result_bits, f"result_decoder_{number}", read=used))
+        results = [word.data for word in words]
+        m.d.comb += self.results.eq(Mux(shown_known, of_batch(shown_batch, results), 0))
+        old = of_batch(batch[shows], results)
+        if waits:
+            waiting = Signal(params.result_bits, name="old", reset_less=True)
+            with m.If(valid[shows]):
+                m.d.sync += waiting.eq(old)
+            old = waiting
         with m.If(valid[adds]):
             sums = [Mux(new[adds], 0, old.word_select(i, 32)) + term for i, term in enumerate(terms)]
             m.d.sync += written.eq(Cat(total[:32] for total in sums))
-        stored = encoded(m, platform, protect, written, "result_encoder")
-        for number in range(2):
-            sram = Sram1RW(depth=depth, width=stored_bits(protect, params.result_bits))
-            place(m, platform, {f"results_{number}": sram})
-            is_read = valid[reads] & (bank[reads] == number)
-            is_written = valid[writes] & (bank[writes] == number)
-            asked = self.host_read & (self.host_index[0] == number)
-            m.d.comb += [
-                sram.en.eq(is_read | is_written | asked),
-                sram.we.eq(is_written),
-                sram.addr.eq(Mux(is_written, row[writes], Mux(is_read, row[reads], self.host_index >> 1))),
-                sram.wdata.eq(stored),
-                rdata[number].eq(sram.rdata),
-            ]
-        return result
+        return words
 
     def _terms(self, m: Module, valid: list[Value]) -> tuple[list[Signal], Signal]:
         """What the sums of a group add to the results, signed, at ``term_cycles``, and whether one of them was clipped.

@@ -1,47 +1,48 @@
 """The MAC sequencer: in which order a slice's words, tokens and hidden values meet in the MAC array."""
 
-from amaranth.hdl import Cat, Const, Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
+from trajectile.hw.batch.layouts import BatchLayouts
+from trajectile.hw.batch.ports import LookUpPort
 from trajectile.hw.compute.hidden_buffer import HiddenBuffer
 from trajectile.hw.compute.lane_memory import LaneMemory, bank_conflicts
 from trajectile.hw.compute.mac_array import MacArray
 from trajectile.hw.compute.swiglu import SwigluLane
-from trajectile.hw.host.layouts import Table, TableLayouts
-from trajectile.hw.host.tables import TableBus
-from trajectile.hw.lib.block import Block, place
-from trajectile.hw.lib.limits import exceeds
-from trajectile.hw.lib.sram import Sram1RW
+from trajectile.hw.lib.batches import is_batch
+from trajectile.hw.lib.block import Block
 from trajectile.hw.memory.expert_buffer import ExpertBuffer
 from trajectile.hw.rules.ports import ComputePort
 
 
 class MacSequencer(Block):
     """Reads a slice's parameters and walks its passes: gate-up of pass 0, of pass 1, down of pass 0, gate-up of pass 2, down
-    of pass 1, and so on. With ``layer.bias`` the last word of each gate-up group holds its biases.
+    of pass 1, and so on. With ``layer.bias`` the last word of each gate-up group holds its biases. A pass has a token of each
+    lane whose list has not ended, and the lists say when there is no other pass. A slice without any token has one pass all
+    the same, so that it always ends.
 
     A down segment waits until SwiGLU has finished with its pass (``swiglu_cycles``), and a cycle more where it would meet the
     down segment before it in a result bank (``conflicts``); docs/architecture.md, "Compute time". Passes alternate between
-    two halves of the hidden buffer and of the token registers; ``half`` says which.
+    two halves of the hidden buffer and of the token registers; ``half`` says which. Slices of two batches may follow each
+    other as those of one do.
 
     Latency: ``compute.start`` in cycle c, first word in c+3 (``latency_cycles`` = 3). It is ``ready`` again ``early_cycles``
-    before a slice's last word, so that the next slice's first word may follow it, and not ``busy`` any more
+    before a slice's last word, so that the next slice's first word may follow it, and not ``busy`` with its batch any more
     ``drain_cycles`` = 14 after that word. The down segment of a pass begins ``swiglu_cycles`` after the last word of its
     gate-up segment, or later.
-    Throughput: one word per cycle within a segment. Storage: rule table (compute part) and token lists (SRAM), the token list
-    entries of two passes.
+    Throughput: one word per cycle within a segment. Storage: the tokens of two passes, with their weights.
     """
 
     latency_cycles = 3
     drain_cycles = LaneMemory.drain_cycles
 
-    table: TableBus.Interface
-    clear: Signal
     compute: ComputePort.Interface
+    look_up: LookUpPort.Interface
     busy: Signal
     slot: Signal
+    batch: Signal
     issue: Signal
     word: Signal
     param: Signal
@@ -54,9 +55,8 @@ class MacSequencer(Block):
     finish: Signal
     half: Signal
     passes: data.View
-    bad_entry: Signal
 
-    def __init__(self, params: TableLayouts):
+    def __init__(self, params: BatchLayouts):
         self.params = params
         config = params.config
         #: a segment of one word is over too soon for more
@@ -67,15 +67,12 @@ class MacSequencer(Block):
                               + config.tile.mac_n // 2 - 1 + HiddenBuffer.latency_cycles)
         #: distances from one down segment to the next at which they would meet in a result bank
         self.conflicts = bank_conflicts(config)
-        #: what the rule table holds for this block: all but the two routing bits, which lie lowest
-        self.rule_layout = data.StructLayout({
-            str(name): field.shape for name, field in params.rule_layout if name not in ("here", "next")})
         super().__init__({
-            "table": In(TableBus(params)),  #: host writes of RULES and TOKENS
-            "clear": In(1),  #: a batch begins
             "compute": In(ComputePort(params)),  #: rule 2
-            "busy": Out(1),  #: from the cycle after ``start`` until the last result is written
+            "look_up": Out(LookUpPort(params)),  #: token lists of the slice's expert
+            "busy": Out(config.tile.batches),  #: by batch: from the cycle after ``start`` until the last result is written
             "slot": Out(params.slot_bits),  #: slot of the slice
+            "batch": Out(1),  #: batch of the slice
             "issue": Out(1),  #: a word is addressed in this cycle; all below belong to it
             "word": Out(params.word_addr_bits),  #: word of the slice
             "param": Out(1),  #: it holds parameters; nothing is multiplied
@@ -87,45 +84,28 @@ class MacSequencer(Block):
             "last": Out(1),  #: last word of a group, with its biases if there are any
             "finish": Out(1),  #: last word of a pass
             "half": Out(1),  #: half of the pass
-            "passes": Out(data.ArrayLayout(params.pass_layout, 2)),  #: token list entries, by half
-            "bad_entry": Out(1),  #: an entry used in the cycle before is not legal: no passes, no such list, no such token
+            "passes": Out(data.ArrayLayout(params.pass_layout, 2)),  #: tokens, by half
         })
 
     def elaborate(self, platform: object) -> Module:
         """Setup pipeline, segment counters, choice of the next segment."""
         m = Module()
         params, config = self.params, self.params.config
-        compute = self.compute
-        rules = Sram1RW(depth=config.layer.experts, width=self.rule_layout.size)
-        tokens = Sram1RW(depth=params.list_depth, width=params.pass_layout.size)
-        place(m, platform, rule_table=rules, token_list=tokens)
-        rule = data.View(self.rule_layout, rules.rdata)
+        compute, look_up = self.compute, self.look_up
 
-        # Setup, while the slice before may still issue its last words: rule table, token list, registers.
-        look_up = Signal()
+        # Setup, while the slice before may still issue its last words: heads of the lists, first tokens, registers.
+        looks_up = Signal(name="look_up")
         begin = Signal(name="begin_slice")  # not a word of Verilog
         next_slot = Signal(params.slot_bits)
-        entry = Signal(params.list_bits)  # the token list entry to read next
+        next_batch = Signal()
         begin_gate_up = Signal()
-        write_rules = self.table.write & (self.table.table == Table.RULES)
-        write_tokens = self.table.write & (self.table.table == Table.TOKENS)
-        m.d.sync += [look_up.eq(compute.start), begin.eq(look_up)]
+        m.d.sync += [looks_up.eq(compute.start), begin.eq(looks_up)]
         with m.If(compute.start):
-            m.d.sync += next_slot.eq(compute.slot)
+            m.d.sync += [next_slot.eq(compute.slot), next_batch.eq(compute.batch)]
         m.d.comb += [
-            rules.en.eq(compute.start | write_rules),
-            rules.we.eq(write_rules),
-            rules.addr.eq(Mux(write_rules, self.table.index, compute.expert)),
-            rules.wdata.eq(self.table.write_data[2:]),
-            tokens.en.eq(look_up | begin_gate_up | write_tokens),
-            tokens.we.eq(write_tokens),
-            tokens.addr.eq(Mux(write_tokens, self.table.index, Mux(look_up, rule.first, entry))),
-            tokens.wdata.eq(self.table.write_data),
+            look_up.find.eq(compute.start), look_up.batch.eq(compute.batch), look_up.expert.eq(compute.expert),
+            look_up.advance.eq(begin_gate_up),
         ]
-        with m.If(look_up):
-            m.d.sync += entry.eq(rule.first + 1)
-        with m.Elif(begin_gate_up):
-            m.d.sync += entry.eq(entry + 1)
 
         # Where in the slice: segment, group, chunk. The parameters come before the first segment, and count as a part of it.
         active = Signal()  # a segment is under way
@@ -150,10 +130,10 @@ class MacSequencer(Block):
                 m.d.sync += [self.chunk.eq(0), self.group_index.eq(self.group_index + 1)]
 
         # Which segment comes next: gate-up stays one or two passes ahead of down.
-        left = Signal(params.pass_bits, name="passes_left")  # passes whose gate-up has not begun
+        left = Signal(name="passes_left")  # there are passes whose gate-up has not begun
         ahead = Signal(range(3))  # passes whose gate-up has begun and down has not
-        more = (left != 0) & (ahead != 2)
-        final = active & self.down & (ahead == 0) & (left == 0)
+        more = left & (ahead != 2)
+        final = active & self.down & (ahead == 0) & ~left
         begin_down = Signal()
         # A slice of so few words that the setup of the next takes longer is near its end at once.
         sure = config.slice_words <= self.latency_cycles
@@ -162,7 +142,7 @@ class MacSequencer(Block):
             begin_gate_up.eq(begin | (ends & more)),
             begin_down.eq(ends & ~more & ~final),
             compute.done.eq(ends & final), compute.done_slot.eq(self.slot),
-            compute.ready.eq(~look_up & ~begin & (~active | (final & self.issue & near_end))),
+            compute.ready.eq(~looks_up & ~begin & (~active | (final & self.issue & near_end))),
         ]
         gate_up_half = Signal()  # of the next segment of each kind
         down_half = Signal()
@@ -172,29 +152,17 @@ class MacSequencer(Block):
             m.d.sync += [
                 active.eq(1), self.down.eq(0), self.word.eq(config.parameter_words), self.chunk.eq(0), self.group_index.eq(0),
                 self.half.eq(gate_up_half), gate_up_half.eq(~gate_up_half),
-                self.passes[gate_up_half].eq(tokens.rdata),
-                left.eq(left - 1), ahead.eq(ahead + 1),
+                self.passes[gate_up_half].eq(look_up.entry),
+                left.eq(look_up.more), ahead.eq(ahead + 1),
             ]
-        # What the host never wrote can be anything; the slice ends all the same, and the batch fails.
-        used = data.View(params.pass_layout, tokens.rdata)
-        wrong_token = Cat(used[lane].valid & exceeds(used[lane].token, params.token_maximum)
-                          for lane in range(config.tile.mac_t)).any()
-        wrong_list = (rule.passes == 0) | exceeds(rule.first + rule.passes, params.list_depth)
-        m.d.sync += self.bad_entry.eq((begin & wrong_list) | (begin_gate_up & wrong_token))
         with m.If(begin):
-            # an expert without passes is a host's mistake: it computes one, it does not hang
-            m.d.sync += [
-                self.slot.eq(next_slot), self.word.eq(0), self.param.eq(1),
-                left.eq(Mux(rule.passes == 0, 0, rule.passes - 1)), ahead.eq(1),
-            ]
+            m.d.sync += [self.slot.eq(next_slot), self.batch.eq(next_batch), self.word.eq(0), self.param.eq(1), ahead.eq(1)]
         with m.If(begin_down):
             m.d.sync += [
                 self.down.eq(1), self.word.eq(config.parameter_words + config.gate_up_words),
                 self.chunk.eq(0), self.group_index.eq(0),
                 self.half.eq(down_half), down_half.eq(~down_half), ahead.eq(ahead - 1),
             ]
-        with m.If(self.clear):
-            m.d.sync += [gate_up_half.eq(0), down_half.eq(0)]
 
         # When a down segment may begin.
         hidden = [Signal(range(self.swiglu_cycles), name=f"hidden_wait_{half}") for half in range(2)]
@@ -216,7 +184,11 @@ class MacSequencer(Block):
                 blocked |= opens & (results == 4 - distance)
         m.d.comb += self.issue.eq(active & ~(self.down & blocked))
 
-        draining = Signal(self.drain_cycles - 1)
-        m.d.sync += draining.eq((draining << 1) | active)
-        m.d.comb += self.busy.eq(look_up | begin | active | draining.any())
+        batches = config.tile.batches
+        for number in range(batches):
+            sets_up = (looks_up | begin) & is_batch(next_batch, number, batches)
+            computes = active & is_batch(self.batch, number, batches)
+            draining = Signal(self.drain_cycles - 1, name=f"draining_{number}")
+            m.d.sync += draining.eq((draining << 1) | computes)
+            m.d.comb += self.busy[number].eq(sets_up | computes | draining.any())
         return m

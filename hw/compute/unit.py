@@ -2,22 +2,22 @@
 
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from trajectile.hw.batch.layouts import BatchLayouts
+from trajectile.hw.batch.ports import FillPort, LookUpPort, ReadPort
 from trajectile.hw.compute.bias import GroupBias
 from trajectile.hw.compute.hidden_buffer import HiddenBuffer
 from trajectile.hw.compute.lane_memory import LaneMemory
 from trajectile.hw.compute.mac_array import MacArray
 from trajectile.hw.compute.sequencer import MacSequencer
 from trajectile.hw.compute.swiglu import SwigluLane
-from trajectile.hw.formats import PARAMETERS
-from trajectile.hw.host.layouts import Table, TableLayouts
-from trajectile.hw.host.tables import ResultBus, TableBus
+from trajectile.hw.formats import EXPONENT_BITS, PARAMETERS
+from trajectile.hw.lib.batches import is_batch
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.chain import chain
-from trajectile.hw.lib.divide import quotient
 from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.memory.expert_buffer import ExpertBuffer, SlotRead
 from trajectile.hw.memory.word import flag_members, show_flags
@@ -30,40 +30,50 @@ class ComputeUnit(Block):
     A word addressed in cycle i comes from the slot in i+1, and is in the sums in i+5. From there gate-up sums go through
     SwiGLU into the hidden buffer, and down sums into the results. Parameters, and biases, are taken from the slot in i+1.
 
+    Tokens of up to ``tile.batches`` batches are here. While slices of one meet its tokens, activations of the other are
+    filled in and results of the other read out; nobody does that with a batch that is computed.
+
     Latency: ``start`` in cycle c, first word in c+3 (``latency_cycles`` = 3), the last result and count of clips written
-    ``drain_cycles`` = 14 after the last word; between them docs/architecture.md, "Compute time". The host's read of a result
-    is answered after ``read_cycles`` = 2. Throughput: one word per cycle. Storage: the slice's parameters.
+    ``drain_cycles`` = 14 after the last word; between them docs/architecture.md, "Compute time". Results and clips that are
+    read come after ``read_cycles`` = 2; activations are there a cycle after they are filled in (``fill_cycles`` = 1).
+    Throughput: one word, one fill and one read per cycle. Storage: the slice's parameters, the unit of each batch's results.
     With ``timing_only`` there is only the sequencer.
     """
 
     latency_cycles = MacSequencer.latency_cycles
     drain_cycles = MacSequencer.drain_cycles
     read_cycles = LaneMemory.latency_cycles + 1
+    fill_cycles = 1
 
-    table: TableBus.Interface
-    results: ResultBus.Interface
     clear: Signal
     compute: ComputePort.Interface
+    look_up: LookUpPort.Interface
     busy: Signal
     issuing: Signal
-    bad_entry: Signal
     clipping: Signal
     weights: SlotRead.Interface
+    fill: FillPort.Interface
+    read: ReadPort.Interface
+    unit: data.View
     corrected: Signal
     error: Signal
 
-    def __init__(self, params: TableLayouts):
+    def __init__(self, params: BatchLayouts):
         self.params = params
+        batches = params.config.tile.batches
         super().__init__({
-            "table": In(TableBus(params)),  #: host writes of RULES, TOKENS, ACTIVATIONS
-            "results": In(ResultBus(params)),  #: host reads of RESULTS and CLIPS
-            "clear": In(1),  #: a batch begins
+            "clear": In(batches),  #: forget results, clips and unit of these batches; nobody may compute or read them
             "compute": In(ComputePort(params)),  #: rule 2
-            "busy": Out(1),  #: from the cycle after ``start`` until the last result is written
+            "look_up": Out(LookUpPort(params)),  #: token lists of the slice's expert
+            "busy": Out(batches),  #: by batch: from the cycle after ``start`` until the last result is written
             "issuing": Out(1),  #: a word is addressed (for the counter)
-            "bad_entry": Out(1),  #: a table entry that was just used is not legal
             "clipping": Out(1),  #: a gate-up pair or a group of results is clipped (for the counter)
-            **({} if params.timing_only else {"weights": Out(SlotRead(params))}),  #: from the expert buffer
+            **({} if params.timing_only else {
+                "weights": Out(SlotRead(params)),  #: from the expert buffer
+                "fill": In(FillPort(params)),  #: activations, as records bring them
+                "read": In(ReadPort(params)),  #: results and clips of a batch that is not computed any more
+                "unit": Out(data.ArrayLayout(signed(EXPONENT_BITS), batches)),  #: of its results, 0 if there was no slice
+            }),
             **flag_members(params.protect),  #: of activations, results and clips
         })
 
@@ -72,12 +82,9 @@ class ComputeUnit(Block):
         m = Module()
         sequencer = MacSequencer(self.params)
         place(m, platform, sequencer=sequencer)
-        connect(m, flipped(self.table), sequencer.table)
         connect(m, flipped(self.compute), sequencer.compute)
-        m.d.comb += [
-            sequencer.clear.eq(self.clear),
-            self.busy.eq(sequencer.busy), self.issuing.eq(sequencer.issue), self.bad_entry.eq(sequencer.bad_entry),
-        ]
+        connect(m, sequencer.look_up, flipped(self.look_up))
+        m.d.comb += [self.busy.eq(sequencer.busy), self.issuing.eq(sequencer.issue)]
         if not self.params.timing_only:
             self._lanes(m, platform, sequencer)
         return m
@@ -115,27 +122,21 @@ class ComputeUnit(Block):
             m.d.sync += loaded_half.eq(half_late)
         pair_half = delayed(loaded_half, SwigluLane.latency_cycles - 1, "pair_half")
 
-        reads = self.results.read & (self.table.table == Table.RESULTS)
-        of_clips = self.table.table == Table.CLIPS
-        reads_clips = self.results.read & of_clips
-        # A token has ``rows`` words in each of the two banks of results; with an odd number of groups one of them is a pad.
-        rows, row = params.result_stride // 2, Signal(range(max(params.result_depth // 2, 2)), name="host_row")
-        result_token = Signal(params.token_bits)
-        host_token = Signal(params.token_bits)
-        # ``read`` comes late in its cycle; whose entry it is stands long before, and is not chosen by it.
-        m.d.comb += [row.eq(self.table.index >> 1), result_token.eq(quotient(row, rows)),
-                     host_token.eq(Mux(of_clips, self.table.index, result_token))]
-        odd = config.down_groups % 2
-        host_pad = self.table.index[0] & (row - result_token * rows == rows - 1) if odd else Const(0)
+        # Where the words are that records bring and that results are read from, for all lanes.
+        fill, read, rows = self.fill, self.read, params.result_stride // 2
+        fill_index = Signal(range(max(params.activation_depth, 2)))
+        read_row = Signal(range(max(params.result_depth // 2, 2)))
+        m.d.comb += [fill_index.eq(fill.token * config.gate_up_chunks + fill.chunk),
+                     read_row.eq(read.token * rows + (read.group_index >> 1))]
         memories = []
         for lane in range(config.tile.mac_t):
             memory, swiglu, hidden = LaneMemory(params), SwigluLane(params), HiddenBuffer(params)
             place(m, platform, {f"lane_memory_{lane}": memory, f"swiglu_{lane}": swiglu, f"hidden_{lane}": hidden})
-            here = self.table.lane == lane
+            is_read = read.read & (read.lane == lane)
             passes = [sequencer.passes[half][lane] for half in range(2)]
             valid = Mux(sequencer.half, passes[1].valid, passes[0].valid)
             m.d.comb += [
-                memory.clear.eq(self.clear),
+                memory.clear.eq(self.clear), memory.batch.eq(sequencer.batch),
                 memory.token.eq(Mux(sequencer.half, passes[1].token, passes[0].token)),
                 memory.read.eq(weighs & ~sequencer.down & valid), memory.chunk.eq(sequencer.chunk),
                 memory.add.eq(sequencer.issue & sequencer.down & sequencer.last & valid),
@@ -145,15 +146,16 @@ class ComputeUnit(Block):
                 memory.totals.eq(array.totals[lane]),
                 memory.pair_clipped.eq(swiglu.valid & swiglu.clipped & Mux(pair_half, passes[1].valid, passes[0].valid)),
                 memory.pair_half.eq(pair_half),
-                memory.host_index.eq(self.table.index), memory.host_data.eq(self.table.write_data),
-                memory.host_write.eq(self.table.write & (self.table.table == Table.ACTIVATIONS) & here),
-                memory.host_read.eq(reads & here), memory.host_clips.eq(reads_clips & here),
-                memory.host_token.eq(host_token), memory.host_pad.eq(host_pad),
+                memory.fill.eq(fill.write & (fill.lane == lane)), memory.fill_batch.eq(fill.batch),
+                memory.fill_index.eq(fill_index), memory.fill_word.eq(fill.word.as_value()),
+                memory.read_results.eq(is_read & ~read.of_clips), memory.read_clips.eq(is_read & read.of_clips),
+                memory.read_batch.eq(read.batch), memory.read_token.eq(read.token), memory.read_row.eq(read_row),
+                memory.read_bank.eq(read.group_index[0]),
                 swiglu.load.eq(grouped), swiglu.totals.eq(array.totals[lane]), swiglu.half.eq(half_late),
                 swiglu.parameters.eq(parameters),
                 *(swiglu.exponent[half].eq(passes[half].exponent) for half in range(2)),
                 *(swiglu.weight[half].eq(passes[half].weight) for half in range(2)),
-                hidden.clear.eq(self.clear), hidden.write.eq(swiglu.valid), hidden.value.eq(swiglu.value),
+                hidden.write.eq(swiglu.valid), hidden.value.eq(swiglu.value),
                 hidden.half.eq(sequencer.half), hidden.chunk.eq(sequencer.chunk),
                 array.activations[lane].eq(Mux(down_1, hidden.values.as_value(), memory.activations)),
             ]
@@ -162,16 +164,19 @@ class ComputeUnit(Block):
             memories.append(memory)
         m.d.comb += self.clipping.eq(Cat(memory.clipping for memory in memories).any())
         show_flags(m, self, params.protect, memories)
-        # The host's answer comes two cycles after its read.
-        lane_1, clips_1 = delayed(self.table.lane, 1, "lane"), delayed(reads_clips, 1, "clips")
-        answer = Signal.like(self.results.data, reset_less=True)
-        m.d.sync += answer.eq(Mux(clips_1, Array(memory.clips for memory in memories)[lane_1],
-                                  Array(memory.results for memory in memories)[lane_1]))
-        m.d.comb += self.results.data.eq(answer)
+        # What was read is chosen a cycle after it was asked for, and is there in the next.
+        lane_1, of_clips_1 = delayed(read.lane, 1, "lane"), delayed(read.of_clips, 1, "of_clips")
+        results, clips = Signal.like(read.results, reset_less=True), Signal.like(read.clips, reset_less=True)
+        with m.If(delayed(read.read, 1, "read")):
+            with m.If(of_clips_1):
+                m.d.sync += clips.eq(Array(memory.clips for memory in memories)[lane_1])
+            with m.Else():
+                m.d.sync += results.eq(Array(memory.results for memory in memories)[lane_1])
+        m.d.comb += [read.results.eq(results), read.clips.eq(clips)]
 
     def _parameters(self, m: Module, sequencer: MacSequencer) -> data.View:
         """What the slice began with; it changes two cycles after the last word of the slice before, or later."""
-        params, words = self.params, self.params.config.parameter_words
+        params, words, batches = self.params, self.params.config.parameter_words, self.params.config.tile.batches
         parameters = struct_signal(PARAMETERS, name="parameters", reset_less=True)
         comes = Signal(name="parameters_come")
         m.d.sync += comes.eq(sequencer.issue & sequencer.param)
@@ -182,4 +187,12 @@ class ComputeUnit(Block):
             low = word * params.word_bits
             with m.If(comes & (number == word)):
                 m.d.sync += bits[low:low + params.word_bits].eq(self.weights.data)
+        # Results have the unit of whichever slice was last, as all slices of a layer have one.
+        came, batch_1 = Signal(name="parameters_came"), Signal(name="parameter_batch")
+        m.d.sync += [came.eq(comes), batch_1.eq(sequencer.batch)]
+        for batch in range(batches):
+            with m.If(self.clear[batch]):
+                m.d.sync += self.unit[batch].eq(0)
+            with m.Elif(came & is_batch(batch_1, batch, batches)):
+                m.d.sync += self.unit[batch].eq(parameters.unit)
         return parameters

@@ -91,9 +91,6 @@ BY_TESTS = (
     # -- hidden buffer, lane memory -------------------------------------------------------------------------------
     Mutant(name="hidden-other-half", module="hw.compute.hidden_buffer", description="reads the pass that is being written",
            old="Mux(self.half, read[1], read[0])", new="Mux(self.half, read[0], read[1])", killed_by=HIDDEN),
-    Mutant(name="hidden-not-restarted", module="hw.compute.hidden_buffer",
-           description="a batch begins with the half where the last one ended",
-           old="m.d.sync += [column.eq(0), half.eq(0)]", new="pass", killed_by=HIDDEN),
     Mutant(name="hidden-top-stays", module="hw.compute.hidden_buffer", description="a pass has the exponent of one before",
            old="(column == 0) | (self.value.exponent > top)", new="self.value.exponent > top", killed_by=HIDDEN),
     Mutant(name="hidden-top-of-padding", module="hw.compute.hidden_buffer", description="padding counts for the exponent",

@@ -4,20 +4,17 @@ import numpy as np
 import pytest
 
 from tests.support.blocks import run_block
+from tests.support.compute_bench import ComputeBench, part
 from tests.support.configurations import small
 from tests.support.memory_bench import open_srams
 from tests.support.wild import wild
+from trajectile.hw.batch import token_lists
 from trajectile.hw.compute import clip_counter, lane_memory
-from trajectile.hw.compute.unit import ComputeUnit
-from trajectile.hw.host.layouts import Table
-from trajectile.hw.params import Params
 from trajectile.sw_model.latencies import COMPUTE_DRAIN_CYCLES, compute_early_cycles
 from trajectile.sw_model.numerics import image
 from trajectile.sw_model.numerics.image import slice_parameters
 from trajectile.sw_model.numerics.integer import integer_layer
-from trajectile.sw_model.schedule.scheduler import schedule
 from trajectile.sw_model.timeline.compute import compute_cycles
-from trajectile.tb.program import gather_clips, gather_results, tile_image
 
 #: one word a segment
 TINY = {"layer__d_model": 2, "layer__d_ff": 3, "tile__mac_k": 2, "tile__mac_n": 2, "link__beat_bytes": 4, "tile__mac_t": 1}
@@ -57,101 +54,132 @@ def slot_words(config, layer, expert, index):
     return [int.from_bytes(found[low:low + size], "little") for low in range(0, len(found), size)]
 
 
+class Run:
+    """Batches one after the other: with two in flight one is formed, and one read, while another computes."""
+
+    def __init__(self, config, seed, batches):
+        print(f"seed {seed}")
+        self.config, self.rng, self.seed = config, np.random.default_rng(seed), seed
+        layer, rng = config.layer, self.rng
+        sizes = rng.integers(1, config.tile.tokens + 1, batches)
+        ids = np.stack([rng.choice(layer.experts, layer.top_k, replace=False) for _ in range(sizes.sum())])
+        if seed == 2:
+            ids[rng.random(ids.shape) < 0.2] = -1
+        self.layer, everything = wild(config, ids, rng)
+        ends = np.cumsum(sizes)
+        self.batches = [part(everything, slice(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
+        self.bench = ComputeBench(config, seed)
+        #: slices in the order in which they come: (batch, expert, index)
+        self.visits = []
+        for number, batch in enumerate(self.batches):
+            visits = [(number, int(expert), index) for expert in np.flatnonzero(self.bench.passes(batch.topk_ids))
+                      for index in range(config.tile.slices)]
+            rng.shuffle(visits)
+            self.visits += [tuple(visit) for visit in visits]
+        self.words = {visit[1:]: slot_words(config, self.layer, *visit[1:]) for visit in self.visits}
+        self.cycle = 0
+        self.starts, self.ends = [], []
+        self.formed, self.read = [], []
+        #: by batch: when its part of the unit was not busy any more
+        self.idle = {}
+
+    async def memory(self, ctx):
+        """The slots; and what goes on in every cycle."""
+        unit, slots = self.bench.unit, self.config.tile.slots
+        while True:
+            sampled = await ctx.tick().sample(unit.weights.en, unit.weights.slot, unit.weights.addr, unit.compute.done,
+                                              unit.compute.done_slot)
+            enabled, slot, address, done, done_slot = sampled[2:]
+            if done:
+                assert done_slot == len(self.ends) % slots
+                self.ends.append(self.cycle)
+            self.cycle += 1
+            number = next((n for n in reversed(range(len(self.starts))) if n % slots == slot), 0)
+            word = self.words[self.visits[number][1:]][address] if enabled else int(self.rng.integers(2**8))
+            ctx.set(unit.weights.data, word)
+            if self.config.tile.protect != "none":
+                assert not ctx.get(unit.corrected) and not ctx.get(unit.error)
+
+    async def until(self, ctx, holds):
+        """Wait, not for ever."""
+        begin = self.cycle
+        while not holds():
+            assert self.cycle < begin + 100_000, "hung"
+            await ctx.tick()
+
+    async def forming(self, ctx):
+        """Batch after batch, as soon as there is room."""
+        flight = self.config.tile.batches
+        for number, batch in enumerate(self.batches):
+            await self.until(ctx, lambda number=number: len(self.read) > number - flight)
+            if number >= flight:
+                await self.bench.sweep(ctx, number % flight)
+            await self.bench.form(ctx, number % flight, batch)
+            self.formed.append(number)
+
+    async def computing(self, ctx):
+        """Slice after slice, as soon as the unit is ready."""
+        compute = self.bench.unit.compute
+        for number, (batch, expert, _) in enumerate(self.visits):
+            await self.until(ctx, lambda batch=batch: len(self.formed) > batch)
+            await self.until(ctx, lambda: ctx.get(compute.ready) and (self.seed == 1 or self.rng.random() < 0.3))
+            for signal, value in ((compute.start, 1), (compute.slot, number % self.config.tile.slots),
+                                  (compute.expert, expert), (compute.batch, batch % self.config.tile.batches)):
+                ctx.set(signal, value)
+            self.starts.append(self.cycle)
+            await ctx.tick()
+            ctx.set(compute.start, 0)
+
+    async def reading(self, ctx):
+        """The results of each batch, as soon as it is not computed any more."""
+        unit = self.bench.unit
+        for number, batch in enumerate(self.batches):
+            bank = number % self.config.tile.batches
+            own = [n for n, visit in enumerate(self.visits) if visit[0] == number]
+            await self.until(ctx, lambda number=number: len(self.formed) > number)
+            await self.until(ctx, lambda own=own, bank=bank: len(self.starts) > max(own, default=-1)
+                             and not ctx.get(unit.busy[bank]) and len(self.ends) > max(own, default=-1))
+            self.idle[number] = self.cycle
+            results, clips = await self.bench.read(ctx, bank, len(batch.x))
+            expected = integer_layer(self.config, self.layer, batch)
+            assert (results == expected.y).all() and (clips == expected.clips).all()
+            assert ctx.get(unit.unit[bank]) == (self.layer.unit if own else 0)
+            self.read.append(number)
+
+    def check_cycles(self):
+        """All is where docs/architecture.md, "Compute time", has it."""
+        config = self.config
+        passes = [self.bench.passes(batch.topk_ids) for batch in self.batches]
+        lengths = [compute_cycles(config, int(passes[batch][expert])) for batch, expert, _ in self.visits]
+        assert [end - start for start, end in zip(self.starts, self.ends, strict=True)] == lengths
+        last = {visit[0]: end for visit, end in zip(self.visits, self.ends, strict=True)}
+        for number, end in last.items():
+            assert self.idle[number] == end + COMPUTE_DRAIN_CYCLES
+        if self.seed == 1:
+            follow = [(self.starts[n + 1], self.ends[n]) for n in range(len(self.ends) - 1)
+                      if self.visits[n][0] == self.visits[n + 1][0]]
+            assert all(start == end - compute_early_cycles(config) for start, end in follow)
+
+
 @pytest.mark.parametrize("changes", SHAPES, ids=str)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_slices_meet_tokens(changes, seed, monkeypatch):
-    print(f"seed {seed}")
-    open_srams(monkeypatch, lane_memory, clip_counter)
-    config = small(**changes)
-    rng = np.random.default_rng(seed)
-    tokens = int(rng.integers(1, config.token_capacity + 1))
-    ids = np.stack([rng.choice(config.layer.experts, config.layer.top_k, replace=False) for _ in range(tokens)])
-    layer, batch = wild(config, ids, rng)
-    plan = schedule(config, ids)
-    params = Params(config)
-    unit = ComputeUnit(params)
-    program = tile_image(params, plan, 0, batch)
-    visits = [(expert, index) for expert in plan.expert_order if plan.passes[0, expert]
-              for index in range(config.tile.slices)]
-    rng.shuffle(visits)
-    words = {visit: slot_words(config, layer, *visit) for visit in visits}
-    starts, ends, idle = [], [], []
+    """Two batches, the second of which must not add to what the first left."""
+    open_srams(monkeypatch, lane_memory, clip_counter, token_lists)
+    run = Run(small(**changes), seed, 2)
+    run_block(run.bench.module, run.forming, run.computing, run.reading, background=[run.memory])
+    run.check_cycles()
 
-    async def weights(ctx):
-        while True:
-            _, _, enabled, slot, address = await ctx.tick().sample(unit.weights.en, unit.weights.slot, unit.weights.addr)
-            if enabled:
-                visit = visits[next(n for n in reversed(range(len(starts))) if n % config.tile.slots == slot)]
-                ctx.set(unit.weights.data, words[visit][address])
-            else:
-                ctx.set(unit.weights.data, int(rng.integers(2**8)))
 
-    async def bench(ctx):
-        for (table, lane), entries in program.tables.items():
-            ctx.set(unit.table.table, table)
-            ctx.set(unit.table.lane, lane)
-            ctx.set(unit.table.write, 1)
-            for index, entry in enumerate(entries):
-                ctx.set(unit.table.index, index)
-                ctx.set(unit.table.write_data, entry)
-                await ctx.tick()
-        ctx.set(unit.table.write, 0)
-        for _ in range(2):  # the second batch must not add to what the first left
-            for log in (starts, ends, idle):
-                log.clear()
-            ctx.set(unit.clear, 1)
-            await ctx.tick()
-            ctx.set(unit.clear, 0)
-            cycle = 0
-            while len(ends) < len(visits) or ctx.get(unit.busy):
-                assert cycle < 100_000, "hung"
-                fire = len(starts) < len(visits) and ctx.get(unit.compute.ready) and rng.random() < (0.3 if seed == 2 else 1)
-                ctx.set(unit.compute.start, fire)
-                if fire:
-                    ctx.set(unit.compute.slot, len(starts) % config.tile.slots)
-                    ctx.set(unit.compute.expert, int(visits[len(starts)][0]))
-                    starts.append(cycle)
-                if ctx.get(unit.compute.done):
-                    assert ctx.get(unit.compute.done_slot) == len(ends) % config.tile.slots
-                    ends.append(cycle)
-                await ctx.tick()
-                cycle += 1
-                if config.tile.protect != "none":
-                    assert not ctx.get(unit.corrected) and not ctx.get(unit.error)
-            idle.append(cycle)
-        for lane in range(config.tile.mac_t):
-            ctx.set(unit.table.lane, lane)
-            got[0, lane] = np.stack([
-                np.frombuffer((await read(ctx, Table.RESULTS, index)).to_bytes(params.result_bits // 8, "little"), "<i4")
-                for index in range(params.result_depth)])
-            clips[0, lane] = [await read(ctx, Table.CLIPS, index) for index in range(config.tile.lane_tokens)]
-
-    async def read(ctx, table, index):
-        ctx.set(unit.table.table, table)
-        ctx.set(unit.table.index, index)
-        ctx.set(unit.results.read, 1)
-        await ctx.tick()
-        ctx.set(unit.results.read, 0)
-        await ctx.tick()
-        return ctx.get(unit.results.data)
-
-    got, clips = {}, {}
-    run_block(unit, bench, background=[weights])
-    mine = plan.placement[:, 0] == 0
-    golden = integer_layer(config, layer, batch)
-    none = np.zeros((params.result_depth, config.tile.mac_n), np.int32)
-    other = [(tile, lane) for tile in range(1, config.array.tiles) for lane in range(config.tile.mac_t)]
-    assert (gather_results(params, plan, dict.fromkeys(other, none) | got)[mine] == golden.y[mine]).all()
-    assert (gather_clips(plan, dict.fromkeys(other, [0] * config.tile.lane_tokens) | clips)[mine] == golden.clips[mine]).all()
-    # Entries of no token, and those that pad an odd number of groups, read as zero whatever the SRAM held at first.
-    for (_, lane), entries in got.items():
-        entry = np.arange(params.result_depth)
-        used = entry // params.result_stride < len(plan.tiles[0].lanes[lane])
-        assert not any(clips[0, lane][len(plan.tiles[0].lanes[lane]):])
-        assert not entries[~used | (entry % params.result_stride >= config.down_groups)].any()
-    # timing
-    passes = [int(plan.passes[0, expert]) for expert, _ in visits]
-    assert [end - start for start, end in zip(starts, ends, strict=True)] == [compute_cycles(config, p) for p in passes]
-    assert idle == [ends[-1] + COMPUTE_DRAIN_CYCLES]
-    if seed == 1:
-        assert starts[1:] == [end - compute_early_cycles(config) for end in ends[:-1]]
+@pytest.mark.parametrize("changes", [{}, TINY | {"tile__protect": "parity"}, {"tile__protect": "secded"},
+                                     {"layer__bias": True, "tile__mac_t": 1}], ids=str)
+@pytest.mark.parametrize("seed", [1, 2])
+def test_two_batches_in_flight(changes, seed, monkeypatch):
+    """One is formed, and one read, while another computes; slices of two follow each other as those of one do."""
+    open_srams(monkeypatch, lane_memory, clip_counter, token_lists)
+    run = Run(small(**changes | {"tile__batches": 2}), seed, 5)
+    run_block(run.bench.module, run.forming, run.computing, run.reading, background=[run.memory])
+    run.check_cycles()
+    joined = [n for n in range(len(run.ends) - 1) if run.visits[n][0] != run.visits[n + 1][0]
+              and run.starts[n + 1] <= run.ends[n]]
+    assert seed == 2 or joined, "no slice of a batch followed one of another at once"
