@@ -88,7 +88,11 @@ class BatchLayouts(Widths):
             "hops": unsigned(bits_for(config.array.tiles - 1)),
             "word": unsigned(self.count_word_bits),
         })
-        #: an expert to be loaded, and where it has tokens, by position in the ring
+        #: passes of the experts of a word on all tiles: those of this tile, of the ring-next one, and so on along the ring
+        self.counts_layout = data.ArrayLayout(data.ArrayLayout(unsigned(config.count_bits), COUNTS_PER_WORD), config.array.tiles)
+        #: number of a word of the exchange, without the one that begins it
+        self.word_number_bits = bits_for(config.count_words - 1)
+        #: an expert to be loaded, and where it has tokens: bit 0 is this tile, bit 1 the ring-next one, and so on
         self.pick_layout = data.StructLayout({
             "expert": unsigned(self.expert_bits),
             "stops": unsigned(config.array.tiles),

@@ -1,11 +1,11 @@
 """What the blocks that form a batch, compute it and write its results exchange; each as the first named sees it."""
 
 from amaranth.hdl import Signal
-from amaranth.lib import data, wiring
+from amaranth.lib import data, enum, wiring
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from trajectile.hw.batch.layouts import BatchLayouts
+from trajectile.hw.batch.layouts import BatchLayouts, Order
 from trajectile.hw.formats import CHOICE_WEIGHT, CLIP_BITS, EXPONENT_BITS
 from trajectile.hw.host.codes import ERRORS
 from trajectile.hw.lib.signature import NamedSignature
@@ -225,6 +225,28 @@ class FormPort(NamedSignature):
             "formed": In(1),  #: strobe: everybody's counts are here
             "made": In(1),  #: strobe: the last load entry of the batch that was formed last has been made
             "disagree": In(1),  #: strobe: another tile's order or tag differs
+        })
+
+
+class FormedPort(NamedSignature):
+    """Count exchange to expert order: that everybody's counts are here, and the counts, a word of every tile per read."""
+
+    class Interface(wiring.PureInterface):
+        formed: Signal
+        order: enum.EnumView
+        batch: Signal
+        read: Signal
+        number: Signal
+        counts: data.View
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "formed": Out(1),  #: strobe: all counts of a batch are here
+            "order": Out(Order),  #: with it: the batch's order
+            "batch": Out(1),  #: with it: which batch
+            "read": In(1),  #: read a word
+            "number": In(params.word_number_bits),  #: which
+            "counts": Out(params.counts_layout),  #: a cycle later; it holds until the next read
         })
 
 
