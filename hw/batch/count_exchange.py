@@ -29,12 +29,13 @@ class CountExchange(Block):
     everybody's counts. So no word comes that is two exchanges ahead, and all words of one exchange come before those of the
     next. But they may come before this tile has begun the exchange itself.
 
-    Latency: with ``start`` in cycle s the header can go from s+1 on (``latency_cycles`` = 1), the first word from s+6 on
-    (``read_cycles`` = 5 later), each of the others ``refill_cycles`` = 4 after the one before has gone. A word that comes is kept,
-    and goes on, in the cycle after (``held_cycles`` = 1). ``formed`` comes in the cycle after the last word was kept, and an
-    order or tag that differs is reported in the cycle after its header was kept (``report_cycles`` = 1). Throughput: one
-    word per cycle. Storage: two SRAM banks with the counts of all tiles, one word of this tile and one that came, and the
-    number of the next word of each tile.
+    Latency: with ``start`` in cycle s the header can go from s+1 on (``latency_cycles`` = 1). The first count is read in s+1
+    too, and the first word can go ``read_cycles`` = 5 later, but no earlier than ``refill_cycles`` = 4 after the header has
+    gone. Each of the others can go 4 cycles after the one before has gone. A word that comes is kept, and goes on, in the
+    cycle after (``held_cycles`` = 1). ``formed`` comes in the cycle after the last word was kept, and an order or tag that
+    differs is reported in the cycle after its header was kept (``report_cycles`` = 1). Throughput: one word per cycle.
+    Storage: two SRAM banks with the counts of all tiles, one word of this tile and one that came, and the number of the next
+    word of each tile.
     """
 
     latency_cycles = 1

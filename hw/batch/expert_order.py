@@ -27,15 +27,14 @@ class ExpertOrder(Block):
       less one expert at that pace, all times A: it begins with minus the tile's passes, and after a pick becomes
       ``E + A * c`` less the tile's passes.
 
-    Latency: with ``formed`` in cycle F the first scan begins in F + ``count_words`` (the survey takes a word per cycle, ``survey_word_cycles`` =
-    1). Expert e of a scan that begins in q is looked at in q + e, and the pick is offered in q + ``experts`` + 3
-    (``latency_cycles`` = 3). Taken in t, the next scan begins in t+1 (``scan_cycles`` = 1). A batch without any active expert is
-    reported by ``nothing`` one cycle after the first scan began (``nothing_cycles`` = 1). Throughput: an expert per cycle.
-    Storage: a bit for each expert; for each tile its passes, E and a product; the best expert so far.
+    Latency: with ``formed`` in cycle F words are read from F to F + words - 1, and the first scan begins in F + words.
+    Expert e of a scan that begins in q is looked at in q + e, and the pick is offered in q + experts + 3
+    (``latency_cycles`` = 3). Taken in t, the next scan begins in t+1 (``scan_cycles`` = 1). A batch without any active expert
+    is reported by ``nothing`` one cycle after the first scan began (``nothing_cycles`` = 1). Throughput: a word, or an
+    expert, per cycle. Storage: a bit for each expert; for each tile its passes, E and a product; the best expert so far.
     """
 
     latency_cycles = 3
-    survey_word_cycles = 1
     scan_cycles = 1
     nothing_cycles = 1
 
@@ -60,10 +59,13 @@ class ExpertOrder(Block):
         lag = self.latency_cycles
 
         # Position: words of the survey, then experts; the pipeline runs on for some cycles.
-        survey, scan, offer = Signal(), Signal(), Signal()
+        survey = Signal()
+        scan = Signal()
+        offer = Signal()
         at = Signal(range(max(experts + lag, words)))
         surveyed = Signal()
-        paired, balanced = Signal(), Signal()
+        paired = Signal()
+        balanced = Signal()
         first_scan = Signal()
         active = Signal(range(experts + 1))
         picked = Signal.like(active, name="picked")

@@ -51,7 +51,7 @@ class BatchFormer(Block):
             "load": Out(stream.Signature(params.load_layout)),  #: to the loader
             "tile_id": In(params.tile_bits),  #: strap: number of this tile
             "arrivals": Out(params.arrival_bits),  #: slices of the batch formed last that arrive, from ``made`` on
-            "waits": Out(2),  #: a load entry of batch 0, of batch 1 waits
+            "waits": Out(params.config.tile.batches),  #: a load entry of the batch waits, a bit for each
             "count_sent": Out(1),  #: event: a word of this tile goes
             "picked": Out(1),  #: event: an expert is taken for loading
             "picked_expert": Out(params.expert_bits),  #: that expert

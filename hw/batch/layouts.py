@@ -89,7 +89,8 @@ class BatchLayouts(Widths):
             "word": unsigned(self.count_word_bits),
         })
         #: passes of the experts of a word on all tiles: those of this tile, of the ring-next one, and so on along the ring
-        self.counts_layout = data.ArrayLayout(data.ArrayLayout(unsigned(config.count_bits), COUNTS_PER_WORD), config.array.tiles)
+        self.counts_layout = data.ArrayLayout(
+            data.ArrayLayout(unsigned(config.count_bits), COUNTS_PER_WORD), config.array.tiles)
         #: number of a word of the exchange, without the one that begins it
         self.word_number_bits = bits_for(config.count_words - 1)
         #: an expert to be loaded, and where it has tokens: bit 0 is this tile, bit 1 the ring-next one, and so on

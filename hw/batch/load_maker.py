@@ -15,15 +15,15 @@ LOADS_WAITING = 4
 
 
 class LoadMaker(Block):
-    """Looks at the slices of each expert that is picked, one per cycle: those that lie in this tile's channel are loaded here,
-    others arrive here if they have a stop here or further along.
+    """Looks at the slices of each expert that is picked, one per cycle: those that lie in this tile's channel are loaded
+    here, others arrive here if they have a stop here or further along.
 
     Slice ``number = expert * slices + index`` lies in channel ``number % channels``, at row ``number // channels``.
 
-    Latency: a pick taken in cycle t has its slice ``index`` looked at in t+1+index (``latency_cycles`` = 1), or later if entries wait
-    for room in the FIFO, and the next pick can be taken in the cycle after the last index. An entry made in w is offered from
-    w+1 on (``entry_cycles`` = 1). ``made`` comes with the last index of the last pick, or with ``nothing``. Throughput: a slice per
-    cycle. Storage: the slice looked at, ``LOADS_WAITING`` entries, a count of arrivals.
+    Latency: a pick taken in cycle t has its slice ``index`` looked at in t+1+index (``latency_cycles`` = 1), or later if
+    entries wait for room in the FIFO, and the next pick can be taken in the cycle after the last index. An entry made in w is
+    offered from w+1 on (``entry_cycles`` = 1). ``made`` comes with the last index of the last pick, or with ``nothing``.
+    Throughput: a slice per cycle. Storage: the slice looked at, ``LOADS_WAITING`` entries, a count of arrivals.
     """
 
     latency_cycles = 1
@@ -48,7 +48,7 @@ class LoadMaker(Block):
             "load": Out(stream.Signature(params.load_layout)),  #: what rule 1 is to load
             "made": Out(1),  #: strobe: the last entry of the batch has been made
             "arrivals": Out(params.arrival_bits),  #: slices of the batch that arrive here, with the one that is looked at
-            "waits": Out(2),  #: an entry of batch 0, of batch 1 waits
+            "waits": Out(params.config.tile.batches),  #: an entry of the batch waits, a bit for each
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -103,7 +103,8 @@ class LoadMaker(Block):
             moves.eq(~own | push),
             self.made.eq((busy & moves & last & last_pick) | self.nothing),
         ]
-        waiting = [struct_signal(params.load_layout, name=f"waiting_{place}", reset_less=True) for place in range(LOADS_WAITING)]
+        waiting = [struct_signal(params.load_layout, name=f"waiting_{place}", reset_less=True)
+                   for place in range(LOADS_WAITING)]
         kept = Signal.like(level, name="kept")  # without the one that is taken in this cycle
         m.d.comb += [
             self.load.valid.eq(level != 0), self.load.payload.eq(waiting[0]),
@@ -116,7 +117,7 @@ class LoadMaker(Block):
             if place + 1 < LOADS_WAITING:
                 with m.Elif(self.load.ready):
                     m.d.sync += register.eq(waiting[place + 1])
-            for batch in range(2):
+            for batch in range(config.tile.batches):
                 with m.If((level > place) & (register.batch == batch)):
                     m.d.comb += self.waits[batch].eq(1)
         return m

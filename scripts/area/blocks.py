@@ -23,13 +23,15 @@ GROUPS = {
     "link_layer": "link layer", "link_tx": "link layer", "link_rx": "link layer",
     "rule_engine": "rule engine", "slot_table": "rule engine",
     "host_port": "host port", "access_port": "host port", "batch_control": "host port",
+    "batch_former": "batch former", "count_exchange": "batch former", "expert_order": "batch former",
+    "load_maker": "batch former",
     "tile": "wiring",
 }
 #: memories of these modules are a part of their own
 TABLES = {"rule_engine": "rule tables", "mac_sequencer": "rule tables"}
 #: parts in the order of a table
 ORDER = ("MAC array", "SwiGLU", "expert buffer", "token buffer", "DDR loader", "router", "link layer", "rule tables",
-         "rule engine", "host port", "wiring")
+         "rule engine", "batch former", "host port", "wiring")
 #: what moves and steers slices, as against what stores and computes
 OVERHEAD = ("DDR loader", "router", "rule tables", "rule engine")
 
