@@ -55,6 +55,8 @@ class BatchTimes:
     finished: int | None = None
     #: the last beat of results goes
     written: int | None = None
+    #: the first beat of the completion record is put together
+    record: int | None = None
     #: the completion record is answered
     complete: int | None = None
 
@@ -124,7 +126,7 @@ class BatchControl:
             assert complete is not None
             start = max(start, complete + latencies.WRITER_AGAIN_CYCLES)
         out = write_results(config, batch.results[self.tile], len(batch.plan.tiles[self.tile].records), batch.result_bytes)
-        times.finished, times.complete = now, start + out.complete
+        times.finished, times.record, times.complete = now, start + out.record, start + out.complete
         times.written = None if out.written is None else start + out.written
         self.io_beats += out.beats
         self.to_finish += 1

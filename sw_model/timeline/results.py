@@ -21,6 +21,8 @@ class Written:
 
     #: the last beat of results goes; None without results
     written: int | None
+    #: the first beat of the completion record is put together
+    record: int
     #: the completion record is answered
     complete: int
     beats: int
@@ -92,4 +94,4 @@ def write_results(config: Config, address: int, tokens: int, result_bytes: int) 
         start = answered + latencies.RECORD_CYCLES
     asked = start + latencies.RESULT_ADDRESS_CYCLES
     _, answered = _write(config, address, record, asked, asked, (0, 1))
-    return Written(written, answered + latencies.COMPLETE_CYCLES, beats + record)
+    return Written(written, asked, answered + latencies.COMPLETE_CYCLES, beats + record)

@@ -1,11 +1,13 @@
-"""Where a batch's cycles went: every cycle of every MAC array and of every DDR channel has one reason.
+"""Where the cycles of a run went: every cycle of every MAC array and of every DDR channel has one reason.
 
 Events of the RTL and of the model give the same reasons. A MAC array that reads no weights waits for the slice that it
 computes next. So the reason is what that slice waits for in that cycle, wherever it is on its way. The reasons are exact for
-batches without random stalls: the cycle in which a slot was requested is not an event, and is computed from the events
+runs without random stalls: the cycle in which a slot was requested is not an event, and is computed from the events
 (docs/architecture.md, "Latencies").
 """
 
+from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
@@ -26,6 +28,7 @@ MAC_REASONS = {
     "ddr": "its DDR channel still reads it, or slices before it",
     "link": "it travels, or waits for a link's sender, request or grant",
     "slot": "the tile that it must enter has no slot for it",
+    "form": "its batch is being formed: records are read, counts go round, experts are picked",
     "done": "nothing is left to compute here; other tiles are at work",
 }
 #: what a DDR channel does
@@ -33,7 +36,8 @@ DDR_REASONS = {
     "beat": "a beat is on the bus",
     "latency": "slices are requested, no beat has come yet",
     "slot": "fewer than two slots are free: no slice may be requested",
-    "done": "the load list is finished",
+    "form": "no slice is there to request: a batch is being formed",
+    "done": "all slices have been read",
 }
 
 #: reason, first cycle, cycle after the last
@@ -56,33 +60,78 @@ class _Spans:
             self.end = end
 
 
-def _asked(events: Sequence[Event], tiles: int) -> list[list[tuple[int, int]]]:
-    """By tile: ``(first, end)`` of the times in which its channel owes it a slice."""
-    flights: list[list[tuple[int, int]]] = [[] for _ in range(tiles)]
-    for visit in visits(events):
-        if not visit.from_link and visit.filled is not None:
-            mine = flights[visit.tile]
-            if mine and mine[-1][1] >= visit.begin:
-                mine[-1] = (mine[-1][0], max(mine[-1][1], visit.filled + 1))
-            else:
-                mine.append((visit.begin, visit.filled + 1))
-    return flights
+class _Channels:
+    """What each tile's DDR channel could do."""
+
+    def __init__(self, config: Config, stays: Sequence[Visit]) -> None:
+        tiles = range(config.array.tiles)
+        #: by tile: ``(first, end)`` of the times in which its channel owes it a slice
+        self.asked: list[list[tuple[int, int]]] = [[] for _ in tiles]
+        #: by tile: the times in which no slice may be asked for: fewer than two slots are free, or one is granted
+        self.full: list[list[tuple[int, int]]] = []
+        for visit in stays:
+            if not visit.from_link and visit.filled is not None:
+                _join(self.asked[visit.tile], visit.begin, visit.filled + 1)
+        for tile in tiles:
+            self.full.append([])
+            changes: Counter[int] = Counter()
+            granted = set()
+            for visit in stays:
+                if visit.tile == tile:
+                    changes[visit.begin + STATE_CYCLES] += 1
+                    if visit.release is not None:
+                        changes[visit.release + STATE_CYCLES] -= 1
+                    if visit.from_link:
+                        granted.add(visit.begin)
+            used, borders = 0, sorted(changes | dict.fromkeys(granted, 0) | {cycle + 1: 0 for cycle in granted})
+            for first, end in pairwise([*borders, max(borders, default=0) + 1]):
+                used += changes[first]
+                if config.tile.slots - used < 2 or first in granted:
+                    _join(self.full[tile], first, end)
+
+    def wait(self, spans: _Spans, tile: int, end: int) -> None:
+        """Up to ``end`` the channel is asked for nothing: there is no slot, or nothing to ask for."""
+        full = self.full[tile]
+        for begin, finish in full[bisect_right(full, spans.end, key=lambda span: span[1]):]:
+            if begin >= end:
+                break
+            spans.until(begin, "form")
+            spans.until(min(finish, end), "slot")
+        spans.until(end, "form")
+
+    def until(self, spans: _Spans, tile: int, end: int) -> None:
+        """What a slice that is asked for in cycle ``end`` has waited for."""
+        asked = self.asked[tile]
+        for begin, finish in asked[bisect_right(asked, spans.end, key=lambda span: span[1]):]:
+            if begin >= end:
+                break
+            self.wait(spans, tile, begin)
+            spans.until(min(finish, end), "ddr")
+        self.wait(spans, tile, end)
+
+
+def _join(spans: list[tuple[int, int]], first: int, end: int) -> None:
+    """Add a span that begins no earlier than the last, and join them if they touch."""
+    if spans and spans[-1][1] >= first:
+        spans[-1] = (spans[-1][0], max(spans[-1][1], end))
+    else:
+        spans.append((first, end))
 
 
 def ddr_account(config: Config, events: Sequence[Event], cycles: int) -> dict[int, list[Span]]:
     """What each DDR channel did, by tile; the spans of a channel follow each other from cycle 0 to ``cycles``."""
-    asked = _asked(events, config.array.tiles)
+    channels = _Channels(config, visits(events))
     account = {}
     for tile in config.array.ddr_tiles:
         spans, beats = _Spans(0), busy_spans(config, events, tile)["DDR"]
-        owed = iter([*asked[tile], (cycles, cycles)])
+        owed = iter([*channels.asked[tile], (cycles, cycles)])
         first, end = next(owed)
         for beat, length in beats:
             while end <= beat:
-                spans.until(first, "slot")
+                channels.wait(spans, tile, first)
                 spans.until(end, "latency")
                 first, end = next(owed)
-            spans.until(first, "slot")
+            channels.wait(spans, tile, first)
             spans.until(beat, "latency")
             spans.until(beat + length, "beat")
         spans.until(cycles, "done")
@@ -97,7 +146,7 @@ class _Way:
         stays = visits(events)
         self.config = config
         self.ways = journeys(stays)
-        self.asked = _asked(events, config.array.tiles)
+        self.channels = _Channels(config, stays)
         self.computes = sorted((visit for visit in stays if visit.compute is not None), key=_compute)
         #: cycle of the send before each send of a tile
         self.before: dict[tuple[int, int], int] = {}
@@ -106,6 +155,13 @@ class _Way:
             if event.kind == "send":
                 self.before[event.tile, event.cycle] = last.get(event.tile, -1)
                 last[event.tile] = event.cycle
+        #: by tile and batch: first cycle in which rule 2 sees that its activations are there
+        self.rows: dict[tuple[int, int], int] = {}
+        batches: Counter[int] = Counter()
+        for event in events:
+            if event.kind == "rows":
+                self.rows[event.tile, batches[event.tile]] = event.cycle + STATE_CYCLES
+                batches[event.tile] += 1
 
     def asked_at(self, visit: Visit) -> int:
         """Cycle in which the ring-next tile is asked for a slot: one request at a time, in the order of the sends."""
@@ -115,24 +171,21 @@ class _Way:
 
     def waits(self, here: Visit, first: int, end: int) -> Iterator[Span]:
         """From ``first`` to ``end``, the cycle of its first weight word at ``here``."""
-        spans = _Spans(0)
-        way = self.ways[here.expert, here.index]
+        spans = _Spans(first)
+        way = self.ways[here.batch, here.expert, here.index]
         source = way[0]
-        for begin, finish in self.asked[source.tile]:
-            if begin < source.begin:
-                spans.until(begin, "slot")
-                spans.until(min(finish, source.begin), "ddr")
-        spans.until(source.begin, "slot")
+        self.channels.until(spans, source.tile, source.begin)
         spans.until(_filled(source), "ddr")
         for visit, following in pairwise(way[:way.index(here) + 1]):
             self._hop(spans, visit, following)
+        spans.until(self.rows.get((here.tile, here.batch), 0), "form")
         if here.send is not None and here.sent is not None and here.send < _compute(here):
             spans.until(here.send, "start")
             spans.until(min(here.sent + 1, _compute(here)), "port")
         spans.until(end, "start")
         for reason, begin, finish in spans.spans:
-            if max(begin, first) < min(finish, end):
-                yield reason, max(begin, first), min(finish, end)
+            if begin < min(finish, end):
+                yield reason, begin, min(finish, end)
 
     def _hop(self, spans: _Spans, visit: Visit, following: Visit) -> None:
         """From one tile to the ring-next; the first may still be coming there (cut-through)."""

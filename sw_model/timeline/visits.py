@@ -1,12 +1,13 @@
-"""Slices on their way, from a batch's events: when each came into a slot, was computed, went on and left.
+"""Slices on their way, from the events of a run: when each came into a slot, was computed, went on and left.
 
 The same for the events of the RTL and of the model.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from trajectile.sw_model.timeline.model import Event
+from trajectile.sw_model.timeline.model import STEPS, Event
 
 
 @dataclass(slots=True)
@@ -15,6 +16,8 @@ class Visit:
 
     tile: int
     slot: int
+    #: which of the run's batches
+    batch: int
     expert: int
     index: int
     #: it came from the ring-previous tile, not from DDR
@@ -64,21 +67,30 @@ class Visit:
 
 
 def visits(events: Sequence[Event]) -> list[Visit]:
-    """All visits of a batch, in the order in which they began.
+    """All visits of a run, in the order in which they began.
 
     Raises:
-        ValueError: for events that no batch has (an event of an empty slot).
+        ValueError: for events that no run has (an event of an empty slot).
     """
     open_: dict[tuple[int, int], Visit] = {}
     found = []
+    #: by tile: batches that have begun, and that have finished
+    begun: Counter[int] = Counter()
+    finished: Counter[int] = Counter()
     # In one cycle a slot may be released and allocated again by a later event only; sorting keeps releases last, so a
     # slot's own events come in the order of its life.
     for event in sorted(events, key=lambda event: (event.cycle, event.kind == "release")):
-        if event.kind == "end":
+        if event.kind in STEPS:
+            begun[event.tile] += event.kind == "begin"
+            finished[event.tile] += event.kind == "finished"
             continue
         key = (event.tile, event.slot)
         if event.kind in ("load", "grant"):
-            open_[key] = Visit(event.tile, event.slot, event.expert, event.slice_index, event.kind == "grant", event.cycle)
+            # the bit of a batch tells it from the one other that can be in flight
+            batch = finished[event.tile]
+            batch += begun[event.tile] - batch > 1 and batch % 2 != event.flags
+            open_[key] = Visit(event.tile, event.slot, batch, event.expert, event.slice_index, event.kind == "grant",
+                               event.cycle)
             found.append(open_[key])
             continue
         visit = open_.get(key)
@@ -95,9 +107,9 @@ def visits(events: Sequence[Event]) -> list[Visit]:
     return found
 
 
-def journeys(stays: Sequence[Visit]) -> dict[tuple[int, int], list[Visit]]:
-    """The visits of each slice ``(expert, index)``, along its trajectory."""
-    ways: dict[tuple[int, int], list[Visit]] = {}
+def journeys(stays: Sequence[Visit]) -> dict[tuple[int, int, int], list[Visit]]:
+    """The visits of each slice ``(batch, expert, index)``, along its trajectory."""
+    ways: dict[tuple[int, int, int], list[Visit]] = {}
     for visit in stays:
-        ways.setdefault((visit.expert, visit.index), []).append(visit)
+        ways.setdefault((visit.batch, visit.expert, visit.index), []).append(visit)
     return ways

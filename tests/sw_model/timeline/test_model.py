@@ -189,9 +189,20 @@ def test_a_batch_alone_is_the_same_with_room_for_two():
     assert first.events == second.events
 
 
+def test_rule_2_waits_for_activations():
+    """A slice that is here before the activations of its batch are read is computed in the cycle after the last of them."""
+    config = small(layer__d_model=800, tile__slices=18, ddr__bytes_per_cycle=4, tile__slots=6, tile__tokens=20)
+    line = simulate(schedule(config, draw(config, 40, 1)))
+    for tile, times in enumerate(line.batches[0]):
+        mine = [event for event in line.events if event.tile == tile]
+        filled = min(event.cycle for event in mine if event.kind in ("loaded", "arrived"))
+        assert filled < times.rows
+        assert min(event.cycle for event in mine if event.kind == "compute") == times.rows + 1
+
+
 def test_a_late_tile_holds_up_the_others():
     """Nothing is loaded before every tile has sent its counts; cycle 0 is the first doorbell of all."""
-    config, (plan,) = rounds(1, SIZES[:1])
+    _, (plan,) = rounds(1, SIZES[:1])
     zeros = (0,) * 3
     at_once = simulate(plan)
     late = simulate([Batch(plan, (5, 5, 905), zeros, zeros)])

@@ -7,37 +7,42 @@ import pytest
 from tests.support.choices import draw
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.scheduler import schedule
-from trajectile.sw_model.timeline import model as timeline
 from trajectile.sw_model.timeline.activity import busy_between, busy_spans
+from trajectile.sw_model.timeline.model import simulate
+from trajectile.sw_model.timeline.rules import Tile
 from trajectile.sw_model.timeline.stalls import DDR_REASONS, MAC_REASONS, _Way, ddr_account, mac_account, over_time, totals
 from trajectile.sw_model.timeline.visits import visits
 
 CASES = {
-    "smoke": ("smoke", (), 9),
-    "two slots": ("demo", ("tile.slots=2", "layer.experts=16"), 6),
-    "3x3": ("demo", ("array.rows=3", "array.cols=3", "array.ddr_tiles=[0,2,6,8]"), 10),
-    "line": ("demo", ("array.rows=1", "array.cols=4", "array.ddr_tiles=[1]", "tile.slots=3", "tile.slices=4"), 7),
-    "crc": ("smoke", ("link.crc_bits=16", "tile.slots=2"), 12),
+    "smoke": ("smoke", (), (9,)),
+    "two slots": ("demo", ("tile.slots=2", "layer.experts=16"), (6,)),
+    "3x3": ("demo", ("array.rows=3", "array.cols=3", "array.ddr_tiles=[0,2,6,8]"), (10,)),
+    "line": ("demo", ("array.rows=1", "array.cols=4", "array.ddr_tiles=[1]", "tile.slots=3", "tile.slices=4"), (7,)),
+    "crc": ("smoke", ("link.crc_bits=16", "tile.slots=2"), (12,)),
+    "one after the other": ("smoke", (), (9, 4, 2)),
+    "two in flight": ("demo", ("tile.batches=2", "layer.experts=16"), (6, 20, 9)),
+    "activations late": ("smoke", ("layer.d_model=800", "tile.slices=18", "ddr.bytes_per_cycle=4", "tile.slots=6",
+                                   "tile.tokens=20"), (40,)),
 }
 
 
 @pytest.fixture(scope="module", params=CASES)
 def batch(request):
-    """A timeline, and when each request for a slot was made: tile, slot, cycle."""
+    """A timeline, and when each request for a slot was made: tile, slice, cycle."""
     name, overrides, tokens = CASES[request.param]
     config = load(name, overrides)
     asked = []
-    original = timeline._Tile.rule_request
+    original = Tile.rule_request
 
     def spy(tile, now):
         if fired := original(tile, now):
-            asked.append((tile.number, tile.wanted.expert, tile.wanted.index, now))
+            asked.append((tile.number, tile.wanted.batch, tile.wanted.expert, tile.wanted.index, now))
         return fired
-    timeline._Tile.rule_request = spy
+    Tile.rule_request = spy
     try:
-        line = timeline.simulate(schedule(config, draw(config, tokens, 3)))
+        line = simulate([schedule(config, draw(config, number, 3)) for number in tokens])
     finally:
-        timeline._Tile.rule_request = original
+        Tile.rule_request = original
     return line, asked
 
 
@@ -61,7 +66,8 @@ def test_busy_cycles_are_those_of_the_resources(batch):
         assert totals(spans, list(MAC_REASONS))["compute"] == sum(length for _, length in busy["MAC"]) >= line.mac_busy[tile]
         if tile in ddr:
             assert totals(ddr[tile], list(DDR_REASONS))["beat"] == line.ddr_beats[tile]
-            assert ddr[tile][0][0] == "latency" and ddr[tile][0][2] == 1 + line.config.ddr.latency_cycles
+            (first, _, load), (second, _, beat) = ddr[tile][:2]
+            assert (first, second, beat - load) == ("form", "latency", 1 + line.config.ddr.latency_cycles)
 
 
 def test_requests_follow_from_events(batch):
@@ -69,21 +75,23 @@ def test_requests_follow_from_events(batch):
     line, asked = batch
     way = _Way(line.config, line.events)
     sends = sorted((v for v in visits(line.events) if v.send is not None), key=lambda v: (v.tile, v.send))
-    assert [(v.tile, v.expert, v.index, way.asked_at(v)) for v in sends] == sorted(asked, key=lambda a: (a[0], a[3]))
+    assert [(v.tile, v.batch, v.expert, v.index, way.asked_at(v)) for v in sends] == sorted(asked, key=lambda a: (a[0], a[4]))
 
 
 def test_waiting_for_a_slot_means_that_none_is_free(batch):
-    """A DDR channel that waits for slots has fewer than two free ones in each of those cycles."""
+    """A DDR channel that waits for slots has fewer than two free ones in each of those cycles, one that waits for a batch
+    to be formed has two.
+    """
     line, _ = batch
     waited = 0
     for tile, spans in ddr_account(line.config, line.events, line.cycles).items():
         stays = [v for v in visits(line.events) if v.tile == tile]
         grants = {v.begin for v in stays if v.from_link}
         for reason, first, end in spans:
-            for cycle in range(first, end if reason == "slot" else first):
+            for cycle in range(first, end if reason in ("slot", "form") else first):
                 used = sum(v.begin < cycle <= v.release for v in stays)
-                assert line.config.tile.slots - used < 2 or cycle in grants, (tile, cycle)
-                waited += 1
+                assert (line.config.tile.slots - used < 2 or cycle in grants) == (reason == "slot"), (tile, cycle)
+                waited += reason == "slot"
     assert waited > 0 or line.config.tile.slots > 2
 
 

@@ -10,14 +10,15 @@ from tests.support.choices import draw
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.scheduler import schedule
 from trajectile.sw_model.timeline.model import simulate
-from trajectile.sw_model.timeline.trace_events import FIRST_SLOT, REASONS, STALLS, trace_events
+from trajectile.sw_model.timeline.trace_events import FIRST_SLOT, FIRST_STEP, REASONS, STALLS, STEP_SPANS, trace_events
 
 
-@pytest.fixture(scope="module", params=["smoke", "demo"])
+@pytest.fixture(scope="module", params=[("smoke", 1), ("demo", 1), ("smoke", 4)], ids=str)
 def trace(request):
-    """A timeline and its trace, as a viewer reads it."""
-    config = load(request.param)
-    line = simulate(schedule(config, draw(config, 12, 4)))
+    """A timeline of one or more batches and its trace, as a viewer reads it."""
+    preset, batches = request.param
+    config = load(preset, ["tile.batches=2"])
+    line = simulate([schedule(config, draw(config, 12 - number, 4)) for number in range(batches)])
     return line, json.loads(json.dumps(trace_events(config, line.events, line.cycles)))["traceEvents"]
 
 
@@ -95,6 +96,19 @@ def test_tracks_are_named(trace):
     names = {(e["pid"], e["tid"]): e["args"]["name"] for e in events if e["name"] == "thread_name"}
     assert {(e["pid"], e["tid"]) for e in events if "tid" in e} == set(names)
     assert sum(name == "DDR" for name in names.values()) == line.config.array.channels
+
+
+def test_steps_of_batches(trace):
+    """Records, counts and results of each batch on each tile, and in the order of the batches."""
+    line, events = trace
+    batches = len(line.batches)
+    for tile in range(line.config.array.tiles):
+        for thread, (name, begins, ends) in enumerate(STEP_SPANS, FIRST_STEP):
+            spans = sorted((e["ts"], e["dur"], e["name"]) for e in events
+                           if e["ph"] == "X" and e["pid"] == tile and e["tid"] == thread)
+            assert [span[2] for span in spans] == [f"{name} of batch {number}" for number in range(batches)]
+            for (first, length, _), times in zip(spans, (batch[tile] for batch in line.batches), strict=True):
+                assert first >= getattr(times, begins) and first + length == getattr(times, ends) + 1
 
 
 def test_every_load_and_hop_is_there(trace):

@@ -26,8 +26,8 @@ def test_every_slice_goes_its_way(batch):
     """One journey a slice that is loaded: begun in DDR, tile by tile along the ring, computed at each stop and only there."""
     plan, _, stays = batch
     ways = journeys(stays)
-    assert sorted(ways) == sorted((load.expert, load.index) for tile in plan.tiles for load in tile.loads)
-    for (expert, _), way in ways.items():
+    assert sorted(ways) == sorted((0, load.expert, load.index) for tile in plan.tiles for load in tile.loads)
+    for (_, expert, _), way in ways.items():
         assert [visit.from_link for visit in way] == [False] + [True] * (len(way) - 1)
         assert all(ring_next(plan.config.array, a.tile) == b.tile for a, b in pairwise(way))
         assert {visit.tile for visit in way if visit.compute is not None} == {
@@ -62,6 +62,17 @@ def test_waits_are_seen(slow, what):
     config = small(**slow)
     line = simulate(schedule(config, draw(config, 12, 4)))
     assert what in {reason for visit in visits(line.events) for reason, _, _ in visit.waits(line.cycles)}
+
+
+def test_batches_are_told_apart():
+    """Three batches, two of them in flight: each slice of each has a way of its own, though bits and experts are the same."""
+    config = small(tile__batches=2, array__cols=3, tile__slots=4, layer__experts=2, layer__top_k=1)
+    plans = [schedule(config, draw(config, tokens, 4)) for tokens in (12, 6, 12)]
+    ways = journeys(visits(simulate(plans).events))
+    assert sorted(ways) == sorted((number, load.expert, load.index) for number, plan in enumerate(plans)
+                                  for tile in plan.tiles for load in tile.loads)
+    for (number, expert, _), way in ways.items():
+        assert {visit.tile for visit in way if visit.compute is not None} == set(plans[number].stops[:, expert].nonzero()[0])
 
 
 def test_events_of_empty_slots_are_refused():

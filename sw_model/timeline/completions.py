@@ -1,0 +1,86 @@
+"""What completion records say of time, and what the counters in them have counted until then."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import count
+
+from trajectile.sw_model import latencies
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.timeline.compute import compute_cycles, compute_segments
+from trajectile.sw_model.timeline.model import Event, Timeline
+
+#: bytes of a word of the record; words with the cycles of the batch, and with the first counter
+WORD_BYTES, CYCLES_AT, COUNTERS_AT = 4, 2, 5
+#: counters that follow from events: all but that of clips
+COUNTERS = 8
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the timeline knows of a completion record (``trajectile.sw_model.batch.completion``)."""
+
+    #: from the doorbell to this record
+    cycles: int
+    #: from the doorbell to the first load of this tile; 0: none
+    first_load: int
+    #: from the first load of this tile (without one: the doorbell) to its last release
+    streaming: int
+    #: all counters but the last, which counts clips
+    counters: tuple[int, ...]
+
+
+def told(line: Timeline, batch: int, tile: int) -> Told:
+    """The record of a batch in a tile.
+
+    Args:
+        line: with its events.
+        batch: which of the timeline's batches.
+        tile: of the array.
+    """
+    times, config = line.batches[batch][tile], line.config
+    assert times.doorbell is not None and times.record is not None
+
+    def sampled(word: int) -> int:
+        """Cycle in which the beat that holds a word of the record is put together."""
+        return (times.record or 0) + WORD_BYTES * word // config.io.bytes_per_cycle
+
+    first = times.doorbell if times.first_load is None else times.first_load
+    last = times.doorbell if times.last_release is None else times.last_release
+    mine = [event for event in line.events if event.tile == tile]
+    counters = tuple(_counted(config, mine, number, sampled(COUNTERS_AT + number) - latencies.COUNTER_CYCLES)
+                     for number in range(COUNTERS))
+    return Told(sampled(CYCLES_AT) - times.doorbell, first - times.doorbell, last - first, counters)
+
+
+def _until(first: int, length: int, now: int) -> int:
+    """Of so many cycles from the first on, those up to ``now``."""
+    return min(max(now + 1 - first, 0), length)
+
+
+def _segments(config: Config, events: list[Event]) -> Iterator[tuple[int, int]]:
+    """``(first cycle, words)`` of all that a MAC array reads; how many passes a slice took follows from its cycles."""
+    began: dict[int, int] = {}
+    for event in events:
+        if event.kind == "compute":
+            began[event.slot] = event.cycle
+        elif event.kind == "computed":
+            start = began[event.slot]
+            passes = next(n for n in count(1) if compute_cycles(config, n) >= event.cycle - start)
+            yield from ((start + first, words) for first, words in compute_segments(config, passes))
+
+
+def _counted(config: Config, events: list[Event], counter: int, now: int) -> int:
+    """A counter of ``COUNTERS`` (``hw/host/regmap.py``), by its number, after cycle ``now``; ``events`` are the tile's."""
+    past = [event for event in events if event.cycle <= now]
+    if counter == 0:
+        return sum(_until(event.cycle + 1 - latencies.LOADED_CYCLES - config.slice_beats, config.slice_beats, now)
+                   for event in events if event.kind == "loaded")
+    if counter == 1:
+        return sum(_until(first, words, now) for first, words in _segments(config, events))
+    if counter == 2:
+        return sum(1 + _until(event.cycle + latencies.PAYLOAD_CYCLES, config.slice_flits, now)
+                   for event in past if event.kind == "send")
+    if counter == 6:
+        return sum(event.kind == "send" and event.flags >= 2 for event in past)
+    kind = {3: "load", 4: "compute", 5: "send", 7: "grant"}[counter]
+    return sum(event.kind == kind for event in past)
