@@ -22,21 +22,21 @@ are ignored. An access that is refused is answered with SLVERR and changes nothi
 and why (codes below), and IRQ_STATUS. Writes marked *idle* need an idle tile: no descriptor waits and no batch runs
 (STATUS.BUSY), no failure waits for its reset (STATUS.FAILED), no reset is under way (STATUS.RESETTING).
 
-Once: write the settings of every tile. A batch: put the token records of each tile into memory that its io port reaches, write
-BATCH_LAYER to BATCH_HIGH and DOORBELL of every tile, wait for the completion record of every tile in memory (or for its
-interrupt). A tile without tokens takes part with 0 tokens. BATCH_LAYER to BATCH_HIGH stay as they are until they are written
-again. Counters and NOW go on from batch to batch, modulo 2^32; only rst sets them to 0.
+Once: write the settings of every tile. A batch: put the token records of each tile into memory that its io port reaches,
+write BATCH_LAYER to BATCH_HIGH and DOORBELL of every tile, wait for the completion record of every tile in memory (or for
+its interrupt). A tile without tokens takes part with 0 tokens. BATCH_LAYER to BATCH_HIGH stay as they are until they are
+written again. Counters and NOW go on from batch to batch, modulo 2^32; only rst sets them to 0.
 
-A failure in one tile ends the batches of all: STATUS.FAILED, ERROR, and the interrupt cause ERROR; each batch that runs and each
-descriptor that waits gets a completion record that says FAILED. Write 1 to CONTROL.RESET of any tile and wait until
+A failure in one tile ends the batches of all: STATUS.FAILED, ERROR, and the interrupt cause ERROR; each batch that runs and
+each descriptor that waits gets a completion record that says FAILED. Write 1 to CONTROL.RESET of any tile and wait until
 STATUS.RESETTING of every tile is 0: STATUS, ERROR and the interrupt cause ERROR are cleared, settings are kept, and the next
 batch can be queued. docs/errors.md has each error.
 """
 
 RECORD_INTRODUCTION = """\
-What a tile writes at BATCH_RESULTS when it is done with a batch and all its results are in memory: 16 words of 32 bits, little
-endian. The last word (`again`) is the first once more: the record is there when both have VALID and the batch's tag. All bits
-that are not named are 0. `errors` has the bits of ERROR, and of records:
+What a tile writes at BATCH_RESULTS when it is done with a batch and all its results are in memory: 16 words of 32 bits,
+little endian. The last word (`again`) is the first once more: the record is there when both have VALID and the batch's tag.
+All bits that are not named are 0. `errors` has the bits of ERROR, and of records:
 """
 
 
