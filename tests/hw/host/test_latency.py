@@ -7,8 +7,6 @@ from tests.support.configurations import small
 from tests.support.host_bench import Bench
 from tests.support.watch import Watch, pulse
 from trajectile.hw.host.access import AccessPort
-from trajectile.hw.host.batch import BatchControl
-from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.port import HostPort
 
 
@@ -31,6 +29,7 @@ def test_registers(timing_only):
             await ctx.tick().repeat(3)
 
     bench.run(host, background=[watch.run])
+    assert len(bench.pushed) == 1
     assert watch.between("aw", "b") == watch.between("w", "b") == {port.latency_cycles}
     assert watch.between("ar", "r") == {port.latency_cycles}
 
@@ -54,53 +53,29 @@ def test_address_and_data_apart(late):
     assert watch.between(late, "b") == {port.latency_cycles}
 
 
-def test_results():
-    """A read of TABLE_DATA waits for the table memory; every word of an entry does."""
-    bench = Bench(small())
-    watch = watch_of(bench.port.host)
-
-    async def host(ctx):
-        await bench.select(ctx, Table.RESULTS, 1, 3)
-        await ctx.tick().repeat(3)
-        watch["ar"].clear()
-        for number in range(5):
-            assert await bench.get(ctx, "TABLE_DATA") == bench.result(1, 3 + number // 4) >> 32 * (number % 4) & 0xFFFFFFFF
-            await ctx.tick().repeat(3)
-
-    bench.run(host, background=[watch.run])
-    assert watch.between("ar", "r") == {bench.port.table_read_cycles}
-
-
-def extra(register, offset):
+def extra(offset):
     """How much longer a read, and a write ``offset`` cycles after it, take than by themselves."""
     bench = Bench(small())
     port, watch, begin = bench.port, watch_of(bench.port.host), 40
 
     async def reader(ctx):
-        await bench.select(ctx, Table.RESULTS, 1, 3)
-        await ctx.tick().repeat(begin - watch.cycle)
-        for cycles in watch.cycles.values():
-            cycles.clear()
-        await ctx.tick().repeat(10)
-        await bench.read(ctx, bench.map[register].offset)
+        await ctx.tick().repeat(begin)
+        await bench.read(ctx, bench.map["STATUS"].offset)
 
     async def writer(ctx):
-        await ctx.tick().repeat(begin + 10 + offset)
+        await ctx.tick().repeat(begin + offset)
         await bench.write(ctx, bench.map["IRQ_ENABLE"].offset, 0)
 
     bench.run(reader, writer, background=[watch.run])
-    alone = port.table_read_cycles if register == "TABLE_DATA" else port.latency_cycles
     (read,), (write,) = watch.between("ar", "r"), watch.between("aw", "b")
-    return read - alone, write - port.latency_cycles
+    return read - port.latency_cycles, write - port.latency_cycles
 
 
-@pytest.mark.parametrize("register", ["STATUS", "TABLE_DATA"])
-def test_the_other_channel(register):
+def test_the_other_channel():
     """A read waits for one write, a write for one read, and no longer than is stated."""
-    reads, writes = zip(*(extra(register, offset) for offset in range(-3, 8)), strict=True)
+    reads, writes = zip(*(extra(offset) for offset in range(-3, 8)), strict=True)
     assert max(reads) == AccessPort.behind_write_cycles and min(reads) == min(writes) == 0
-    assert (max(writes) == HostPort.other_access_cycles) == (register == "TABLE_DATA")
-    assert max(*reads, *writes) <= HostPort.other_access_cycles
+    assert max(*reads, *writes) == HostPort.other_access_cycles
 
 
 @pytest.mark.parametrize("after", range(-3, 4))
@@ -123,25 +98,3 @@ def test_counters(after):
     (strobe,), (accepted,) = watch["strobe"], watch["ar"]
     access = accepted + port.latency_cycles - 1
     assert found == [int(strobe + port.counter_cycles <= access)]
-
-
-def test_batch():
-    """``go`` makes the next cycle the first of the batch; an error makes it the last but one."""
-    batch = BatchControl(hold_cycles=3)
-    watch = Watch(go=batch.go, running=batch.running, error=batch.errors.entry, failed=batch.failed, ask=batch.ask_reset,
-                  reset=batch.reset)
-
-    async def bench(ctx):
-        await pulse(ctx, batch.go, batch.errors.entry, batch.ask_reset, rest=12)
-
-    async def array(ctx):
-        ctx.set(batch.quiet, 1)
-        while True:
-            _, _, reset = await ctx.tick().sample(batch.reset_out)
-            ctx.set(batch.reset, reset)
-
-    run_block(batch, bench, background=[array, watch.run])
-    (go,), (error,), (ask,) = watch["go"], watch["error"], watch["ask"]
-    assert watch["running"] == list(range(go + batch.latency_cycles, error + batch.latency_cycles))
-    assert watch["failed"][0] == error + batch.latency_cycles
-    assert watch["reset"] == list(range(ask + 1, ask + 2 + batch.hold_cycles + 1))

@@ -4,62 +4,80 @@ import pytest
 
 from tests.support.configurations import small
 from tests.support.host_bench import Bench
-from trajectile.hw.host.codes import Refusal
-from trajectile.hw.host.layouts import Table
-from trajectile.hw.host.regmap import RegisterMap
-from trajectile.hw.params import Params
+from trajectile.hw.host.codes import REFUSALS, Refusal
 
-#: every entry field has more bits than values: five experts, three slices, five rows, three tokens per lane, three tiles
-CONFIG = small(layer__experts=5, array__cols=3, array__ddr_tiles=(0, 1, 2))
+#: the layer is longer than a page
+CONFIG = small(layer__experts=40, array__cols=3, array__ddr_tiles=(0, 1, 2))
 #: what the host does, by the code that it gets: register, value, or None for a read
 CASES = {
+    Refusal.NO_REGISTER: ("0xffc", None),
     Refusal.READ_ONLY: ("STATUS", 0),
     Refusal.VALUE: ("RING_NEXT", 3),
-    Refusal.WRITE_ONLY: ("TABLE_DATA", None),
-    Refusal.NO_ENTRY: ("TABLE_DATA", 0),
+    Refusal.LOCKED: ("IO_READ_BASE", 0),
+    Refusal.RESETTING: ("DOORBELL", 0),
+    Refusal.FAILED: ("DOORBELL", 0),
     Refusal.BUSY: ("RING_NEXT", 0),
-    Refusal.FAILED: ("CONTROL", 1),
-    Refusal.RESETTING: ("LOAD_COUNT", 0),
+    Refusal.FULL: ("DOORBELL", 0),
+    Refusal.ALIGNMENT: ("DOORBELL", 0),
+    Refusal.LAYER: ("DOORBELL", 0),
+    Refusal.READ_WINDOW: ("DOORBELL", 1),
+    Refusal.WRITE_WINDOW: ("DOORBELL", 1),
 }
 
 
 async def _prepare(ctx, bench: Bench, code: Refusal) -> None:
     """Bring the tile where the access of this case is refused."""
+    batches = bench.port.batches
     if code is Refusal.BUSY:
-        await bench.put(ctx, "CONTROL", 1)
+        ctx.set(batches.running, 1)
     elif code is Refusal.FAILED:
-        ctx.set(bench.port.errors.link_down, 1)
-        await ctx.tick()
-        ctx.set(bench.port.errors.link_down, 0)
+        ctx.set(batches.failed, 1)
     elif code is Refusal.RESETTING:
-        bench.outside_reset = 1
-        await ctx.tick().repeat(2)
-    elif code is Refusal.NO_ENTRY:
-        await bench.select(ctx, Table.LOADS, 0, bench.map.tables[Table.LOADS].depth)
+        ctx.set(batches.resetting, 1)
+    elif code is Refusal.FULL:
+        bench.waiting = 2
+        await ctx.tick()
+    elif code is Refusal.LOCKED:
+        await bench.put(ctx, "IO_LOCK", 1)
+    elif code is Refusal.ALIGNMENT:
+        await bench.put(ctx, "BATCH_RESULTS", 16)
+    elif code is Refusal.LAYER:
+        await bench.point(ctx, 2**40 - 4096, 0, 0)
+    elif code is Refusal.READ_WINDOW:
+        await bench.put(ctx, "IO_READ_SIZE", 0)
+    elif code is Refusal.WRITE_WINDOW:
+        await bench.put(ctx, "IO_WRITE_BASE", 1)
 
 
 @pytest.mark.parametrize("code", CASES, ids=lambda code: code.name)
 def test_code_address_and_interrupt(code):
-    """The code stays until the host clears it; the interrupt comes if it is enabled."""
+    """The code stays until the host clears it; the interrupt comes if it is enabled; nothing is queued."""
     bench = Bench(CONFIG)
     name, value = CASES[code]
+    address = int(name, 16) if name.startswith("0x") else bench.map[name].offset
 
     async def host(ctx):
         await bench.put(ctx, "IRQ_ENABLE", 4)
         await _prepare(ctx, bench, code)
         assert await bench.refused(ctx) == (Refusal.NONE, False, "ID") and not ctx.get(bench.port.irq)
         if value is None:
-            assert await bench.read(ctx, bench.map[name].offset) == (False, 0)
+            assert await bench.read(ctx, address) == (False, 0)
         else:
-            assert not await bench.write(ctx, bench.map[name].offset, value)
+            assert not await bench.write(ctx, address, value)
         assert ctx.get(bench.port.irq) and await bench.get(ctx, "IRQ_STATUS") & 4
         assert await bench.refused(ctx) == (code, value is not None, name)
         await bench.put(ctx, "IRQ_STATUS", 4)
         assert not ctx.get(bench.port.irq) and await bench.refused(ctx) == (code, value is not None, name)
         await bench.put(ctx, "REFUSED", 0)
         assert await bench.refused(ctx) == (Refusal.NONE, False, "ID")
+        assert not bench.pushed
 
     bench.run(host)
+
+
+def test_every_code_has_a_case():
+    """But PARTIAL, which is below."""
+    assert set(CASES) | {Refusal.PARTIAL, Refusal.NONE} == set(Refusal) == set(REFUSALS)
 
 
 def test_the_last_one_counts():
@@ -77,53 +95,47 @@ def test_the_last_one_counts():
     bench.run(host)
 
 
-def _limits(params: Params) -> list[tuple[Table, int, dict[str, int], bool]]:
-    """Table, element, fields and whether that is legal: each limit, one within and one outside."""
-    cases = []
-    for table in RegisterMap(params).tables.values():
-        for element in {0, table.elements - 1}:
-            for field in table.fields:
-                within = {field.only_if: 1} if field.only_if else {}
-                if table.table is Table.RULES:
-                    within |= {"passes": 1}
-                if field.maximum is not None:
-                    cases.append((table.table, element, within | {field.name: field.maximum}, True))
-                    cases.append((table.table, element, within | {field.name: field.maximum + 1}, False))
-                if field.minimum:
-                    cases.append((table.table, element, within | {field.name: field.minimum}, True))
-                    cases.append((table.table, element, within | {field.name: field.minimum - 1}, False))
-                    cases.append((table.table, element, within | {field.only_if: 0, field.name: field.minimum - 1}, True))
-    for first, legal in ((params.list_depth - 2, True), (params.list_depth - 1, False)):
-        cases.append((Table.RULES, 0, {"here": 1, "first": first, "passes": 2}, legal))
-    return cases
-
-
-@pytest.mark.parametrize("timing_only", [False, True])
-def test_entries_at_their_limits(timing_only):
-    """What is outside is refused with its last word, and a legal one can take its place; what is within is written."""
-    bench = Bench(CONFIG, timing_only=timing_only)
-    cases = _limits(bench.params)
-    names = {(kind, name) for kind, _, fields, legal in cases if not legal for name in fields}
-    assert names >= {(Table.LOADS, name) for name in ("expert", "index", "row", "left")}
-    assert names >= {(Table.RULES, "first"), (Table.RULES, "passes"), (Table.TOKENS, "token")}
+def test_a_doorbell_after_every_kind_of_refusal():
+    """What was refused leaves nothing behind: the next good doorbell queues what the registers say."""
+    bench = Bench(CONFIG)
+    wrong = [(CONFIG.tile.tokens + 1, Refusal.VALUE), (3 << 16, Refusal.VALUE), (1 << 19, Refusal.VALUE)]
 
     async def host(ctx):
-        for kind, element, fields, legal in cases:
-            table = bench.map.tables[kind]
-            entry = sum(fields.get(f.name, 0) << f.low for f in table.fields) << element * table.stride_bits
-            await bench.select(ctx, kind, 0, 1)
-            before = bench.memory.get((kind.value, 0, 1))
-            words = [entry >> 32 * n & 0xFFFFFFFF for n in range(table.words)]
-            for word in words[:-1]:
-                await bench.put(ctx, "TABLE_DATA", word)
-            assert await bench.write(ctx, bench.map["TABLE_DATA"].offset, words[-1]) == legal, (kind, fields)
-            if not legal:
-                assert await bench.refused(ctx) == (Refusal.ENTRY_VALUE, True, "TABLE_DATA")
-                assert await bench.get(ctx, "TABLE_INDEX") == 1 and bench.memory.get((kind.value, 0, 1)) == before
-                await bench.put(ctx, "TABLE_INDEX", 1)
-                for _ in words:
-                    await bench.put(ctx, "TABLE_DATA", 0)
-            assert await bench.get(ctx, "TABLE_INDEX") == 2
-            assert bench.entries()[kind.value, 0, 1] == (entry if legal else 0)
+        for value, code in wrong:
+            assert not await bench.write(ctx, bench.map["DOORBELL"].offset, value)
+            assert await bench.refused(ctx) == (code, True, "DOORBELL")
+        assert not await bench.write(ctx, bench.map["DOORBELL"].offset, 0, strobes=14)
+        await bench.point(ctx, 4096, 32, 16)
+        assert await bench.ring(ctx, 1) is Refusal.ALIGNMENT
+        await bench.put(ctx, "BATCH_RESULTS", 64)
+        assert await bench.ring(ctx, 1, tag=7) is Refusal.NONE
+        assert await bench.get(ctx, "QUEUE") == 1
+        found = {name: value for name, value in bench.pushed[0].items() if name != "rung"}
+        assert found == {"layer": 1, "records": 1, "results": 2, "tokens": 1, "order": 0, "bf16": 0, "tag": 7}
+        assert len(bench.pushed) == 1
+
+    bench.run(host)
+
+
+@pytest.mark.parametrize("what", ["address", "window"])
+def test_doorbell_at_the_heels_of_its_address(what):
+    """The check sees an address, or a window, that was written as shortly before the doorbell as the port allows."""
+    bench = Bench(CONFIG)
+
+    async def host(ctx):
+        await bench.put(ctx, "IO_READ_SIZE", 1)
+        for _ in range(3):
+            if what == "address":
+                await bench.put(ctx, "BATCH_RECORDS", 4096)
+                assert not await bench.write(ctx, bench.map["DOORBELL"].offset, 1)
+                await bench.put(ctx, "BATCH_RECORDS", 0)
+            else:
+                await bench.put(ctx, "IO_READ_SIZE", 0)
+                assert not await bench.write(ctx, bench.map["DOORBELL"].offset, 1)
+                await bench.put(ctx, "IO_READ_SIZE", 1)
+            assert await bench.write(ctx, bench.map["DOORBELL"].offset, 1)
+            await ctx.tick()
+            bench.waiting = 0
+            await ctx.tick()
 
     bench.run(host)

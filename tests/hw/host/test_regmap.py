@@ -7,11 +7,11 @@ import subprocess
 import pytest
 
 from tests.support.configurations import small
+from trajectile.hw.batch.layouts import COMPLETION_LAYOUT, Order
 from trajectile.hw.host.axi import HOST_ADDRESS_BITS
-from trajectile.hw.host.layouts import Table
 from trajectile.hw.host.regmap import RegisterMap
 from trajectile.hw.params import Params
-from trajectile.scripts.soc.register_map import PREFIX, c_header, constants, markdown
+from trajectile.scripts.soc.register_map import PREFIX, c_header, completion_fields, constants, markdown
 from trajectile.sw_model.config import load, presets
 
 #: every preset with and without payload, and one with all that is optional
@@ -22,7 +22,7 @@ BUILDS = [*(pytest.param(config, timing_only, id=f"{config.name}-{timing_only}")
 
 @pytest.mark.parametrize(("config", "timing_only"), BUILDS)
 def test_map_is_consistent(config, timing_only):
-    """Offsets are words of their own, fields do not overlap, resets are legal, entries are covered by their fields."""
+    """Offsets are words of their own, fields do not overlap, resets are legal."""
     params = Params(config, timing_only=timing_only)
     regmap = RegisterMap(params)
     offsets = [r.offset for r in regmap.registers]
@@ -34,33 +34,40 @@ def test_map_is_consistent(config, timing_only):
         for field in register.fields:
             assert field.minimum <= field.reset <= field.largest < 1 << field.width
             assert field.width > 0 and field.meaning
-    assert set(regmap.tables) == set(list(Table)[:3] if timing_only else Table)
-    for table in regmap.tables.values():
-        assert (table.depth, table.width) == params.table_shape(table.table)
-        assert sum(f.width for f in table.fields) == table.stride_bits
-        assert table.elements * table.stride_bits == table.width
 
 
 def test_largest_arrays_fit():
     """Sixteen tiles of the widest kinds still have legal resets and free offsets."""
     regmap = RegisterMap(Params(small(array__rows=4, array__cols=4, array__ddr_tiles=(0, 15))))
     assert regmap["ROUTE_1"].field("TILE_15").low == 28
-    assert regmap["ROUTE_1"].offset < regmap["TABLE_SELECT"].offset
+    assert regmap["ROUTE_1"].offset < regmap["BATCH_LAYER"].offset
 
 
 @pytest.mark.parametrize(("config", "timing_only"), BUILDS)
 def test_page_names_everything(config, timing_only):
-    """Every register, field, table and entry field is on the page with its place."""
+    """Every register, field, and field of a completion record is on the page with its place."""
     regmap = RegisterMap(params := Params(config, timing_only=timing_only))
     page = markdown(params)
     for register in regmap.registers:
         assert f"| 0x{register.offset:03X} | {register.name} | " in page
         for field in register.fields:
             assert field.width == 32 or f"| {register.name} | {field.name} | " in page
-    for table in regmap.tables.values():
-        section = page.split(f"### Entry of {table.table.name}", 1)[1].split("###")[0]
-        for field in table.fields:
-            assert f"| {field.name} | {field.low} | {field.width} |" in section
+    record = page.split("## Completion record", 1)[1]
+    for name, word, low, width in completion_fields():
+        assert f"| {word} | {low + width - 1}:{low} | {name} |" in record or f"| {word} | {low} | {name} |" in record
+
+
+def test_completion_fields_cover_the_record():
+    """No two overlap; what none has is named as zero, or is the first word again."""
+    covered = 0
+    for _, word, low, width in completion_fields():
+        bits = ((1 << width) - 1) << 32 * word + low
+        assert not covered & bits
+        covered |= bits
+    for name, field in COMPLETION_LAYOUT:
+        bits = ((1 << field.width) - 1) << field.offset
+        assert covered & bits == (0 if name.startswith("zero") else bits), name
+    assert COMPLETION_LAYOUT.size == 512 and COMPLETION_LAYOUT["again"].offset == 480
 
 
 @pytest.mark.parametrize(("config", "timing_only"), BUILDS)
@@ -88,10 +95,7 @@ def test_c_header_compiles_and_agrees(config, timing_only, tmp_path):
             stem = f"{register.name}_{field.name}"
             assert values[f"{stem}_MASK"] == ((1 << field.width) - 1) << values[f"{stem}_SHIFT"] == field.mask
             assert values[f"{stem}_RESET"] == field.reset
-    for table in regmap.tables.values():
-        stem = f"TABLE_{table.table.name}"
-        assert values[stem] == table.table.value and values[f"{stem}_WORDS"] == -(-table.width // 32)
-    rules = params.rule_layout
-    for name in ("first", "passes"):
-        assert values[f"ENTRY_RULES_{name.upper()}_LOW"] == rules[name].offset
-        assert values[f"ENTRY_RULES_{name.upper()}_WIDTH"] == rules[name].width
+    for order in Order:
+        assert values[f"ORDER_{order.name}"] == order.value
+    for name, word, low, _ in completion_fields():
+        assert values[f"COMPLETION_{name.upper()}_WORD"] == word and values[f"COMPLETION_{name.upper()}_SHIFT"] == low
