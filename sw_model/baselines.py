@@ -5,6 +5,10 @@ that chose the expert travel to its home over the links, and their results trave
 ahead as far as the buffer permits, and the next expert's tokens are fetched while this one is computed. The constants are
 those of the streaming tile: the same slices, DDR timing, MAC timing, link rate and latency.
 
+The way in and out is that of the streaming tile, too: a doorbell, token records that a tile reads over its io port, results
+and a completion record that it writes there. Which experts have tokens is known once all choices have been read, and every
+tile has told each home with one message; the order of experts takes no time.
+
 Hydra differs only in the mapping: experts go to tiles by their popularity on earlier tokens, so that the tiles have about the
 same load.
 """
@@ -17,10 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.sw_model import latencies
-from trajectile.sw_model.config import Config, ceil_div
+from trajectile.sw_model.config import INT32_BYTES, Config, ceil_div
 from trajectile.sw_model.config.topology import grid_path
 from trajectile.sw_model.schedule.scheduler import ScheduleError
 from trajectile.sw_model.timeline.compute import compute_cycles
+from trajectile.sw_model.timeline.ingest import ingest
+from trajectile.sw_model.timeline.results import write_results
 
 IntArray = NDArray[np.int64]
 
@@ -29,13 +35,20 @@ IntArray = NDArray[np.int64]
 class BaselineRun:
     """What a batch takes."""
 
+    #: cycles from the doorbell, which all tiles get at once, to the last completion record
     cycles: int
+    #: of these, cycles from the first load to the last result that is back where its token is
+    streaming_cycles: int
+    #: cycles from the doorbell to the first DDR address; 0 if nothing is loaded
+    first_load_cycles: int
     #: beats read from DDR, by tile
     ddr_beats: tuple[int, ...]
     #: cycles with a weight word, by tile
     mac_busy: tuple[int, ...]
     #: flits over all links
     flits: int
+    #: beats read and written by the io port, by tile
+    io_beats: tuple[int, ...]
     #: tokens of the expert with the most, on any tile
     most_tokens: int
 
@@ -95,11 +108,11 @@ class _Links:
 class _Home:
     """Loader and MAC array of one tile: slices one after the other."""
 
-    def __init__(self, config: Config, buffers: int):
+    def __init__(self, config: Config, buffers: int, begin: int):
         self.config = config
         self.bus_free = self.mac_free = self.last = 0
-        #: when each of the buffer's places is free again, oldest first
-        self.places = [0] * buffers
+        #: when each of the buffer's places is free again, oldest first; nothing is loaded before ``begin``
+        self.places = [begin] * buffers
 
     def expert(self, ready: int, passes: int) -> tuple[int, int]:
         """Compute all slices of an expert whose tokens are there from ``ready`` on; first cycle and end."""
@@ -123,7 +136,29 @@ class _Home:
         self.places[-slices:] = [self.places[-1]] * slices
 
 
-def simulate_ep(config: Config, topk_ids: IntArray, homes: IntArray, *, whole_experts: bool = False) -> BaselineRun:
+class _Records:
+    """The way in: when each tile has read its token records, and each home knows what is to do. Doorbells are in cycle 0."""
+
+    def __init__(self, config: Config, tokens: int):
+        tiles = range(config.array.tiles)
+        #: tokens of each tile
+        self.held = [len(range(tile, tokens, len(tiles))) for tile in tiles]
+        reads = [ingest(config, 0, held) for held in self.held]
+        lists = [latencies.QUEUE_CYCLES + read.lists for read in reads]
+        #: cycle in which the activations of each tile's tokens are there
+        self.rows = [latencies.QUEUE_CYCLES + read.rows for read in reads]
+        #: first cycle in which each tile may load: all tiles have said which experts they have tokens for
+        self.known = [max(lists[source] + self._message_cycles(config, source, tile) for source in tiles) for tile in tiles]
+        self.beats = [read.beats for read in reads]
+
+    @staticmethod
+    def _message_cycles(config: Config, source: int, end: int) -> int:
+        hops = len(grid_path(config.array, source, end)) - 1
+        return latencies.control_cycles(config, hops) if hops else latencies.EXCHANGE_CYCLES
+
+
+def simulate_ep(config: Config, topk_ids: IntArray, homes: IntArray, *, whole_experts: bool = False,
+                result_bytes: int = INT32_BYTES) -> BaselineRun:
     """Play a batch under expert parallelism.
 
     Args:
@@ -131,6 +166,7 @@ def simulate_ep(config: Config, topk_ids: IntArray, homes: IntArray, *, whole_ex
         topk_ids: chosen experts, [tokens, top_k]; token ``t`` lives on tile ``t % tiles``.
         homes: home tile of each expert, [experts].
         whole_experts: two buffers of a whole expert instead of ``tile.slots`` of a slice.
+        result_bytes: bytes of a result as it is written: 4 (int32) or 2 (bf16).
 
     Raises:
         ScheduleError: if a home has no DDR channel.
@@ -147,20 +183,30 @@ def simulate_ep(config: Config, topk_ids: IntArray, homes: IntArray, *, whole_ex
     for expert in np.lexsort((np.arange(layer.experts), -total)):
         if total[expert]:
             work[int(homes[expert])].append(int(expert))
-    links = _Links(config)
-    home = [_Home(config, 2 * config.tile.slices if whole_experts else config.tile.slots) for _ in range(tiles)]
-    mac_busy, end = [0] * tiles, 0
+    links, records = _Links(config), _Records(config, len(topk_ids))
+    home = [_Home(config, 2 * config.tile.slices if whole_experts else config.tile.slots, begin) for begin in records.known]
+    mac_busy, back = [0] * tiles, list(records.rows)  # cycle in which all results of a tile's tokens are there
     # (cycle, tile, 0 = fetch the tokens of the expert with that number in the tile's list, 1 = bring its results back)
-    queue: list[tuple[int, int, int, int]] = [(0, tile, 0, 0) for tile in range(tiles) if work[tile]]
+    queue: list[tuple[int, int, int, int]] = []
+    sources = [[tile for tile in range(tiles) if counts[expert, tile]] for expert in range(layer.experts)]
+
+    def fetch(now: int, tile: int, number: int) -> None:
+        """The tokens of an expert travel as soon as their records have been read."""
+        there = max(records.rows[source] for source in sources[work[tile][number]])
+        heapq.heappush(queue, (max(now, there), tile, 0, number))
+
+    loading = [tile for tile in range(tiles) if work[tile]]
+    for tile in loading:
+        fetch(records.known[tile], tile, 0)
     while queue:
         now, tile, kind, number = heapq.heappop(queue)
         expert = work[tile][number]
-        sources = [source for source in range(tiles) if counts[expert, source]]
         if kind == 1:  # int32 results of each of its tokens
-            end = max([end, now, *(links.send(now, tile, source, int(counts[expert, source]) * layer.d_model * 4)
-                                   for source in sources)])
+            for source in sources[expert]:
+                payload = int(counts[expert, source]) * layer.d_model * INT32_BYTES
+                back[source] = max(back[source], now, links.send(now, tile, source, payload))
             continue
-        ready = max(links.send(now, source, tile, int(counts[expert, source]) * layer.d_model) for source in sources)
+        ready = max(links.send(now, source, tile, int(counts[expert, source]) * layer.d_model) for source in sources[expert])
         passes = ceil_div(int(total[expert]), config.tile.mac_t)
         first, done = home[tile].expert(ready, passes)
         if whole_experts:
@@ -168,9 +214,18 @@ def simulate_ep(config: Config, topk_ids: IntArray, homes: IntArray, *, whole_ex
         mac_busy[tile] += passes * config.pass_words * config.tile.slices
         heapq.heappush(queue, (done, tile, 1, number))
         if number + 1 < len(work[tile]):
-            heapq.heappush(queue, (first, tile, 0, number + 1))
+            fetch(first, tile, number + 1)
     beats = tuple(len(experts) * config.tile.slices * config.slice_beats for experts in work)
-    return BaselineRun(end + 1, beats, tuple(mac_busy), links.flits, int(total.max(initial=0)))
+    out = [write_results(config, 0, held, result_bytes) for held in records.held]
+    finish = latencies.STATE_CYCLES + latencies.RESULTS_CYCLES
+    first_load = min((records.known[tile] for tile in loading), default=0)
+    return BaselineRun(
+        cycles=max(cycle + finish + written.complete for cycle, written in zip(back, out, strict=True)),
+        streaming_cycles=max(back) - first_load if loading else 0,
+        first_load_cycles=first_load + latencies.ADDRESS_CYCLES if loading else 0,
+        ddr_beats=beats, mac_busy=tuple(mac_busy), flits=links.flits,
+        io_beats=tuple(read + written.beats for read, written in zip(records.beats, out, strict=True)),
+        most_tokens=int(total.max(initial=0)))
 
 
 def tokens_of(config: Config, tokens: int) -> int:
@@ -179,23 +234,27 @@ def tokens_of(config: Config, tokens: int) -> int:
 
 
 def streaming_memory(config: Config, tokens: int) -> dict[str, int]:
-    """Bytes on a tile under expert streaming: slots; activations and int32 accumulators of its own tokens. Check bits
-    (``tile.protect``) are not counted, neither here nor for EP, which would need as many a byte.
+    """Bytes on a tile under expert streaming: slots; activations and int32 accumulators of its own tokens, of each batch in
+    flight. Check bits (``tile.protect``), clips and token lists are not counted, neither here nor for EP, which would need as
+    many a byte (:func:`trajectile.sw_model.config.memory.tile_memory` has everything).
     """
-    return {"weights": config.tile.slots * config.slice_bytes, "tokens": tokens_of(config, tokens) * _own(config)}
+    return {"weights": config.tile.slots * config.slice_bytes,
+            "tokens": config.tile.batches * tokens_of(config, tokens) * _own(config)}
 
 
 def ep_memory(config: Config, tokens: int, most_tokens: int, *, whole_experts: bool = False) -> dict[str, int]:
-    """Bytes on a tile under EP: slots, or two whole experts; its own tokens' activations and accumulators; activations and
-    int32 results of two experts' tokens, the one that is computed and the one that is fetched or sent back.
+    """Bytes on a tile under EP: slots, or two whole experts; its own tokens' activations and accumulators, of each batch in
+    flight; activations and int32 results of two experts' tokens, the one that is computed and the one that is fetched or
+    sent back.
     """
     weights = (2 * config.tile.slices if whole_experts else config.tile.slots) * config.slice_bytes
-    return {"weights": weights, "tokens": tokens_of(config, tokens) * _own(config) + 2 * most_tokens * _own(config)}
+    own = config.tile.batches * tokens_of(config, tokens)
+    return {"weights": weights, "tokens": (own + 2 * most_tokens) * _own(config)}
 
 
 def _own(config: Config) -> int:
     """Bytes of one token: int8 activations, int32 results."""
-    return 5 * config.layer.d_model
+    return (1 + INT32_BYTES) * config.layer.d_model
 
 
 def popularity_of(topk_ids: IntArray, experts: int) -> IntArray:

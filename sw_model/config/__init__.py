@@ -39,7 +39,7 @@ from trajectile.sw_model.config.sections import (
 __all__ = [
     "ACTIVATIONS", "AXI_BOUNDARY_BYTES", "AXI_MAX_BURST_BEATS", "BF16_BYTES", "BLOCK_INPUTS", "COMPLETION_BYTES",
     "COUNTS_PER_WORD", "DDR_ADDRESS_BITS", "HEAD_ITEM_BYTES", "INPUT_SHIFT_MAX", "INT8_MAX", "INT32_BYTES", "MULTIPLIERS",
-    "PARAMETER_BYTES", "PROTECTIONS", "SCALE_SHIFT_MAX", "WEIGHTS", "ArrayConfig", "Config", "ConfigError", "DdrConfig", "IoConfig",
-    "LayerConfig", "LinkConfig", "TileConfig", "ceil_div", "divisors", "from_dict", "load", "parse_override",
+    "PARAMETER_BYTES", "PROTECTIONS", "SCALE_SHIFT_MAX", "WEIGHTS", "ArrayConfig", "Config", "ConfigError", "DdrConfig",
+    "IoConfig", "LayerConfig", "LinkConfig", "TileConfig", "ceil_div", "divisors", "from_dict", "load", "parse_override",
     "parse_variation", "presets",
 ]
