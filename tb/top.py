@@ -1,4 +1,4 @@
-"""The top of a simulation: the array, and around it DDR models, event monitors and sources of random stalls.
+"""The top of a simulation: the array, and around it models of DDR and io memory, event monitors and sources of random stalls.
 
 Everything that runs every cycle is Verilog, so that the cocotb side wakes only to talk to the host ports.
 """
@@ -10,10 +10,10 @@ from typing import cast
 from amaranth.hdl import Value
 from amaranth.lib.wiring import In, Member, Signature
 
-from trajectile.hw.events import EventPort
-from trajectile.hw.host.axi import Axi4Read, AxiLite
+from trajectile.hw.events import EventPort, PhasePort
+from trajectile.hw.host.axi import Axi4, Axi4Read, AxiLite
 from trajectile.hw.params import Params
-from trajectile.sw_model.config import Config
+from trajectile.sw_model.config import Config, ceil_div
 from trajectile.sw_model.config.topology import links
 
 #: Verilog that the bench needs beside the design
@@ -21,6 +21,21 @@ SOURCES = tuple(sorted((Path(__file__).parent / "rtl").glob("*.v")))
 
 #: name of the top module
 TOP = "bench_top"
+#: batches whose token records fit into the memory behind a tile's io port
+IO_BATCHES = 4
+#: bits of a tile's count of completion records
+COMPLETED_BITS = 8
+
+
+def io_beats(config: Config) -> int:
+    """Beats of the memory from which a tile reads token records."""
+    pitch = records_pitch(config)
+    return IO_BATCHES * pitch // config.io.bytes_per_cycle
+
+
+def records_pitch(config: Config) -> int:
+    """Bytes from one batch's token records to the next's, in whole pages."""
+    return ceil_div(config.tile.tokens * config.record_bytes, 4096) * 4096
 
 
 def _members(signature: Signature) -> list[tuple[str, bool, int]]:
@@ -43,23 +58,25 @@ def _instance(module: str, name: str, ports: dict[str, str], parameters: dict[st
     return f"    {module}{head} {name} (\n{body}\n    );\n"
 
 
-def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = True, held_inputs: bool = False,
+def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool = True, held_inputs: bool = False,
               link_faults: bool = False) -> str:
     """Verilog of the top.
 
-    Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_link``, ``ddr_fault``
-    (three bits per channel), ``ddr_fault_at``. Outputs: ``irq`` (one bit per tile), ``all_done`` (all interrupts are high).
-    Without ``ddr_model`` the DDR ports come out as ``ddr_<channel>_*``, with the IDs that AXI models want (always 0: the
-    loader's reads stay in order), and there are no ``ddr_fault``s. With ``link_faults`` there is ``fault_run``, for
-    ``tb/rtl/faulty_link.v``.
+    Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_io``, ``stall_link``,
+    ``ddr_fault`` (three bits per channel), ``ddr_fault_at``, ``io_fault`` (three bits per tile), ``io_fault_at``, ``wanted``
+    (completion records of each tile). Outputs: ``irq`` (one bit per tile), ``all_done`` (every tile has written as many
+    completion records as are wanted). Without ``memory_models`` DDR and io ports come out as ``ddr_<channel>_*`` and
+    ``io_<tile>_*``, with the IDs that AXI models want (always 0: everything stays in order), and there are no faults of
+    theirs. With ``link_faults`` there is ``fault_run``, for ``tb/rtl/faulty_link.v``.
 
     With ``held_inputs`` every input but the clock is taken over at a rising edge of ``host_clk``, which the native simulation
     moves only when it has something to say: Verilator evaluates what follows an input at every call.
     """
     params, array = Params(config, timing_only=timing_only), config.array
-    inputs: list[tuple[str, int]] = [("clk", 1), ("rst", 1), ("stall_seed", 32), ("stall_ddr", 1), ("stall_link", 1)]
-    if ddr_model:
-        inputs += [("ddr_fault", 3 * array.channels), ("ddr_fault_at", 32)]
+    inputs: list[tuple[str, int]] = [("clk", 1), ("rst", 1), ("stall_seed", 32), ("stall_ddr", 1), ("stall_io", 1),
+                                      ("stall_link", 1), ("wanted", COMPLETED_BITS)]
+    if memory_models:
+        inputs += [("ddr_fault", 3 * array.channels), ("ddr_fault_at", 32), ("io_fault", 3 * array.tiles), ("io_fault_at", 32)]
     if link_faults:
         inputs.append(("fault_run", 32))
     outputs: list[tuple[str, int]] = [("irq", array.tiles), ("all_done", 1)]
@@ -79,9 +96,9 @@ def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = Tr
     for channel in range(array.channels):
         own = {name: f"ddr_{channel}_{name}" for name, _, _ in ddr}
         for name, is_in, width in ddr:
-            (wires if ddr_model else inputs if is_in else outputs).append((own[name], width))
+            (wires if memory_models else inputs if is_in else outputs).append((own[name], width))
             ports[f"ddr__{channel}__{name}"] = own[name]
-        if not ddr_model:
+        if not memory_models:
             inputs.append((f"ddr_{channel}_rid", 1))
             outputs.append((f"ddr_{channel}_arid", 1))
             body.append(f"    assign ddr_{channel}_arid = 1'b0;\n")
@@ -97,12 +114,36 @@ def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = Tr
                 "QUEUE_BITS": (config.loads_in_flight * config.slice_bursts + 1).bit_length(),
                 "DATA": int(not timing_only), "ID": channel, "PLUSARG": f'"ddr{channel}=%s"',
             }))
+    io = _members(Axi4(params.address_bits, params.io_bits))
+    for tile in range(array.tiles):
+        own = {name: f"io_{tile}_{name}" for name, _, _ in io}
+        for name, is_in, width in io:
+            (wires if memory_models else inputs if is_in else outputs).append((own[name], width))
+            ports[f"io__{tile}__{name}"] = own[name]
+        if not memory_models:
+            inputs += [(f"io_{tile}_rid", 1), (f"io_{tile}_bid", 1)]
+            outputs += [(f"io_{tile}_arid", 1), (f"io_{tile}_awid", 1)]
+            body.append(f"    assign io_{tile}_arid = 1'b0;\n    assign io_{tile}_awid = 1'b0;\n")
+        else:
+            faults = f"io_fault[{3 * tile + 2}:{3 * tile}]"
+            body.append(_instance("io_model", f"io_{tile}", {
+                "clk": "clk", "rst": "rst", "stall_enable": "stall_io", "stall_seed": "stall_seed",
+                "fault": faults, "fault_at": "io_fault_at", **own,
+            }, {
+                "ADDR_BITS": params.address_bits, "BEAT_BITS": params.io_bits,
+                "BEAT_BYTES_LOG2": config.io.bytes_per_cycle.bit_length() - 1, "LATENCY": config.io.latency_cycles,
+                "DEPTH": io_beats(config), "ID": tile, "PLUSARG": f'"io{tile}=%s"',
+            }))
     for tile in range(array.tiles):
         monitored = {}
-        for name, _, width in _members(EventPort(params)):
-            wires.append((f"events_{tile}_{name}", width))
-            ports[f"events__{tile}__{name}"] = f"events_{tile}_{name}"
-            monitored["released" if name == "release" else name] = f"events_{tile}_{name}"
+        for port, signature in (("events", EventPort(params)), ("phases", PhasePort(params))):
+            for name, _, width in _members(signature):
+                wires.append((f"{port}_{tile}_{name}", width))
+                ports[f"{port}__{tile}__{name}"] = f"{port}_{tile}_{name}"
+                monitored[{"release": "released", "begin": "begun"}.get(name, name)] = f"{port}_{tile}_{name}"
+        body.append(f"    reg [{COMPLETED_BITS - 1}:0] completed_{tile};\n"
+                    f"    always @(posedge clk) if (rst) completed_{tile} <= 0;\n"
+                    f"        else if (phases_{tile}_complete) completed_{tile} <= completed_{tile} + 1'b1;\n")
         body.append(_instance("event_monitor", f"monitor_{tile}", {"clk": "clk", "rst": "rst", **monitored}, {
             "TILE": tile, "SLOTS": config.tile.slots, "SLOT_BITS": params.slot_bits,
             "EXPERT_BITS": params.expert_bits, "INDEX_BITS": params.index_bits}))
@@ -116,12 +157,13 @@ def bench_top(config: Config, *, timing_only: bool = False, ddr_model: bool = Tr
         held = [f"    reg {span(width)}{name};\n    always @(posedge host_clk) {name} <= in_{name};\n"
                 for name, width in inputs[1:]]
         inputs = [inputs[0], ("host_clk", 1), *((f"in_{name}", width) for name, width in inputs[1:])]
+    done = " && ".join(f"completed_{tile} >= wanted" for tile in range(array.tiles))
     declared = [f"    input wire {span(width)}{name}" for name, width in inputs]
     declared += [f"    output wire {span(width)}{name}" for name, width in outputs]
     return (f"// Bench of configuration '{config.name}'. Generated.\n`timescale 1ns / 1ps\nmodule {TOP} (\n"
             + ",\n".join(declared) + "\n);\n"
             + "".join(f"    wire {span(width)}{name};\n" for name, width in wires)
-            + "".join(held) + "    assign all_done = &irq;\n" + "".join(body) + "endmodule\n")
+            + "".join(held) + f"    assign all_done = {done};\n" + "".join(body) + "endmodule\n")
 
 
 def visible(top: str) -> str:

@@ -10,9 +10,6 @@ from trajectile.hw.host.codes import ERRORS, RECORD_ERROR_LOW
 from trajectile.hw.host.ports import ErrorStrobes
 from trajectile.hw.lib.block import Block
 
-#: batches that the ports can tell apart by their bit
-SIDES = 2
-
 
 class BatchControl(Block):
     """Takes descriptors from the queue and leads each through its phases: its records are read; this tile's counts go round
@@ -20,10 +17,10 @@ class BatchControl(Block):
     most, and batches keep their order. With ``tile.batches`` = 2 two batches may be in different phases; a batch is known by
     its bit.
 
-    A batch begins when no other's records are being read and its part of the token buffer is free and swept. Its counts go when
-    its lists are complete and all load entries of the batch before have been made (rule R of docs/rules.md). It is finished
-    when its rows are in, all its load entries are made and used, all slices have arrived that will, no slot holds one of
-    them, and the compute unit has written its last result.
+    A batch begins when no other's records are being read and its part of the token buffer is free and swept. Its counts go
+    when its lists are complete and all load entries of the batch before have been made (rule R of docs/rules.md). It is
+    finished when its rows are in, all its load entries are made and used, all slices have arrived that will, no slot holds
+    one of them, and the compute unit has written its last result.
 
     **Failure.** An error of this tile goes out as ``halt_out`` and comes back to all tiles as ``halt``. No rule fires from
     then on. Every batch in flight and every descriptor that waits gets a completion record that says so. Errors that occur
@@ -33,8 +30,8 @@ class BatchControl(Block):
     ``hold_cycles``, until it is ``quiet``, and until each of its descriptors has its record. So all tiles leave the reset in
     the same cycle.
 
-    Latency: a descriptor offered in cycle c begins in c if nothing stands against it; the step from one phase to the next takes
-    a cycle (``latency_cycles`` = 1). An error in cycle c ends all here in c+1 and in all other tiles in c+2. Storage: a
+    Latency: a descriptor offered in cycle c begins in c if nothing stands against it; the step from one phase to the next
+    takes a cycle (``latency_cycles`` = 1). An error in cycle c ends all here in c+1 and in all other tiles in c+2. Storage: a
     descriptor, two time stamps and two counts of arrivals for each batch in flight.
     """
 
@@ -55,8 +52,7 @@ class BatchControl(Block):
     pages: data.View
     load: Signal
     load_batch: Signal
-    grant: Signal
-    grant_batch: Signal
+    let_in: Signal
     arrivals: Signal
     waits: Signal
     used_by: Signal
@@ -71,6 +67,7 @@ class BatchControl(Block):
 
     def __init__(self, params: BatchLayouts, *, hold_cycles: int):
         self.params, self.hold_cycles = params, hold_cycles
+        batches = params.config.tile.batches
         super().__init__({
             "descriptors": In(stream.Signature(params.descriptor_layout)),  #: from the queue
             "status": In(StatusPort(params)),  #: to the host port
@@ -80,19 +77,18 @@ class BatchControl(Block):
             "begin": Out(BeginPort(params)),  #: to the record reader
             "form": Out(FormPort(params)),  #: to the batch former
             "result": Out(ResultPort(params)),  #: to the result writer
-            "clear": Out(SIDES),  #: by batch: it begins; forget the results of the one that had its place
-            "sweep": Out(SIDES),  #: by batch: empty its token lists
-            "swept": In(SIDES),  #: by batch: they are empty
-            "rows_in": Out(SIDES),  #: by batch: its activations are in the token buffer
-            "pages": Out(data.ArrayLayout(params.address_bits - PAGE_BITS, SIDES)),  #: by batch: where its layer begins
+            "clear": Out(batches),  #: by batch: it begins; forget the results of the one that had its place
+            "sweep": Out(batches),  #: by batch: empty its token lists
+            "swept": In(batches),  #: by batch: they are empty
+            "rows_in": Out(batches),  #: by batch: its activations are in the token buffer
+            "pages": Out(data.ArrayLayout(params.address_bits - PAGE_BITS, batches)),  #: by batch: where its layer begins
             "load": In(1),  #: rule 1 fires
             "load_batch": In(1),  #: for a slice of this batch
-            "grant": In(1),  #: a slot is granted to the ring-previous tile
-            "grant_batch": In(1),  #: for a slice of this batch
+            "let_in": In(batches),  #: by batch: a slot is granted to a slice of it
             "arrivals": In(params.arrival_bits),  #: with ``form.made``: slices that arrive here in that batch
-            "waits": In(SIDES),  #: by batch: a load entry of it waits
-            "used_by": In(SIDES),  #: by batch: a slot holds a slice of it
-            "busy": In(SIDES),  #: by batch: the compute unit works for it
+            "waits": In(batches),  #: by batch: a load entry of it waits
+            "used_by": In(batches),  #: by batch: a slot holds a slice of it
+            "busy": In(batches),  #: by batch: the compute unit works for it
             "running": Out(1),  #: rules may fire: neither failed nor in reset
             "finish": Out(1),  #: the oldest batch has finished but for its results
             "halt_out": Out(1),  #: this tile fails: stop all others
@@ -133,7 +129,8 @@ class BatchControl(Block):
             self.begin.start.eq(queue.valid & ~stopped & free & ~reading & self.swept.bit_select(newest, 1)),
             take.eq(self.begin.start | (queue.valid & stopped & ~taken.any())),
             queue.ready.eq(take),
-            self.begin.batch.eq(newest), self.begin.records.eq(queue.payload.records), self.begin.tokens.eq(queue.payload.tokens),
+            self.begin.batch.eq(newest), self.begin.records.eq(queue.payload.records),
+            self.begin.tokens.eq(queue.payload.tokens),
         ]
         with m.If(self.begin.start):
             m.d.sync += reading.eq(1)
@@ -177,11 +174,11 @@ class BatchControl(Block):
         m.d.comb += self.finish.eq(finishes.any())
         records, firsts, lasts = [], [], []
         for b in flying:
-            mine = {strobe: Signal(name=f"{strobe}_{b}") for strobe in ("takes", "begins", "completes", "loads", "grants")}
+            mine = {strobe: Signal(name=f"{strobe}_{b}") for strobe in ("takes", "begins", "completes", "loads")}
             m.d.comb += [
                 mine["takes"].eq(take & (newest == b)), mine["begins"].eq(self.begin.start & (newest == b)),
                 mine["completes"].eq(complete & (oldest == b)),
-                mine["loads"].eq(self.load & (self.load_batch == b)), mine["grants"].eq(self.grant & (self.grant_batch == b)),
+                mine["loads"].eq(self.load & (self.load_batch == b)),
                 self.clear[b].eq(mine["begins"]), self.sweep[b].eq(finishes[b]), self.rows_in[b].eq(rows[b]),
                 self.pages[b].eq(descriptors[b].layer),
             ]
@@ -209,7 +206,7 @@ class BatchControl(Block):
                         m.d.sync += rows[b].eq(1)
                 with m.If(self.form.made & (formed_next == b)):
                     m.d.sync += [made[b].eq(1), expected.eq(self.arrivals)]
-                with m.If(mine["grants"]):
+                with m.If(self.let_in[b]):
                     m.d.sync += arrived.eq(arrived + 1)
                 with m.If(mine["loads"] & ~loaded):
                     m.d.sync += [loaded.eq(1), first.eq(self.now)]

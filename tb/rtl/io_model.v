@@ -3,7 +3,7 @@
 // A read burst whose address is taken in cycle a has its first beat in cycle a + LATENCY, or in the cycle after the beat before
 // it was taken, whichever is later. A write is answered LATENCY cycles after its last beat was taken. `stall` makes all
 // channels hesitate at random. What is read comes from the hex file that the plusarg PLUSARG names, from byte address 0 on;
-// a read burst that is not all in it is an error. What is written goes to the log LOG, a line per beat: address data, in
+// a read burst that is not all in it is an error. What is written goes to a log, a line per beat: address data, in
 // hexadecimal, and a line "answer" when a burst has been answered.
 //
 // `fault` makes it fail, counted from when that was last 0: 1 to 3: read beat `fault_at` comes with this response; 4: no beat
@@ -16,8 +16,7 @@ module io_model #(
     parameter LATENCY = 40,
     parameter DEPTH = 1024,  // beats that can be read
     parameter ID = 0,
-    parameter PLUSARG = "io0=%s",
-    parameter LOG = "io"
+    parameter PLUSARG = "io0=%s"
 ) (
     input wire clk,
     input wire rst,
