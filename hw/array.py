@@ -5,8 +5,8 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.d2d.layouts import NEIGHBOURS
 from trajectile.hw.d2d.link import D2DLink
-from trajectile.hw.events import EventPort
-from trajectile.hw.host.axi import Axi4Read, AxiLite
+from trajectile.hw.events import EventPort, PhasePort
+from trajectile.hw.host.axi import Axi4, Axi4Read, AxiLite
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.params import Params
 from trajectile.hw.tile import Tile
@@ -17,18 +17,20 @@ from trajectile.sw_model.config.topology import links
 class TileArray(Block):
     """``rows x cols`` tiles, numbered row by row, and a model of the PHY on every directed link.
 
-    Any tile's START starts all of them in the same cycle; any tile's failure stops all of them; any tile's
-    RESET resets all of them, until the last is ready. Links are pipelines that drain in that time.
+    A batch starts by the exchange of counts over the links. Any tile's failure stops all of them; any tile's RESET resets all
+    of them, until the last is ready. Links are pipelines that drain in that time.
 
-    Latency: what one tile asks for in cycle c (start, halt, reset) comes to all tiles in c+1 (``latency_cycles`` = 1).
+    Latency: what one tile asks for in cycle c (halt, reset) comes to all tiles in c+1 (``latency_cycles`` = 1).
     """
 
     latency_cycles = 1
 
     host: list[AxiLite.Interface]
     irq: Signal
+    io: list[Axi4.Interface]
     ddr: list[Axi4Read.Interface]
     events: list[EventPort.Interface]
+    phases: list[PhasePort.Interface]
     link_hold: Signal
 
     def __init__(self, config: Config, *, timing_only: bool = False):
@@ -38,8 +40,10 @@ class TileArray(Block):
         super().__init__({
             "host": In(AxiLite()).array(array.tiles),  #: host port of each tile
             "irq": Out(array.tiles),  #: interrupt of each tile
+            "io": Out(Axi4(params.address_bits, params.io_bits)).array(array.tiles),  #: io port of each tile
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)).array(array.channels),  #: DDR channels, in order
             "events": Out(EventPort(params)).array(array.tiles),  #: event port of each tile
+            "phases": Out(PhasePort(params)).array(array.tiles),  #: phases of batches in each tile
             "link_hold": In(len(links(array))),  #: the PHY of a link takes no flit (in the order of ``topology.links``)
         })
 
@@ -53,19 +57,18 @@ class TileArray(Block):
         m = Module()
         array = self.config.array
         tiles = [Tile(self.config, timing_only=self.timing_only) for _ in range(array.tiles)]
-        go = Signal()
         halt = Signal()
         reset = Signal()
         for number, tile in enumerate(tiles):
             place(m, platform, {f"tile_{number}": tile})
             connect(m, flipped(self.host[number]), tile.host)
+            connect(m, tile.io, flipped(self.io[number]))
             connect(m, tile.events, flipped(self.events[number]))
+            connect(m, tile.phases, flipped(self.phases[number]))
             m.d.comb += [
-                tile.tile_id.eq(number), tile.has_ddr.eq(number in array.ddr_tiles), tile.go.eq(go), tile.halt.eq(halt),
-                tile.reset.eq(reset), self.irq[number].eq(tile.irq),
+                tile.tile_id.eq(number), tile.has_ddr.eq(number in array.ddr_tiles), tile.halt.eq(halt), tile.reset.eq(reset), self.irq[number].eq(tile.irq),
             ]
         m.d.sync += [
-            go.eq(Cat(tile.go_out for tile in tiles).any()),
             halt.eq(Cat(tile.halt_out for tile in tiles).any()),
             reset.eq(Cat(tile.reset_out for tile in tiles).any()),
         ]

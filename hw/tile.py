@@ -3,6 +3,12 @@
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
+from trajectile.hw.batch.control import BatchControl
+from trajectile.hw.batch.former import BatchFormer
+from trajectile.hw.batch.queue import BatchQueue
+from trajectile.hw.batch.record_reader import RecordReader
+from trajectile.hw.batch.result_writer import ResultWriter
+from trajectile.hw.batch.token_lists import TokenLists
 from trajectile.hw.compute.unit import ComputeUnit
 from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.d2d.link_layer import LinkLayer
@@ -11,8 +17,8 @@ from trajectile.hw.d2d.receiver import SliceReceiver
 from trajectile.hw.d2d.router import Router
 from trajectile.hw.d2d.sender import SliceSender
 from trajectile.hw.ddr.loader import DdrLoader
-from trajectile.hw.events import EventPort
-from trajectile.hw.host.axi import Axi4Read, AxiLite
+from trajectile.hw.events import EventPort, PhasePort
+from trajectile.hw.host.axi import Axi4, Axi4Read, AxiLite
 from trajectile.hw.host.port import HostPort
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.memory.expert_buffer import ExpertBuffer
@@ -24,10 +30,11 @@ from trajectile.sw_model.config.topology import passing_edges, ring_next
 
 class Tile(Block):
     """A tile holds its share of the tokens; micro-slices come from its DDR channel and from the ring-previous tile, meet
-    the tokens, and go on to the ring-next tile.
+    the tokens, and go on to the ring-next tile. A batch begins with a doorbell at the host port, and ends with a completion
+    record that the tile writes by its io port.
 
-    Latency: ``go`` in cycle c makes c+1 cycle 0 of the batch (``latency_cycles`` = 1); from there docs/architecture.md,
-    "Latencies".
+    Latency: a descriptor is offered to batch control in the cycle after its doorbell (``latency_cycles`` = 1); from there
+    docs/architecture.md, "Latencies".
 
     All tiles of an array are the same module: number, ring and routes are set by strap and registers. With
     ``timing_only`` payload and arithmetic are left out and every cycle stays where it is.
@@ -38,8 +45,7 @@ class Tile(Block):
     tile_id: Signal
     host: AxiLite.Interface
     irq: Signal
-    go_out: Signal
-    go: Signal
+    io: Axi4.Interface
     halt_out: Signal
     halt: Signal
     reset_out: Signal
@@ -51,41 +57,47 @@ class Tile(Block):
     south: LanePort.Interface | FramePort.Interface
     west: LanePort.Interface | FramePort.Interface
     events: EventPort.Interface
+    phases: PhasePort.Interface
 
     def __init__(self, config: Config, *, timing_only: bool = False):
         self.config, self.timing_only = config, timing_only
         self.params = params = Params(config, timing_only=timing_only)
         super().__init__({
             "tile_id": In(params.tile_bits),  #: strap: number of this tile
-            "host": In(AxiLite()),  #: registers, tables, tokens in, results out
-            "irq": Out(1),  #: a batch has finished, or the tile has failed (if enabled)
-            "go_out": Out(1),  #: the host has written START: start every tile
-            "go": In(1),  #: start a batch; its cycle 0 is the next cycle
+            "host": In(AxiLite()),  #: registers: descriptors in, status out
+            "irq": Out(1),  #: a batch is complete, or the tile has failed (if enabled)
+            "io": Out(Axi4(params.address_bits, params.io_bits)),  #: token records in, results and completion records out
             "halt_out": Out(1),  #: this tile fails: stop every tile
             "halt": In(1),  #: a tile has failed: stop
             "reset_out": Out(1),  #: the host has written RESET, or a reset must go on: reset every tile
-            "reset": In(1),  #: reset all blocks but the host port and the loader
+            "reset": In(1),  #: reset all blocks that hold parts of batches
             "has_ddr": In(1),  #: strap: the tile has a DDR channel
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR channel, if the tile has one
             "north": Out(d2d_port(params)),  #: pins to and from the tile above
             "east": Out(d2d_port(params)),  #: to the right
             "south": Out(d2d_port(params)),  #: below
             "west": Out(d2d_port(params)),  #: to the left
-            "events": Out(EventPort(params)),  #: for trace monitors
+            "events": Out(EventPort(params)),  #: what the rules do, for trace monitors
+            "phases": Out(PhasePort(params)),  #: how batches go on, for trace monitors
         })
 
     def elaborate(self, platform: object) -> Module:
         """Place the blocks and wire them."""
         m = Module()
         params = self.params
-        host = HostPort(params)
+        host, queue = HostPort(params), BatchQueue(params)
+        control = BatchControl(params, hold_cycles=params.reset_hold_cycles)
+        reader, writer = RecordReader(params), ResultWriter(params)
+        lists, former = TokenLists(params), BatchFormer(params)
         engine, loader, router = RuleEngine(params), DdrLoader(params), Router(params)
         sender, receiver = SliceSender(params), SliceReceiver(params)
         compute = ComputeUnit(params)
-        # A reset by the host leaves its registers, and the loader, which must answer for what it asked of DDR.
-        place(m, platform, host_port=host, ddr_loader=loader)
-        place(m, platform, reset=self.reset, rule_engine=engine, router=router, slice_sender=sender, slice_receiver=receiver,
-              compute_unit=compute)
+        # A reset by the host leaves its registers and descriptors, which get their records, and what must answer for accesses
+        # that are under way on DDR and io ports.
+        place(m, platform, host_port=host, batch_queue=queue, batch_control=control, record_reader=reader,
+              result_writer=writer, ddr_loader=loader)
+        place(m, platform, reset=self.reset, token_lists=lists, batch_former=former, rule_engine=engine, router=router,
+              slice_sender=sender, slice_receiver=receiver, compute_unit=compute)
         # the rules
         connect(m, engine.load, loader.load)
         connect(m, engine.compute, compute.compute)
@@ -98,21 +110,52 @@ class Tile(Block):
         connect(m, router.arrival, receiver.arrival)
         connect(m, receiver.arriving, sender.arriving)
         connect(m, sender.flits, router.local_in)
-        self._links(m, platform, host, router)
+        self._links(m, platform, host, control, router)
         if not self.timing_only:
-            self._buffer(m, platform, host, loader, receiver, sender, compute)
+            self._buffer(m, platform, control, host, loader, receiver, sender, compute)
         # the host
         connect(m, flipped(self.host), host.host)
-        connect(m, host.table, engine.table, loader.table, compute.table)
-        connect(m, host.results, compute.results)
-        self._batch(m, host, engine, loader, compute)
-        counts = host.counts
+        connect(m, host.doorbell, queue.doorbell)
+        connect(m, queue.descriptors, control.descriptors)
+        connect(m, host.batches, control.status)
+        # a batch, from its records to its results
+        connect(m, control.begin, reader.begin)
+        connect(m, reader.insert, lists.insert)
+        connect(m, control.form, former.form)
+        connect(m, former.counts, lists.counts)
+        connect(m, former.word_out, router.count)
+        connect(m, router.count_in, former.word_in)
+        connect(m, former.load, loader.entries)
+        connect(m, compute.look_up, lists.look_up)
+        connect(m, control.result, writer.result)
+        if not self.timing_only:
+            connect(m, reader.fill, compute.fill)
+            connect(m, writer.read, compute.read)
+            m.d.comb += writer.unit.eq(compute.unit)
+        self._io(m, reader, writer)
+        self._batch(m, host, control, lists, former, engine, loader, compute)
+        m.d.comb += [
+            writer.counters.eq(host.counters),
+            reader.stop.eq(~control.running), writer.stop.eq(~control.running),
+            control.quiet.eq(loader.quiet & reader.quiet & writer.quiet),
+            control.errors.io_response.eq(writer.result.bad_response),
+        ]
         cuts = Signal()  # rule 3 or 4 by cut-through
+        counts = host.counts
         m.d.comb += [
             cuts.eq(engine.send.start & engine.send.cut), receiver.cut.eq(cuts),
             counts.ddr_beat.eq(loader.beat), counts.word.eq(compute.issuing), counts.flit_out.eq(router.flit_out),
             counts.load.eq(engine.load.start), counts.compute.eq(engine.compute.start), counts.send.eq(engine.send.start),
             counts.cut.eq(cuts), counts.grant.eq(engine.control.grant.valid), counts.clip.eq(compute.clipping),
+        ]
+        phases = self.phases
+        m.d.comb += [
+            phases.doorbell.eq(host.doorbell.push), phases.begin.eq(control.begin.start),
+            phases.lists.eq(reader.begin.lists_done), phases.rows.eq(reader.begin.rows_done),
+            phases.count.eq(former.counted), phases.formed.eq(former.form.formed),
+            phases.pick.eq(former.picked), phases.pick_expert.eq(former.picked_expert),
+            phases.finished.eq(control.finish), phases.written.eq(writer.result.written),
+            phases.complete.eq(writer.result.complete),
         ]
         return m
 
@@ -121,7 +164,7 @@ class Tile(Block):
         """The pins of each die-to-die port."""
         return {Port.NORTH: self.north, Port.EAST: self.east, Port.SOUTH: self.south, Port.WEST: self.west}
 
-    def _links(self, m: Module, platform: object, host: HostPort, router: Router) -> None:
+    def _links(self, m: Module, platform: object, host: HostPort, control: BatchControl, router: Router) -> None:
         """Pins, with a link layer before them if there is one, and which of them the ring takes by the routing table."""
         for port, pins in self.ports.items():
             if not self.config.link.crc_bits:
@@ -134,7 +177,7 @@ class Tile(Block):
             connect(m, layer.pins, flipped(pins))
             connect(m, layer.status, host.links[port.value])
         if self.config.link.crc_bits:
-            m.d.comb += host.errors.link_down.eq(Cat(link.down for link in host.links).any())
+            m.d.comb += control.errors.link_down.eq(Cat(link.down for link in host.links).any())
         # The ports on the way to the tiles before and after.
         array, settings = self.config.array, host.settings
         m.d.comb += [
@@ -148,8 +191,8 @@ class Tile(Block):
                             m.d.comb += [router.passes.eq(1), router.pass_from.eq(settings.route[start]),
                                          router.pass_to.eq(settings.route[ring_next(array, start)])]
 
-    def _buffer(self, m: Module, platform: object, host: HostPort, loader: DdrLoader, receiver: SliceReceiver,
-                sender: SliceSender, compute: ComputeUnit) -> None:
+    def _buffer(self, m: Module, platform: object, control: BatchControl, host: HostPort, loader: DdrLoader,
+                receiver: SliceReceiver, sender: SliceSender, compute: ComputeUnit) -> None:
         """The slots, with two writers and two readers; what their protection finds."""
         buffer, protect = ExpertBuffer(self.params), self.params.protect
         place(m, platform, reset=self.reset, expert_buffer=buffer)
@@ -158,26 +201,32 @@ class Tile(Block):
         connect(m, sender.read, buffer.send)
         connect(m, compute.weights, buffer.compute)
         if protect != "none":
-            m.d.comb += host.errors.memory.eq(buffer.error | compute.error)
+            m.d.comb += control.errors.memory.eq(buffer.error | compute.error)
         if protect == "secded":
             m.d.comb += host.counts.corrected.eq(buffer.corrected | compute.corrected)
 
-    def _batch(self, m: Module, host: HostPort, engine: RuleEngine, loader: DdrLoader, compute: ComputeUnit) -> None:
-        """Start, finish, failure, reset; the settings that blocks look at."""
-        # A tile has finished when all its loads and arrivals have come, been computed and left.
-        arrivals = Signal.like(host.settings.arrival_count)
-        with m.If(host.clear):
-            m.d.sync += arrivals.eq(0)
-        with m.Elif(engine.control.grant.valid):
-            m.d.sync += arrivals.eq(arrivals + 1)
+    def _io(self, m: Module, reader: RecordReader, writer: ResultWriter) -> None:
+        """The io port: one block reads, the other writes."""
+        for path, member in reader.io.signature.members.items():
+            pin, own = getattr(self.io, path), getattr(reader.io, path)
+            m.d.comb += pin.eq(own) if member.flow == Out else own.eq(pin)
+        for path, member in writer.io.signature.members.items():
+            pin, own = getattr(self.io, path), getattr(writer.io, path)
+            m.d.comb += pin.eq(own) if member.flow == Out else own.eq(pin)
+
+    def _batch(self, m: Module, host: HostPort, control: BatchControl, lists: TokenLists, former: BatchFormer,
+               engine: RuleEngine, loader: DdrLoader, compute: ComputeUnit) -> None:
+        """What batch control sees, and what it tells."""
         m.d.comb += [
-            host.tile_id.eq(self.tile_id), host.go.eq(self.go), self.go_out.eq(host.start),
-            host.halt.eq(self.halt), self.halt_out.eq(host.halt_out), self.irq.eq(host.irq),
-            host.reset.eq(self.reset), self.reset_out.eq(host.reset_out), host.quiet.eq(loader.quiet),
-            host.errors.ddr_response.eq(loader.bad_response), host.errors.entry.eq(loader.bad_entry | compute.bad_entry),
-            host.finished.eq(loader.done & engine.empty & ~compute.busy & (arrivals == host.settings.arrival_count)),
-            engine.running.eq(host.running),
-            loader.running.eq(host.running), loader.clear.eq(host.clear), loader.has_ddr.eq(self.has_ddr),
-            loader.base.eq(host.settings.ddr_base), loader.count.eq(host.settings.load_count),
-            compute.clear.eq(host.clear),
+            host.tile_id.eq(self.tile_id), former.tile_id.eq(self.tile_id), self.irq.eq(host.irq),
+            control.now.eq(host.now), control.limit.eq(host.settings.watchdog),
+            control.halt.eq(self.halt), self.halt_out.eq(control.halt_out),
+            control.reset.eq(self.reset), self.reset_out.eq(control.reset_out),
+            control.errors.ddr_response.eq(loader.bad_response), control.errors.disagree.eq(former.form.disagree),
+            control.load.eq(engine.load.start), control.load_batch.eq(engine.load.entry.batch),
+            control.let_in.eq(engine.let_in), control.used_by.eq(engine.used_by), control.busy.eq(compute.busy),
+            control.arrivals.eq(former.arrivals), control.waits.eq(former.waits),
+            control.swept.eq(lists.swept), lists.sweep.eq(control.sweep), compute.clear.eq(control.clear),
+            engine.running.eq(control.running), engine.rows_in.eq(control.rows_in),
+            loader.running.eq(control.running), loader.has_ddr.eq(self.has_ddr), loader.layer.eq(control.pages),
         ]

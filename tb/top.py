@@ -76,7 +76,8 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
     inputs: list[tuple[str, int]] = [("clk", 1), ("rst", 1), ("stall_seed", 32), ("stall_ddr", 1), ("stall_io", 1),
                                       ("stall_link", 1), ("wanted", COMPLETED_BITS)]
     if memory_models:
-        inputs += [("ddr_fault", 3 * array.channels), ("ddr_fault_at", 32), ("io_fault", 3 * array.tiles), ("io_fault_at", 32)]
+        inputs += [("ddr_fault", 3 * array.channels), ("ddr_fault_at", 32),
+                   ("io_fault", 3 * array.tiles), ("io_fault_at", 32)]
     if link_faults:
         inputs.append(("fault_run", 32))
     outputs: list[tuple[str, int]] = [("irq", array.tiles), ("all_done", 1)]
