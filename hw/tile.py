@@ -132,7 +132,8 @@ class Tile(Block):
             connect(m, reader.fill, compute.fill)
             connect(m, writer.read, compute.read)
             m.d.comb += writer.unit.eq(compute.unit)
-        self._io(m, reader, writer)
+        connect(m, reader.io, flipped(self.io.read))
+        connect(m, writer.io, flipped(self.io.write))
         self._batch(m, host, control, lists, former, engine, loader, compute)
         m.d.comb += [
             writer.counters.eq(host.counters),
@@ -204,15 +205,6 @@ class Tile(Block):
             m.d.comb += control.errors.memory.eq(buffer.error | compute.error)
         if protect == "secded":
             m.d.comb += host.counts.corrected.eq(buffer.corrected | compute.corrected)
-
-    def _io(self, m: Module, reader: RecordReader, writer: ResultWriter) -> None:
-        """The io port: one block reads, the other writes."""
-        for path, member in reader.io.signature.members.items():
-            pin, own = getattr(self.io, path), getattr(reader.io, path)
-            m.d.comb += pin.eq(own) if member.flow == Out else own.eq(pin)
-        for path, member in writer.io.signature.members.items():
-            pin, own = getattr(self.io, path), getattr(writer.io, path)
-            m.d.comb += pin.eq(own) if member.flow == Out else own.eq(pin)
 
     def _batch(self, m: Module, host: HostPort, control: BatchControl, lists: TokenLists, former: BatchFormer,
                engine: RuleEngine, loader: DdrLoader, compute: ComputeUnit) -> None:

@@ -117,10 +117,12 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
             }))
     io = _members(Axi4(params.address_bits, params.io_bits))
     for tile in range(array.tiles):
-        own = {name: f"io_{tile}_{name}" for name, _, _ in io}
+        own = {}
         for name, is_in, width in io:
-            (wires if memory_models else inputs if is_in else outputs).append((own[name], width))
-            ports[f"io__{tile}__{name}"] = own[name]
+            # of "read__araddr" the AXI name
+            own[name.split("__")[-1]] = wire = f"io_{tile}_{name.split('__')[-1]}"
+            (wires if memory_models else inputs if is_in else outputs).append((wire, width))
+            ports[f"io__{tile}__{name}"] = wire
         if not memory_models:
             inputs += [(f"io_{tile}_rid", 1), (f"io_{tile}_bid", 1)]
             outputs += [(f"io_{tile}_arid", 1), (f"io_{tile}_awid", 1)]
