@@ -9,13 +9,13 @@ from typing import Any, TypeVar
 
 import cocotb
 from cocotb.clock import Clock
-from cocotb.triggers import ClockCycles, Combine, First, RisingEdge, Timer
+from cocotb.triggers import ClockCycles, Combine, First, ReadOnly, RisingEdge, Timer
 
 from trajectile.hw.host.regmap import RegisterMap
 from trajectile.tb.handles import Top
-from trajectile.tb.host import HostError, TileHost
-from trajectile.tb.host_ops import clip_ops, counter_ops, failure, get, lane_results, program_ops, put, result_ops, state_ops
-from trajectile.tb.job import JOB, Job, Run
+from trajectile.tb.host import TileHost
+from trajectile.tb.host_ops import counter_ops, descriptor_ops, doorbell_op, failure, put, setup_ops, state_ops
+from trajectile.tb.job import JOB, Job, Run, awaited
 
 T = TypeVar("T")
 #: what a bench writes of a batch, as JSON has it
@@ -46,86 +46,94 @@ async def reset(dut: Top, run: Run, hosts: Sequence[TileHost], cycles: int = 3) 
     """Reset everything; nothing stalls or fails."""
     dut.rst.value = 1
     if hasattr(dut, "ddr_fault"):
-        dut.ddr_fault.value = dut.ddr_fault_at.value = 0
-    dut.stall_seed.value, dut.stall_ddr.value, dut.stall_link.value = run.seed, 0, 0
+        dut.ddr_fault.value = dut.ddr_fault_at.value = dut.io_fault.value = dut.io_fault_at.value = 0
+    dut.stall_seed.value, dut.stall_ddr.value, dut.stall_io.value, dut.stall_link.value = run.seed, 0, 0, 0
+    dut.wanted.value = 0
     for host in hosts:
         host.quiet()
     await ClockCycles(dut.clk, cycles)
     dut.rst.value = 0
 
 
-async def program(job: Job, hosts: Sequence[TileHost]) -> None:
-    """Write settings and tables of every tile."""
-    await all_of(host.do(program_ops(host.map, image)) for host, image in zip(hosts, job.images, strict=True))
+async def set_up(hosts: Sequence[TileHost]) -> None:
+    """What a host does once: the place of each tile in the ring, interrupts."""
+    await all_of(host.do(setup_ops(host.map, host.tile)) for host in hosts)
 
 
-async def start(dut: Top, run: Run, hosts: Sequence[TileHost]) -> None:
-    """Start a batch; from here on it stalls as ``run`` says."""
-    dut.stall_ddr.value, dut.stall_link.value = int(run.stall_ddr), int(run.stall_link)
+async def queue(dut: Top, job: Job, run: Run, hosts: Sequence[TileHost], number: int) -> None:
+    """Queue a batch in every tile; the doorbells of all ring in the same cycle, but of those that are late."""
+    batch = job.batches[number]
+    await all_of(host.do(descriptor_ops(host.map, batch[host.tile])) for host in hosts)
     await RisingEdge(dut.clk)
-    # any tile may start all
-    await hosts[run.seed % len(hosts)].do([put(hosts[0].map, "CONTROL", 1)])
+
+    async def ring(host: TileHost) -> None:
+        if run.late and run.late[host.tile]:
+            await ClockCycles(dut.clk, run.late[host.tile])
+        await host.do([doorbell_op(host.map, batch[host.tile])])
+    await all_of(ring(host) for host in hosts)
 
 
-async def ended(dut: Top, job: Job, hosts: Sequence[TileHost]) -> None:
-    """Wait until every tile is done or has failed.
+async def start(dut: Top, job: Job, run: Run, hosts: Sequence[TileHost]) -> None:
+    """Queue all batches, each when there is room; from here on it stalls as ``run`` says.
+
+    Raises:
+        AssertionError: if a tile hangs.
+    """
+    dut.stall_ddr.value, dut.stall_io.value = int(run.stall_ddr), int(run.stall_io)
+    dut.stall_link.value = int(run.stall_link)
+    for number in range(len(job.batches)):
+        await ended(dut, job, hosts, awaited(number))
+        await queue(dut, job, run, hosts, number)
+
+
+async def ended(dut: Top, job: Job, hosts: Sequence[TileHost], records: int) -> None:
+    """Wait until every tile has written so many completion records.
 
     Raises:
         AssertionError: if a tile hangs.
     """
     registers = hosts[0].map
+    dut.wanted.value = records
+    await RisingEdge(dut.clk)
+    await ReadOnly()
     if not dut.all_done.value:
         done = RisingEdge(dut.all_done)
         if await First(done, Timer(job.max_cycles * PERIOD_NS, "ns")) is not done:
             await RisingEdge(dut.clk)  # the timer ends beside an edge, not after it
-            states = [await host.do([get(registers, "STATUS"), *counter_ops(registers)]) for host in hosts]
-            raise AssertionError(f"hung: not done after {job.max_cycles} cycles; status and counters by tile: {states}")
+            states = [await host.do([*state_ops(registers), *counter_ops(registers)]) for host in hosts]
+            raise AssertionError(f"hung: not done after {job.max_cycles} cycles; state and counters by tile: {states}")
     await RisingEdge(dut.clk)
 
 
-async def results(job: Job, host: TileHost) -> Output:
-    """Results of a tile by lane, as 32-bit words, and counts of clips by lane."""
-    lanes = {lane: tokens for (tile, lane), tokens in job.read.items() if tile == host.tile}
-    return {"results": {lane: lane_results(host.map, tokens, await host.do(result_ops(host.map, lane, tokens)))
-                        for lane, tokens in lanes.items()},
-            "clips": {lane: await host.do(clip_ops(host.map, lane, tokens)) for lane, tokens in lanes.items()}}
-
-
 async def finish(dut: Top, job: Job, hosts: Sequence[TileHost]) -> Output:
-    """Wait for every tile; read counters and results.
+    """Wait for the last batch of every tile; read counters.
 
     Raises:
-        BatchFailed: if a tile has failed, or fails while its results are read.
+        BatchFailed: if a tile has failed.
         AssertionError: if a tile hangs.
     """
     registers = hosts[0].map
-    await ended(dut, job, hosts)
+    await ended(dut, job, hosts, len(job.batches))
+    assert dut.irq.value == (1 << len(hosts)) - 1, "a tile is done and does not say so"
 
-    async def read(host: TileHost) -> Output | HostError:
-        try:
-            found = await results(job, host)
-        except HostError as error:  # a tile that has failed refuses, and this read may be what it failed of
-            return error
+    async def read(host: TileHost) -> Output:
         counters = await host.do(counter_ops(registers))
-        await host.do([put(registers, "IRQ_STATUS", registers["IRQ_STATUS"].field("DONE").mask)])
-        return {"counters": dict(zip(registers.counters, counters, strict=True)), **found}
+        await host.do([put(registers, "IRQ_STATUS", registers["IRQ_STATUS"].field("COMPLETE").mask)])
+        return {"counters": dict(zip(registers.counters, counters, strict=True))}
 
-    tiles = await all_of(read(host) for host in hosts)
     if message := failure(registers, await all_of(host.do(state_ops(registers)) for host in hosts)):
         raise BatchFailed(message)
-    for tile in tiles:
-        if isinstance(tile, HostError):
-            raise tile
+    tiles = await all_of(read(host) for host in hosts)
     await RisingEdge(dut.clk)
     assert not dut.irq.value, "the interrupt stays after it was cleared"
     return {"tiles": tiles}
 
 
 async def batch(dut: Top, job: Job, run: Run, hosts: Sequence[TileHost]) -> Output:
-    """Reset, program, start, wait for every tile, read."""
+    """Reset, set up, queue, wait for every tile."""
     await reset(dut, run, hosts)
-    await program(job, hosts)
-    await start(dut, run, hosts)
+    await set_up(hosts)
+    await start(dut, job, run, hosts)
     return await finish(dut, job, hosts)
 
 

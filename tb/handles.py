@@ -18,10 +18,14 @@ class Top(Protocol):
     all_done: LogicObject
     stall_seed: LogicArrayObject
     stall_ddr: LogicObject
+    stall_io: LogicObject
     stall_link: LogicObject
-    #: with ``ddr_model`` only
+    wanted: LogicArrayObject
+    #: with ``memory_models`` only
     ddr_fault: LogicArrayObject
     ddr_fault_at: LogicArrayObject
+    io_fault: LogicArrayObject
+    io_fault_at: LogicArrayObject
     #: with ``link_faults`` only
     fault_run: LogicArrayObject
 

@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from trajectile.hw.host.layouts import Table
+from trajectile.hw.host.axi import HOST_DATA_BITS
 from trajectile.hw.host.regmap import ROUTE_BITS, ROUTE_TILES, RegisterMap
-from trajectile.tb.program import TileImage
+from trajectile.sw_model.config.topology import ring_next, ring_prev, route
+from trajectile.tb.job import Descriptor
 
 
 class Op(NamedTuple):
@@ -20,62 +21,48 @@ def put(registers: RegisterMap, name: str, value: int) -> Op:
     return Op(registers[name].offset, value)
 
 
+def put_fields(registers: RegisterMap, name: str, **values: int) -> Op:
+    """Write the fields of a register by name."""
+    fields = {field.name: field for field in registers[name].fields}
+    return put(registers, name, sum(value << fields[field.upper()].low for field, value in values.items()))
+
+
 def get(registers: RegisterMap, name: str) -> Op:
     """Read a register by name."""
     return Op(registers[name].offset, None)
 
 
-def select_ops(registers: RegisterMap, table: Table, lane: int, index: int = 0) -> Iterator[Op]:
-    """Point the table window at an entry."""
-    lane_field = registers["TABLE_SELECT"].field("LANE")
-    yield put(registers, "TABLE_SELECT", table.value | lane << lane_field.low)
-    yield put(registers, "TABLE_INDEX", index)
-
-
-def route_ops(registers: RegisterMap, route: Sequence[int]) -> Iterator[Op]:
+def route_ops(registers: RegisterMap, ports: Sequence[int]) -> Iterator[Op]:
     """Write the routing table: output port by destination tile."""
-    for first in range(0, len(route), ROUTE_TILES):
+    for first in range(0, len(ports), ROUTE_TILES):
         yield put(registers, f"ROUTE_{first // ROUTE_TILES}", sum(
-            port << ROUTE_BITS * number for number, port in enumerate(route[first:first + ROUTE_TILES])))
+            port << ROUTE_BITS * number for number, port in enumerate(ports[first:first + ROUTE_TILES])))
 
 
-def program_ops(registers: RegisterMap, image: TileImage) -> Iterator[Op]:
-    """Write settings, routes and tables, and enable the interrupt for the end of the batch, good or bad."""
-    for name, value in image.settings.items():
-        yield put(registers, name, value)
-    yield from route_ops(registers, image.route)
-    for (table, lane), entries in image.tables.items():
-        words = registers.tables[table].words
-        yield from select_ops(registers, table, lane)
-        for entry in entries:
-            for number in range(words):
-                yield put(registers, "TABLE_DATA", entry >> 32 * number & 0xFFFFFFFF)
+def setup_ops(registers: RegisterMap, tile: int) -> Iterator[Op]:
+    """Once after power-up: the place of the tile in the ring, its routes, interrupts for the end of a batch, good or bad."""
+    array = registers.params.config.array
+    yield put(registers, "RING_NEXT", ring_next(array, tile))
+    yield put(registers, "RING_PREV", ring_prev(array, tile))
+    yield from route_ops(registers, route(array, tile))
     causes = registers["IRQ_ENABLE"]
-    yield put(registers, "IRQ_ENABLE", causes.field("DONE").mask | causes.field("ERROR").mask)
+    yield put(registers, "IRQ_ENABLE", causes.field("COMPLETE").mask | causes.field("ERROR").mask)
 
 
-def result_ops(registers: RegisterMap, lane: int, tokens: int) -> Iterator[Op]:
-    """Read RESULTS of a lane's first tokens; :func:`lane_results` orders what is read."""
-    params, words = registers.params, registers.tables[Table.RESULTS].words
-    groups, stride = params.config.down_groups, params.result_stride
-    yield from select_ops(registers, Table.RESULTS, lane)
-    for token in range(tokens):
-        yield from [get(registers, "TABLE_DATA")] * (groups * words)
-        if stride != groups and token + 1 < tokens:
-            yield put(registers, "TABLE_INDEX", (token + 1) * stride)
+def descriptor_ops(registers: RegisterMap, descriptor: Descriptor) -> Iterator[Op]:
+    """Describe a batch; :func:`doorbell_op` queues it."""
+    low = 2**HOST_DATA_BITS
+    yield put(registers, "BATCH_LAYER", descriptor.layer % low)
+    yield put(registers, "BATCH_RECORDS", descriptor.records % low)
+    yield put(registers, "BATCH_RESULTS", descriptor.results % low)
+    yield put_fields(registers, "BATCH_HIGH", layer=descriptor.layer // low, records=descriptor.records // low,
+                     results=descriptor.results // low)
 
 
-def clip_ops(registers: RegisterMap, lane: int, tokens: int) -> Iterator[Op]:
-    """Read CLIPS of a lane's first tokens."""
-    yield from select_ops(registers, Table.CLIPS, lane)
-    yield from [get(registers, "TABLE_DATA")] * tokens
-
-
-def lane_results(registers: RegisterMap, tokens: int, read: Sequence[int]) -> list[int]:
-    """32-bit words of a lane's entries, lowest first; the unused last entry of an odd stride as zero."""
-    params, words = registers.params, registers.tables[Table.RESULTS].words
-    used, unused = params.config.down_groups * words, (params.result_stride - params.config.down_groups) * words
-    return [word for token in range(tokens) for word in [*read[token * used:(token + 1) * used], *[0] * unused]]
+def doorbell_op(registers: RegisterMap, descriptor: Descriptor) -> Op:
+    """Queue the batch that was described last."""
+    return put_fields(registers, "DOORBELL", tokens=descriptor.tokens, order=descriptor.order, bf16=int(descriptor.bf16),
+                      tag=descriptor.tag)
 
 
 def state_ops(registers: RegisterMap) -> list[Op]:
@@ -86,7 +73,7 @@ def state_ops(registers: RegisterMap) -> list[Op]:
 def failure(registers: RegisterMap, states: Iterable[Sequence[int]]) -> str:
     """What :func:`state_ops` read, tile by tile, if that is not a good end in all of them; else nothing."""
     states = list(states)
-    if all(status == registers["STATUS"].field("DONE").mask and not error for status, error in states):
+    if not any(status or error for status, error in states):
         return ""
 
     def names(register: str, value: int) -> str:

@@ -6,42 +6,67 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
 from trajectile.sw_model.config import Config, from_dict
 from trajectile.tb.faults import LinkFaults
-from trajectile.tb.program import TileImage
 
 #: environment variable with the job file
 JOB = "TRAJECTILE_JOB"
 
 
+def awaited(number: int) -> int:
+    """Completion records that a host waits for before it queues a batch, so that two are with the tiles at the most."""
+    return max(number - 1, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Descriptor:
+    """What a host queues in one tile for one batch; addresses in bytes."""
+
+    tokens: int
+    #: place of the load order in ``ORDERS`` of ``sw_model/schedule/scheduler.py``
+    order: int
+    bf16: bool
+    tag: int
+    layer: int
+    records: int
+    results: int
+
+
 @dataclass(frozen=True)
 class Run:
-    """One batch of a simulation. With ``seed`` not zero, what is named hesitates at random; ``faults`` strike links."""
+    """The batches of a job once. With ``seed`` not zero, what is named hesitates at random; ``faults`` strike links."""
 
     seed: int = 0
     stall_host: bool = False
     stall_ddr: bool = False
+    stall_io: bool = False
     stall_link: bool = False
     faults: tuple[LinkFaults, ...] = ()
+    #: cycles by which the host of each tile is late with every doorbell
+    late: tuple[int, ...] = ()
+
+    @property
+    def stalls(self) -> bool:
+        """Whether something makes the cycles other than the model's."""
+        return self.stall_ddr or self.stall_io or self.stall_link or bool(self.faults)
 
     @classmethod
     def load(cls, values: Mapping[str, Any]) -> "Run":
         """What ``asdict`` made of one, read from JSON."""
         def unlisted(fault: Mapping[str, Any]) -> dict[str, Any]:
             return {key: tuple(value) if isinstance(value, list) else value for key, value in fault.items()}
-        return cls(**{**values, "faults": tuple(LinkFaults(**unlisted(fault)) for fault in values["faults"])})
+        return cls(**{**values, "faults": tuple(LinkFaults(**unlisted(fault)) for fault in values["faults"]),
+                      "late": tuple(values["late"])})
 
 
 @dataclass(frozen=True)
 class Job:
-    """A batch, to be run once or more on a fresh reset."""
+    """Some batches, queued one after the other in every tile; to be run once or more on a fresh reset."""
 
     config: Config
-    images: Sequence[TileImage]
-    #: tokens whose RESULTS to read by (tile, lane)
-    read: Mapping[tuple[int, int], int]
+    #: [batches][tiles]
+    batches: Sequence[Sequence[Descriptor]]
     #: a run that takes longer has hung
     max_cycles: int
     runs: Sequence[Run] = field(default_factory=lambda: [Run()])
@@ -58,10 +83,7 @@ class Job:
         """Write the job."""
         path.write_text(json.dumps({
             "config": {"name": self.config.name, **self.config.as_dict},
-            "images": [{"settings": dict(image.settings), "route": list(image.route),
-                        "tables": [[table.value, lane, entries] for (table, lane), entries in image.tables.items()]}
-                       for image in self.images],
-            "read": [[*place, tokens] for place, tokens in self.read.items()],
+            "batches": [[asdict(descriptor) for descriptor in batch] for batch in self.batches],
             "max_cycles": self.max_cycles, "runs": [asdict(run) for run in self.runs], "timing_only": self.timing_only,
             "may_fail": self.may_fail,
         }), encoding="utf-8")
@@ -73,9 +95,6 @@ class Job:
         settings = values["config"]
         return cls(
             config=from_dict({k: v for k, v in settings.items() if k != "name"}, name=settings["name"]),
-            images=[TileImage(image["settings"], {(Table(table), lane): entries
-                                                  for table, lane, entries in image["tables"]}, tuple(image["route"]))
-                    for image in values["images"]],
-            read={(tile, lane): tokens for tile, lane, tokens in values["read"]},
+            batches=[[Descriptor(**descriptor) for descriptor in batch] for batch in values["batches"]],
             max_cycles=values["max_cycles"], runs=[Run.load(run) for run in values["runs"]],
             timing_only=values["timing_only"], may_fail=values["may_fail"])

@@ -1,6 +1,6 @@
 """Simulations without Python in the loop: Verilator's model under a small C++ main that works off a list of host accesses.
 
-For batches of millions of cycles. The same top, DDR model and event monitors as under cocotb; only the host differs
+For batches of millions of cycles. The same top, memory models and event monitors as under cocotb; only the host differs
 (``tb/cpp/main.cpp``).
 """
 
@@ -12,9 +12,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from trajectile.hw.host.regmap import RegisterMap
-from trajectile.tb.host_ops import Op, clip_ops, counter_ops, failure, lane_results, program_ops, put, result_ops, state_ops
+from trajectile.tb.host_ops import Op, counter_ops, descriptor_ops, doorbell_op, failure, setup_ops, state_ops
 from trajectile.tb.instruments import OFF, Instruments
-from trajectile.tb.job import Job
+from trajectile.tb.job import Job, awaited
 from trajectile.tb.runner import Build, cached, tail
 from trajectile.tb.toolchain import SimulationError, environment, seen_from
 from trajectile.tb.top import SOURCES, TOP
@@ -62,21 +62,21 @@ def _lines(tile: int, ops: Sequence[Op]) -> str:
 
 
 def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> None:
-    """Run a job's batch once; ``output.json`` in ``folder`` is what ``trajectile.tb.bench_array`` writes.
+    """Run a job's batches once; ``output.json`` in ``folder`` is what ``trajectile.tb.bench_array`` writes.
 
     Raises:
         SimulationError: if the simulation stops, hangs, a tile fails or refuses an access.
     """
     registers, tiles = RegisterMap(job.params), range(job.config.array.tiles)
-    before = "".join(_lines(tile, list(program_ops(registers, image))) for tile, image in zip(tiles, job.images, strict=True))
-    lanes = {tile: [(lane, tokens) for (owner, lane), tokens in job.read.items() if owner == tile] for tile in tiles}
-    after = {tile: [*counter_ops(registers), *(op for lane, tokens in lanes[tile] for op in (
-        *result_ops(registers, lane, tokens), *clip_ops(registers, lane, tokens)))] for tile in tiles}
+    script = "".join(_lines(tile, list(setup_ops(registers, tile))) for tile in tiles) + "go\n"
+    for number, batch in enumerate(job.batches):
+        script += "".join(_lines(tile, list(descriptor_ops(registers, batch[tile]))) for tile in tiles)
+        script += f"wait {awaited(number)}\n"
+        script += "".join(_lines(tile, [doorbell_op(registers, batch[tile])]) for tile in tiles) + "go\n"
+    after = [*state_ops(registers), *counter_ops(registers)]
+    script += f"wait {len(job.batches)}\n" + "".join(_lines(tile, after) for tile in tiles)
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "host.txt").write_text(
-        before + "go\n" + _lines(0, [put(registers, "CONTROL", 1)]) + "wait\n"
-        + "".join(_lines(tile, state_ops(registers)) for tile in tiles) + "go\n"
-        + "".join(_lines(tile, ops) for tile, ops in after.items()), encoding="ascii")
+    (folder / "host.txt").write_text(script, encoding="ascii")
     log, answers = folder / "run.log", folder / "answers.txt"
     answers.unlink(missing_ok=True)
     with log.open("w", encoding="utf-8") as output:
@@ -88,25 +88,13 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
     for line in text[:text.rfind("\n") + 1].splitlines():  # without a last line that is cut off
         owner, value = line.split()
         values[int(owner)].append(int(value))
-    # A tile that has failed refuses what comes after its state; so look at that first.
     states = [values[tile][:2] for tile in tiles]
     if all(len(state) == 2 for state in states) and (message := failure(registers, states)):
         raise SimulationError(message)
     if code:
         raise SimulationError(f"the simulation ended with code {code}\n{tail(log)}")
-    wanted = [sum(op.value is None for op in (*state_ops(registers), *after[tile])) for tile in tiles]
-    if [len(values[tile]) for tile in tiles] != wanted:
+    if any(len(values[tile]) != len(after) for tile in tiles):
         raise SimulationError(f"{answers} is cut off, as where no space is left")
     made.instruments.collect(folder)
-    outputs = []
-    for tile in tiles:
-        rest = values[tile][2:]
-        counters = dict(zip(registers.counters, rest[:len(registers.counters)], strict=True))
-        words, results, clips = rest[len(registers.counters):], {}, {}
-        for lane, tokens in lanes[tile]:
-            count = sum(op.value is None for op in result_ops(registers, lane, tokens))
-            results[lane] = lane_results(registers, tokens, words[:count])
-            clips[lane] = words[count:count + tokens]
-            words = words[count + tokens:]
-        outputs.append({"counters": counters, "results": results, "clips": clips})
+    outputs = [{"counters": dict(zip(registers.counters, values[tile][2:], strict=True))} for tile in tiles]
     (folder / "output.json").write_text(json.dumps([{"tiles": outputs}]), encoding="utf-8")

@@ -1,8 +1,8 @@
 // Host of a simulation without Python: works off a list of AXI4-Lite accesses, all tiles side by side.
 //
 // Arguments: list of accesses, file for what is read, most cycles of the batch, plusargs. Lines of the list: "TILE w ADDRESS
-// VALUE", "TILE r ADDRESS", "go" (everything before it is finished first) and "wait" (until every tile is done or
-// has failed).
+// VALUE", "TILE r ADDRESS", "go" (everything before it is finished first) and "wait RECORDS" (until every tile has
+// written so many completion records).
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -164,6 +164,7 @@ int main(int argc, char** argv) {
             finish();
         } else if (!std::strncmp(line, "wait", 4)) {
             finish();
+            top->in_wanted = std::atoi(line + 4);
             fall(), take_inputs(), rise();
             for (unsigned long long cycle = 0; !top->all_done; cycle++) {
                 if (cycle == limit) {

@@ -4,7 +4,7 @@
 // it was taken, whichever is later. A write is answered LATENCY cycles after its last beat was taken. `stall` makes all
 // channels hesitate at random. What is read comes from the hex file that the plusarg PLUSARG names, from byte address 0 on;
 // a read burst that is not all in it is an error. What is written goes to a log, a line per beat: address data, in
-// hexadecimal, and a line "answer" when a burst has been answered.
+// hexadecimal, a line "answer" when a burst has been answered, and a line "reset" when a reset follows.
 //
 // `fault` makes it fail, counted from when that was last 0: 1 to 3: read beat `fault_at` comes with this response; 4: no beat
 // comes from beat `fault_at` on; 5: no address of a read is taken from burst `fault_at` on; 6: write burst `fault_at` is
@@ -113,8 +113,16 @@ module io_model #(
     assign awready = !stall_aw && (write_tail + 1'b1 != write_head);
     assign wready = !stall_w && (answer_tail + 1'b1 != answer_head);
 
+    reg active;  // something was written since the last reset
+    initial active = 0;
+
     always @(posedge clk)
         if (rst) begin
+            if (active && log != 0) begin
+                $fwrite(log, "reset\n");
+                $fflush(log);
+            end
+            active = 0;
             head = 0;
             tail = 0;
             cycle = 0;
@@ -165,6 +173,7 @@ module io_model #(
                 if (wlast != (written == write_length[write_head]))
                     $display("ERROR: io_model %0d: wlast is %0d with beat %0d of %0d", ID, wlast, written,
                              write_length[write_head] + 1);
+                active = 1;
                 if (log != 0)
                     $fwrite(log, "%h %h\n", write_first[write_head] + (written << BEAT_BYTES_LOG2), wdata);
                 written = written + 1;
