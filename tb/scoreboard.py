@@ -12,28 +12,38 @@ from trajectile.sw_model.timeline.model import Event, Timeline
 
 
 def read_events(prefix: Path, tiles: int) -> list[list[Event]]:
-    """The event monitors' logs, a list for each batch, ordered as the model's; a batch ends with an ``end`` of each tile.
+    """The event monitors' logs, a list for each run, ordered as the model's; cycle 0 is that of the first doorbell.
+
+    A line "reset" ends each run but the last.
 
     Raises:
         ValueError: if a log is missing or cut off.
     """
-    batches: list[list[Event]] = []
+    runs: list[list[Event]] = []
     counts = []
     for tile in range(tiles):
         path = prefix.with_name(f"{prefix.name}{tile}.log")
         text = path.read_text(encoding="ascii")
-        number, ended = 0, True
+        number = 0
         for line in text[:text.rfind("\n") + 1].splitlines():
             cycle, kind, *rest = line.split()
-            if number == len(batches):
-                batches.append([])
-            batches[number].append(Event(int(cycle), tile, kind, *map(int, rest)))
-            ended = kind == "end"
-            number += ended
-        counts.append(number if ended and (not text or text.endswith("\n")) else -1)
-    if set(counts) != {len(batches)}:
-        raise ValueError(f"{prefix}*.log: batches by tile {counts} (-1: cut off)")
-    return [sorted(batch) for batch in batches]
+            if kind == "reset":
+                number += 1
+                continue
+            if number == len(runs):
+                runs.append([])
+            runs[number].append(Event(int(cycle), tile, kind, *map(int, rest)))
+        counts.append(number if not text or text.endswith("\n") else -1)
+    if len(set(counts)) > 1 or -1 in counts:
+        raise ValueError(f"{prefix}*.log: resets by tile {counts} (-1: cut off)")
+    starts = [min((event.cycle for event in run if event.kind == "doorbell"), default=0) for run in runs]
+    return [sorted(event._replace(cycle=event.cycle - start) for event in run) for run, start in zip(runs, starts, strict=True)]
+
+
+def doorbells(events: Sequence[Event], tiles: int) -> list[tuple[int, ...]]:
+    """When each batch was queued in each tile, [batches][tiles], as far as it was in all."""
+    rung = [[event.cycle for event in events if event.kind == "doorbell" and event.tile == tile] for tile in range(tiles)]
+    return list(zip(*rung, strict=False))
 
 
 @dataclass(frozen=True)
@@ -47,19 +57,12 @@ class Verdict:
         return self.exact
 
 
-def events_of(model: Timeline) -> list[Event]:
-    """What the RTL's log should hold: the model's events, and the end of each tile."""
-    ends = [Event(cycles, tile, "end", 0, 0, 0, 0) for tile, cycles in enumerate(model.tile_cycles)]
-    return sorted([*model.events, *ends])
-
-
 def check_events(seen: Sequence[Event], model: Timeline) -> Verdict:
-    """Every event equal in cycle, tile, kind, slot, slice and flags; and each tile ends in the same cycle."""
-    expected = events_of(model)
-    for number, (rtl, golden) in enumerate(zip_longest(seen, expected)):
+    """Every event equal in cycle, tile, kind, slot, slice and flags."""
+    for number, (rtl, golden) in enumerate(zip_longest(seen, model.events)):
         if rtl != golden:
-            return Verdict(False, f"event {number} of {len(expected)}: RTL {rtl}, model {golden}")
-    return Verdict(True, f"{len(expected)} events equal")
+            return Verdict(False, f"event {number} of {len(model.events)}: RTL {rtl}, model {golden}")
+    return Verdict(True, f"{len(model.events)} events equal")
 
 
 def check_results(seen: Results, golden: Results) -> Verdict:
