@@ -37,7 +37,8 @@ def read_events(prefix: Path, tiles: int) -> list[list[Event]]:
     if len(set(counts)) > 1 or -1 in counts:
         raise ValueError(f"{prefix}*.log: resets by tile {counts} (-1: cut off)")
     starts = [min((event.cycle for event in run if event.kind == "doorbell"), default=0) for run in runs]
-    return [sorted(event._replace(cycle=event.cycle - start) for event in run) for run, start in zip(runs, starts, strict=True)]
+    return [sorted(event._replace(cycle=event.cycle - start) for event in run)
+            for run, start in zip(runs, starts, strict=True)]
 
 
 def doorbells(events: Sequence[Event], tiles: int) -> list[tuple[int, ...]]:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,15 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.hw.design import Design, design
+from trajectile.hw.host.regmap import RegisterMap
 from trajectile.hw.params import Params
 from trajectile.scripts.area.gates import gate_level
 from trajectile.scripts.area.technology import Technology
 from trajectile.scripts.errors import UserError
-from trajectile.scripts.flow.outcomes import Outcome, read_outcomes
+from trajectile.scripts.flow.outcomes import Golden, Outcome, read_outcomes
 from trajectile.scripts.flow.workload import Values, Workload
 from trajectile.scripts.folders import private
 from trajectile.scripts.soc.ports import ports_of
 from trajectile.scripts.soc.waves import gtkwave
+from trajectile.sw_model import latencies
+from trajectile.sw_model.batch.records import blank_batch
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.numerics import image
 from trajectile.sw_model.numerics.integer import Results
@@ -28,9 +31,10 @@ from trajectile.sw_model.timeline.model import Event, Timeline
 from trajectile.sw_model.timeline.model import simulate as play
 from trajectile.tb import faults, native, runner
 from trajectile.tb.faulty_link import faulty_link
+from trajectile.tb.host_ops import descriptor_ops, doorbell_op
 from trajectile.tb.instruments import OFF, Instruments
-from trajectile.tb.job import JOB, Job, Run
-from trajectile.tb.program import tile_image
+from trajectile.tb.job import JOB, Descriptor, Job, Run
+from trajectile.tb.program import descriptors, write_records
 from trajectile.tb.top import bench_top
 
 SIMULATORS = (*runner.SIMULATORS, "native")
@@ -45,7 +49,7 @@ def usual_simulator(*, timing_only: bool = False, gate_level: bool = False) -> s
 
 @dataclass(frozen=True, repr=False)
 class Simulation:
-    """All batches of a simulation, what the model says, and what the steps took."""
+    """All runs of a simulation, what the model says, and what the steps took."""
 
     config: Config
     load: Workload
@@ -56,19 +60,26 @@ class Simulation:
     gate_level: bool
     #: the Verilog that ran
     design: Design
-    plan: Schedule
+    #: what the array makes of each batch
+    plans: Sequence[Schedule]
+    #: what the model says when all doorbells ring as early as they can
     model: Timeline
     roofline: Roofline
-    #: results and clips of the golden model; None in the timing-only build
-    golden: Results | None
+    #: results and clips of the golden model, of each batch; None in the timing-only build
+    golden: Sequence[Results | None]
     outcomes: Sequence[Outcome]
     wall_seconds: dict[str, float]
     folder: Path
 
     @property
     def first(self) -> Outcome:
-        """The first batch."""
+        """The first run."""
         return self.outcomes[0]
+
+    @property
+    def plan(self) -> Schedule:
+        """What the array makes of the first batch."""
+        return self.plans[0]
 
     @property
     def exact(self) -> bool:
@@ -82,13 +93,15 @@ class Simulation:
 
     @property
     def results(self) -> NDArray[np.int32] | None:
-        """Outputs of the layer as the RTL computed them, int32 [tokens, d_model]; None if it computed none."""
-        return None if self.first.values is None else self.first.values.y
+        """Outputs of the first batch as the RTL computed them, int32 [tokens, d_model]; None if it computed none."""
+        values = next(iter(self.first.values), None)
+        return None if values is None else values.y
 
     @property
     def clips(self) -> NDArray[np.int64] | None:
-        """Clips of each token as the RTL counted them, int64 [tokens]; None if it computed nothing."""
-        return None if self.first.values is None else self.first.values.clips
+        """Clips of each token of the first batch as the RTL counted them, int64 [tokens]; None if it computed nothing."""
+        values = next(iter(self.first.values), None)
+        return None if values is None else values.clips
 
     @property
     def events(self) -> Sequence[Event]:
@@ -102,42 +115,53 @@ class Simulation:
         """What ``trajectile simulate --json`` writes."""
         first, load, cycles = self.first, self.load, max(self.cycles, 1)
         config, counters = self.config, self.first.counters
+        model = first.model or self.model
+        golden = self.golden[0]
         fidelity: dict[str, Any] = {}
-        if load.values and self.golden and len(load.topk_ids):
-            fidelity = {**load.values.fidelity(self.golden), "against": load.values.against}
+        if load.values and golden and len(load.topk_ids):
+            fidelity = {**load.values.fidelity(golden), "against": load.values.against}
+        loads, releases = ([event.cycle for event in first.log if event.kind == kind] for kind in ("load", "release"))
         return {
             "config": {"name": config.name, **config.as_dict},
             "trace": load.source, "tokens": len(load.topk_ids), "order": self.order, "seed": load.seed,
+            "batches": len(self.plans),
             "simulator": self.simulator, "timing_only": self.timing_only, "gate_level": self.gate_level,
             "results_exact": None if self.timing_only else bool(first.results), "results": first.results.message,
             "events_exact": bool(first.events), "events": first.events.message,
-            "cycles_rtl": first.cycles, "cycles_model": self.model.cycles, "roofline_cycles": self.roofline.cycles,
-            "roofline": {"ddr": self.roofline.ddr, "mac": self.roofline.mac, "d2d": self.roofline.d2d},
+            "cycles_rtl": first.cycles, "cycles_model": model.cycles, "roofline_cycles": self.roofline.cycles,
+            "streaming_cycles": max(releases, default=0) - min(loads, default=0),
+            "first_load_cycles": min(loads) + latencies.ADDRESS_CYCLES if loads else 0,
+            "host_accesses": batch_accesses(config),
+            "roofline": {**vars(self.roofline)},
             "ddr_cycles": vars(ddr_cycles(config, first.log, first.cycles)),
             "utilisation": {
                 "ddr": sum(c["COUNT_DDR_BEAT"] for c in counters) / (cycles * config.array.channels),
                 "mac": sum(c["COUNT_WORD"] for c in counters) / (cycles * config.array.tiles),
                 "d2d": sum(c["COUNT_FLIT_OUT"] for c in counters) / (cycles * config.array.tiles)},
-            "counters": list(counters),
+            "counters": [dict(tile) for tile in counters],
+            "completion": [[asdict(record) for record in batch] for batch in first.records],
             "fidelity": fidelity,
             "wall_seconds": self.wall_seconds,
             "files": str(self.folder),
         }
 
 
-def simulate(config: Config, load: Workload, *, folder: Path, order: str = "balanced",
+def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Path, order: str = "balanced",
+             bf16: bool = False, records: Sequence[Sequence[int]] | None = None,
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
              runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False,
              cells: Technology | None = None, files: Callable[[Design], Mapping[str, str]] | None = None,
              plusargs: Sequence[str] = (), may_fail: bool = False, instruments: Instruments = OFF,
              say: Callable[[str], object] = str) -> Simulation:
-    """Run a batch through the RTL and compare it with the golden model.
+    """Run a batch, or several one after the other, through the RTL and compare them with the golden model.
 
     Args:
         config: the accelerator.
-        load: the batch.
+        load: the batch, or the batches.
         folder: where job, logs and waves are at the end (:func:`~trajectile.scripts.folders.private`).
         order: load order.
+        bf16: results as bf16 instead of int32.
+        records: of each tile its tokens in the order of their records, for every batch; None: spread as a host would.
         simulator: ``verilator`` or ``icarus``, both with cocotb; or ``native``, Verilator's model under a C++ main: for
             millions of cycles, one run, no waves.
         waves: record waves, and write a save file for GTKWave beside them.
@@ -163,8 +187,9 @@ def simulate(config: Config, load: Workload, *, folder: Path, order: str = "bala
     if simulator == "native" and tuple(runs) != (Run(),):
         raise ValueError(f"runs = {runs} is not legal with simulator native; legal: one run without stalls")
     began = time.monotonic()
-    plan = schedule(config, load.topk_ids, order)
-    model = play(plan)
+    loads = [load] if isinstance(load, Workload) else list(load)
+    plans = [schedule(config, one.topk_ids, order, records=records, strict=False) for one in loads]
+    model = play(plans)
     say("generating the Verilog")
     made = design(config, timing_only=timing_only)
     link_faults = any(run.faults for run in runs)
@@ -173,7 +198,7 @@ def simulate(config: Config, load: Workload, *, folder: Path, order: str = "bala
         made = replace(made, modules=made.modules | {phy: faulty_link(made.modules[phy], config.link.latency_cycles)})
     generated = time.monotonic()
     say(f"building it for {simulator}, once for this design")
-    top = bench_top(config, timing_only=timing_only, ddr_model=not axi_models, held_inputs=simulator == "native",
+    top = bench_top(config, timing_only=timing_only, memory_models=not axi_models, held_inputs=simulator == "native",
                     link_faults=link_faults)
     sources = files(made) if files else gate_level(made, cells) if cells else made.files()
     if simulator == "native":
@@ -183,12 +208,14 @@ def simulate(config: Config, load: Workload, *, folder: Path, order: str = "bala
     start_run = time.monotonic()
     say(f"running {model.cycles:,} cycles")
     with private(folder, keep_failed=True) as work:
-        values = None if timing_only else load.given
+        values = [None if timing_only else one.given for one in loads]
         # stalls stretch a batch; ten times the model's cycles and then some is a hang
-        job = replace(make_job(plan, values, max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs),
-                      may_fail=may_fail)
+        job = Job(config, [descriptors(plan, number, bf16=bf16) for number, plan in enumerate(plans)],
+                  max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs, timing_only=timing_only,
+                  may_fail=may_fail)
         job.save(work / "job.json")
-        plusargs = [*plusargs, *write_files(config, values, work)]
+        plusargs = [*plusargs, *write_files(config, values[0], work), *write_records(plans, [
+            one.batch if one else blank_batch(config, load.topk_ids) for one, load in zip(values, loads, strict=True)], work)]
         if link_faults:
             plusargs += faults.write_plan(config.array, [(run.seed, run.faults) for run in runs], work)
         if simulator == "native":
@@ -200,25 +227,22 @@ def simulate(config: Config, load: Workload, *, folder: Path, order: str = "bala
         if waves:
             ports = ports_of(made.components[made.top])
             (work / "waves.gtkw").write_text(gtkwave(config, ports), encoding="utf-8")
-        golden = values.results(config) if values else None
-        outcomes = read_outcomes(job, plan, model, golden, work)
+        golden = [one.results(config) if one else None for one in values]
+        outcomes = read_outcomes(job, [Golden(plan, results, one.layer if one else None)
+                                       for plan, results, one in zip(plans, golden, values, strict=True)], work)
     ended = time.monotonic()
     return Simulation(
-        config, load, order, simulator, timing_only, cells is not None, made, plan, model, roofline(plan), golden,
+        config, loads[0], order, simulator, timing_only, cells is not None, made, plans, model, roofline(plans[0]), golden,
         outcomes,
         {"generate": round(generated - began, 2), "build": round(start_run - generated, 2),
          "run": round(ended - start_run, 2)}, folder)
 
 
-def make_job(plan: Schedule, values: Values | None, *, max_cycles: int, runs: Sequence[Run] = (Run(),)) -> Job:
-    """What the host does; without ``values`` for the timing-only build."""
-    config, params = plan.config, Params(plan.config, timing_only=values is None)
-    return Job(
-        config, [tile_image(params, plan, tile, values.batch if values else None) for tile in range(config.array.tiles)],
-        read={} if values is None else {(tile, lane): len(tokens)
-                                        for tile, program in enumerate(plan.tiles)
-                                        for lane, tokens in enumerate(program.lanes)},
-        max_cycles=max_cycles, runs=runs, timing_only=values is None)
+def batch_accesses(config: Config) -> int:
+    """Accesses of a tile's host port for a batch of any size: its description, its doorbell, its interrupt cleared."""
+    registers = RegisterMap(Params(config))
+    batch = Descriptor(tokens=0, order=0, bf16=False, tag=0, layer=0, records=0, results=0)
+    return len([*descriptor_ops(registers, batch), doorbell_op(registers, batch)]) + 1
 
 
 def write_files(config: Config, values: Values | None, folder: Path) -> list[str]:
