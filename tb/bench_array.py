@@ -48,7 +48,7 @@ async def reset(dut: Top, run: Run, hosts: Sequence[TileHost], cycles: int = 3) 
     if hasattr(dut, "ddr_fault"):
         dut.ddr_fault.value = dut.ddr_fault_at.value = dut.io_fault.value = dut.io_fault_at.value = 0
     dut.stall_seed.value, dut.stall_ddr.value, dut.stall_io.value, dut.stall_link.value = run.seed, 0, 0, 0
-    dut.wanted.value = 0
+    dut.wanted.value = dut.mark.value = 0
     for host in hosts:
         host.quiet()
     await ClockCycles(dut.clk, cycles)
@@ -58,6 +58,13 @@ async def reset(dut: Top, run: Run, hosts: Sequence[TileHost], cycles: int = 3) 
 async def set_up(hosts: Sequence[TileHost]) -> None:
     """What a host does once: the place of each tile in the ring, interrupts."""
     await all_of(host.do(setup_ops(host.map, host.tile)) for host in hosts)
+
+
+async def mark(dut: Top) -> None:
+    """Begin new logs, and count completion records anew."""
+    dut.mark.value = 1
+    await ClockCycles(dut.clk, 1)
+    dut.mark.value = 0
 
 
 async def queue(dut: Top, job: Job, run: Run, hosts: Sequence[TileHost], number: int) -> None:

@@ -1,7 +1,7 @@
 """cocotb: the same batches as ``bench_array`` with another project's AXI models on every AXI port.
 
-The host ports are driven by cocotbext-axi's AXI4-Lite manager and the DDR channels answered by its AXI4 RAM, which check the
-handshakes in their own way and share no line with this project's driver and DDR model.
+The host ports are driven by cocotbext-axi's AXI4-Lite manager, and DDR and io ports are answered by its AXI4 RAM, which check
+the handshakes in their own way and share no line with this project's driver and memory models.
 """
 
 import json
@@ -13,13 +13,15 @@ from pathlib import Path
 import cocotb
 from cocotb.clock import Clock
 from cocotb.triggers import ClockCycles
-from cocotbext.axi import AxiLiteBus, AxiLiteMaster, AxiRamRead, AxiReadBus
+from cocotbext.axi import AxiBus, AxiLiteBus, AxiLiteMaster, AxiRam, AxiRamRead, AxiReadBus
 
 from trajectile.hw.host.regmap import RegisterMap
+from trajectile.sw_model.config import DDR_ADDRESS_BITS
 from trajectile.tb.bench_array import PERIOD_NS, batch
 from trajectile.tb.handles import Top
 from trajectile.tb.host import TileHost
 from trajectile.tb.job import JOB, Job
+from trajectile.tb.program import results_bytes
 
 
 class AxiHost(TileHost):
@@ -43,6 +45,22 @@ class AxiHost(TileHost):
         return int(answer.resp), int.from_bytes(answer.data, "little")
 
 
+def content(path: Path) -> bytes:
+    """The bytes of a memory, from a file for ``$readmemh``."""
+    return b"".join(bytes.fromhex(line)[::-1] for line in path.read_text(encoding="ascii").split())
+
+
+def written(job: Job, memory: AxiRam, tile: int) -> Iterator[str]:
+    """What the tile has written for each batch, as ``tb/rtl/io_model.v`` logs it; then the memory is zero there again."""
+    width = job.config.io.bytes_per_cycle
+    for batch_ in job.batches:
+        descriptor = batch_[tile]
+        for address in range(descriptor.results, descriptor.results + results_bytes(
+                job.config, descriptor.tokens, bf16=descriptor.bf16), width):
+            yield f"{address:x} {bytes(memory.read(address, width))[::-1].hex()}"
+            memory.write(address, bytes(width))
+
+
 def hesitation(seed: int) -> Iterator[int]:
     """Pauses in half of the cycles."""
     rng = random.Random(seed)
@@ -62,18 +80,31 @@ async def run_job(dut: Top) -> None:
     hosts = [AxiHost(dut, tile, registers) for tile in range(job.config.array.tiles)]
     rams = []
     for channel in range(job.config.array.channels):
-        lines = Path(str(cocotb.plusargs[f"ddr{channel}"])).read_text(encoding="ascii").split()
-        content = b"".join(bytes.fromhex(line)[::-1] for line in lines)
-        ram = AxiRamRead(AxiReadBus.from_prefix(dut, f"ddr_{channel}"), dut.clk, dut.rst, size=len(content))
-        ram.write(0, content)
+        given = content(Path(str(cocotb.plusargs[f"ddr{channel}"])))
+        ram = AxiRamRead(AxiReadBus.from_prefix(dut, f"ddr_{channel}"), dut.clk, dut.rst, size=len(given))
+        ram.write(0, given)
         rams.append(ram)
+    memories = []
+    for tile in range(job.config.array.tiles):
+        memory = AxiRam(AxiBus.from_prefix(dut, f"io_{tile}"), dut.clk, dut.rst, size=2**DDR_ADDRESS_BITS)
+        memory.write(0, content(Path(str(cocotb.plusargs[f"io{tile}"]))))
+        memories.append(memory)
+    logs: list[list[str]] = [[] for _ in memories]
     outputs = []
     for run in job.runs:
         cocotb.log.info("run %s", run)
-        for number, ram in enumerate(rams):
-            for channel in (ram.ar_channel, ram.r_channel):
-                channel.clear_pause_generator()
-                if run.stall_ddr:
-                    channel.set_pause_generator(hesitation(run.seed * 100 + number))
+        channels = [channel for ram in rams for channel in (ram.ar_channel, ram.r_channel)] if run.stall_ddr else []
+        if run.stall_io:
+            channels += [channel for memory in memories for part in (memory.read_if, memory.write_if)
+                         for name in ("ar_channel", "r_channel", "aw_channel", "w_channel", "b_channel")
+                         if (channel := getattr(part, name, None))]
+        for number, channel in enumerate(channels):
+            channel.set_pause_generator(hesitation(run.seed * 100 + number))
         outputs.append(await batch(dut, job, run, hosts))
+        for channel in channels:
+            channel.clear_pause_generator()
+        for tile, memory in enumerate(memories):
+            logs[tile] += [*(logs[tile] and ["reset"]), *written(job, memory, tile)]
+    for tile, lines in enumerate(logs):
+        Path(f"events_io{tile}.log").write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
     Path("output.json").write_text(json.dumps(outputs), encoding="utf-8")

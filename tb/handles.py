@@ -20,6 +20,7 @@ class Top(Protocol):
     stall_ddr: LogicObject
     stall_io: LogicObject
     stall_link: LogicObject
+    mark: LogicObject
     wanted: LogicArrayObject
     #: with ``memory_models`` only
     ddr_fault: LogicArrayObject

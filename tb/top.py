@@ -63,8 +63,8 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
     """Verilog of the top.
 
     Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_io``, ``stall_link``,
-    ``ddr_fault`` (three bits per channel), ``ddr_fault_at``, ``io_fault`` (three bits per tile), ``io_fault_at``, ``wanted``
-    (completion records of each tile). Outputs: ``irq`` (one bit per tile), ``all_done`` (every tile has written as many
+    ``ddr_fault`` (three bits per channel), ``ddr_fault_at``, ``io_fault`` (three bits per tile), ``io_fault_at``, ``mark``
+    (begin new logs), ``wanted`` (completion records of each tile, counted from the last ``mark``). Outputs: ``irq`` (one bit per tile), ``all_done`` (every tile has written as many
     completion records as are wanted). Without ``memory_models`` DDR and io ports come out as ``ddr_<channel>_*`` and
     ``io_<tile>_*``, with the IDs that AXI models want (always 0: everything stays in order), and there are no faults of
     theirs. With ``link_faults`` there is ``fault_run``, for ``tb/rtl/faulty_link.v``.
@@ -74,7 +74,7 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
     """
     params, array = Params(config, timing_only=timing_only), config.array
     inputs: list[tuple[str, int]] = [("clk", 1), ("rst", 1), ("stall_seed", 32), ("stall_ddr", 1), ("stall_io", 1),
-                                      ("stall_link", 1), ("wanted", COMPLETED_BITS)]
+                                      ("stall_link", 1), ("mark", 1), ("wanted", COMPLETED_BITS)]
     if memory_models:
         inputs += [("ddr_fault", 3 * array.channels), ("ddr_fault_at", 32),
                    ("io_fault", 3 * array.tiles), ("io_fault_at", 32)]
@@ -130,7 +130,7 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
         else:
             faults = f"io_fault[{3 * tile + 2}:{3 * tile}]"
             body.append(_instance("io_model", f"io_{tile}", {
-                "clk": "clk", "rst": "rst", "stall_enable": "stall_io", "stall_seed": "stall_seed",
+                "clk": "clk", "rst": "rst", "mark": "mark", "stall_enable": "stall_io", "stall_seed": "stall_seed",
                 "fault": faults, "fault_at": "io_fault_at", **own,
             }, {
                 "ADDR_BITS": params.address_bits, "BEAT_BITS": params.io_bits,
@@ -145,9 +145,9 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
                 ports[f"{port}__{tile}__{name}"] = f"{port}_{tile}_{name}"
                 monitored[{"release": "released", "begin": "begun"}.get(name, name)] = f"{port}_{tile}_{name}"
         body.append(f"    reg [{COMPLETED_BITS - 1}:0] completed_{tile};\n"
-                    f"    always @(posedge clk) if (rst) completed_{tile} <= 0;\n"
+                    f"    always @(posedge clk) if (rst || mark) completed_{tile} <= 0;\n"
                     f"        else if (phases_{tile}_complete) completed_{tile} <= completed_{tile} + 1'b1;\n")
-        body.append(_instance("event_monitor", f"monitor_{tile}", {"clk": "clk", "rst": "rst", **monitored}, {
+        body.append(_instance("event_monitor", f"monitor_{tile}", {"clk": "clk", "rst": "rst", "mark": "mark", **monitored}, {
             "TILE": tile, "SLOTS": config.tile.slots, "SLOT_BITS": params.slot_bits,
             "EXPERT_BITS": params.expert_bits, "INDEX_BITS": params.index_bits}))
     for number in range(len(links(array))):

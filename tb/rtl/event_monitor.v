@@ -1,5 +1,5 @@
 // Writes what happens in one tile into a log, a line per event: cycle kind slot expert index flags. Cycles count from the end of
-// the reset. A line "cycle reset 0 0 0 0" says that a reset ends the run.
+// the reset. A line "cycle reset 0 0 0 0" ends a run: at a reset, or where the bench says `mark`.
 //
 // Flags: of `load` and `grant` the batch's bit; of `send` 1 for escape and 2 for cut-through.
 module event_monitor #(
@@ -11,6 +11,7 @@ module event_monitor #(
 ) (
     input wire clk,
     input wire rst,
+    input wire mark,
     input wire load,
     input wire [SLOT_BITS-1:0] load_slot,
     input wire [EXPERT_BITS-1:0] load_expert,
@@ -77,7 +78,13 @@ module event_monitor #(
             active <= 0;
         end else begin
             cycle <= cycle + 1;
-            if (any && log != 0) begin
+            if (mark) begin
+                if (log != 0 && active) begin
+                    $fwrite(log, "%0d reset 0 0 0 0\n", cycle);
+                    $fflush(log);
+                end
+                active <= 0;
+            end else if (any && log != 0) begin
                 active <= 1;
                 if (doorbell) $fwrite(log, "%0d doorbell 0 0 0 0\n", cycle);
                 if (begun) $fwrite(log, "%0d begin 0 0 0 0\n", cycle);

@@ -4,7 +4,8 @@
 // it was taken, whichever is later. A write is answered LATENCY cycles after its last beat was taken. `stall` makes all
 // channels hesitate at random. What is read comes from the hex file that the plusarg PLUSARG names, from byte address 0 on;
 // a read burst that is not all in it is an error. What is written goes to a log, a line per beat: address data, in
-// hexadecimal, a line "answer" when a burst has been answered, and a line "reset" when a reset follows.
+// hexadecimal, a line "answer" when a burst has been answered, and a line "reset" at a reset or where
+// the bench says `mark`.
 //
 // `fault` makes it fail, counted from when that was last 0: 1 to 3: read beat `fault_at` comes with this response; 4: no beat
 // comes from beat `fault_at` on; 5: no address of a read is taken from burst `fault_at` on; 6: write burst `fault_at` is
@@ -20,6 +21,7 @@ module io_model #(
 ) (
     input wire clk,
     input wire rst,
+    input wire mark,
     input wire stall_enable,
     input wire [31:0] stall_seed,
     input wire [2:0] fault,
@@ -144,6 +146,13 @@ module io_model #(
             bresp <= 0;
             bvalid <= 0;
         end else begin
+            if (mark) begin
+                if (active && log != 0) begin
+                    $fwrite(log, "reset\n");
+                    $fflush(log);
+                end
+                active = 0;
+            end
             if (arvalid && arready) begin
                 bursts = bursts + 1;
                 if (arburst != 2'b01 || arsize != BEAT_BYTES_LOG2 || (araddr & ((1 << BEAT_BYTES_LOG2) - 1)) != 0)
