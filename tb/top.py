@@ -64,10 +64,11 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
 
     Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_io``, ``stall_link``,
     ``ddr_fault`` (three bits per channel), ``ddr_fault_at``, ``io_fault`` (three bits per tile), ``io_fault_at``, ``mark``
-    (begin new logs), ``wanted`` (completion records of each tile, counted from the last ``mark``). Outputs: ``irq`` (one bit per tile), ``all_done`` (every tile has written as many
-    completion records as are wanted). Without ``memory_models`` DDR and io ports come out as ``ddr_<channel>_*`` and
-    ``io_<tile>_*``, with the IDs that AXI models want (always 0: everything stays in order), and there are no faults of
-    theirs. With ``link_faults`` there is ``fault_run``, for ``tb/rtl/faulty_link.v``.
+    (begin new logs), ``wanted`` (completion records of each tile, counted from the last ``mark`` on). Outputs: ``irq`` (one
+    bit per tile), ``all_done`` (every tile has written as many completion records as are wanted). Without ``memory_models``
+    DDR and io ports come out as ``ddr_<channel>_*`` and ``io_<tile>_*``, with the IDs that AXI models want (always 0:
+    everything stays in order), and there are no faults of theirs. With ``link_faults`` there is ``fault_run``, for
+    ``tb/rtl/faulty_link.v``.
 
     With ``held_inputs`` every input but the clock is taken over at a rising edge of ``host_clk``, which the native simulation
     moves only when it has something to say: Verilator evaluates what follows an input at every call.
