@@ -1,5 +1,6 @@
 """Batches for the array: weights and activations drawn from a seed, and one way to run them."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,6 @@ from trajectile.scripts.flow import simulation, workload
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import workloads
 from trajectile.sw_model.numerics.layers import random_layer
-from trajectile.tb.job import Run
 
 
 def batch_of(config: Config, gate: workloads.GateBatch, seed: int) -> workload.Workload:
@@ -28,18 +28,22 @@ def synthetic(config: Config, tokens: int, seed: int, skew: float = 1.0, experts
     return batch_of(config, gate, seed)
 
 
-def simulated(config: Config, load: workload.Workload, folder: Path, **options) -> simulation.Simulation:
-    """Run a batch, observed as this test run is (:mod:`tests.support.observed`) or as the options say."""
+def simulated(config: Config, load: workload.Workload | Sequence[workload.Workload], folder: Path,
+              **options) -> simulation.Simulation:
+    """Run batches, observed as this test run is (:mod:`tests.support.observed`) or as the options say."""
     return simulation.simulate(config, load, folder=folder, **({"instruments": instruments()} | options))
 
 
-def exact(config: Config, load: workload.Workload, folder: Path, **options) -> simulation.Simulation:
-    """Run a batch; results and events must equal the model's, and so must the cycles of every tile."""
+def exact(config: Config, load: workload.Workload | Sequence[workload.Workload], folder: Path,
+          **options) -> simulation.Simulation:
+    """Run batches; results, completion records and events must equal the model's, and so must the cycles of every tile."""
     done = simulated(config, load, folder, **options)
     for outcome in done.outcomes:
         assert outcome.results, outcome.results.message
         assert outcome.events, outcome.events.message
-    if options.get("runs", [Run()])[0] == Run():
-        assert [c["CYCLES"] for c in done.first.counters] == list(done.model.tile_cycles)
-        assert done.first.cycles == done.model.cycles >= done.roofline.cycles
+        if not outcome.run.stalls:
+            assert outcome.cycles == outcome.model.cycles >= done.roofline.cycles
+            assert [c["COUNT_DDR_BEAT"] for c in outcome.counters] == list(outcome.model.ddr_beats)
+            assert [c["COUNT_WORD"] for c in outcome.counters] == list(outcome.model.mac_busy)
+            assert [c["COUNT_FLIT_OUT"] for c in outcome.counters] == list(outcome.model.flits)
     return done

@@ -50,13 +50,43 @@ def test_real_gates(name, experts, top_k, tokens, order, tmp_path):
 
 @pytest.mark.parametrize("order", ORDERS)
 def test_smoke(simulator, order, tmp_path):
-    """The smoke configuration on both simulators; every counter that the model knows is equal too."""
+    """The smoke configuration on both simulators."""
     config = load("smoke")
-    done = exact(config, synthetic(config, 12, 7), tmp_path, order=order, simulator=simulator)
-    counters = done.first.counters
-    assert [c["COUNT_DDR_BEAT"] for c in counters] == list(done.model.ddr_beats)
-    assert [c["COUNT_WORD"] for c in counters] == list(done.model.mac_busy)
-    assert [c["COUNT_FLIT_OUT"] for c in counters] == list(done.model.flits)
+    exact(config, synthetic(config, 12, 7), tmp_path, order=order, simulator=simulator)
+
+
+@pytest.mark.parametrize("batches", [1, 2])
+def test_batches_in_a_queue(icarus, batches, tmp_path):
+    """Five batches of different sizes back to back, one of them without tokens; with two in flight it takes less time."""
+    config = small(tile__batches=batches)
+    loads = [synthetic(config, tokens, 20 + tokens) for tokens in (config.token_capacity, 1, 0, 3, config.token_capacity)]
+    exact(config, loads, tmp_path, simulator=icarus)
+
+
+@pytest.mark.parametrize("late", [(0, 700), (700, 0), (3, 0)])
+@pytest.mark.parametrize("batches", [1, 2])
+def test_a_tile_is_late(icarus, batches, late, tmp_path):
+    """The doorbell of a tile rings later than the other's, by much or by little; for every batch."""
+    config = load("smoke", [f"tile.batches={batches}"])
+    loads = [synthetic(config, tokens, 40 + tokens) for tokens in (12, 5, 9)]
+    exact(config, loads, tmp_path, simulator=icarus, runs=[Run(late=late)])
+
+
+@pytest.mark.parametrize("overrides", [[], ["tile.mac_n=6"], ["io.bytes_per_cycle=32"], ["tile.mac_n=8", "tile.mac_k=2"]])
+def test_bf16(icarus, overrides, tmp_path):
+    """Results as bf16, groups of which are dense or padded."""
+    config = load("smoke", overrides)
+    exact(config, synthetic(config, 12, 7), tmp_path, simulator=icarus, bf16=True)
+
+
+def test_wrong_choices(icarus, tmp_path):
+    """Experts that do not exist, or are named twice, are dropped; the record says so, and the rest of the batch is right."""
+    config = load("smoke")
+    batch = synthetic(config, 12, 7)
+    ids = batch.topk_ids.copy()
+    ids[2, 1], ids[5, 0], ids[7] = 6, 0xFFFE, ids[7, 0]
+    wrong = replace(batch, topk_ids=ids, values=replace(batch.given, batch=replace(batch.given.batch, topk_ids=ids)))
+    exact(config, [wrong, batch], tmp_path, simulator=icarus)
 
 
 #: every weight format with and without a scale mantissa, every activation function, biases
