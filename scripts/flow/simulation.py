@@ -227,7 +227,9 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         if waves:
             ports = ports_of(made.components[made.top])
             (work / "waves.gtkw").write_text(gtkwave(config, ports), encoding="utf-8")
-        golden = [one.results(config) if one else None for one in values]
+        # of choices that are wrong nothing comes
+        golden = [replace(one, batch=replace(one.batch, topk_ids=plan.topk_ids)).results(config) if one else None
+                  for one, plan in zip(values, plans, strict=True)]
         outcomes = read_outcomes(job, [Golden(plan, results, one.layer if one else None)
                                        for plan, results, one in zip(plans, golden, values, strict=True)], work)
     ended = time.monotonic()
