@@ -5,10 +5,12 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from trajectile.hw.batch.former import BatchFormer
 from trajectile.hw.batch.record_reader import RecordReader
 from trajectile.hw.batch.result_writer import ResultWriter
-from trajectile.hw.batch.token_lists import TokenLists
+from trajectile.hw.io.reader import IoReader
+from trajectile.hw.io.writer import IoWriter
 
 from trajectile.hw.batch.control import BatchControl
 from trajectile.hw.batch.queue import BatchQueue
+from trajectile.hw.batch.token_lists import TokenLists
 from trajectile.hw.compute.unit import ComputeUnit
 from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.d2d.link_layer import LinkLayer
@@ -87,6 +89,7 @@ class Tile(Block):
         params = self.params
         host, queue = HostPort(params), BatchQueue(params)
         control = BatchControl(params, hold_cycles=params.reset_hold_cycles)
+        io_reader, io_writer = IoReader(params), IoWriter(params)
         reader, writer = RecordReader(params), ResultWriter(params)
         lists, former = TokenLists(params), BatchFormer(params)
         engine, loader, router = RuleEngine(params), DdrLoader(params), Router(params)
@@ -94,10 +97,10 @@ class Tile(Block):
         compute = ComputeUnit(params)
         # A reset by the host leaves its registers and descriptors, which get their records, and what must answer for accesses
         # that are under way on DDR and io ports.
-        place(m, platform, host_port=host, batch_queue=queue, batch_control=control, record_reader=reader,
-              result_writer=writer, ddr_loader=loader)
-        place(m, platform, reset=self.reset, token_lists=lists, batch_former=former, rule_engine=engine, router=router,
-              slice_sender=sender, slice_receiver=receiver, compute_unit=compute)
+        place(m, platform, host_port=host, batch_queue=queue, batch_control=control, io_reader=io_reader,
+              io_writer=io_writer, result_writer=writer, ddr_loader=loader)
+        place(m, platform, reset=self.reset, record_reader=reader, token_lists=lists, batch_former=former,
+              rule_engine=engine, router=router, slice_sender=sender, slice_receiver=receiver, compute_unit=compute)
         # the rules
         connect(m, engine.load, loader.load)
         connect(m, engine.compute, compute.compute)
@@ -127,19 +130,21 @@ class Tile(Block):
         connect(m, router.count_in, former.word_in)
         connect(m, former.load, loader.entries)
         connect(m, compute.look_up, lists.look_up)
-        connect(m, control.result, writer.result)
+        connect(m, control.result, writer.control)
         if not self.timing_only:
             connect(m, reader.fill, compute.fill)
             connect(m, writer.read, compute.read)
             m.d.comb += writer.unit.eq(compute.unit)
-        connect(m, reader.io, flipped(self.io.read))
-        connect(m, writer.io, flipped(self.io.write))
+        connect(m, reader.region, io_reader.region)
+        connect(m, io_reader.beats, reader.beats)
+        connect(m, io_reader.read, flipped(self.io.read))
+        connect(m, writer.writer, io_writer.user)
+        connect(m, io_writer.write, flipped(self.io.write))
         self._batch(m, host, control, lists, former, engine, loader, compute)
         m.d.comb += [
             writer.counters.eq(host.counters),
-            reader.stop.eq(~control.running), writer.stop.eq(~control.running),
-            control.quiet.eq(loader.quiet & reader.quiet & writer.quiet),
-            control.errors.io_response.eq(writer.result.bad_response),
+            io_reader.stop.eq(~control.running), control.quiet.eq(loader.quiet & io_reader.quiet),
+            control.errors.io_response.eq(control.result.bad_response),
         ]
         cuts = Signal()  # rule 3 or 4 by cut-through
         counts = host.counts
@@ -152,11 +157,11 @@ class Tile(Block):
         phases = self.phases
         m.d.comb += [
             phases.doorbell.eq(host.doorbell.push), phases.begin.eq(control.begin.start),
-            phases.lists.eq(reader.begin.lists_done), phases.rows.eq(reader.begin.rows_done),
-            phases.count.eq(former.counted), phases.formed.eq(former.form.formed),
+            phases.lists.eq(control.begin.lists_done), phases.rows.eq(control.begin.rows_done),
+            phases.count.eq(former.counted), phases.formed.eq(control.form.formed),
             phases.pick.eq(former.picked), phases.pick_expert.eq(former.picked_expert),
-            phases.finished.eq(control.finish), phases.written.eq(writer.result.written),
-            phases.complete.eq(writer.result.complete),
+            phases.finished.eq(control.finish), phases.written.eq(control.result.written),
+            phases.complete.eq(control.result.complete),
         ]
         return m
 
@@ -214,7 +219,7 @@ class Tile(Block):
             control.now.eq(host.now), control.limit.eq(host.settings.watchdog),
             control.halt.eq(self.halt), self.halt_out.eq(control.halt_out),
             control.reset.eq(self.reset), self.reset_out.eq(control.reset_out),
-            control.errors.ddr_response.eq(loader.bad_response), control.errors.disagree.eq(former.form.disagree),
+            control.errors.ddr_response.eq(loader.bad_response), control.errors.disagree.eq(control.form.disagree),
             control.load.eq(engine.load.start), control.load_batch.eq(engine.load.entry.batch),
             control.let_in.eq(engine.let_in), control.used_by.eq(engine.used_by), control.busy.eq(compute.busy),
             control.arrivals.eq(former.arrivals), control.waits.eq(former.waits),
