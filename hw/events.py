@@ -11,10 +11,9 @@ from trajectile.hw.widths import Widths
 
 
 class EventPort(NamedSignature):
-    """One strobe per event, with the slot concerned. Cycle 0 of a batch is the first cycle with ``running``."""
+    """One strobe per event, with the slot concerned."""
 
     class Interface(wiring.PureInterface):
-        running: Signal
         load: Signal
         load_slot: Signal
         load_expert: Signal
@@ -44,7 +43,6 @@ class EventPort(NamedSignature):
     def __init__(self, params: Widths):
         slot = Out(params.slot_bits)
         super().__init__({
-            "running": Out(1),  #: a batch runs; rises in cycle 0 and falls when the tile has finished
             "load": Out(1),  #: rule 1: a slice is asked for from DDR
             "load_slot": slot,
             "load_expert": Out(params.expert_bits),

@@ -158,7 +158,7 @@ class Tile(Block):
         m.d.comb += [
             phases.doorbell.eq(host.doorbell.push), phases.begin.eq(control.begin.start),
             phases.lists.eq(control.begin.lists_done), phases.rows.eq(control.begin.rows_done),
-            phases.count.eq(former.counted), phases.formed.eq(control.form.formed),
+            phases.count.eq(former.count_sent), phases.formed.eq(control.form.formed),
             phases.pick.eq(former.picked), phases.pick_expert.eq(former.picked_expert),
             phases.finished.eq(control.finish), phases.written.eq(control.result.written),
             phases.complete.eq(control.result.complete),

@@ -148,7 +148,7 @@ class LookUpPort(NamedSignature):
 
 
 class ReadPort(NamedSignature):
-    """Result writer to compute unit: a group of a token's results, or its clips, two cycles after ``read``.
+    """Result writer to compute unit: a group of a token's results, or its clips, in the cycle after ``read``.
 
     One read per cycle, only of a batch that is not computed any more.
     """
@@ -171,8 +171,8 @@ class ReadPort(NamedSignature):
             "token": Out(params.token_bits),  #: index of the token in its lane
             "group_index": Out(bits_for(max(params.config.down_groups, 2) - 1)),
             "of_clips": Out(1),  #: read the count of clips instead
-            "results": In(params.result_bits),  #: two cycles later; it holds until another read's
-            "clips": In(CLIP_BITS),  #: two cycles later; it holds until another read's
+            "results": In(params.result_bits),  #: one cycle later; it holds until another read of results
+            "clips": In(CLIP_BITS),  #: one cycle later; it holds until another read of clips
         })
 
 

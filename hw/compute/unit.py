@@ -35,14 +35,14 @@ class ComputeUnit(Block):
 
     Latency: ``start`` in cycle c, first word in c+3 (``latency_cycles`` = 3), the last result and count of clips written
     ``drain_cycles`` = 14 after the last word; between them docs/architecture.md, "Compute time". Results and clips that are
-    read come after ``read_cycles`` = 2; activations are there a cycle after they are filled in (``fill_cycles`` = 1).
+    read come after ``read_cycles`` = 1; activations are there a cycle after they are filled in (``fill_cycles`` = 1).
     Throughput: one word, one fill and one read per cycle. Storage: the slice's parameters, the unit of each batch's results.
     With ``timing_only`` there is only the sequencer.
     """
 
     latency_cycles = MacSequencer.latency_cycles
     drain_cycles = MacSequencer.drain_cycles
-    read_cycles = LaneMemory.latency_cycles + 1
+    read_cycles = LaneMemory.latency_cycles
     fill_cycles = 1
 
     clear: Signal
@@ -164,15 +164,12 @@ class ComputeUnit(Block):
             memories.append(memory)
         m.d.comb += self.clipping.eq(Cat(memory.clipping for memory in memories).any())
         show_flags(m, self, params.protect, memories)
-        # What was read is chosen a cycle after it was asked for, and is there in the next.
-        lane_1, of_clips_1 = delayed(read.lane, 1, "lane"), delayed(read.of_clips, 1, "of_clips")
-        results, clips = Signal.like(read.results, reset_less=True), Signal.like(read.clips, reset_less=True)
-        with m.If(delayed(read.read, 1, "read")):
-            with m.If(of_clips_1):
-                m.d.sync += clips.eq(Array(memory.clips for memory in memories)[lane_1])
-            with m.Else():
-                m.d.sync += results.eq(Array(memory.results for memory in memories)[lane_1])
-        m.d.comb += [read.results.eq(results), read.clips.eq(clips)]
+        # Whose was read is known until the next read; memories hold what they showed.
+        lane = Signal.like(read.lane, name="read_lane")
+        with m.If(read.read):
+            m.d.sync += lane.eq(read.lane)
+        m.d.comb += [read.results.eq(Array(memory.results for memory in memories)[lane]),
+                     read.clips.eq(Array(memory.clips for memory in memories)[lane])]
 
     def _parameters(self, m: Module, sequencer: MacSequencer) -> data.View:
         """What the slice began with; it changes two cycles after the last word of the slice before, or later."""

@@ -190,7 +190,6 @@ class RuleEngine(Block):
         """Show what the rules do; ``granted`` is the slice that a grant is for."""
         events, load, compute, send, receive = self.events, self.load, self.compute, self.send, self.receive
         m.d.comb += [
-            events.running.eq(self.running),
             events.load.eq(load.start), events.load_slot.eq(load.slot),
             events.load_expert.eq(load.entry.expert), events.load_index.eq(load.entry.index),
             events.load_batch.eq(load.entry.batch),
