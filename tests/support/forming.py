@@ -11,6 +11,7 @@ from trajectile.hw.batch.former import BatchFormer
 from trajectile.hw.batch.ports import CountPort
 from trajectile.hw.params import Params
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.config.accelerator import COUNTS_PER_WORD
 from trajectile.sw_model.config.topology import ring, ring_distance, ring_next
 
 
@@ -86,12 +87,25 @@ def loads_of(config: Config, expert: int, stops: np.ndarray, tile: int) -> tuple
     return loads, arrivals
 
 
+def count_table(formed: Any, passes: np.ndarray) -> Any:
+    """A bench in the background that answers the reads of an expert order. ``passes`` is [tiles, experts], this tile first."""
+    async def bench(ctx):
+        while True:
+            *_, read, number = await ctx.tick().sample(formed.read, formed.number)
+            if read:
+                for tile, row in enumerate(passes):
+                    for place in range(COUNTS_PER_WORD):
+                        expert = COUNTS_PER_WORD * number + place
+                        ctx.set(formed.counts[tile][place], int(row[expert]) if expert < len(row) else 0)
+    return bench
+
+
 class Lists(Elaboratable):
     """Stands for a tile's token lists: the lengths of two batches, each read a cycle later."""
 
     def __init__(self, params: Params):
         self.experts = params.config.layer.experts
-        self.contents: memory.Memory[Any] = memory.Memory(shape=params.pass_bits, depth=2 * self.experts, init=[])
+        self.contents: memory.Memory[Any, Any] = memory.Memory(shape=params.pass_bits, depth=2 * self.experts, init=[])
         self.counts = CountPort(params).flip().create()
 
     def elaborate(self, platform: object) -> Module:
