@@ -31,7 +31,7 @@ class Measured:
     sends: int
     replays: int
     bad: int
-    #: flits, requests, grants, credits that differ from what was sent, come twice or unasked
+    #: flits, count words, requests, grants, credits that differ from what was sent, come twice or unasked
     wrong: int
     #: flits that were taken and had not come when everything had come to rest
     lost: int
@@ -55,7 +55,8 @@ class Measured:
 
 def _bench(config: Config) -> str:
     params = Params(config)
-    lanes = {"flit": params.flit_layout.size, "request": params.request_layout.size, "grant": params.grant_layout.size}
+    lanes = {"flit": params.flit_layout.size, "request": params.request_layout.size, "grant": params.grant_layout.size,
+             "count": params.count_layout.size}
     # reset, then full rate until the PHY's faults begin
     warm = 8 + 8 * config.link_flight_cycles
     body = []
@@ -67,10 +68,10 @@ def _bench(config: Config) -> str:
                   ("bad", 1), ("quiet", 1), *((name, 64) for name in ("counted", "taken", "received", "wrong"))]
         body += [f"    wire {span(width)}{name}_{end};\n" for name, width in wires]
         parameters = ", ".join(f".{lane.upper()}_BITS({width})" for lane, width in lanes.items())
-        ports = ["clk", "rst", "run", "count"]
+        ports = {"clk": "clk", "rst": "rst", "run": "run", "counting": "count"}
         named = [name for name, _ in wires if name not in ("frame", "far", "down", "sends", "replays", "bad")]
         body.append(f"    link_end #({parameters}, .CREDITS({config.link_credits})) end_{end} (\n        "
-                    + ", ".join([*(f".{name}({name})" for name in ports), *(f".{name}({name}_{end})" for name in named)])
+                    + ", ".join([*(f".{port}({name})" for port, name in ports.items()), *(f".{name}({name}_{end})" for name in named)])
                     + ");\n")
         lane_ports = {"lanes__tx__flit__valid": "flit_valid", "lanes__tx__flit__payload": "flit",
                       "lanes__tx__flit__ready": "flit_ready", "lanes__tx__credit": "credit", "lanes__rx__credit": "rx_credit",

@@ -23,9 +23,13 @@ MEANINGS = {
     "lanes.request_valid": "the request lane carries something",
     "lanes.request.slice.expert": "for a slice of this expert",
     "lanes.request.slice.index": "for this slice of it",
-    "lanes.request.slice.left": "stops that it has left",
+    "lanes.request.slice.batch": "of this batch",
+    "lanes.request.slice.ahead": "its stops ahead: bit i is the tile i + 1 after the one that asks",
     "lanes.grant_valid": "the grant lane carries something",
     "lanes.grant.slot": "slot that it gets",
+    "lanes.count_valid": "the count lane carries something",
+    "lanes.count.hops": "tiles that the word has passed",
+    "lanes.count.word": "order and tag of a batch, or passes of four experts",
     "lanes.credit": "a flit that came by this port was taken or has gone on",
 }
 

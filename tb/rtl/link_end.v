@@ -1,19 +1,20 @@
 // What is behind one link layer in the goodput bench: a router that always has a flit to send, and a scoreboard.
 //
 // Flits go as long as there are credits; each that comes gives one back, two cycles later as the input FIFO of a router does.
-// A request goes as soon as the last was granted; each that comes is granted. Contents follow from lane and number, so that
+// A count word goes with every flit. A request goes as soon as the last was granted; each that comes is granted. Contents follow from lane and number, so that
 // the scoreboard of the far end knows what must come next: `wrong` counts what differs, comes twice or comes unasked, and where
 // a flit is left out.
 module link_end #(
     parameter FLIT_BITS = 8,
     parameter REQUEST_BITS = 8,
     parameter GRANT_BITS = 8,
+    parameter COUNT_BITS = 8,
     parameter CREDITS = 8
 ) (
     input wire clk,
     input wire rst,
     input wire run,  // send something new
-    input wire count,  // count what comes
+    input wire counting,  // count what comes
     output wire flit_valid,
     output wire [FLIT_BITS-1:0] flit,
     input wire flit_ready,
@@ -21,6 +22,8 @@ module link_end #(
     output reg [REQUEST_BITS-1:0] request,
     output reg grant_valid,
     output reg [GRANT_BITS-1:0] grant,
+    output wire count_valid,
+    output wire [COUNT_BITS-1:0] count,
     output reg credit,
     input wire rx_flit_valid,
     input wire [FLIT_BITS-1:0] rx_flit,
@@ -28,6 +31,8 @@ module link_end #(
     input wire [REQUEST_BITS-1:0] rx_request,
     input wire rx_grant_valid,
     input wire [GRANT_BITS-1:0] rx_grant,
+    input wire rx_count_valid,
+    input wire [COUNT_BITS-1:0] rx_count,
     input wire rx_credit,
     output reg [63:0] counted,  // flits that came while `count`
     output reg [63:0] taken,  // flits sent
@@ -55,12 +60,17 @@ module link_end #(
     function [GRANT_BITS-1:0] grant_of(input [63:0] number);
         grant_of = {(GRANT_BITS / 64 + 1) {mix(~number) >> 32}};
     endfunction
+    function [COUNT_BITS-1:0] count_of(input [63:0] number);
+        count_of = {(COUNT_BITS / 64 + 1) {mix(number) >> 16}};
+    endfunction
 
     // The flit after the one that must come: that one is gone, and the rest is right.
     wire skips = rx_flit_valid && rx_flit != flit_of(received) && rx_flit == flit_of(received + 1);
 
     assign flit_valid = left != 0 && (run || shown);
     assign flit = flit_of(taken);
+    assign count_valid = flit_valid;
+    assign count = count_of(taken);
     assign quiet = left == CREDITS && !asked && !shown;
 
     always @(posedge clk)
@@ -88,7 +98,7 @@ module link_end #(
             came <= rx_flit_valid;
             credit <= came;
             received <= received + rx_flit_valid + skips;
-            counted <= counted + (rx_flit_valid && count);
+            counted <= counted + (rx_flit_valid && counting);
 
             request_valid <= run && !asked;
             if (run && !asked) begin
@@ -102,6 +112,8 @@ module link_end #(
             grants <= grants + rx_request_valid;
 
             wrong <= wrong + (rx_flit_valid && rx_flit != flit_of(received))
+                           + (rx_count_valid && rx_count != count_of(received + skips))
+                           + (rx_flit_valid != rx_count_valid)
                            + (rx_request_valid && rx_request != request_of(grants))
                            + (rx_grant_valid && (rx_grant != grant_of(granted) || !asked))
                            + (rx_credit && left >= CREDITS);

@@ -61,6 +61,7 @@ PROOFS = (
           says="credits are conserved: held + on the way + flits inside = depth",
           mutants=("fifo-credit-twice", "fifo-credit-early"), quick=True, reach_bound=25),
     Proof(name="fifo-order", block="CreditFifo", spec=CreditFifoSpec, group="order", size=_SIZE, assumes=_ASSUMES,
-          says="a marked flit leaves once, unchanged, after all flits before it; none gets stuck; the head holds",
+          says="a marked flit leaves once, unchanged, after all flits before it; none gets stuck; the head holds "
+               "(`CountFifo` is the same code)",
           mutants=("fifo-short", "fifo-overtakes", "fifo-reads-twice")),
 )

@@ -8,12 +8,12 @@ from amaranth.hdl import Array, Cat, Mux, Signal, Value
 from amaranth.lib import data
 
 from tests.formal.spec import Proof, Spec, tiny
-from trajectile.hw.host.layouts import Table
 from trajectile.hw.rules.engine import RuleEngine
 
 SLOTS = 3
 EXPERTS = 2
-FLAGS = ("used", "filled", "from_link", "todo", "computing", "forward", "sending", "next_stop")
+BATCHES = 2
+FLAGS = ("used", "filled", "from_link", "todo", "computing", "forward", "sending")
 
 
 class Slot:
@@ -31,11 +31,14 @@ class Slot:
 
 
 class RuleEngineSpec(Spec):
-    """Three slots, two experts; loader, compute unit, sender, receiver and neighbours do what they like."""
+    """Three slots, two experts, two batches, a ring of four tiles; loader, compute unit, sender, receiver and neighbours do
+    what they like, and activations of a batch come and go.
+    """
 
     def build(self) -> None:
         m = self.m
-        self.params = params = tiny(tile__slots=SLOTS, tile__slices=1, layer__experts=EXPERTS, layer__top_k=1)
+        self.params = params = tiny(tile__slots=SLOTS, tile__slices=1, tile__batches=BATCHES, layer__experts=EXPERTS,
+                                    layer__top_k=1, array__rows=2, array__cols=2)
         m.submodules.dut = self.dut = dut = RuleEngine(params)
         for path, member, value in dut.signature.flatten(dut):
             if member.flow.name == "In":
@@ -60,7 +63,6 @@ class RuleEngineSpec(Spec):
         """The slots' state, by events only; and what the environment may say about a slot."""
         m, dut = self.m, self.dut
         self.pending, self.pending_slice = Signal(), Signal(self.params.slice_layout)
-        self.here, self.next = Signal(), Signal()  # the rule table's entry for the pending slice's expert
         self.before = {}  # slot i was allocated before slot j, if both are used
         self.assume(~dut.load.done | (self.at(dut.load.done_slot, "used") & ~self.at(dut.load.done_slot, "from_link")
                                    & ~self.at(dut.load.done_slot, "filled")))
@@ -97,14 +99,15 @@ class RuleEngineSpec(Spec):
                 m.d.sync += slot.used.eq(0)
             with m.If((dut.load.start | dut.control.grant.valid) & (dut.load.slot == number)):
                 entry, pending = dut.load.entry, self.pending_slice
-                left = Mux(dut.control.grant.valid, pending.left - self.here, entry.left)[:len(entry.left)]
-                here = Mux(dut.control.grant.valid, self.here, entry.here)
+                # this tile is the first of those that the ring-previous tile has ahead
+                ahead = Mux(dut.control.grant.valid, pending.ahead[1:], entry.ahead)
+                here = Mux(dut.control.grant.valid, pending.ahead[0], entry.here)
                 m.d.sync += [
                     slot.used.eq(1), slot.filled.eq(0), slot.from_link.eq(dut.control.grant.valid), slot.header.eq(0),
                     slot.todo.eq(here), slot.to_compute.eq(here), slot.computing.eq(0), slot.computed.eq(0),
-                    slot.forward.eq(left != 0), slot.to_send.eq(left != 0), slot.sending.eq(0), slot.sent.eq(0),
-                    slot.cut.eq(0), slot.next_stop.eq(Mux(dut.control.grant.valid, self.next, entry.next)),
-                    slot.slice.left.eq(left),
+                    slot.forward.eq(ahead != 0), slot.to_send.eq(ahead != 0), slot.sending.eq(0), slot.sent.eq(0),
+                    slot.cut.eq(0), slot.slice.ahead.eq(ahead),
+                    slot.slice.batch.eq(Mux(dut.control.grant.valid, pending.batch, entry.batch)),
                     slot.slice.expert.eq(Mux(dut.control.grant.valid, pending.expert, entry.expert)),
                     slot.slice.index.eq(Mux(dut.control.grant.valid, pending.index, entry.index)),
                 ]
@@ -125,20 +128,13 @@ class RuleEngineSpec(Spec):
         return Cat((chosen == i) & candidates[i] & ~before(i) for i in range(SLOTS)).any()
 
     def _arrivals(self) -> None:
-        """A request of the ring-previous tile, the rule table, and the turn: who may have a free slot."""
+        """A request of the ring-previous tile, and the turn: who may have a free slot."""
         m, dut = self.m, self.dut
-        table = Array(Signal(2, name=f"table_{expert}") for expert in range(EXPERTS))
-        known = Array(Signal(name=f"known_{expert}") for expert in range(EXPERTS))
-        write = self.wire(dut.table.write & (dut.table.table == Table.RULES), "table_write")
-        self.assume(~write | (~self.pending & ~dut.control.request_in.valid & (dut.table.index < EXPERTS)))
-        self.assume(~dut.control.request_in.valid | (~self.pending & known[dut.control.request_in.payload.slice.expert]))
-        with m.If(write):
-            m.d.sync += [table[dut.table.index].eq(dut.table.write_data[:2]), known[dut.table.index].eq(1)]
+        self.assume(~dut.control.request_in.valid | ~self.pending)
         with m.If(dut.control.grant.valid):
             m.d.sync += self.pending.eq(0)
         with m.If(dut.control.request_in.valid):
             m.d.sync += [self.pending.eq(1), self.pending_slice.eq(dut.control.request_in.payload.slice)]
-        m.d.comb += Cat(self.here, self.next).eq(table[self.pending_slice.expert])
         own = sum(slot.used & ~slot.from_link for slot in self.slots)
         stays = Cat(slot.used & ~slot.forward for slot in self.slots).any()
         behind = own < self.params.config.own_share
@@ -147,23 +143,26 @@ class RuleEngineSpec(Spec):
         for number, slot in reversed(list(enumerate(self.slots))):
             with m.If(~slot.used):
                 m.d.comb += lowest.eq(number)
-        self.claim("grant", "a batch runs, a request waits, a slot is free, no turn of rule 1",
+        self.claim("grant", "the tile runs, a request waits, a slot is free, no turn of rule 1",
                    dut.control.grant.valid == (dut.running & self.pending & (self.free_count >= 1) & ~self.turn))
         self.claim("grant", "it is the lowest free slot", (dut.load.slot == lowest) & ~self.at(dut.load.slot, "used"),
                    when=dut.control.grant.valid)
         self.claim("grant", "which is told to the ring-previous tile", dut.control.grant.payload.slot == lowest,
                    when=dut.control.grant.valid)
         self.claim("grant", "for the slice that asked", (dut.events.grant_expert == self.pending_slice.expert)
-                   & (dut.events.grant_index == self.pending_slice.index), when=dut.control.grant.valid)
+                   & (dut.events.grant_index == self.pending_slice.index)
+                   & (dut.events.grant_batch == self.pending_slice.batch), when=dut.control.grant.valid)
+        self.claim("grant", "an arrival of its batch, once", dut.let_in == Mux(
+            dut.control.grant.valid, Mux(self.pending_slice.batch, 0b10, 0b01), 0))
         self.reach(dut.running & self.pending & (self.free_count == 1) & self.turn)
-        self.reach(dut.control.grant.valid & self.here & (self.pending_slice.left > 1))
+        self.reach(dut.control.grant.valid & (self.pending_slice.ahead == 0b011) & self.pending_slice.batch)
         self.claim("load", "it is the lowest free slot", (dut.load.slot == lowest) & ~self.at(dut.load.slot, "used"),
                    when=dut.load.start)
 
     def _loads(self) -> None:
         """Rule 1."""
         dut = self.dut
-        self.claim("load", "a batch runs, no grant, an entry, two free slots",
+        self.claim("load", "the tile runs, no grant, an entry, two free slots",
                    dut.load.start == (dut.running & dut.load.valid & ~dut.control.grant.valid & (self.free_count >= 2)))
         self.claim("load", "a load leaves a slot free", self.free_count > 1, when=dut.load.start)
         self.reach(dut.load.start)
@@ -175,7 +174,7 @@ class RuleEngineSpec(Spec):
         asked_slot, granted_slot = Signal(range(SLOTS)), Signal(range(SLOTS))
         self.assume(~dut.control.grant_in.valid | (asked & ~granted))
         candidates = [slot.used & slot.forward & (slot.filled | slot.from_link) for slot in slots]
-        self.claim("request", "a batch runs, none outstanding, a slice to forward",
+        self.claim("request", "the tile runs, none outstanding, a slice to forward",
                    dut.control.request.valid == (dut.running & ~asked & Cat(candidates).any()))
         self.claim("request", "nothing is asked for or sent for a slot that is not in use",
                    self.at(asked_slot, "used") & self.at(asked_slot, "forward"), when=asked)
@@ -193,14 +192,15 @@ class RuleEngineSpec(Spec):
             m.d.sync += [asked.eq(0), granted.eq(0)]
         at_rest = self.at(asked_slot, "filled") & ~self.at(asked_slot, "computing")
         cut = self.wire(dut.receive.header & (dut.receive.header_slot == asked_slot), "cut")
-        self.claim("send", "a batch runs, granted, sender idle, the slice at rest or just arriving",
+        self.claim("send", "the tile runs, granted, sender idle, the slice at rest or just arriving",
                    dut.send.start == (dut.running & granted & dut.send.ready & (at_rest | cut)))
         self.claim("send", "the slice that was asked for, with stops left, into the slot that was granted",
                    (dut.send.slot == asked_slot) & (dut.send.to_slot == granted_slot) & self.at(asked_slot, "forward")
                    & (dut.send.slice.as_value() == Array(slot.slice.as_value() for slot in slots)[asked_slot]),
                    when=dut.send.start)
         self.claim("send", "rule 4 if the ring-next tile is no stop",
-                   dut.events.send_escape == ~self.at(asked_slot, "next_stop"), when=dut.send.start)
+                   dut.events.send_escape == ~Array(slot.slice.ahead[0] for slot in slots)[asked_slot],
+                   when=dut.send.start)
         self.claim("send", "cut-through if its header flit stands at the receiver", dut.send.cut == cut, when=dut.send.start)
         self.reach(dut.send.start & dut.send.cut & dut.events.send_escape)
         self.reach(dut.send.start & ~dut.send.cut & ~dut.events.send_escape & self.at(asked_slot, "todo"))
@@ -209,13 +209,17 @@ class RuleEngineSpec(Spec):
     def _compute(self) -> None:
         """Rule 2."""
         dut = self.dut
-        candidates = [slot.used & slot.filled & slot.todo & ~slot.sending & ~(dut.send.start & (dut.send.slot == number))
-                      for number, slot in enumerate(self.slots)]
-        self.claim("compute", "a batch runs, array ready, a slice with tokens that is not (being) sent",
+        candidates = [slot.used & slot.filled & slot.todo & dut.rows_in.bit_select(slot.slice.batch, 1) & ~slot.sending
+                      & ~(dut.send.start & (dut.send.slot == number)) for number, slot in enumerate(self.slots)]
+        self.claim("compute", "the tile runs, array ready, a slice with tokens that are here, and it is not (being) sent",
                    dut.compute.start == (dut.running & dut.compute.ready & Cat(candidates).any()))
         self.claim("compute", "the oldest of them", self.oldest(candidates, dut.compute.slot), when=dut.compute.start)
         experts = Array(slot.slice.expert for slot in self.slots)
-        self.claim("compute", "its expert", dut.compute.expert == experts[dut.compute.slot], when=dut.compute.start)
+        batches = Array(slot.slice.batch for slot in self.slots)
+        self.claim("compute", "its expert and its batch", (dut.compute.expert == experts[dut.compute.slot])
+                   & (dut.compute.batch == batches[dut.compute.slot]), when=dut.compute.start)
+        self.reach(dut.compute.start & dut.compute.batch & (dut.rows_in == 0b10)
+                   & Cat(slot.used & slot.filled & slot.todo & ~slot.slice.batch for slot in self.slots).any())
         self.reach(dut.compute.start & dut.send.start)
 
     def _release(self) -> None:
@@ -223,7 +227,7 @@ class RuleEngineSpec(Spec):
         dut = self.dut
         for number, slot in enumerate(self.slots):
             freed = dut.events.release[number]
-            self.claim("release", "a batch runs, filled, and nothing left to do",
+            self.claim("release", "the tile runs, filled, and nothing left to do",
                        freed == (dut.running & slot.used & slot.filled & ~slot.todo & ~slot.computing & ~slot.forward
                                  & ~slot.sending))
             self.claim("release", "computed if it had tokens here, sent on if it had stops left",
@@ -231,7 +235,10 @@ class RuleEngineSpec(Spec):
             for name, done in (("compute", slot.computed | slot.computing), ("send", slot.sent | slot.sending)):
                 strobe, of = self.begins[name]
                 self.claim("release", f"{name} once", slot.used & ~done, when=strobe & (of == number))
-        self.claim("release", "empty", dut.empty == (self.free_count == SLOTS))
+        self.claim("release", "it is told", dut.released == dut.events.release.any())
+        for batch in range(BATCHES):
+            self.claim("release", "a batch uses the slots that hold its slices", dut.used_by[batch] == Cat(
+                slot.used & (slot.slice.batch == batch) for slot in self.slots).any())
         self.reach(dut.events.release[0] & self.slots[0].computed & self.slots[0].sent & self.slots[0].from_link)
         self.reach(dut.events.release[1] & self.slots[1].computed & self.slots[1].sent & ~self.slots[1].from_link)
 
@@ -248,10 +255,9 @@ class RuleEngineSpec(Spec):
                            & (slot.filled | (dut.send.cut if name == "send" else 0)), when=strobe & (of == number))
 
 
-_SIZE = f"{SLOTS} slots, {EXPERTS} experts"
+_SIZE = f"{SLOTS} slots, {EXPERTS} experts, {BATCHES} batches, 4 tiles"
 _ASSUMES = ("strobes name slots in the state that they end (loader-slot, receiver-write, sender-packet, sequencer-slot); "
-            "grants answer requests, one request at a time (engine-request, engine-grant); "
-            "the rule table is written before and not during a batch (host-quiet)")
+            "grants answer requests, one request at a time (engine-request, engine-grant)")
 
 
 def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
@@ -261,21 +267,24 @@ def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
 
 PROOFS = (
     _proof("grant", "a free slot is granted, for the slice that asked, when a request waits and it is not rule 1's turn, and "
-           "only then",
-           "engine-grants-without-slot", "engine-no-turn", "engine-turn-always", "engine-grants-after-batch",
+           "only then; it is an arrival of its batch",
+           "engine-grants-without-slot", "engine-no-turn", "engine-turn-always", "engine-grants-stopped",
+           "engine-arrival-of-other-batch",
            reach_bound=40),
     _proof("load", "rule 1 fires when its guard holds and only then; never into the last free slot",
            "engine-no-bubble", "engine-load-beside-grant", quick=True),
-    _proof("request", "a slot is asked for when none is outstanding, for the oldest slice with stops left, and only then",
+    _proof("request", "a slot is asked for when none is outstanding, for the oldest slice with stops ahead, and only then",
            "engine-asks-twice", "engine-asks-for-youngest", "engine-asks-early"),
     _proof("send", "rules 3 and 4 fire when their guard holds and only then: the slice that was asked for, into the slot "
            "that was granted",
            "engine-sends-ungranted", "engine-sends-while-computing", "engine-escape-always", "engine-cut-any-header"),
-    _proof("compute", "rule 2 fires when its guard holds and only then; the oldest slice first",
-           "engine-computes-unfilled", "engine-computes-again", "engine-computes-while-sending"),
+    _proof("compute", "rule 2 fires when its guard holds and only then; the oldest slice first, of those whose activations "
+           "are here",
+           "engine-computes-unfilled", "engine-computes-again", "engine-computes-while-sending",
+           "engine-computes-without-rows", "engine-rows-of-other-batch", "engine-batch-lost"),
     _proof("release", "rule 5 fires when its guard holds and only then; a slice is released once, computed if it had tokens "
-           "here, sent on if it had stops left",
-           "engine-releases-uncomputed", "engine-releases-unsent", "engine-left-not-counted"),
+           "here, sent on if it had stops ahead; a batch uses the slots with its slices",
+           "engine-releases-uncomputed", "engine-releases-unsent", "engine-stop-kept", "engine-used-by-first"),
     _proof("port", "a slot has one user at a time: its writer, the MAC array or the sender",
            "engine-computes-while-sending", "engine-sends-while-computing", "engine-computes-unfilled"),
 )

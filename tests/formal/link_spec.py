@@ -38,10 +38,10 @@ def link_params(**sizes: int) -> Params:
     config.__dict__.update(link_credits=CREDITS, **sizes)
     params = Params(config)
     params.flit_layout = data.StructLayout({"mark": 1})
-    params.request_layout = params.grant_layout = data.StructLayout({"content": 1})
+    params.request_layout = params.grant_layout = params.count_layout = data.StructLayout({"content": 1})
     params.lanes_layout = data.StructLayout({
         "flit_valid": 1, "flit": params.flit_layout, "request_valid": 1, "request": params.request_layout,
-        "grant_valid": 1, "grant": params.grant_layout, "credit": 1})
+        "grant_valid": 1, "grant": params.grant_layout, "count_valid": 1, "count": params.count_layout, "credit": 1})
     params.frame_layout = data.StructLayout({
         "crc": 1, "kind": FrameKind, "seq": params.seq_bits, "ack": params.seq_bits, "nak": 1, "lanes": params.lanes_layout})
     return params
@@ -82,15 +82,22 @@ class LinkSpec(Spec):
         with m.If(heard):
             m.d.sync += acked.eq(tx.ack)
 
-        # What the router sends: flits (one is marked), credits, a request at a time.
+        # What the router sends: flits or count words (one is marked), credits, a request at a time.
+        of_counts = self.group == "counts"
         valid, mark, credit, request = Signal(), Signal(), self.free(1, "credit"), Signal()
         if self.group == "control":
             m.d.comb += request.eq(self.free(1, "request_free"))
         else:
             m.d.comb += [valid.eq(self.free(1, "flit_valid")), mark.eq(self.free(1, "flit_mark"))]
         lanes, comes, room = tx.lanes, rx.lanes, tx.lanes.flit.ready
+        come, come_mark = comes.flit_valid, comes.flit.mark
+        if of_counts:
+            come, come_mark = comes.count_valid, comes.count.content
+            m.d.comb += [lanes.count_valid.eq(valid), lanes.count.content.eq(mark)]
+        else:
+            m.d.comb += [lanes.flit.valid.eq(valid), lanes.flit.payload.mark.eq(mark)]
         content = self.free(1, "content")
-        m.d.comb += [lanes.flit.valid.eq(valid), lanes.flit.payload.mark.eq(mark), lanes.credit.eq(credit),
+        m.d.comb += [lanes.credit.eq(credit),
                      lanes.request_valid.eq(request), lanes.request.content.eq(content)]
         taken = self.wire(valid & room, "taken")
 
@@ -108,16 +115,17 @@ class LinkSpec(Spec):
         settled = self.wire(rx.expected == frames, "settled")  # all frames have come
 
         inside, seen, gone, ahead = Signal(3), Signal(), Signal(), Signal(3)
-        m.d.sync += inside.eq(inside + taken - comes.flit_valid)
+        m.d.sync += inside.eq(inside + taken - come)
         self.assume(~(valid & mark & seen))
         first = self.wire(seen & ~gone & (ahead == 0), "first")
         with m.If(taken & mark):
-            m.d.sync += [seen.eq(1), ahead.eq(inside - comes.flit_valid)]
-        with m.Elif(seen & comes.flit_valid):
+            m.d.sync += [seen.eq(1), ahead.eq(inside - come)]
+        with m.Elif(seen & come):
             m.d.sync += [gone.eq(gone | first), ahead.eq(ahead - ~first)]
-        self.claim("order", "no flit comes that was not sent", inside != 0, when=comes.flit_valid)
-        self.claim("order", "a flit comes after those before it, once", comes.flit.mark == first, when=comes.flit_valid)
-        self.claim("order", "none is missing when all frames have come", inside == comes.flit_valid, when=settled)
+        group, what = ("counts", "count word") if of_counts else ("order", "flit")
+        self.claim(group, f"no {what} comes that was not sent", inside != 0, when=come)
+        self.claim(group, f"a {what} comes after those before it, once", come_mark == first, when=come)
+        self.claim(group, "none is missing when all frames have come", inside == come, when=settled)
         self.claim("credits", "no credit comes that was not given", owed != 0, when=comes.credit)
         self.claim("credits", "none is missing when all frames have come", owed == waiting + comes.credit, when=settled)
         sent = Signal()
@@ -157,15 +165,17 @@ class CleanLinkSpec(Spec):
             if number == 1:
                 break
             tx, rx = near.lanes.tx, far.lanes.rx
-            lanes = {name: self.free(1, f"{name}_{number}") for name in ("flit", "request", "grant", "credit")}
-            content = {name: self.free(1, f"{name}_content_{number}") for name in ("flit", "request", "grant")}
+            lanes = {name: self.free(1, f"{name}_{number}") for name in ("flit", "request", "grant", "count", "credit")}
+            content = {name: self.free(1, f"{name}_content_{number}") for name in ("flit", "request", "grant", "count")}
             m.d.comb += [
                 tx.flit.valid.eq(lanes["flit"]), tx.flit.payload.mark.eq(content["flit"]), tx.credit.eq(lanes["credit"]),
                 tx.request_valid.eq(lanes["request"]), tx.request.content.eq(content["request"]),
                 tx.grant_valid.eq(lanes["grant"]), tx.grant.content.eq(content["grant"]),
+                tx.count_valid.eq(lanes["count"]), tx.count.content.eq(content["count"]),
             ]
-            come = {"flit": rx.flit_valid, "request": rx.request_valid, "grant": rx.grant_valid, "credit": rx.credit}
-            what = {"flit": rx.flit.mark, "request": rx.request.content, "grant": rx.grant.content}
+            come = {"flit": rx.flit_valid, "request": rx.request_valid, "grant": rx.grant_valid, "count": rx.count_valid,
+                    "credit": rx.credit}
+            what = {"flit": rx.flit.mark, "request": rx.request.content, "grant": rx.grant.content, "count": rx.count.content}
             self.claim("clean", "no flit ever waits", tx.flit.ready)
             self.claim("clean", "nothing is sent again, no link is down, no frame is bad",
                        ~near.status.replays & ~near.status.down & ~near.status.errors)
@@ -197,6 +207,7 @@ PROOFS = (
     _proof("order", "flits come once and in order, none missing, over a channel that loses, spoils and repeats frames",
            "link-crc-unchecked", "link-order-unchecked", "link-replay-from-next", "link-window-unchecked",
            reach_bound=20),
+    _proof("counts", "count words come once and in order, none missing", "link-count-not-taken", "link-delivers-again"),
     _proof("credits", "credits are conserved through replay: as many come as were given",
            "link-credit-lost-in-replay", "link-replay-from-next"),
     _proof("control", "requests come once, unchanged, none missing (grants are the same code)",

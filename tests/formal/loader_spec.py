@@ -1,18 +1,18 @@
-"""The DDR loader: AXI4 rules on the address channel, every slice whole in its slot, entries of the list in order."""
+"""The DDR loader: AXI4 rules on the address channel, every slice whole in its slot, entries taken as rule 1 fires."""
 
-from amaranth.hdl import Mux, Signal, Value
+from amaranth.hdl import Array, Mux, Signal, Value
 from amaranth.utils import exact_log2
 
 from tests.formal.sender_spec import SHORT, SIZE
 from tests.formal.spec import Proof, Spec, tiny
+from trajectile.hw.batch.layouts import PAGE_BITS
 from trajectile.hw.ddr.loader import AXI_BURST_INCR, DdrLoader
-from trajectile.hw.host.layouts import Table
 from trajectile.sw_model.config import AXI_BOUNDARY_BYTES
 
 #: a slice of 34 beats of 128 bytes: a burst of full length (32) and a short one
 WIDE = {"layer__d_model": 64, "layer__d_ff": 2, "layer__experts": 2, "layer__top_k": 1, "tile__mac_k": 2, "tile__mac_n": 64,
-        "tile__mac_t": 1, "tile__slices": 2, "tile__slots": 4, "tile__weights": "int4", "ddr__bytes_per_cycle": 128,
-        "ddr__latency_cycles": 20, "link__beat_bytes": 128}
+        "tile__mac_t": 1, "tile__slices": 2, "tile__slots": 4, "tile__batches": 2, "tile__weights": "int4",
+        "ddr__bytes_per_cycle": 128, "ddr__latency_cycles": 20, "link__beat_bytes": 128}
 
 
 class LoaderSpec(Spec):
@@ -28,15 +28,13 @@ class LoaderSpec(Spec):
         m.submodules.dut = self.dut = dut = DdrLoader(params)
         for path, member, value in dut.signature.flatten(dut):
             name = "_".join(map(str, path))
-            if member.flow.name == "In" and name not in ("base", "count"):
+            if member.flow.name == "In" and name != "layer":
                 m.d.comb += Value.cast(value).eq(self.free(len(Value.cast(value)), name))
         ddr = dut.ddr
-        m.d.comb += [dut.base.eq(self.constant(params.address_bits, "base")),
-                     dut.count.eq(self.constant(params.load_bits, "count"))]
-        self.assume(dut.base % AXI_BOUNDARY_BYTES == 0)
+        self.layers = [self.constant(params.address_bits - PAGE_BITS, f"layer_{batch}")
+                       for batch in range(config.tile.batches)]
+        m.d.comb += [dut.layer[batch].eq(layer) for batch, layer in enumerate(self.layers)]
         self.assume(~dut.load.start | dut.load.valid)
-        self.assume(~dut.table.write | (~dut.running & (dut.table.index < params.load_depth)))
-        self.assume(~dut.clear | (~dut.running & dut.quiet & ~dut.table.write))
         # Beats that were asked for and have not come.
         most = config.loads_in_flight * config.slice_beats
         self.owed = Signal(range(most + 1))
@@ -49,7 +47,7 @@ class LoaderSpec(Spec):
 
     def group_of(self) -> dict:
         """Only what the group needs is built."""
-        return {"address": self._address, "list": self._list, "slot": self._slot, "reach": self._slot}
+        return {"address": self._address, "entries": self._entries, "slot": self._slot, "reach": self._slot}
 
     def _address(self) -> None:
         """Bursts of a slice: addresses, lengths, the rules of AXI4."""
@@ -57,12 +55,13 @@ class LoaderSpec(Spec):
         beat_bytes, bursts = config.ddr.bytes_per_cycle, config.slice_bursts
         left, at = Signal(range(bursts + 1)), Signal(self.params.address_bits)
         with m.If(dut.load.start):
-            m.d.sync += [left.eq(bursts), at.eq(dut.base + dut.load.entry.row * config.slice_pitch_bytes)]
+            base = Array(self.layers)[dut.load.entry.batch] << PAGE_BITS
+            m.d.sync += [left.eq(bursts), at.eq(base + dut.load.entry.row * config.slice_pitch_bytes)]
         with m.Elif(self.asks):
             m.d.sync += [left.eq(left - 1), at.eq(at + config.ddr.burst_beats * beat_bytes)]
         length = Mux(left == 1, config.slice_beats - (bursts - 1) * config.ddr.burst_beats, config.ddr.burst_beats)
         self.claim("address", "bursts are asked for until the slice is complete, then no more", ddr.arvalid == (left != 0))
-        self.claim("address", "where the slice lies", ddr.araddr == at, when=ddr.arvalid)
+        self.claim("address", "where the slice lies in the layer of its batch", ddr.araddr == at, when=ddr.arvalid)
         self.claim("address", "beats of all bursts are the slice's", ddr.arlen + 1 == length, when=ddr.arvalid)
         self.claim("address", "INCR, whole beats", (ddr.arburst == AXI_BURST_INCR) & (ddr.arsize == exact_log2(beat_bytes)),
                    when=ddr.arvalid)
@@ -75,30 +74,26 @@ class LoaderSpec(Spec):
             self.claim("address", "AR is stable", value == self.past(value, f"before_{number}"), when=waited)
         self.claim("address", "no more is asked for than is in flight", self.owed <= self.in_flight * config.slice_beats)
 
-    def _list(self) -> None:
-        """Entries are taken in order, from the first on; one of them is followed."""
-        m, dut, params = self.m, self.dut, self.params
-        number, known, contents = self.constant(range(params.load_depth), "number"), Signal(), Signal(params.load_layout)
-        with m.If(dut.table.write & (dut.table.table == Table.LOADS) & (dut.table.index == number)):
-            m.d.sync += [known.eq(1), contents.eq(dut.table.write_data)]
-        began, taken = Signal(), Signal(range(params.load_depth + 2))
-        self.assume(~dut.running | began)
-        with m.If(dut.clear):
-            m.d.sync += [began.eq(1), taken.eq(0)]
-        with m.Elif(dut.load.start):
-            m.d.sync += taken.eq(taken + 1)
-        with m.If(dut.table.write):
-            m.d.sync += began.eq(0)  # clear comes after the last write
-        self.assume(dut.count <= params.load_depth)
-        self.claim("list", "entries in order", dut.load.entry.as_value() == contents.as_value(),
-                   when=dut.running & known & (taken == number) & dut.load.valid)
-        self.claim("list", "no more than there are, while a batch runs and there is DDR",
-                   dut.running & (taken < dut.count) & dut.has_ddr, when=dut.load.valid)
-        self.claim("list", "no more slices at a time than the latency needs",
-                   self.in_flight < self.config.loads_in_flight, when=dut.load.valid)
-        self.claim("list", "done when all are taken and have come",
-                   dut.done == ((taken == dut.count) & (self.in_flight == 0)), when=began)
-        self.claim("list", "quiet when all that were taken have come", dut.quiet == (self.in_flight == 0))
+    def _entries(self) -> None:
+        """When an entry is offered to rule 1, and that it is taken with it."""
+        m, dut, ddr, config = self.m, self.dut, self.dut.ddr, self.config
+        asking = Signal(range(config.slice_bursts + 1))
+        with m.If(dut.load.start):
+            m.d.sync += asking.eq(config.slice_bursts)
+        with m.Elif(self.asks):
+            m.d.sync += asking.eq(asking - 1)
+        wants = self.wire(dut.entries.valid & dut.running, "wants")
+        self.claim("entries", "one is offered when there is DDR, all bursts of the one before are asked for, and no "
+                   "more slices are in flight than the latency needs", dut.load.valid == (
+                       wants & dut.has_ddr & (asking == 0) & (self.in_flight < config.loads_in_flight)))
+        self.claim("entries", "the one that stands there", dut.load.entry.as_value() == dut.entries.payload.as_value())
+        self.claim("entries", "it is taken when rule 1 fires, and then only", dut.entries.ready == dut.load.start)
+        self.claim("entries", "one that cannot be is reported in the next cycle",
+                   dut.bad_entry == self.past(wants & ~dut.has_ddr, "cannot_be"))
+        self.claim("entries", "quiet when all that were taken have come", dut.quiet == (self.in_flight == 0))
+        self.reach(self.in_flight == config.loads_in_flight)
+        self.reach(dut.bad_entry)
+        self.reach(ddr.rvalid & dut.load.start)
 
     def _slot(self) -> None:
         """Words and the end of a slice."""
@@ -147,14 +142,18 @@ class WholeLoaderSpec(NarrowLoaderSpec):
     changes = SIZE | {"ddr__latency_cycles": 1}
 
 
-class LongListSpec(LoaderSpec):
-    """A list with more entries than slices may be in flight."""
+class EntriesSpec(LoaderSpec):
+    """Short slices, of which several are in flight."""
 
     changes = SHORT | {"layer__experts": 8, "ddr__latency_cycles": 1}
 
+    def group_of(self) -> dict:
+        """Both questions are about entries."""
+        return super().group_of() | {"reach": self._entries}
 
-_ASSUMES = ("the DDR controller sends the beats that it was asked for, in order (AXI4); DDR_BASE is a multiple of 4096, the "
-            "list is written before a batch (host-quiet); loads only when there is an entry (engine-load)")
+
+_ASSUMES = ("the DDR controller sends the beats that it was asked for, in order (AXI4); the layer of a batch stays as "
+            "long as it has loads; loads only when there is an entry (engine-load)")
 
 
 def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
@@ -165,11 +164,11 @@ def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
 
 PROOFS = (
     _proof("address", "ARVALID and its payload hold until ARREADY; no burst crosses a 4 KiB line; bursts "
-           "of a slice are the slice", "loader-burst-too-long", "loader-address-moves", "loader-arvalid-drops",
-           reach_bound=40),
-    _proof("list", "entries are taken in order, each once, no more than there are and no more at a time than planned",
-           "loader-entry-twice", "loader-one-too-many", "loader-no-flight-limit", spec=LongListSpec,
-           size="slices of 5 beats, 2 in flight, a list of 4", reach_bound=50),
+           "of a slice are the slice in the layer of its batch", "loader-burst-too-long", "loader-layer-of-first",
+           "loader-address-moves", "loader-arvalid-drops", reach_bound=40),
+    _proof("entries", "an entry is offered when it may be loaded and only then, no more at a time than planned, and "
+           "taken when rule 1 fires", "loader-entry-kept", "loader-offers-stopped", "loader-no-flight-limit",
+           spec=EntriesSpec, size="slices of 5 beats, 2 in flight", reach_bound=50),
     _proof("slot", "slices come in order; exactly a slice's beats, each once, at its place in the slot of its slice; "
            "`loaded` once, with the last", "loader-slot-of-newest", "loader-loaded-early", "loader-words-turned",
            "loader-first-word-whole", "loader-words-short", spec=NarrowLoaderSpec,

@@ -112,6 +112,7 @@ class RouterSpec(Spec):
                    dut.flit_out == (dut.local_in.valid & dut.local_in.ready))
         self._control("request", dut.control.request, dut.control.request_in)
         self._control("grant", dut.control.grant, dut.control.grant_in)
+        self._control("count", dut.count, dut.count_in)
 
     def _leaves(self, name: str, goes: Signal, valid: Value, offered: Value, chosen: Signal) -> None:
         """One way out."""
@@ -135,7 +136,7 @@ class RouterSpec(Spec):
         self.reach(outstanding == CREDITS)
 
     def _control(self, lane: str, sends: Message.Interface, here: Message.Interface) -> None:
-        """Requests go as slices do, grants against them."""
+        """Requests and count words go as slices do, grants against them."""
         m, ways, pins = self.m, self.ways, self.pins
         layout = getattr(self.params, f"{lane}_layout")
         own_valid, own = self.free(1, f"{lane}_own"), self.free(layout, f"{lane}_own_message")
@@ -220,8 +221,8 @@ PROOFS = (
            "flit",
            "router-credit-not-spent", "router-credit-lost", "router-credit-unchecked", "router-credit-everywhere",
            assumes="a credit comes back for a flit that was sent (fifo-credits, router-credits)", quick=True),
-    _proof("control", "a request or grant takes its way, once, unchanged, one cycle per tile",
-           "router-grant-as-request", "router-request-kept"),
+    _proof("control", "a request, grant or count word takes its way, once, unchanged, one cycle per tile",
+           "router-grant-as-request", "router-request-kept", "router-count-kept"),
     _proof("flow", "pin to pin, with the real FIFO: a credit goes back for every flit that passes, once, in the cycle after "
            "it has left the tile", "router-credit-forged", spec=WholeRouterSpec, bound=20, reach_bound=10,
            assumes="as many flits as credits; credits for what was sent (router-credits)"),

@@ -50,8 +50,8 @@ class SlotTableSpec(Spec):
         strobe = {name: self.wire(getattr(dut, name) & (getattr(dut, f"{name}_slot") == slot), f"my_{name}")
                   for name in ("loaded", "arrived", "compute", "computed", "send", "sent")}
         self.assume(~(strobe["compute"] & strobe["computed"]) & ~(strobe["send"] & strobe["sent"]))
-        given = {"from_link": dut.allocate_from_link, "next_stop": dut.allocate_next, "filled": 0,
-                 "todo": dut.allocate_here, "computing": 0, "forward": dut.allocate_slice.left != 0, "sending": 0}
+        given = {"from_link": dut.allocate_from_link, "filled": 0,
+                 "todo": dut.allocate_here, "computing": 0, "forward": dut.allocate_slice.ahead != 0, "sending": 0}
         rises = {"filled": strobe["loaded"] | strobe["arrived"], "computing": strobe["compute"], "sending": strobe["send"]}
         falls = {"todo": strobe["compute"], "computing": strobe["computed"], "forward": strobe["send"],
                  "sending": strobe["sent"]}
