@@ -1,16 +1,16 @@
-"""The C driver from Python: compiled to a shared library, with Python functions as its ``read32`` and ``write32``."""
+"""The C driver from Python: a shared library with Python functions as its ``read32``, ``write32`` and ``relax``."""
 
 import ctypes
 import enum
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trajectile.hw.params import Params
+from trajectile.hw.batch.layouts import RECORD_COUNTERS
+from trajectile.hw.host.codes import Refusal
+from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import ring_next, ring_prev, route
-from trajectile.sw_model.numerics.integer import QuantisedBatch
-from trajectile.sw_model.schedule.scheduler import Schedule
 
 BRIDGE = Path(__file__).parent / "c" / "bridge.c"
 #: what the driver must compile with, without a warning
@@ -18,49 +18,44 @@ FLAGS = ("-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-Wconversion")
 
 
 class Status(enum.IntEnum):
-    """``enum trajectile_status``."""
+    """``enum trajectile_status``; REFUSED and more is a refusal."""
 
     OK = 0
-    RUNNING = 1
-    FAILED = 2
-    REFUSED = 3
-    TIMEOUT = 4
-    RANGE = 5
-    MISMATCH = 6
+    FAILED = 1
+    TIMEOUT = 2
+    MISMATCH = 3
+    REFUSED = 4
 
 
-def _structure(name: str, fields: str, **others: Any) -> type[ctypes.Structure]:
-    """Of 32-bit numbers without sign, and then ``others`` by type."""
-    return type(name, (ctypes.Structure,), {
-        "_fields_": [*((field, ctypes.c_uint32) for field in fields.split()), *others.items()]})
+def refused(status: int) -> Refusal:
+    """Why the tile has refused an access: NONE for OK."""
+    return Refusal(status - Status.REFUSED) if status else Refusal.NONE
 
 
-Rule = _structure("Rule", "here next first passes")
-Load = _structure("Load", "expert index row here next left")
-Token = _structure("Token", "valid token weight", exponent=ctypes.c_int32)
+def _words(names: str) -> list[tuple[str, Any]]:
+    return [(name, ctypes.c_uint32) for name in names.split()]
 
 
-class Array(ctypes.Structure):
-    """``struct trajectile``."""
+class Completion(ctypes.Structure):
+    """``struct trajectile_completion``."""
 
-    _fields_ = [("base", ctypes.c_size_t), ("stride", ctypes.c_size_t)]
+    _fields_ = [*_words("state errors cycles first_load streaming"), ("counter", ctypes.c_uint32 * RECORD_COUNTERS),
+                *_words("unit again")]
 
 
-def program_of(plan: Schedule, tile: int, batch: QuantisedBatch, *, watchdog: int = 0, ddr_base: int = 0) -> dict[str, Any]:
-    """The fields of ``struct trajectile_program`` for a tile, lists as lists of rows."""
-    config, program = plan.config, plan.tiles[tile]
-    here, after = plan.passes > 0, ring_next(config.array, tile)
+class Batch(ctypes.Structure):
+    """``struct trajectile_batch``."""
+
+    _fields_ = [("layer", ctypes.c_uint64), ("records", ctypes.c_uint64), ("results", ctypes.c_uint64),
+                ("completion", ctypes.POINTER(Completion)), *_words("tokens order bf16 tag")]
+
+
+def settings_of(config: Config, tile: int, **changes: int) -> dict[str, Any]:
+    """The fields of ``struct trajectile_settings`` for a tile: its place in the ring, windows all open."""
     return {
-        "ddr_base": ddr_base, "ring_next": after, "ring_prev": ring_prev(config.array, tile), "arrivals": program.arrivals,
-        "watchdog": watchdog, "route": list(route(config.array, tile)),
-        "rule": [[int(here[tile, e]), int(here[after, e]), int(program.first[e]), int(program.passes[e])]
-                 for e in range(config.layer.experts)],
-        "load": [[load.expert, load.index, load.row, int(load.here), int(load.next_here), load.left]
-                 for load in program.loads],
-        "token": [[1, int(plan.placement[token, 2]), int(batch.weight[token, rank]), int(batch.exponent[token])]
-                  if token >= 0 else [0, 0, 0, 0]
-                  for tokens, ranks in zip(program.list_tokens, program.list_ranks, strict=True)
-                  for token, rank in zip(tokens, ranks, strict=True)],
+        "ring_next": ring_next(config.array, tile), "ring_prev": ring_prev(config.array, tile),
+        "route": list(route(config.array, tile)), "watchdog": 0, "read_page": 0, "read_pages": 1 << 28, "write_page": 0,
+        "write_pages": 1 << 28, "lock": 0, "interrupts": 0, **changes,
     }
 
 
@@ -73,58 +68,64 @@ def compile_driver(folder: Path) -> Path:
 
 
 class CDriver:
-    """The functions of ``trajectile_driver.h``, without their prefix, for the array at ``base``."""
+    """The functions of ``trajectile_driver.h``, without their prefix, for tiles ``stride`` bytes apart.
 
-    def __init__(self, library: Path, params: Params, read: Callable[[int], int], write: Callable[[int, int], None], *,
-                 base: int, stride: int):
-        config = params.config
-        self.d_model, self.lanes = config.layer.d_model, config.tile.mac_t
-        self.array = Array(base, stride)
-        self.program_type = type("Program", (ctypes.Structure,), {"_fields_": [
-            ("ddr_base", ctypes.c_uint64),
-            *((name, ctypes.c_uint32) for name in "ring_next ring_prev arrivals watchdog".split()),
-            ("route", ctypes.c_uint32 * config.array.tiles), ("loads", ctypes.c_uint32), ("passes", ctypes.c_uint32),
-            ("rule", ctypes.POINTER(Rule)), ("load", ctypes.POINTER(Load)), ("token", ctypes.POINTER(Token))]})
+    ``memory`` is what tiles and host share, at address 0 of the tiles.
+    """
+
+    def __init__(self, library: Path, config: Config, read: Callable[[int], int], write: Callable[[int, int], None],
+                 relax: Callable[[], None], memory: Any, *, base: int = 0, stride: int = 0x1000):
+        self.config, self.base, self.stride = config, base, stride
         self.library = ctypes.CDLL(str(library.resolve()))
+        self.memory = (ctypes.c_uint8 * len(memory)).from_buffer(memory)
+        self.settings_type = type("Settings", (ctypes.Structure,), {"_fields_": [
+            *_words("ring_next ring_prev"), ("route", ctypes.c_uint32 * config.array.tiles),
+            *_words("watchdog read_page read_pages write_page write_pages lock interrupts")]})
         # kept: C holds no reference
         self.hooks = (ctypes.CFUNCTYPE(ctypes.c_uint32, ctypes.c_size_t)(read),
-                      ctypes.CFUNCTYPE(None, ctypes.c_size_t, ctypes.c_uint32)(write))
+                      ctypes.CFUNCTYPE(None, ctypes.c_size_t, ctypes.c_uint32)(write), ctypes.CFUNCTYPE(None)(relax))
         self.library.bridge(*self.hooks)
 
-    def _call(self, name: str, *arguments: Any) -> int:
+    def call(self, name: str, tile: int, *arguments: Any) -> int:
+        """``trajectile_<name>(tile, arguments)``."""
         function = getattr(self.library, f"trajectile_{name}")
         function.restype = ctypes.c_uint32
-        return int(function(ctypes.byref(self.array), *arguments))
+        return int(function(ctypes.c_size_t(self.base + tile * self.stride), *arguments))
 
-    def call(self, name: str, *arguments: Any) -> Status:
-        """``trajectile_<name>(array, arguments)``, of those that return a status."""
-        return Status(self._call(name, *arguments))
+    def set(self, tile: int, settings: Mapping[str, Any]) -> Refusal:
+        """Write what :func:`settings_of` made."""
+        kind = ctypes.c_uint32 * len(settings["route"])
+        made = self.settings_type(**{**settings, "route": kind(*settings["route"])})
+        return refused(self.call("set", tile, ctypes.byref(made)))
 
-    def program(self, tile: int, fields: Mapping[str, Any]) -> Status:
-        """Write what :func:`program_of` made."""
-        lists = {name: (kind * max(len(fields[name]), 1))(*(kind(*row) for row in fields[name]))
-                 for name, kind in (("rule", Rule), ("load", Load), ("token", Token))}
-        numbers = {name: value for name, value in fields.items() if name not in (*lists, "route")}
-        made = self.program_type(
-            **numbers, route=(ctypes.c_uint32 * len(fields["route"]))(*fields["route"]),
-            loads=len(fields["load"]), passes=len(fields["token"]) // self.lanes, **lists)
-        return self.call("program", tile, ctypes.byref(made))
+    def batch(self, tokens: int, *, layer: int, records: int, results: int, order: int = 0, bf16: int = 0,
+              tag: int = 0) -> Batch:
+        """A batch of one tile."""
+        completion = ctypes.cast(ctypes.addressof(self.memory) + results % len(self.memory), ctypes.POINTER(Completion))
+        return Batch(layer, records, results, completion, tokens, order, bf16, tag)
 
-    def put_token(self, tile: int, lane: int, token: int, x: list[int], shifts: list[int]) -> Status:
-        """Write activations, and the shifts of their blocks."""
-        return self.call("put_token", tile, lane, token, (ctypes.c_int8 * self.d_model)(*x),
-                         (ctypes.c_uint8 * len(shifts))(*shifts))
+    def queue(self, tile: int, batch: Batch) -> Refusal:
+        """Queue it; why it was refused."""
+        return refused(self.call("queue", tile, ctypes.byref(batch)))
 
-    def get_token(self, tile: int, lane: int, token: int) -> tuple[Status, list[int]]:
-        """Read results."""
-        y = (ctypes.c_int32 * self.d_model)()
-        return self.call("get_token", tile, lane, token, y), list(y)
+    def wait(self, batch: Batch, looks: int) -> Status:
+        """Look so often."""
+        self.library.trajectile_wait.restype = ctypes.c_uint32
+        return Status(self.library.trajectile_wait(ctypes.byref(batch), ctypes.c_uint32(looks)))
 
-    def get_clips(self, tile: int, lane: int, token: int) -> tuple[Status, int]:
-        """Read a count of clips."""
-        clips = ctypes.c_uint32()
-        return self.call("get_clips", tile, lane, token, ctypes.byref(clips)), clips.value
+    def _at(self, address: int) -> Any:
+        return ctypes.c_void_p(ctypes.addressof(self.memory) + address)
 
-    def value(self, name: str, *arguments: int) -> int:
-        """``trajectile_<name>(array, arguments)``, of those that return a number."""
-        return self._call(name, *arguments)
+    def put_token(self, records: int, tokens: int, token: int, *, exponent: int, experts: Sequence[int],
+                  weights: Sequence[int], shifts: Sequence[int], x: Sequence[int]) -> None:
+        """Write a token record; an expert of -1 is no choice."""
+        choices = [(ctypes.c_uint16 * len(values))(*(value & 0xFFFF for value in values)) for values in (experts, weights)]
+        self.library.trajectile_put_token(
+            self._at(records), tokens, token, ctypes.c_int8(exponent), *choices, (ctypes.c_uint8 * len(shifts))(*shifts),
+            (ctypes.c_int8 * len(x))(*x))
+
+    def get_token(self, results: int, token: int, *, bf16: int = 0) -> tuple[list[int], int, int]:
+        """Read results as they are, unit and count of clips."""
+        y, unit, clips = (ctypes.c_uint32 * self.config.layer.d_model)(), ctypes.c_int32(), ctypes.c_uint32()
+        self.library.trajectile_get_token(self._at(results), bf16, token, y, ctypes.byref(unit), ctypes.byref(clips))
+        return list(y), unit.value, clips.value
