@@ -51,6 +51,15 @@ def test_bf16_at_its_ends():
     assert bf16(np.array([4, 3, -3, 2], np.int32), -128).tolist() == [1 << 7, 0, 0x8000, 0]
 
 
+@pytest.mark.parametrize("unit", [-126, -16, 96])
+def test_usual_units_lose_a_part_in_256_at_the_most(unit):
+    """docs/numerics.md: nothing is infinite or zero that should not be."""
+    y = np.unique(np.concatenate([np.arange(1, 2000), 2**31 - 1 - np.arange(2000), 2**np.arange(31)])).astype(np.int32)
+    y = np.concatenate([y, -y, [-2**31]]).astype(np.int32)
+    found, exact = bf16_real(bf16(y, unit)).astype(np.float64), np.ldexp(y.astype(np.float64), unit)
+    assert np.isfinite(found).all() and (np.abs(found - exact) * 256 <= np.abs(exact)).all()
+
+
 def test_int32_by_hand():
     """smoke: three groups of 4 results fill 12 beats of 4 bytes, and one ends the token; bf16 takes half."""
     config = small()
