@@ -35,13 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def shown(config: str, entries: Sequence[dict[str, Any]]) -> Table:
     """The table of one configuration, for people."""
     table = Table(title=config, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name in ("tokens", "strategy", "cycles", "/roofline", "vs EP", "vs Hydra", "DDR", "MAC", "D2D", "weights kB",
+    for name in ("tokens", "strategy", "cycles", "streaming", "/roofline", "vs EP", "vs Hydra", "DDR", "MAC", "D2D", "weights kB",
                  "tokens kB"):
         table.add_column(name, justify="left" if name == "strategy" else "right", no_wrap=True)
     for e in entries:
         table.add_row(
             str(e["tokens"]), e["strategy"] if e["order"] == "-" else f"{e['strategy']} {e['order']}",
-            f"{e['cycles']:,.0f}", f"{e['over_roofline']:.3f}",
+            f"{e['cycles']:,.0f}", f"{e['streaming_cycles']:,.0f}", f"{e['over_roofline']:.3f}",
             *("" if e[key] is None else f"{e[key]:.2f}" for key in ("speedup_over_ep", "speedup_over_hydra")),
             *(f"{e[key]:.0%}" for key in ("use_ddr", "use_mac", "use_d2d")),
             f"{e['weight_bytes'] / 1000:,.0f}", f"{e['token_bytes'] / 1000:,.0f}")

@@ -116,7 +116,7 @@ def evaluate(task: Task) -> dict[str, Any]:
     bound = roofline(schedule(config, ids, "index")) if task.strategy == "fse-all-tiles" else roofline(plan)
     if task.strategy.startswith("fse"):
         line = simulate(plan, record=False)
-        cycles, use = line.cycles, line.utilisation()
+        cycles, inside, use = line.cycles, (line.first_load_cycles, line.streaming_cycles), line.utilisation()
         memory = baselines.streaming_memory(config, task.tokens)
     else:
         homes = baselines.index_homes(config)
@@ -125,13 +125,14 @@ def evaluate(task: Task) -> dict[str, Any]:
             homes = baselines.hydra_homes(config, baselines.popularity_of(before, config.layer.experts))
         whole = task.strategy == "ep-whole-experts"
         run = baselines.simulate_ep(config, ids, homes, whole_experts=whole)
-        cycles = run.cycles
+        cycles, inside = run.cycles, (run.first_load_cycles, run.streaming_cycles)
         links = 2 * (config.array.rows * (config.array.cols - 1) + config.array.cols * (config.array.rows - 1))
         use = {"ddr": sum(run.ddr_beats) / (cycles * config.array.channels),
                "mac": sum(run.mac_busy) / (cycles * config.array.tiles), "d2d": run.flits / (cycles * links)}
         memory = baselines.ep_memory(config, task.tokens, run.most_tokens, whole_experts=whole)
     return {"config": config.name, "tokens": task.tokens, "offset": task.offset, "strategy": task.strategy,
-            "order": task.order, "cycles": cycles, "roofline": bound.cycles, "over_roofline": cycles / max(bound.cycles, 1),
+            "order": task.order, "cycles": cycles, "first_load_cycles": inside[0], "streaming_cycles": inside[1],
+            "roofline": bound.cycles, "over_roofline": cycles / max(bound.cycles, 1),
             **{f"use_{name}": share for name, share in use.items()},
             "weight_bytes": memory["weights"], "token_bytes": memory["tokens"]}
 

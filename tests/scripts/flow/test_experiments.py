@@ -38,6 +38,7 @@ def test_compare_writes_everything(tmp_path, capsys):
     assert [int(row["tokens"]) for row in rows] == [entry["tokens"] for entry in entries]
     for entry in entries:
         assert entry["windows"] == 2 and entry["over_roofline"] >= 0.9  # EP places tokens otherwise: another MAC bound
+        assert 0 < entry["first_load_cycles"] < entry["cycles"] - entry["streaming_cycles"]
         assert entry["weight_bytes"] > 0 and entry["token_bytes"] > 0
         if entry["strategy"] == "ep":
             assert entry["speedup_over_ep"] == 1
