@@ -63,10 +63,10 @@ NOTHING_MADE_CYCLES = 1
 LOAD_ENTRIES, ENTRY_CYCLES, ENTRY_ROOM_CYCLES = 4, 1, 1
 #: a batch has finished to the start of its result writer; the batch before is complete to the same
 RESULTS_CYCLES, WRITER_AGAIN_CYCLES = 1, 1
-#: the result writer starts to its first address; from there to the first capture of results (of a record: in the same cycle)
-RESULT_ADDRESS_CYCLES, RESULT_CAPTURE_CYCLES = 1, 1
-#: bytes of a beat for each bf16 that is converted in a cycle; stages of that, which are emptied at the end of a token
-CONVERT_BYTES, CONVERT_CYCLES = 8, 2
+#: the result writer starts to its first address; from there to its first piece of results (of a record: in the same cycle)
+RESULT_ADDRESS_CYCLES, RESULT_PIECE_CYCLES = 1, 1
+#: bytes of a beat for each bf16 that is converted in a cycle; a bf16 is put into its beat so much later than an int32
+CONVERT_BYTES, CONVERT_CYCLES = 8, 1
 #: all results are answered to the start of the record; the record is answered to the batch complete
 RECORD_CYCLES, COMPLETE_CYCLES = 1, 1
 

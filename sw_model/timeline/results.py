@@ -1,8 +1,8 @@
 """Out: a tile writes the results of a batch and its completion record (docs/batch.md). Nothing in the tile holds this up.
 
-The result writer takes its beats together, some captures each, one per cycle. The first capture of a beat comes at the
-earliest in the cycle in which the beat before goes. A beat goes in the cycle after its last capture, or when the address of
-its burst goes, if that is later. Within a burst nothing waits for memory, so only the bursts are gone through one by one.
+The result writer puts its beats together, some pieces each, one per cycle. The first piece of a beat is put at the earliest
+in the cycle in which the beat before goes. A beat goes in the cycle after its last piece, or when the address of its burst
+goes, if that is later. Within a burst nothing waits for memory, so only the bursts are gone through one by one.
 """
 
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from itertools import accumulate
 from math import gcd
 
 from trajectile.sw_model import latencies
-from trajectile.sw_model.config import Config
+from trajectile.sw_model.config import BF16_BYTES, Config, ceil_div
 from trajectile.sw_model.timeline.bursts import burst_ends
 
 
@@ -28,15 +28,38 @@ class Written:
     beats: int
 
 
+@dataclass(frozen=True)
+class _Shape:
+    """How long the beats of a token, or of the record, take; what follows is like it again and again."""
+
+    #: cycles of the pieces of the first 0, 1, ... beats
+    before: tuple[int, ...]
+    #: of these, cycles that the first beat takes longer because its pieces are converted
+    convert: int = 0
+
+    @property
+    def beats(self) -> int:
+        return len(self.before) - 1
+
+    def until(self, beats: int) -> int:
+        """Cycles of the pieces of so many beats."""
+        whole, rest = divmod(beats, self.beats)
+        return whole * self.before[-1] + self.before[rest]
+
+
+#: the record comes in whole beats
+_RECORD = _Shape((0, 1))
+
+
 @cache
-def _captures(config: Config, result_bytes: int) -> tuple[int, ...]:
-    """Cycles of captures of the first 0, 1, ... beats of a token."""
+def _token(config: Config, result_bytes: int) -> _Shape:
+    """Groups of results, then the beat that closes the token."""
     width, group, groups = config.io.bytes_per_cycle, config.group_bytes(result_bytes), config.down_groups
-    if result_bytes == 2:  # converted a few at a time
-        values, drain = gcd(config.tile.mac_n, max(width // latencies.CONVERT_BYTES, 1)), latencies.CONVERT_CYCLES
+    if result_bytes == BF16_BYTES:  # converted a few at a time
+        values, convert = gcd(config.tile.mac_n, max(width // latencies.CONVERT_BYTES, 1)), latencies.CONVERT_CYCLES
     else:
-        values, drain = min(config.tile.mac_n, width // result_bytes), 0
-    of_group = -(-config.tile.mac_n // values)
+        values, convert = min(config.tile.mac_n, width // result_bytes), 0
+    of_group = ceil_div(config.tile.mac_n, values)
     if group < width:  # several groups a beat
         together = width // group
         row = [of_group * min(together, groups - at) for at in range(0, groups, together)]
@@ -44,34 +67,34 @@ def _captures(config: Config, result_bytes: int) -> tuple[int, ...]:
         of_beat = width // (values * result_bytes)
         row = [min(of_beat, of_group - at) for at in range(0, of_group, of_beat)] * groups
     closing = 1
-    return (0, *accumulate([row[0] + drain, *row[1:], closing]))
+    return _Shape((0, *accumulate([row[0] + convert, *row[1:], closing])), convert)
 
 
-def _write(config: Config, address: int, beats: int, asked: int, capture: int, before: tuple[int, ...]) -> tuple[int, int]:
-    """A region is written: cycles of its last beat and of the last answer.
+def _write(config: Config, address: int, beats: int, asked: int, put: int, shape: _Shape) -> tuple[int, int]:
+    """A region is written: cycles in which its last beat goes and the last answer comes.
 
     Args:
         config: the accelerator.
         address: of the region, in bytes.
         beats: of the region.
         asked: cycle of the first address.
-        capture: cycle of the first capture.
-        before: cycles of captures of the first 0, 1, ... beats; what follows is the same again and again.
+        put: cycle in which the first piece is put, but for its conversion.
+        shape: of what is written.
     """
-    def work(count: int) -> int:
-        """Cycles of captures of so many beats."""
-        whole, rest = divmod(count, len(before) - 1)
-        return whole * before[-1] + before[rest]
-
     answers: list[int] = []
     first = 0  # first beat of the burst
     for end in burst_ends(config, address, beats):
         if len(answers) >= latencies.IO_BURSTS:
             asked = max(asked, answers[-latencies.IO_BURSTS] + latencies.IO_AGAIN_CYCLES)
-        capture = max(capture, asked - work(first + 1))  # as if all had been later
-        answers.append(capture + work(end) + config.io.latency_cycles)
+        last = put + shape.until(end)
+        if asked > put + shape.until(first + 1):  # the burst's first beat waits; from here on as if all had been later
+            put = asked - shape.until(first + 1)
+            last = put + shape.until(end)
+            if (first + 1) % shape.beats == 0 and end > first + 1:  # while it closes a token the next begins to be converted
+                put, last = put - shape.convert, last - shape.convert
+        answers.append(last + config.io.latency_cycles)
         first, asked = end, asked + 1
-    return answers[-1] - config.io.latency_cycles, answers[-1]
+    return last, answers[-1]
 
 
 @cache
@@ -90,8 +113,8 @@ def write_results(config: Config, address: int, tokens: int, result_bytes: int) 
     if beats:
         asked = latencies.RESULT_ADDRESS_CYCLES
         written, answered = _write(config, address + config.completion_bytes, beats, asked,
-                                   asked + latencies.RESULT_CAPTURE_CYCLES, _captures(config, result_bytes))
+                                   asked + latencies.RESULT_PIECE_CYCLES, _token(config, result_bytes))
         start = answered + latencies.RECORD_CYCLES
     asked = start + latencies.RESULT_ADDRESS_CYCLES
-    _, answered = _write(config, address, record, asked, asked, (0, 1))
+    _, answered = _write(config, address, record, asked, asked, _RECORD)
     return Written(written, asked, answered + latencies.COMPLETE_CYCLES, beats + record)
