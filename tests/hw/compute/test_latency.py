@@ -1,18 +1,19 @@
 """Latencies of the compute unit and of what it is made of, from event to event: what each block states is what it takes."""
 
+import numpy as np
 import pytest
 from amaranth.hdl import Cat
 
 from tests.support.blocks import run_block
+from tests.support.compute_bench import ComputeBench
 from tests.support.configurations import random_config, small
 from tests.support.memory_bench import open_srams
 from tests.support.watch import Watch, keep_made, pulse
 from trajectile.hw.compute import clip_counter, lane_memory, unit
 from trajectile.hw.compute.hidden_buffer import HiddenBuffer
 from trajectile.hw.compute.lane_memory import LaneMemory
-from trajectile.hw.compute.unit import ComputeUnit
-from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
+from trajectile.sw_model.batch.records import blank_batch
 
 CONFIGS = {
     "smoke": small(),
@@ -25,25 +26,18 @@ CONFIGS = {
 }
 
 
-def one_pass(block):
+def one_pass(bench):
     """A slice of expert 0 that every lane's token 0 meets, and then the same again as soon as the unit is ready."""
-    params = block.params
-    entries = {Table.RULES: params.rule_layout.const({"here": 1, "passes": 1}),
-               Table.TOKENS: params.pass_layout.const([{"valid": 1}] * params.config.tile.mac_t)}
+    compute = bench.unit.compute
 
-    async def bench(ctx):
-        for table, entry in entries.items():
-            ctx.set(block.table.table, table)
-            ctx.set(block.table.write_data, entry.as_value().value)
-            ctx.set(block.table.write, 1)
+    async def run(ctx):
+        await bench.form(ctx, 0, blank_batch(bench.config, np.zeros((bench.config.tile.mac_t, 1), np.int64)))
+        await pulse(ctx, bench.unit.clear, compute.start, rest=0)
+        while not ctx.get(compute.ready):
             await ctx.tick()
-        ctx.set(block.table.write, 0)
-        await pulse(ctx, block.clear, block.compute.start, rest=0)
-        while not ctx.get(block.compute.ready):
-            await ctx.tick()
-        await pulse(ctx, block.compute.start, rest=0)
-        await ctx.tick().until(~block.busy)
-    return bench
+        await pulse(ctx, compute.start, rest=0)
+        await ctx.tick().until(bench.unit.busy == 0)
+    return run
 
 
 @pytest.mark.parametrize("name", CONFIGS)
@@ -52,21 +46,24 @@ def test_a_slice(name, monkeypatch):
     config = CONFIGS[name]
     srams, hidden = open_srams(monkeypatch, lane_memory, clip_counter), keep_made(monkeypatch, unit, "HiddenBuffer")
     sequencer = keep_made(monkeypatch, unit, "MacSequencer")
-    block = ComputeUnit(Params(config))
+    bench = ComputeBench(config)
+    block = bench.unit
     before_down = config.parameter_words + config.gate_up_words
     down = block.weights.addr >= before_down
     watch = Watch(start=block.compute.start, ready=block.compute.ready, done=block.compute.done, busy=block.busy,
                   gate_up=block.issuing & ~down, down=block.issuing & down)
 
     async def watching(ctx):
-        # a lane: clips, activations, two banks of results
-        clips, results = srams[::4], [sram for number, sram in enumerate(srams) if number % 4 > 1]
+        # a lane, each for every batch in flight: clips, activations, two banks of results
+        batches = config.tile.batches
+        clips, results = ([sram for number, sram in enumerate(srams) if number // batches % 4 in kinds]
+                          for kinds in ([0], [2, 3]))
         watch.signals |= {"hidden": hidden[0].write} | {
             name: Cat(sram.en & sram.we.any() for sram in some).any()
             for name, some in (("result", results), ("clips", clips))}
         await watch.run(ctx)
 
-    run_block(block, one_pass(block), background=[watching])
+    run_block(bench.module, one_pass(bench), background=[watching])
     # the first slice
     start, first, last = watch["start"][0], watch["gate_up"][0], watch["done"][0]
     gate_up_ends, down_begins = watch["gate_up"][before_down - 1], watch["down"][0]
@@ -86,27 +83,36 @@ def test_a_slice(name, monkeypatch):
     assert watch["clips"][-1] + 1 + 2 == watch["busy"][-1] + 1 == watch["done"][1] + block.drain_cycles
 
 
-def test_results_for_the_host(monkeypatch):
-    """A read of RESULTS or CLIPS shows the SRAM's word so many cycles later."""
+def test_fill_and_read(monkeypatch):
+    """From activations that are filled in to their place, from a read of results or clips to what it shows."""
     srams = open_srams(monkeypatch, lane_memory, clip_counter)
-    block, value = ComputeUnit(Params(small())), 0x1234
-    watch = Watch(read=block.results.read, shown=block.results.data == value)
+    bench, value = ComputeBench(small(tile__mac_t=1)), 0x1234
+    unit = bench.unit
+    watch = Watch(fill=unit.fill.write, read=unit.read.read, results=unit.read.results == value,
+                  clips=unit.read.clips == value)
 
-    async def host(ctx):
-        await one_pass(block)(ctx)
-        for table, sram in ((Table.RESULTS, srams[2]), (Table.CLIPS, srams[0])):
+    async def watching(ctx):
+        watch.signals |= {"there": srams[1].word(1) == value}
+        await watch.run(ctx)
+
+    async def run(ctx):
+        await one_pass(bench)(ctx)
+        ctx.set(unit.fill.chunk, 1)
+        ctx.set(unit.fill.word.as_value(), value)
+        await pulse(ctx, unit.fill.write)
+        for of_clips, sram in enumerate((srams[2], srams[0])):
             ctx.set(sram.word(0), value)
-            ctx.set(sram.word(1), 0)
-            ctx.set(block.table.table, table)
-            await ctx.tick().repeat(3)
-            await pulse(ctx, block.results.read)
-            ctx.set(block.table.index, 1 if table is Table.CLIPS else 2)
-            await pulse(ctx, block.results.read)
-            ctx.set(block.table.index, 0)
+            ctx.set(unit.read.of_clips, of_clips)
+            await pulse(ctx, unit.read.read)
+            ctx.set(unit.read.token, 1)  # has met nothing
+            await pulse(ctx, unit.read.read)
+            ctx.set(unit.read.token, 0)
 
-    run_block(block, host, background=[watch.run])
-    assert [watch["shown"][0], next(cycle for cycle in watch["shown"] if cycle > watch["read"][2])] == [
-        watch["read"][number] + block.read_cycles for number in (0, 2)]
+    run_block(bench.module, run, background=[watching])
+    assert watch["there"][0] == watch["fill"][-1] + unit.fill_cycles
+    for number, kind in enumerate(("results", "clips")):
+        read, other = watch["read"][2 * number:2 * number + 2]
+        assert watch[kind] == [*range(read + unit.read_cycles, other + unit.read_cycles)]  # it holds
 
 
 @pytest.mark.parametrize("protect", ["none", "secded"])
@@ -122,7 +128,6 @@ def test_lane_memory(protect, monkeypatch):
         await watch.run(ctx)
 
     async def bench(ctx):
-        await pulse(ctx, lane.clear, rest=0)
         ctx.set(lane.finish, 1)
         for cycle in range(16):
             ctx.set(lane.add, cycle == 0)
@@ -144,8 +149,8 @@ def test_activations(monkeypatch):
     watch = Watch(read=lane.read, shown=lane.activations == 0x55, flag=lane.corrected)
 
     async def bench(ctx):
-        ctx.set(lane.host_data, 0x55)
-        await pulse(ctx, lane.host_write, lane.read)
+        ctx.set(lane.fill_word, 0x55)
+        await pulse(ctx, lane.fill, lane.read)
         stored = srams[0].word(0)
         ctx.set(stored, ctx.get(stored) ^ 1)
         await pulse(ctx, lane.read)

@@ -1,16 +1,15 @@
 """The order of a slice's words, and all that goes along with each."""
 
-from itertools import pairwise
+import random
+from dataclasses import replace
 
 import pytest
 
 from tests.support.blocks import run_block
 from tests.support.configurations import random_config, small
 from trajectile.hw.compute.sequencer import MacSequencer
-from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
 from trajectile.sw_model.timeline.compute import compute_cycles
-from trajectile.tb.program import pack
 
 CONFIGS = {
     "smoke": small(),
@@ -41,53 +40,101 @@ def words_of(config, passes):
     return found
 
 
+class Lists:
+    """Token lists that are made up: those of slice n have up to ``passes[n]`` tokens, and one of them has so many.
+
+    An entry is shown when it has to be, and anything at other times.
+    """
+
+    def __init__(self, sequencer, passes):
+        self.port, self.passes, self.rng = sequencer.look_up, passes, random.Random(len(passes))
+        self.lanes = sequencer.params.config.tile.mac_t
+        #: lengths of each lane's list, by slice; the longest has as many as there are passes
+        self.lengths = [[number, *(self.rng.randint(0, number) for _ in range(self.lanes - 1))] for number in passes]
+        for lengths in self.lengths:
+            self.rng.shuffle(lengths)
+        self.tokens = {}  #: by slice, pass, lane
+        self.asked = []  #: batch and expert of each look-up
+
+    async def run(self, ctx):
+        """A look-up takes two cycles, another entry one."""
+        port, since, place = self.port, None, 0
+        ctx.set(port.more, 1)
+        while True:
+            _, _, find, batch, expert, advance = await ctx.tick().sample(port.find, port.batch, port.expert, port.advance)
+            if find:
+                self.asked.append((batch, expert))
+                since, place = 0, 0
+            elif since is not None:
+                since += 1
+                place += advance
+            number = len(self.asked) - 1
+            for lane in range(self.lanes):
+                valid = since is not None and place < self.lengths[number][lane] if since != 0 else self.rng.randrange(2)
+                token = self.rng.randrange(2**len(port.entry[lane].token))
+                token = self.tokens.setdefault((number, place, lane), token) if since else token
+                ctx.set(port.entry[lane].valid, valid)
+                ctx.set(port.entry[lane].token, token)
+            ctx.set(port.more, place + 1 < self.passes[number] if since else self.rng.randrange(2))
+
+
+@pytest.mark.parametrize("batches", [1, 2])
 @pytest.mark.parametrize("name", CONFIGS)
-def test_words(name):
-    """Slices of 1, 2, ... passes, each started as soon as it can be: every word once, in order, with its flags."""
-    config = CONFIGS[name]
-    params = Params(config)
-    sequencer, seen, ends = MacSequencer(params), [], []
-    slices = list(range(1, min(1 << params.pass_bits, params.list_depth + 1, config.layer.experts + 1, 5)))
+def test_words(name, batches):
+    """Slices of 0, 1, 2, ... passes, each started as soon as it can be: every word once, in order, with its flags and tokens.
+
+    An expert without passes has tokens nowhere here, so nobody asks for it; the slice ends all the same.
+    """
+    config = replace(CONFIGS[name], tile=replace(CONFIGS[name].tile, batches=batches))
+    sequencer, seen, ends, busy = MacSequencer(Params(config)), [], [], []
+    slices = [1, 0, *range(1, 5), 0, 2]
+    lists = Lists(sequencer, slices)
+    batch_of = [number // 3 % batches for number in range(len(slices))]
 
     async def watching(ctx):
         cycle = 0
         while True:
-            _, _, issue, word, param, bias, down, group, chunk, first, last, finish, half, done = await ctx.tick().sample(
-                sequencer.issue, sequencer.word, sequencer.param, sequencer.bias, sequencer.down, sequencer.group_index,
-                sequencer.chunk, sequencer.first, sequencer.last, sequencer.finish, sequencer.half, sequencer.compute.done)
+            _, _, issue, word, param, bias, down, group, chunk, first, last, finish, half, batch, passes, done, now = (
+                await ctx.tick().sample(
+                    sequencer.issue, sequencer.word, sequencer.param, sequencer.bias, sequencer.down, sequencer.group_index,
+                    sequencer.chunk, sequencer.first, sequencer.last, sequencer.finish, sequencer.half, sequencer.batch,
+                    sequencer.passes, sequencer.compute.done, sequencer.busy))
             if issue:
                 kind = "param" if param else "bias" if bias else "down" if down else "gate up"
-                seen.append((word, kind, half, group, chunk, first, last, finish))
+                tokens = [passes[half][lane] for lane in range(config.tile.mac_t)]
+                seen.append((word, kind, half, group, chunk, first, last, finish, batch,
+                             None if param else tuple(entry.token if entry.valid else None for entry in tokens)))
             if done:
                 ends.append(cycle)
+            busy.append(now)
             cycle += 1
 
     async def bench(ctx):
-        for expert, passes in enumerate(slices):
-            ctx.set(sequencer.table.table, Table.RULES)
-            ctx.set(sequencer.table.index, expert)
-            ctx.set(sequencer.table.write_data, pack(params.rule_layout, here=1, passes=passes))
-            ctx.set(sequencer.table.write, 1)
-            await ctx.tick()
-        ctx.set(sequencer.table.write, 0)
-        ctx.set(sequencer.clear, 1)
-        await ctx.tick()
-        ctx.set(sequencer.clear, 0)
-        for expert in range(len(slices)):
+        for number in range(len(slices)):
             while not ctx.get(sequencer.compute.ready):
                 await ctx.tick()
-            ctx.set(sequencer.compute.expert, expert)
+            ctx.set(sequencer.compute.expert, number % config.layer.experts)
+            ctx.set(sequencer.compute.batch, batch_of[number])
             ctx.set(sequencer.compute.start, 1)
             await ctx.tick()
             ctx.set(sequencer.compute.start, 0)
-        await ctx.tick().until(~sequencer.busy)
+        await ctx.tick().until(sequencer.busy == 0)
+        await ctx.tick()
 
-    run_block(sequencer, bench, background=[watching])
+    run_block(sequencer, bench, background=[lists.run, watching])
     expected, before = [], 0
-    for passes in slices:
-        for word, kind, number, *rest in words_of(config, passes):
-            expected.append((word, kind, (before + number) % 2, *rest))
-        before += passes
+    for number, passes in enumerate(slices):
+        for word, kind, turn, *rest in words_of(config, max(passes, 1)):
+            tokens = tuple(lists.tokens[number, turn, lane] if turn < lists.lengths[number][lane] else None
+                           for lane in range(config.tile.mac_t))
+            expected.append((word, kind, (before + turn) % 2, *rest, batch_of[number], None if kind == "param" else tokens))
+        before += max(passes, 1)
     assert seen == expected
-    lengths = [compute_cycles(config, passes) for passes in slices]
-    assert [end - start for start, end in pairwise(ends)] == [length - sequencer.early_cycles for length in lengths[1:]]
+    assert lists.asked == [(batch, number % config.layer.experts) for number, batch in enumerate(batch_of)]
+    lengths = [compute_cycles(config, max(passes, 1)) for passes in slices]
+    starts = [end - length for end, length in zip(ends, lengths, strict=True)]
+    assert starts[1:] == [end - sequencer.early_cycles for end in ends[:-1]]
+    for batch in range(batches):
+        own = [(start, end) for start, end, of in zip(starts, ends, batch_of, strict=True) if of == batch]
+        expected = {cycle for start, end in own for cycle in range(start + 1, end + sequencer.drain_cycles)}
+        assert {cycle for cycle, now in enumerate(busy) if now >> batch & 1} == expected
