@@ -143,7 +143,8 @@ class Tile(Block):
         self._batch(m, host, control, lists, former, engine, loader, compute)
         m.d.comb += [
             writer.counters.eq(host.counters),
-            io_reader.stop.eq(~control.running), control.quiet.eq(loader.quiet & io_reader.quiet),
+            io_reader.stop.eq(~control.running), writer.stop.eq(~control.running),
+            control.quiet.eq(loader.quiet & io_reader.quiet),
             control.errors.io_response.eq(control.result.bad_response),
         ]
         cuts = Signal()  # rule 3 or 4 by cut-through

@@ -160,7 +160,7 @@ class BatchControl(Block):
         m.d.comb += [
             self.result.start.eq(self.result.idle & ~writing & taken.bit_select(oldest, 1)
                                  & (done.bit_select(oldest, 1) | stopped)),
-            self.result.flush.eq(stopped), self.result.stop.eq(stopped), self.result.batch.eq(oldest), self.result.now.eq(self.now),
+            self.result.flush.eq(stopped), self.result.batch.eq(oldest), self.result.now.eq(self.now),
             self.result.descriptor.eq(Array(descriptors)[oldest]),
             complete.eq(self.result.complete), self.status.complete.eq(complete),
             self.status.running.eq(sum(taken)),
