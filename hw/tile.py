@@ -130,7 +130,7 @@ class Tile(Block):
         connect(m, router.count_in, former.word_in)
         connect(m, former.load, loader.entries)
         connect(m, compute.look_up, lists.look_up)
-        connect(m, control.result, writer.control)
+        connect(m, control.result, writer.result)
         if not self.timing_only:
             connect(m, reader.fill, compute.fill)
             connect(m, writer.read, compute.read)
