@@ -5,8 +5,6 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from trajectile.hw.batch.former import BatchFormer
 from trajectile.hw.batch.record_reader import RecordReader
 from trajectile.hw.batch.result_writer import ResultWriter
-from trajectile.hw.io.reader import IoReader
-from trajectile.hw.io.writer import IoWriter
 
 from trajectile.hw.batch.control import BatchControl
 from trajectile.hw.batch.queue import BatchQueue
@@ -89,7 +87,6 @@ class Tile(Block):
         params = self.params
         host, queue = HostPort(params), BatchQueue(params)
         control = BatchControl(params, hold_cycles=params.reset_hold_cycles)
-        io_reader, io_writer = IoReader(params), IoWriter(params)
         reader, writer = RecordReader(params), ResultWriter(params)
         lists, former = TokenLists(params), BatchFormer(params)
         engine, loader, router = RuleEngine(params), DdrLoader(params), Router(params)
@@ -97,10 +94,10 @@ class Tile(Block):
         compute = ComputeUnit(params)
         # A reset by the host leaves its registers and descriptors, which get their records, and what must answer for accesses
         # that are under way on DDR and io ports.
-        place(m, platform, host_port=host, batch_queue=queue, batch_control=control, io_reader=io_reader,
-              io_writer=io_writer, result_writer=writer, ddr_loader=loader)
-        place(m, platform, reset=self.reset, record_reader=reader, token_lists=lists, batch_former=former,
-              rule_engine=engine, router=router, slice_sender=sender, slice_receiver=receiver, compute_unit=compute)
+        place(m, platform, host_port=host, batch_queue=queue, batch_control=control, record_reader=reader,
+              result_writer=writer, ddr_loader=loader)
+        place(m, platform, reset=self.reset, token_lists=lists, batch_former=former, rule_engine=engine, router=router,
+              slice_sender=sender, slice_receiver=receiver, compute_unit=compute)
         # the rules
         connect(m, engine.load, loader.load)
         connect(m, engine.compute, compute.compute)
@@ -135,16 +132,13 @@ class Tile(Block):
             connect(m, reader.fill, compute.fill)
             connect(m, writer.read, compute.read)
             m.d.comb += writer.unit.eq(compute.unit)
-        connect(m, reader.region, io_reader.region)
-        connect(m, io_reader.beats, reader.beats)
-        connect(m, io_reader.read, flipped(self.io.read))
-        connect(m, writer.writer, io_writer.user)
-        connect(m, io_writer.write, flipped(self.io.write))
+        connect(m, reader.io, flipped(self.io.read))
+        connect(m, writer.io, flipped(self.io.write))
         self._batch(m, host, control, lists, former, engine, loader, compute)
         m.d.comb += [
             writer.counters.eq(host.counters),
-            io_reader.stop.eq(~control.running), writer.stop.eq(~control.running),
-            control.quiet.eq(loader.quiet & io_reader.quiet),
+            reader.stop.eq(~control.running), writer.stop.eq(~control.running),
+            control.quiet.eq(loader.quiet & reader.quiet & writer.quiet),
             control.errors.io_response.eq(control.result.bad_response),
         ]
         cuts = Signal()  # rule 3 or 4 by cut-through
