@@ -12,6 +12,7 @@ from trajectile.sw_model.timeline.control import Batch, BatchTimes
 from trajectile.scripts.errors import ToolError
 from trajectile.sw_model.batch.completion import Completion, RecordError
 from trajectile.sw_model.batch.results import bf16, gathered, read_results, tile_region, unit_of
+from trajectile.sw_model.config import Config
 from trajectile.sw_model.numerics.integer import QuantisedLayer, Results
 from trajectile.sw_model.schedule.scheduler import Schedule, TilePlan
 from trajectile.sw_model.timeline.model import Event, Timeline, simulate
@@ -21,6 +22,9 @@ from trajectile.tb.io_log import Written
 from trajectile.tb.job import Descriptor, Job, Run
 from trajectile.tb.runner import SimulationError
 from trajectile.tb.scoreboard import Verdict, check_events, check_results, doorbells, read_events
+
+#: where in the completion record the cycles from the doorbell stand
+CYCLES_BYTE = 8
 
 
 @dataclass(frozen=True)
@@ -154,7 +158,7 @@ def _batch(job: Job, golden: Golden, descriptors: Sequence[Descriptor], written:
                 wrong.append(f"tile {tile}: its results differ from byte "
                              f"{next(i for i, (a, b) in enumerate(zip(region, expected, strict=True)) if a != b)} on")
         wrong += [f"tile {tile}: {message}" for message in _wrong_record(
-            completion, plan.tiles[tile], descriptor, unit, times[tile] if times else None)]
+                config, completion, plan.tiles[tile], descriptor, unit, times[tile] if times else None)]
         if any(count > 1 for count in wrote.times.values()):
             wrong.append(f"tile {tile}: a beat was written twice")
     if not parts:
@@ -172,16 +176,18 @@ def _batch(job: Job, golden: Golden, descriptors: Sequence[Descriptor], written:
     return near if not near else Verdict(not wrong, "; ".join(wrong) or near.message), completions, values
 
 
-def _wrong_record(seen: Completion, plan: TilePlan, descriptor: Descriptor, unit: int, times: BatchTimes | None) -> list[str]:
+def _wrong_record(config: Config, seen: Completion, plan: TilePlan, descriptor: Descriptor, unit: int,
+                  times: BatchTimes | None) -> list[str]:
     """What is not as it should be in a completion record."""
     causes = {"range": RecordError.EXPERT, "twice": RecordError.TWICE}
     errors = RecordError(0)
     for choice in plan.dropped:
         errors |= causes[choice.cause]
     expected = {"tag": descriptor.tag, "tokens": descriptor.tokens, "failed": False, "errors": int(errors), "unit": unit}
-    if times and times.doorbell is not None:
+    if times and times.doorbell is not None and times.record is not None:
         first = times.first_load
-        expected |= {"cycles": times.cycles, "first_load": 0 if first is None else first - times.doorbell,
+        # words of the record are those of the cycle in which their beat is put together
+        expected |= {"cycles": times.record + CYCLES_BYTE // config.io.bytes_per_cycle - times.doorbell, "first_load": 0 if first is None else first - times.doorbell,
                      "streaming": 0 if times.last_release is None else times.last_release - (
                          times.doorbell if first is None else first)}
     return [f"completion record: {name} = {getattr(seen, name)}, model {value}" for name, value in expected.items()
