@@ -52,6 +52,10 @@ class BatchLayouts(Widths):
         #: bits of an io address that are zero, and those that are not
         self.io_low_bits = exact_log2(config.io.bytes_per_cycle)
         self.io_address_bits = self.address_bits - self.io_low_bits
+        #: beats of the largest region that the io port reads or writes
+        self.region_bits = bits_for(max(
+            tile.tokens * max(config.record_bytes, config.result_bytes(4)), config.completion_bytes)
+            // config.io.bytes_per_cycle)
         #: what a host queues
         self.descriptor_layout = data.StructLayout({
             "layer": unsigned(self.address_bits - PAGE_BITS),

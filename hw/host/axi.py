@@ -1,4 +1,6 @@
-"""AXI signatures: what the tile offers to the host and asks of DDR."""
+"""AXI signatures: what the tile offers to the host, asks of DDR, and does by its io port."""
+
+from typing import cast
 
 from amaranth.hdl import Signal
 from amaranth.lib import enum, wiring
@@ -9,6 +11,10 @@ from trajectile.hw.lib.signature import NamedSignature
 #: width of the host port's addresses and data
 HOST_ADDRESS_BITS = 12
 HOST_DATA_BITS = 32
+
+
+#: AXI4 burst type: addresses count up
+AXI_BURST_INCR = 1
 
 
 class Response(enum.Enum, shape=2):
@@ -92,3 +98,94 @@ class Axi4Read(NamedSignature):
             "rvalid": In(1),  #: data are offered
             "rready": Out(1),  #: and taken
         })
+
+
+class Axi4Write(NamedSignature):
+    """The write channels of AXI4 as their manager sees them; all transfers carry ID 0."""
+
+    class Interface(wiring.PureInterface):
+        awaddr: Signal
+        awlen: Signal
+        awsize: Signal
+        awburst: Signal
+        awvalid: Signal
+        awready: Signal
+        wdata: Signal
+        wstrb: Signal
+        wlast: Signal
+        wvalid: Signal
+        wready: Signal
+        bresp: Signal
+        bvalid: Signal
+        bready: Signal
+
+    def __init__(self, address_bits: int, data_bits: int):
+        super().__init__({
+            "awaddr": Out(address_bits),  #: first byte of the burst
+            "awlen": Out(8),  #: beats less one
+            "awsize": Out(3),  #: log2 of the bytes per beat
+            "awburst": Out(2),  #: INCR
+            "awvalid": Out(1),  #: a write address is offered
+            "awready": In(1),  #: and taken
+            "wdata": Out(data_bits),  #: one beat
+            "wstrb": Out(data_bits // 8),  #: which bytes of it are written: all, or, in a burst that was given up, none
+            "wlast": Out(1),  #: last beat of its burst
+            "wvalid": Out(1),  #: data to write are offered
+            "wready": In(1),  #: and taken
+            "bresp": In(2),  #: response to a burst
+            "bvalid": In(1),  #: the response is offered
+            "bready": Out(1),  #: and taken
+        })
+
+
+class Axi4(NamedSignature):
+    """All channels of AXI4 as their manager sees them; ``read`` and ``write`` are the two halves."""
+
+    class Interface(wiring.PureInterface):
+        araddr: Signal
+        arlen: Signal
+        arsize: Signal
+        arburst: Signal
+        arvalid: Signal
+        arready: Signal
+        rdata: Signal
+        rresp: Signal
+        rlast: Signal
+        rvalid: Signal
+        rready: Signal
+        awaddr: Signal
+        awlen: Signal
+        awsize: Signal
+        awburst: Signal
+        awvalid: Signal
+        awready: Signal
+        wdata: Signal
+        wstrb: Signal
+        wlast: Signal
+        wvalid: Signal
+        wready: Signal
+        bresp: Signal
+        bvalid: Signal
+        bready: Signal
+
+        @property
+        def read(self) -> Axi4Read.Interface:
+            """The read channels: the same signals."""
+            return cast(Axi4Read.Interface, _part(self, Axi4Read(len(self.araddr), len(self.rdata))))
+
+        @property
+        def write(self) -> Axi4Write.Interface:
+            """The write channels: the same signals."""
+            return cast(Axi4Write.Interface, _part(self, Axi4Write(len(self.awaddr), len(self.wdata))))
+
+    def __init__(self, address_bits: int, data_bits: int):
+        super().__init__({**dict(Axi4Read(address_bits, data_bits).members.items()),
+                          **dict(Axi4Write(address_bits, data_bits).members.items())})
+
+
+def _part(whole: wiring.PureInterface, signature: NamedSignature) -> wiring.PureInterface:
+    """An interface of those signals of ``whole`` that ``signature`` names."""
+    part = signature.create()
+    for name in signature.members:
+        setattr(part, name, getattr(whole, name))
+    return cast(wiring.PureInterface, part)

@@ -1,0 +1,165 @@
+"""Results of a batch, then its completion record, by the io port."""
+
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data, enum
+from amaranth.lib.wiring import In, Out, connect, flipped
+
+from trajectile.hw.batch.layouts import COMPLETION_LAYOUT, RECORD_COUNTERS, BatchLayouts
+from trajectile.hw.batch.ports import ReadPort, ResultPort
+from trajectile.hw.batch.result_pieces import Kind, ResultPieces
+from trajectile.hw.formats import EXPONENT_BITS
+from trajectile.hw.io.ports import WritePort
+from trajectile.hw.lib.block import Block, place
+
+
+class Phase(enum.Enum, shape=3):
+    """What the writer is at."""
+
+    IDLE = 0  #: nothing
+    RESULTS = 1  #: results go into beats
+    ANSWERS = 2  #: the last beats of results go and are answered
+    RECORD = 3  #: the completion record goes into beats
+    END = 4  #: its last beats go and are answered
+
+
+class ResultWriter(Block):
+    """Writes the results of a batch's tokens in order, waits until all of them are answered, then writes the completion record.
+    With ``stop`` it gives up the results, and the record says that the batch has failed.
+
+    A beat is put together in one register. int32 results pass from the token buffer to it. For bfloat16 there are few
+    converters (``PieceShape.converters``), one for each 8 bytes of a beat where ``mac_n`` allows it: then bfloat16
+    takes twice the cycles of int32, in half the bytes. The block is not part of the reset by the host.
+
+    Latency: with ``control.start`` in cycle s the region starts in s (``latency_cycles`` = 0), the first piece is put into the
+    beat in s+2 (:class:`ResultPieces`), and a beat is offered in the cycle after the piece that completes it
+    (``beat_cycles`` = 1). Without stalls int32 takes one cycle for each piece of a group, and one for the beat that closes a
+    token. The record's region starts in the cycle after the last answer to the results (``answer_cycles`` = 1), or in s if
+    there are none; its first beat is put together in the next cycle. ``complete`` is in the cycle after the record's last
+    answer. Throughput: one beat per cycle. Storage: one beat, and how far it is.
+    """
+
+    latency_cycles = 0
+    beat_cycles = 1
+    answer_cycles = 1
+
+    control: ResultPort.Interface
+    counters: data.View
+    writer: WritePort.Interface
+    read: ReadPort.Interface
+    unit: data.View
+
+    def __init__(self, params: BatchLayouts):
+        self.params = params
+        super().__init__({
+            "control": In(ResultPort(params)),  #: batch control
+            "counters": In(data.ArrayLayout(unsigned(32), RECORD_COUNTERS)),  #: for the record
+            "writer": Out(WritePort(params)),  #: the io port
+            **({} if params.timing_only else {
+                "read": Out(ReadPort(params)),  #: results and clips
+                "unit": In(data.ArrayLayout(signed(EXPONENT_BITS), params.config.tile.batches)),  #: of each batch's results
+            }),
+        })
+
+    def elaborate(self, platform: object) -> Module:
+        """Phases, the two regions, the beat."""
+        m = Module()
+        params, config, control, writer = self.params, self.params.config, self.control, self.writer
+        beat_bytes = config.io.bytes_per_cycle
+        record_beats = config.completion_bytes // beat_bytes
+        descriptor = control.descriptor
+        phase, failed, batch = Signal(Phase), Signal(), Signal()
+        alone = control.flush | (descriptor.tokens == 0)
+        results = control.start & ~alone
+        answered = (phase == Phase.ANSWERS) & writer.quiet
+        number = Signal(range(max(record_beats, 2)))  # of the record's next beat
+        full = writer.beats.valid
+        room = ~full | writer.beats.ready
+        source = ResultPieces(params)
+        place(m, platform, result_pieces=source)
+        pieces = source.pieces
+        m.d.comb += [
+            writer.region.start.eq(control.start | answered),
+            writer.region.address.eq(descriptor.results + Mux(results, record_beats, 0)),
+            writer.region.beats.eq(Mux(results, descriptor.tokens * Mux(
+                descriptor.bf16, config.result_bytes(2) // beat_bytes, config.result_bytes(4) // beat_bytes), record_beats)),
+            writer.stop.eq(control.stop & ((phase == Phase.RESULTS) | (phase == Phase.ANSWERS)) & ~answered),
+            control.idle.eq(phase == Phase.IDLE), control.bad_response.eq(writer.bad_response),
+            control.written.eq((phase == Phase.ANSWERS) & full & writer.beats.ready & ~failed),
+            control.complete.eq((phase == Phase.END) & writer.quiet),
+            source.start.eq(results), source.active.eq(phase == Phase.RESULTS), source.bf16.eq(descriptor.bf16),
+            source.batch.eq(batch), source.tokens.eq(descriptor.tokens), pieces.ready.eq(room),
+        ]
+        with m.Switch(phase):
+            with m.Case(Phase.IDLE):
+                with m.If(control.start):
+                    m.d.sync += [phase.eq(Mux(alone, Phase.RECORD, Phase.RESULTS)), failed.eq(control.flush),
+                                 batch.eq(control.batch)]
+            with m.Case(Phase.RESULTS):
+                with m.If(control.stop):
+                    m.d.sync += [phase.eq(Phase.ANSWERS), failed.eq(1)]
+                with m.Elif(pieces.valid & room & pieces.payload.final):
+                    m.d.sync += phase.eq(Phase.ANSWERS)
+            with m.Case(Phase.ANSWERS):
+                with m.If(answered):
+                    m.d.sync += phase.eq(Phase.RECORD)
+                with m.Elif(control.stop):
+                    m.d.sync += failed.eq(1)
+            with m.Case(Phase.RECORD):
+                with m.If(room):
+                    m.d.sync += number.eq(Mux(number == record_beats - 1, 0, number + 1))
+                    with m.If(number == record_beats - 1):
+                        m.d.sync += phase.eq(Phase.END)
+            with m.Case(Phase.END):
+                with m.If(writer.quiet):
+                    m.d.sync += phase.eq(Phase.IDLE)
+        unit = Signal(signed(EXPONENT_BITS))
+        if not params.timing_only:
+            connect(m, source.read, flipped(self.read))
+            m.d.comb += [unit.eq(self.unit[batch] if config.tile.batches > 1 else self.unit[0]), source.unit.eq(unit)]
+        self._beat(m, source, phase == Phase.RECORD, room, number, self._record(m, failed, unit), control.start)
+        return m
+
+    def _record(self, m: Module, failed: Signal, unit: Signal) -> Value:
+        """The completion record as it would be written now."""
+        control, descriptor = self.control, self.control.descriptor
+        record = Signal(COMPLETION_LAYOUT)
+        m.d.comb += [
+            record.tag.eq(descriptor.tag), record.valid.eq(1), record.failed.eq(failed), record.tokens.eq(descriptor.tokens),
+            record.errors.eq(control.errors), record.cycles.eq(control.now - descriptor.rung),
+            record.first_load.eq(control.first_load), record.streaming.eq(control.streaming),
+            record.counters.eq(self.counters), record.unit.eq(unit),
+        ]
+        return record.as_value()
+
+    def _beat(self, m: Module, source: ResultPieces, recording: Value, room: Value, number: Signal, record: Value,
+              clear: Value) -> None:
+        """A piece fills some lanes, and the first of a beat clears the others; the record fills whole beats."""
+        params, shape, pieces, beats = self.params, source.shape, source.pieces, self.writer.beats
+        step = Signal(range(max(shape.lanes, 2)))  # pieces in the beat that is put together
+        put = room & (recording | pieces.valid)
+        kind = pieces.payload.kind
+        lanes = {Kind.GROUP: shape.lanes // shape.groups, Kind.FLOATS: 1}  # of a piece
+        complete = Signal()
+        m.d.comb += complete.eq(recording | pieces.payload.completes
+                                | (step == Mux(kind == Kind.FLOATS, shape.lanes - 1, shape.groups - 1)))
+        with m.If(clear):
+            m.d.sync += step.eq(0)
+        with m.Elif(put):
+            m.d.sync += step.eq(Mux(complete, 0, step + 1))
+        with m.If(put):
+            m.d.sync += beats.valid.eq(complete)
+        with m.Elif(beats.ready):
+            m.d.sync += beats.valid.eq(0)
+        contents = Mux(recording, record.word_select(number, params.io_bits) if params.io_bits < len(record) else record,
+                       pieces.payload.data)
+        for lane in range(shape.lanes):
+            here = Signal(name=f"here_{lane}")
+            with m.Switch(Cat(kind, recording)):
+                for part, width in lanes.items():
+                    with m.Case(part.value):
+                        m.d.comb += here.eq(step == lane // width)
+                with m.Default():
+                    m.d.comb += here.eq(1)
+            bits = slice(lane * shape.lane_bits, (lane + 1) * shape.lane_bits)
+            with m.If(put & (here | (step == 0))):
+                m.d.sync += beats.payload[bits].eq(contents[bits] & here.replicate(shape.lane_bits))
