@@ -1,14 +1,15 @@
 """Results of a batch, then its completion record, by the io port."""
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
-from amaranth.lib import data, enum
+from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.batch.layouts import COMPLETION_LAYOUT, RECORD_COUNTERS, BatchLayouts
 from trajectile.hw.batch.ports import ReadPort, ResultPort
 from trajectile.hw.batch.result_pieces import Kind, ResultPieces
 from trajectile.hw.formats import EXPONENT_BITS
-from trajectile.hw.io.ports import WritePort
+from trajectile.hw.host.axi import Axi4Write
+from trajectile.hw.io.writer import IoWriter
 from trajectile.hw.lib.block import Block, place
 
 
@@ -30,7 +31,7 @@ class ResultWriter(Block):
     converters (``PieceShape.converters``), one for each 8 bytes of a beat where ``mac_n`` allows it: then bfloat16
     takes twice the cycles of int32, in half the bytes. The block is not part of the reset by the host.
 
-    Latency: with ``control.start`` in cycle s the region starts in s (``latency_cycles`` = 0), the first piece is put into the
+    Latency: with ``result.start`` in cycle s the region starts in s (``latency_cycles`` = 0), the first piece is put into the
     beat in s+2 (:class:`ResultPieces`), and a beat is offered in the cycle after the piece that completes it
     (``beat_cycles`` = 1). Without stalls int32 takes one cycle for each piece of a group, and one for the beat that closes a
     token. The record's region starts in the cycle after the last answer to the results (``answer_cycles`` = 1), or in s if
@@ -42,18 +43,22 @@ class ResultWriter(Block):
     beat_cycles = 1
     answer_cycles = 1
 
-    control: ResultPort.Interface
+    result: ResultPort.Interface
+    stop: Signal
+    quiet: Signal
+    io: Axi4Write.Interface
     counters: data.View
-    writer: WritePort.Interface
     read: ReadPort.Interface
     unit: data.View
 
     def __init__(self, params: BatchLayouts):
         self.params = params
         super().__init__({
-            "control": In(ResultPort(params)),  #: batch control
+            "result": In(ResultPort(params)),  #: batch control
+            "stop": In(1),  #: the tile has failed or is in reset
+            "quiet": Out(1),  #: nothing is being written
+            "io": Out(Axi4Write(params.address_bits, params.io_bits)),  #: to the memory
             "counters": In(data.ArrayLayout(unsigned(32), RECORD_COUNTERS)),  #: for the record
-            "writer": Out(WritePort(params)),  #: the io port
             **({} if params.timing_only else {
                 "read": Out(ReadPort(params)),  #: results and clips
                 "unit": In(data.ArrayLayout(signed(EXPONENT_BITS), params.config.tile.batches)),  #: of each batch's results
@@ -63,46 +68,50 @@ class ResultWriter(Block):
     def elaborate(self, platform: object) -> Module:
         """Phases, the two regions, the beat."""
         m = Module()
-        params, config, control, writer = self.params, self.params.config, self.control, self.writer
+        params, config, result = self.params, self.params.config, self.result
+        port = IoWriter(params)
+        writer = port.user
         beat_bytes = config.io.bytes_per_cycle
         record_beats = config.completion_bytes // beat_bytes
-        descriptor = control.descriptor
+        descriptor = result.descriptor
         phase, failed, batch = Signal(Phase), Signal(), Signal()
-        alone = control.flush | (descriptor.tokens == 0)
-        results = control.start & ~alone
+        alone = result.flush | (descriptor.tokens == 0)
+        results = result.start & ~alone
         answered = (phase == Phase.ANSWERS) & writer.quiet
         number = Signal(range(max(record_beats, 2)))  # of the record's next beat
         full = writer.beats.valid
         room = ~full | writer.beats.ready
         source = ResultPieces(params)
-        place(m, platform, result_pieces=source)
+        place(m, platform, io_writer=port, result_pieces=source)
+        connect(m, port.write, flipped(self.io))
         pieces = source.pieces
         m.d.comb += [
-            writer.region.start.eq(control.start | answered),
+            writer.region.start.eq(result.start | answered),
             writer.region.address.eq(descriptor.results + Mux(results, record_beats, 0)),
             writer.region.beats.eq(Mux(results, descriptor.tokens * Mux(
                 descriptor.bf16, config.result_bytes(2) // beat_bytes, config.result_bytes(4) // beat_bytes), record_beats)),
-            writer.stop.eq(control.stop & ((phase == Phase.RESULTS) | (phase == Phase.ANSWERS)) & ~answered),
-            control.idle.eq(phase == Phase.IDLE), control.bad_response.eq(writer.bad_response),
-            control.written.eq((phase == Phase.ANSWERS) & full & writer.beats.ready & ~failed),
-            control.complete.eq((phase == Phase.END) & writer.quiet),
+            writer.stop.eq(self.stop & ((phase == Phase.RESULTS) | (phase == Phase.ANSWERS)) & ~answered),
+            result.idle.eq(phase == Phase.IDLE), self.quiet.eq(result.idle),
+            result.bad_response.eq(writer.bad_response),
+            result.written.eq((phase == Phase.ANSWERS) & full & writer.beats.ready & ~failed),
+            result.complete.eq((phase == Phase.END) & writer.quiet),
             source.start.eq(results), source.active.eq(phase == Phase.RESULTS), source.bf16.eq(descriptor.bf16),
             source.batch.eq(batch), source.tokens.eq(descriptor.tokens), pieces.ready.eq(room),
         ]
         with m.Switch(phase):
             with m.Case(Phase.IDLE):
-                with m.If(control.start):
-                    m.d.sync += [phase.eq(Mux(alone, Phase.RECORD, Phase.RESULTS)), failed.eq(control.flush),
-                                 batch.eq(control.batch)]
+                with m.If(result.start):
+                    m.d.sync += [phase.eq(Mux(alone, Phase.RECORD, Phase.RESULTS)), failed.eq(result.flush),
+                                 batch.eq(result.batch)]
             with m.Case(Phase.RESULTS):
-                with m.If(control.stop):
+                with m.If(self.stop):
                     m.d.sync += [phase.eq(Phase.ANSWERS), failed.eq(1)]
                 with m.Elif(pieces.valid & room & pieces.payload.final):
                     m.d.sync += phase.eq(Phase.ANSWERS)
             with m.Case(Phase.ANSWERS):
                 with m.If(answered):
                     m.d.sync += phase.eq(Phase.RECORD)
-                with m.Elif(control.stop):
+                with m.Elif(self.stop):
                     m.d.sync += failed.eq(1)
             with m.Case(Phase.RECORD):
                 with m.If(room):
@@ -116,25 +125,25 @@ class ResultWriter(Block):
         if not params.timing_only:
             connect(m, source.read, flipped(self.read))
             m.d.comb += [unit.eq(self.unit[batch] if config.tile.batches > 1 else self.unit[0]), source.unit.eq(unit)]
-        self._beat(m, source, phase == Phase.RECORD, room, number, self._record(m, failed, unit), control.start)
+        self._beat(m, source, writer.beats, phase == Phase.RECORD, room, number, self._record(m, failed, unit), result.start)
         return m
 
     def _record(self, m: Module, failed: Signal, unit: Signal) -> Value:
         """The completion record as it would be written now."""
-        control, descriptor = self.control, self.control.descriptor
+        control, descriptor = self.control, self.result.descriptor
         record = Signal(COMPLETION_LAYOUT)
         m.d.comb += [
             record.tag.eq(descriptor.tag), record.valid.eq(1), record.failed.eq(failed), record.tokens.eq(descriptor.tokens),
-            record.errors.eq(control.errors), record.cycles.eq(control.now - descriptor.rung),
-            record.first_load.eq(control.first_load), record.streaming.eq(control.streaming),
-            record.counters.eq(self.counters), record.unit.eq(unit),
+            record.errors.eq(result.errors), record.cycles.eq(result.now - descriptor.rung),
+            record.first_load.eq(result.first_load), record.streaming.eq(result.streaming),
+            record.counters.eq(self.counters), record.unit.eq(unit), record.again.eq(record.as_value()[:32]),
         ]
         return record.as_value()
 
-    def _beat(self, m: Module, source: ResultPieces, recording: Value, room: Value, number: Signal, record: Value,
+    def _beat(self, m: Module, source: ResultPieces, beats: stream.Interface, recording: Value, room: Value, number: Signal, record: Value,
               clear: Value) -> None:
         """A piece fills some lanes, and the first of a beat clears the others; the record fills whole beats."""
-        params, shape, pieces, beats = self.params, source.shape, source.pieces, self.writer.beats
+        params, shape, pieces = self.params, source.shape, source.pieces
         step = Signal(range(max(shape.lanes, 2)))  # pieces in the beat that is put together
         put = room & (recording | pieces.valid)
         kind = pieces.payload.kind

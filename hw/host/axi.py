@@ -1,7 +1,5 @@
 """AXI signatures: what the tile offers to the host, asks of DDR, and does by its io port."""
 
-from typing import cast
-
 from amaranth.hdl import Signal
 from amaranth.lib import enum, wiring
 from amaranth.lib.wiring import In, Out
@@ -139,53 +137,14 @@ class Axi4Write(NamedSignature):
 
 
 class Axi4(NamedSignature):
-    """All channels of AXI4 as their manager sees them; ``read`` and ``write`` are the two halves."""
+    """All channels of AXI4 as their manager sees them, in two halves."""
 
     class Interface(wiring.PureInterface):
-        araddr: Signal
-        arlen: Signal
-        arsize: Signal
-        arburst: Signal
-        arvalid: Signal
-        arready: Signal
-        rdata: Signal
-        rresp: Signal
-        rlast: Signal
-        rvalid: Signal
-        rready: Signal
-        awaddr: Signal
-        awlen: Signal
-        awsize: Signal
-        awburst: Signal
-        awvalid: Signal
-        awready: Signal
-        wdata: Signal
-        wstrb: Signal
-        wlast: Signal
-        wvalid: Signal
-        wready: Signal
-        bresp: Signal
-        bvalid: Signal
-        bready: Signal
-
-        @property
-        def read(self) -> Axi4Read.Interface:
-            """The read channels: the same signals."""
-            return cast(Axi4Read.Interface, _part(self, Axi4Read(len(self.araddr), len(self.rdata))))
-
-        @property
-        def write(self) -> Axi4Write.Interface:
-            """The write channels: the same signals."""
-            return cast(Axi4Write.Interface, _part(self, Axi4Write(len(self.awaddr), len(self.wdata))))
+        read: Axi4Read.Interface
+        write: Axi4Write.Interface
 
     def __init__(self, address_bits: int, data_bits: int):
-        super().__init__({**dict(Axi4Read(address_bits, data_bits).members.items()),
-                          **dict(Axi4Write(address_bits, data_bits).members.items())})
-
-
-def _part(whole: wiring.PureInterface, signature: NamedSignature) -> wiring.PureInterface:
-    """An interface of those signals of ``whole`` that ``signature`` names."""
-    part = signature.create()
-    for name in signature.members:
-        setattr(part, name, getattr(whole, name))
-    return cast(wiring.PureInterface, part)
+        super().__init__({
+            "read": Out(Axi4Read(address_bits, data_bits)),
+            "write": Out(Axi4Write(address_bits, data_bits)),
+        })
