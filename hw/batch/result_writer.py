@@ -130,7 +130,7 @@ class ResultWriter(Block):
 
     def _record(self, m: Module, failed: Signal, unit: Signal) -> Value:
         """The completion record as it would be written now."""
-        control, descriptor = self.control, self.result.descriptor
+        result, descriptor = self.result, self.result.descriptor
         record = Signal(COMPLETION_LAYOUT)
         m.d.comb += [
             record.tag.eq(descriptor.tag), record.valid.eq(1), record.failed.eq(failed), record.tokens.eq(descriptor.tokens),
