@@ -12,8 +12,8 @@ BFLOAT_BIAS = 127
 
 
 class BfloatConverter(Block):
-    """``value * 2^unit`` as bfloat16, rounded to the nearest, ties to even. What is too large becomes infinity; what is smaller
-    than the smallest normal number becomes zero with its sign.
+    """``value * 2^unit`` as bfloat16, rounded to the nearest, ties to even. What is too large becomes infinity; what is
+    smaller than the smallest normal number becomes zero with its sign.
 
     Latency: the number comes one cycle after ``take`` (``latency_cycles`` = 1) and holds until the next. Throughput: one
     per cycle. Storage: sign and magnitude.

@@ -37,11 +37,11 @@ class RecordParser(Block):
     Nothing is buffered but the shifts of a row and, where a word of activations has several beats, those before its last. A
     beat waits on the bus while its items or words are taken.
 
-    Latency: ``begin.start`` in cycle c starts the region in c (``latency_cycles`` = 0). Of a beat offered in cycle x the first
-    item or word is taken in x. Throughput: an exponent takes 1 cycle, a choice 2 (``choice_cycles`` = 2), a beat of shifts 1,
-    a word of activations as many as it has beats, at least 1. ``lists_done`` comes with the second cycle of the last choice,
-    ``rows_done`` with the last word; without tokens both come in c+1. Storage: shifts of a row, beats of a word but the last,
-    numbers.
+    Latency: ``begin.start`` in cycle c starts the region in c (``latency_cycles`` = 0). The first item or word of a beat that
+    is offered in cycle x is taken in x. Throughput: an exponent takes 1 cycle, a choice 2 (``choice_cycles`` = 2), a beat of
+    shifts 1, a word of activations as many as it has beats, at least 1. ``lists_done`` comes with the second cycle of the
+    last choice, ``rows_done`` with the last word; without tokens both come in c+1. Storage: shifts of a row, beats of a word
+    but the last, numbers.
     """
 
     latency_cycles = 0
@@ -115,7 +115,7 @@ class RecordParser(Block):
 
     def _heads(self, m: Module, ends: Signal) -> None:
         """Within the case of heads: an item at a time; choices in two cycles."""
-        params, config, beats, insert = self.params, self.params.config, self.beats, self.insert
+        config, beats, insert = self.params.config, self.beats, self.insert
         top_k, items = config.layer.top_k, 8 * config.io.bytes_per_cycle // ITEM_BITS
         number = Signal(range(top_k + 1))  # of the item in the head
         place = Signal(range(items))  # and in its beat

@@ -32,7 +32,7 @@ class RecordReader(Block):
     def __init__(self, params: BatchLayouts):
         self.params = params
         super().__init__({
-            "begin": In(BeginPort(params)),  #: batch control; ``start`` only when the batch before is done, and not with ``stop``
+            "begin": In(BeginPort(params)),  #: batch control; ``start`` only when the batch before is done, not with ``stop``
             "stop": In(1),  #: the tile has failed or is in reset
             "quiet": Out(1),  #: every beat that was asked for has come
             "io": Out(Axi4Read(params.address_bits, params.io_bits)),  #: to the memory

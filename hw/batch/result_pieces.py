@@ -9,7 +9,7 @@ from amaranth.lib.wiring import In, Out
 from trajectile.hw.batch.bfloat import BFLOAT_BIAS, BFLOAT_BITS, BfloatConverter
 from trajectile.hw.batch.layouts import BatchLayouts
 from trajectile.hw.batch.ports import ReadPort
-from trajectile.hw.formats import CLIP_BITS, EXPONENT_BITS
+from trajectile.hw.formats import EXPONENT_BITS
 from trajectile.hw.lib.block import Block, place
 from trajectile.sw_model.config import Config, ceil_div
 
@@ -174,7 +174,7 @@ class ResultPieces(Block):
     def _contents(self, m: Module, platform: object, take: Value, piece: Signal, part: Signal, converting: Signal,
                   closing: Signal) -> None:
         """What is in a piece."""
-        params, shape, read, payload = self.params, self.shape, self.read, self.pieces.payload
+        shape, read, payload = self.shape, self.read, self.pieces.payload
         piece_bits = RESULT_BITS * shape.piece_results
         shown = Signal(piece_bits)
         one = Signal(signed(10))

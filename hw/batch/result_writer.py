@@ -11,6 +11,7 @@ from trajectile.hw.formats import EXPONENT_BITS
 from trajectile.hw.host.axi import Axi4Write
 from trajectile.hw.io.writer import IoWriter
 from trajectile.hw.lib.block import Block, place
+from trajectile.hw.lib.struct_signal import struct_signal
 
 
 class Phase(enum.Enum, shape=3):
@@ -24,8 +25,8 @@ class Phase(enum.Enum, shape=3):
 
 
 class ResultWriter(Block):
-    """Writes the results of a batch's tokens in order, waits until all of them are answered, then writes the completion record.
-    With ``stop`` it gives up the results, and the record says that the batch has failed.
+    """Writes the results of a batch's tokens in order, waits until all of them are answered, then writes the completion
+    record. With ``stop`` it gives up the results, and the record says that the batch has failed.
 
     A beat is put together in one register. int32 results pass from the token buffer to it. For bfloat16 there are few
     converters (``PieceShape.converters``), one for each 8 bytes of a beat where ``mac_n`` allows it: then bfloat16
@@ -131,17 +132,17 @@ class ResultWriter(Block):
     def _record(self, m: Module, failed: Signal, unit: Signal) -> Value:
         """The completion record as it would be written now."""
         result, descriptor = self.result, self.result.descriptor
-        record = Signal(COMPLETION_LAYOUT)
+        record = struct_signal(COMPLETION_LAYOUT, name="record")
         m.d.comb += [
             record.tag.eq(descriptor.tag), record.valid.eq(1), record.failed.eq(failed), record.tokens.eq(descriptor.tokens),
             record.errors.eq(result.errors), record.cycles.eq(result.now - descriptor.rung),
             record.first_load.eq(result.first_load), record.streaming.eq(result.streaming),
-            record.counters.eq(self.counters), record.unit.eq(unit), record.again.eq(record.as_value()[:32]),
+            record.counters.eq(self.counters), record.unit.eq(unit), record.again.eq(Value.cast(record)[:32]),
         ]
-        return record.as_value()
+        return Value.cast(record)
 
-    def _beat(self, m: Module, source: ResultPieces, beats: stream.Interface, recording: Value, room: Value, number: Signal, record: Value,
-              clear: Value) -> None:
+    def _beat(self, m: Module, source: ResultPieces, beats: stream.Interface, recording: Value, room: Value, number: Signal,
+              record: Value, clear: Value) -> None:
         """A piece fills some lanes, and the first of a beat clears the others; the record fills whole beats."""
         params, shape, pieces = self.params, source.shape, source.pieces
         step = Signal(range(max(shape.lanes, 2)))  # pieces in the beat that is put together

@@ -37,7 +37,10 @@ class BurstAddresses(Block):
             "region": In(RegionPort(params)),  #: only when not ``asking``
             "stop": In(1),  #: give up what is not offered yet; not with ``start``
             "hold": In(1),  #: offer none now; rises only after one was taken
-            "bursts": Out(stream.Signature(data.StructLayout({"address": params.address_bits, "len": 8}))),  #: len: beats less one
+            "bursts": Out(stream.Signature(data.StructLayout({
+                "address": params.address_bits,  # of the first byte
+                "len": 8,  # beats less one
+            }))),
             "asking": Out(1),  #: some bursts were not taken yet
             "last": Out(1),  #: the next burst is the region's last
             "ended": Out(1),  #: the region's last burst was taken
@@ -52,7 +55,7 @@ class BurstAddresses(Block):
         line = Signal(params.io_address_bits - line_bits)
         place = Signal(line_bits)  # of the next burst in its line
         end_of_region = Signal(range(2**line_bits + 2**params.region_bits))  # from the first line on
-        lines = Signal(len(end_of_region) - line_bits)  # that begin after this one and before, or at, the end
+        lines = Signal(len(end_of_region) - line_bits)  # that begin after this one, up to the end
         m.d.comb += [
             end_of_region.eq(region.address[:line_bits] + region.beats),
             self.last.eq((lines == 0) | ((lines == 1) & (self.end == 0))),
@@ -62,7 +65,8 @@ class BurstAddresses(Block):
         ]
         with m.If(region.start):
             m.d.sync += [
-                Cat(place, line).eq(region.address), Cat(self.end, lines).eq(end_of_region), self.asking.eq(1), self.ended.eq(0),
+                Cat(place, line).eq(region.address), Cat(self.end, lines).eq(end_of_region), self.asking.eq(1),
+                self.ended.eq(0),
             ]
         with m.Elif(bursts.valid & bursts.ready):
             m.d.sync += [

@@ -17,9 +17,9 @@ _PAYLOAD = {"ar": ("araddr", "arlen", "arsize", "arburst"), "aw": ("awaddr", "aw
 class IoMemory:
     """Pass ``run`` to ``run_block`` as a background bench; either half may be left out.
 
-    A read burst that is taken in cycle c has its first beat in c + ``latency``, a write is answered ``latency`` cycles after its
-    last beat; beats and answers come in order, one per cycle. With ``stall`` each of them, and each READY, is late with that
-    probability per cycle. Reads outside of ``contents`` and addresses that break a rule of AXI fail.
+    A read burst that is taken in cycle c has its first beat in c + ``latency``, a write is answered ``latency`` cycles after
+    its last beat; beats and answers come in order, one per cycle. With ``stall`` each of them, and each READY, is late with
+    that probability per cycle. Reads outside of ``contents`` and addresses that break a rule of AXI fail.
     """
 
     def __init__(self, beat_bytes: int, *, read: Any = None, write: Any = None, latency: int = 1, stall: float = 0.0,

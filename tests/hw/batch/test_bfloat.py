@@ -8,7 +8,7 @@ from trajectile.hw.batch.bfloat import BFLOAT_BIAS, BfloatConverter
 
 
 def nearest(value, unit):
-    """By its definition: among all normal numbers, zero and what would come after the largest, the nearest, or the even one."""
+    """By the definition: the nearest of all numbers of 8 significant bits, of two the even one; then infinity or zero."""
     exact = Fraction(abs(value)) * Fraction(2) ** unit
     sign = (value < 0) << 15
     if not value:

@@ -22,7 +22,8 @@ SHAPES = {
     "beats of a word": {"io__bytes_per_cycle": 8, "tile__mac_k": 32, "layer__d_model": 100},
     "blocks of a word": {"io__bytes_per_cycle": 16, "tile__mac_k": 64, "layer__d_model": 161},
     "beats of shifts": {"io__bytes_per_cycle": 4, "tile__mac_k": 32, "layer__d_model": 32 * 37},
-    "the paper's": {"io__bytes_per_cycle": 32, "tile__mac_k": 32, "layer__d_model": 96, "layer__experts": 9, "layer__top_k": 8},
+    "the paper's": {"io__bytes_per_cycle": 32, "tile__mac_k": 32, "layer__d_model": 96, "layer__experts": 9,
+                    "layer__top_k": 8},
     "lanes": {"io__bytes_per_cycle": 8, "tile__mac_k": 8, "tile__mac_t": 3, "tile__tokens": 7, "layer__d_model": 12},
     "one expert": {"io__bytes_per_cycle": 4, "layer__experts": 1, "layer__top_k": 1},
 }

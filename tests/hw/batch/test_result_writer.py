@@ -89,7 +89,8 @@ class Bench:
         size = 2 if as_bf16 else 4
         found = b""
         for token in range(tokens):
-            values = bf16(self.y[batch, token], self.units[batch]).astype("<u2") if as_bf16 else self.y[batch, token].astype("<i4")
+            y = self.y[batch, token]
+            values = bf16(y, self.units[batch]).astype("<u2") if as_bf16 else y.astype("<i4")
             row = b""
             for group in range(config.down_groups):
                 part = values[group * n:(group + 1) * n].tobytes()
@@ -154,7 +155,8 @@ def test_results(name, stall):
     config = config_of(name)
     bench = Bench(config, stall=stall, seed=len(name))
     result, rng = bench.writer.result, random.Random(name)
-    beat, expected, records, at = config.io.bytes_per_cycle, {}, {}, 4096 * 7 - 2 * beat
+    beat, expected, records = config.io.bytes_per_cycle, {}, {}
+    at = 4096 * 7 - 2 * beat
 
     async def main(ctx):
         nonlocal at

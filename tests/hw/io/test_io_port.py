@@ -98,7 +98,7 @@ def test_reads(beat_bytes, stall):
 
 @pytest.mark.parametrize("latency", [1, 3, 400])
 def test_read_cycles(latency):
-    """The first address, then one per cycle while fewer than IO_BURSTS wait; the next in the cycle after a burst is complete."""
+    """The first address, one per cycle while fewer than IO_BURSTS wait, the next in the cycle after a burst is complete."""
     reader, memory = reader_and(0, 1, 32, latency)
     watch = Watch(start=reader.region.start, ask=reader.read.arvalid & reader.read.arready, quiet=reader.quiet,
                   last=reader.read.rvalid & reader.read.rready & reader.read.rlast)
