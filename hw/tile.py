@@ -2,12 +2,12 @@
 
 from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
-from trajectile.hw.batch.former import BatchFormer
-from trajectile.hw.batch.record_reader import RecordReader
-from trajectile.hw.batch.result_writer import ResultWriter
 
 from trajectile.hw.batch.control import BatchControl
+from trajectile.hw.batch.former import BatchFormer
 from trajectile.hw.batch.queue import BatchQueue
+from trajectile.hw.batch.record_reader import RecordReader
+from trajectile.hw.batch.result_writer import ResultWriter
 from trajectile.hw.batch.token_lists import TokenLists
 from trajectile.hw.compute.unit import ComputeUnit
 from trajectile.hw.d2d.layouts import Port

@@ -29,7 +29,7 @@ class BurstAddresses(Block):
     asking: Signal
     last: Signal
     ended: Signal
-    end: Signal
+    last_line_beats: Signal
 
     def __init__(self, params: BatchLayouts):
         self.params = params
@@ -44,7 +44,7 @@ class BurstAddresses(Block):
             "asking": Out(1),  #: some bursts were not taken yet
             "last": Out(1),  #: the next burst is the region's last
             "ended": Out(1),  #: the region's last burst was taken
-            "end": Out(exact_log2(params.config.io.burst_beats)),  #: beats of the region in its last line; 0: all of it
+            "last_line_beats": Out(exact_log2(params.config.io.burst_beats)),  #: of the region; 0: all of the line
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -58,14 +58,14 @@ class BurstAddresses(Block):
         lines = Signal(len(end_of_region) - line_bits)  # that begin after this one, up to the end
         m.d.comb += [
             end_of_region.eq(region.address[:line_bits] + region.beats),
-            self.last.eq((lines == 0) | ((lines == 1) & (self.end == 0))),
+            self.last.eq((lines == 0) | ((lines == 1) & (self.last_line_beats == 0))),
             bursts.valid.eq(self.asking & ~self.hold),
             bursts.payload.address.eq(Cat(Const(0, params.io_low_bits), place, line)),
-            bursts.payload.len.eq((Mux(self.last, self.end, 0) + ~place)[:line_bits]),
+            bursts.payload.len.eq((Mux(self.last, self.last_line_beats, 0) + ~place)[:line_bits]),
         ]
         with m.If(region.start):
             m.d.sync += [
-                Cat(place, line).eq(region.address), Cat(self.end, lines).eq(end_of_region), self.asking.eq(1),
+                Cat(place, line).eq(region.address), Cat(self.last_line_beats, lines).eq(end_of_region), self.asking.eq(1),
                 self.ended.eq(0),
             ]
         with m.Elif(bursts.valid & bursts.ready):

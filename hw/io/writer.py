@@ -89,7 +89,7 @@ class IoWriter(Block):
         m.d.comb += [
             write.wvalid.eq(begun & (beats.valid | fills)), write.wdata.eq(beats.payload),
             write.wstrb.eq((~fills).replicate(params.io_bits // 8)),
-            write.wlast.eq(after[line_bits] | (in_last & (after[:line_bits] == bursts.end))),
+            write.wlast.eq(after[line_bits] | (in_last & (after[:line_bits] == bursts.last_line_beats))),
             beats.ready.eq(Mux(fills, 1, begun & write.wready)),
         ]
         return m

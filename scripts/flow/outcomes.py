@@ -7,7 +7,6 @@ from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
-from trajectile.sw_model.timeline.control import Batch, BatchTimes
 
 from trajectile.scripts.errors import ToolError
 from trajectile.sw_model.batch.completion import Completion, RecordError
@@ -15,6 +14,7 @@ from trajectile.sw_model.batch.results import bf16, gathered, read_results, tile
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.numerics.integer import QuantisedLayer, Results
 from trajectile.sw_model.schedule.scheduler import Schedule, TilePlan
+from trajectile.sw_model.timeline.control import Batch, BatchTimes
 from trajectile.sw_model.timeline.model import Event, Timeline, simulate
 from trajectile.tb import faults, io_log
 from trajectile.tb.faults import Injected
