@@ -9,8 +9,8 @@ from trajectile.sw_model.config import Config
 from trajectile.sw_model.timeline.compute import compute_cycles, compute_segments
 from trajectile.sw_model.timeline.model import Event, Timeline
 
-#: bytes of a word of the record; words with the cycles of the batch, and with the first counter
-WORD_BYTES, CYCLES_AT, COUNTERS_AT = 4, 2, 5
+#: where the record has its first counter, and how many bytes each
+COUNTERS_BYTE, COUNTER_BYTES = 20, 4
 #: counters that follow from events: all but that of clips
 COUNTERS = 8
 
@@ -38,18 +38,14 @@ def told(line: Timeline, batch: int, tile: int) -> Told:
         tile: of the array.
     """
     times, config = line.batches[batch][tile], line.config
-    assert times.doorbell is not None and times.record is not None
-
-    def sampled(word: int) -> int:
-        """Cycle in which the beat that holds a word of the record is put together."""
-        return (times.record or 0) + WORD_BYTES * word // config.io.bytes_per_cycle
-
+    assert times.doorbell is not None and times.record is not None and times.cycles is not None
     first = times.doorbell if times.first_load is None else times.first_load
     last = times.doorbell if times.last_release is None else times.last_release
     mine = [event for event in line.events if event.tile == tile]
-    counters = tuple(_counted(config, mine, number, sampled(COUNTERS_AT + number) - latencies.COUNTER_CYCLES)
-                     for number in range(COUNTERS))
-    return Told(sampled(CYCLES_AT) - times.doorbell, first - times.doorbell, last - first, counters)
+    beats = ((COUNTERS_BYTE + COUNTER_BYTES * number) // config.io.bytes_per_cycle for number in range(COUNTERS))
+    counters = tuple(_counted(config, mine, number, times.record + beat - latencies.COUNTER_CYCLES)
+                     for number, beat in enumerate(beats))
+    return Told(times.cycles, first - times.doorbell, last - first, counters)
 
 
 def _until(first: int, length: int, now: int) -> int:

@@ -15,6 +15,9 @@ from trajectile.sw_model.schedule.scheduler import Schedule
 from trajectile.sw_model.timeline.ingest import ingest
 from trajectile.sw_model.timeline.results import write_results
 
+#: where the completion record says how many cycles the batch took
+CYCLES_BYTE = 8
+
 
 @dataclass(frozen=True)
 class Batch:
@@ -59,6 +62,8 @@ class BatchTimes:
     record: int | None = None
     #: the completion record is answered
     complete: int | None = None
+    #: what the record says: cycles from the doorbell to the beat that says so
+    cycles: int | None = None
 
 
 class BatchControl:
@@ -127,6 +132,9 @@ class BatchControl:
             start = max(start, complete + latencies.WRITER_AGAIN_CYCLES)
         out = write_results(config, batch.results[self.tile], len(batch.plan.tiles[self.tile].records), batch.result_bytes)
         times.finished, times.record, times.complete = now, start + out.record, start + out.complete
+        doorbell = times.doorbell
+        assert doorbell is not None
+        times.cycles = start + out.record + CYCLES_BYTE // config.io.bytes_per_cycle - doorbell
         times.written = None if out.written is None else start + out.written
         self.io_beats += out.beats
         self.to_finish += 1
