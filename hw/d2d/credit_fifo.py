@@ -26,7 +26,7 @@ class CreditFifo(Block):
     head: stream.Interface
     credit: Signal
 
-    def __init__(self, params: LinkLayouts, layout: data.Layout | None = None, depth: int = 0):
+    def __init__(self, params: LinkLayouts, layout: data.StructLayout | None = None, depth: int = 0):
         self.params = params
         self.depth = depth or params.config.link_credits
         self.layout = layout or params.flit_layout

@@ -1,7 +1,7 @@
 """One slice on its way round the ring, with everything that the hardware stores about it.
 
 ``sw_model/search/rules.py`` knows only where slices are. Here a slice has more state: its stops, its copies in the slots of
-several tiles, the number of stops left as the hardware counts it, its request, its reservations ahead, and the tiles whose
+several tiles, the stops ahead as the hardware carries them along, its request, its reservations ahead, and the tiles whose
 tokens it has met. :func:`trajectories` plays one slice in every order of events. It checks that the slice **meets the tokens
 of every stop exactly once**. Other slices can only make it wait, so this holds whatever they do.
 
@@ -43,8 +43,8 @@ class Slice(NamedTuple):
     head: int = 0
     #: how far slots are reserved for it
     reach: int = 0
-    #: stops after ``reach``, as the hardware counts them
-    left: int = 0
+    #: stops after ``reach``, as the hardware carries them: bit d is the tile d + 1 further along
+    ahead: int = 0
     #: a request for the slot after ``reach`` is pending
     asks: bool = False
 
@@ -71,14 +71,13 @@ class Ring:
     tiles: int
 
     def load(self, origin: int, stops: int) -> Slice:
-        """A slice as its load list entry says it: stops as a mask, bit 0 this tile."""
-        return Slice(origin, stops, todo=stops & 1, left=(stops >> 1).bit_count())
+        """A slice as its load entry says it: stops as a mask, bit 0 this tile."""
+        return Slice(origin, stops, todo=stops & 1, ahead=stops >> 1)
 
     def granted(self, slice_: Slice) -> Slice:
-        """Reserved one tile further: the rule table there says whether it is a stop."""
-        step = slice_.reach + 1
-        here = slice_.stops >> step & 1
-        return slice_._replace(asks=False, reach=step, left=slice_.left - here, used=slice_.used | 1 << step,
+        """Reserved one tile further: the first of the stops that the request names is that tile."""
+        step, here = slice_.reach + 1, slice_.ahead & 1
+        return slice_._replace(asks=False, reach=step, ahead=slice_.ahead >> 1, used=slice_.used | 1 << step,
                                todo=slice_.todo | here << step)
 
     def actions(self, slice_: Slice) -> Iterator[Action]:
@@ -92,7 +91,7 @@ class Ring:
             if slice_.reach + 1 >= self.tiles:
                 raise WrongVisit(f"round the ring: {slice_}")
             yield Action("grant", tile[slice_.reach + 1], self.granted(slice_))
-        elif slice_.left:
+        elif slice_.ahead:
             yield Action("ask", tile[slice_.reach], slice_._replace(asks=True))
         if slice_.head < slice_.reach:
             yield Action("send", tile[slice_.head], slice_._replace(head=slice_.head + 1))
@@ -109,7 +108,7 @@ class Ring:
 
     def forward(self, slice_: Slice, step: int) -> bool:
         """Whether its slot there has yet to send it on."""
-        return slice_.head <= step and (step < slice_.reach or slice_.left > 0)
+        return slice_.head <= step and (step < slice_.reach or slice_.ahead != 0)
 
     def released(self, slice_: Slice, bit: int) -> Slice | None:
         """Without one slot; when the last is gone it must have met every stop."""

@@ -147,7 +147,7 @@ def _seen(ring: Ring, slice_: Slice) -> tuple[int, ...]:
             own += (step == 0) << COUNT_BITS * tile
             stays |= (not ring.forward(slice_, step)) << tile
         engine |= (slice_.head <= step < slice_.reach or (last and slice_.asks)) << tile
-        wants |= (last and slice_.left > 0 and not slice_.asks) << tile
+        wants |= (last and slice_.ahead != 0 and not slice_.asks) << tile
         pending |= (last and slice_.asks) << (tile + 1) % ring.tiles
     return used, own, engine, wants, pending, stays
 

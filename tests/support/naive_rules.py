@@ -12,7 +12,7 @@ from trajectile.sw_model.search.trajectory import Slice
 
 class Slot(NamedTuple):
     name: int
-    left: int
+    ahead: int
     from_link: bool
     todo: bool
     forward: bool
@@ -83,8 +83,8 @@ class Rules:
         if self.slots - len(here.slots) >= 2 and None in state.slices:
             name = state.slices.index(None)
             for stops in range(1, 1 << self.tiles):
-                left = (stops >> 1).bit_count()
-                loaded = put(here._replace(slots=(*here.slots, Slot(name, left, False, bool(stops & 1), left > 0))))
+                ahead = stops >> 1
+                loaded = put(here._replace(slots=(*here.slots, Slot(name, ahead, False, bool(stops & 1), ahead != 0))))
                 yield loaded._replace(slices=(*state.slices[:name], Content(t, stops), *state.slices[name + 1:]))
         for s in here.slots:
             if not s.filled and not s.from_link:
@@ -117,10 +117,8 @@ class Rules:
         if here.phase in ("asking", "granting"):
             yield put(here._replace(phase={"asking": "pending", "granting": "granted"}[here.phase]))
         elif here.phase == "pending" and len(beyond.slots) < self.slots and not self._turn(beyond):
-            content = state.content(here.wanted)
-            stop = content.stops >> (n - content.origin) % self.tiles & 1
-            left = next(s.left for s in here.slots if s.name == here.wanted) - stop
-            reserved = Slot(here.wanted, left, True, bool(stop), left > 0)
+            asked = next(s.ahead for s in here.slots if s.name == here.wanted)
+            reserved = Slot(here.wanted, asked >> 1, True, bool(asked & 1), asked > 1)
             yield put(here._replace(phase="granting"), t, put(beyond._replace(slots=(*beyond.slots, reserved)), n))
         elif here.phase == "granted" and not any(s.sending for s in here.slots):
             s = next(s for s in here.slots if s.name == here.wanted)
@@ -145,16 +143,16 @@ class Rules:
 
     def _slice(self, state: State, name: int) -> Slice:
         origin, stops, met = state.content(name)
-        used = todo = reach = head = left = 0
+        used = todo = reach = head = ahead = 0
         for step in range(self.tiles):
             for s in state.tiles[(origin + step) % self.tiles].slots:
                 if s.name == name:
-                    used, todo, reach, left = used | 1 << step, todo | s.todo << step, step, s.left
+                    used, todo, reach, ahead = used | 1 << step, todo | s.todo << step, step, s.ahead
                     head = step if s.filled else head
-                    if not s.forward and s.left:  # sent on, and all of it beyond may be gone
+                    if not s.forward and s.ahead:  # sent on, and all of it beyond may be gone
                         head = reach = stops.bit_length() - 1
-                        left = 0
-        if left == 0:
+                        ahead = 0
+        if ahead == 0:
             head = head if used >> reach & 1 and head != reach else reach
         at = state.tiles[(origin + reach) % self.tiles]
-        return Slice(origin, stops, used, todo, met, head, reach, left, at.wanted == name and at.phase == "pending")
+        return Slice(origin, stops, used, todo, met, head, reach, ahead, at.wanted == name and at.phase == "pending")

@@ -21,29 +21,29 @@ def test_every_stop_is_met_exactly_once(tiles):
         assert all(action.after is None or left[action.after] < left[slice_] for action in actions)
 
 
-class CountsWrong(Ring):
-    """`left` is not counted down at a stop."""
+class Stays(Ring):
+    """The stops ahead are still those of the tile before."""
 
     def granted(self, slice_):
-        return super().granted(slice_)._replace(left=slice_.left)
+        return super().granted(slice_)._replace(ahead=slice_.ahead)
 
 
 class CountsItself(Ring):
-    """The load list counts the tile that loads."""
+    """The first of the stops ahead is the tile that loads."""
 
     def load(self, origin, stops):
-        return super().load(origin, stops)._replace(left=stops.bit_count())
+        return super().load(origin, stops)._replace(ahead=stops)
 
 
 class Forgets(Ring):
-    """The rule table is not looked up."""
+    """What the request says is not looked at."""
 
     def granted(self, slice_):
         return super().granted(slice_)._replace(todo=slice_.todo)
 
 
 class ComputesEverywhere(Ring):
-    """The rule table says yes everywhere."""
+    """Every tile on the way counts as a stop."""
 
     def granted(self, slice_):
         after = super().granted(slice_)
@@ -74,7 +74,7 @@ class ThinksTwice(Ring):
             yield Action("send", slice_.origin, slice_._replace(asks=False))
 
 
-@pytest.mark.parametrize("wrong", [CountsWrong, CountsItself, Forgets, ComputesEverywhere, ComputesTwice, ReleasesEarly])
+@pytest.mark.parametrize("wrong", [Stays, CountsItself, Forgets, ComputesEverywhere, ComputesTwice, ReleasesEarly])
 def test_wrong_rules_are_seen(wrong):
     """Each of these makes some slice miss a stop, meet one twice, or go too far."""
     with pytest.raises(WrongVisit):
