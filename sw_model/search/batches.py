@@ -8,25 +8,21 @@ all there.
 
 A tile leads its batches through these steps, and may take as long as it likes for each:
 
-* A batch *begins* when there is room for it: at most ``batches`` have begun and not ended here. (What is late is late with
-what
-  follows, so this needs no step of its own.)
+* A batch *begins* when there is room for it: at most ``batches`` have begun and not ended here. (What is late is late
+  with what follows, so this needs no step of its own.)
 * Its *rows* come in. They need nobody.
 * Its *counts* go round the ring. When all tiles have sent theirs, every tile can load.
 * The tile *loads* slices of any trajectory, in any number, the batches in order; then its list is at its *end*. A tile may
-send
-  its counts of the next batch when it has the counts of this one; it need not wait for its loads, but may have to.
+  send its counts of the next batch when it has the counts of this one; it need not wait for its loads, but may have to.
 * The batch *ends* when the list is at its end, the rows are in, no slot has a slice of it, and none will come any more. A
-tile
-  loads none that would come to a tile in which the batch has ended.
+  tile loads none that would come to a tile in which the batch has ended.
 
 A slice in a slot is known by its batch, whether it waits here to be computed, and how far it has to go. It may be sent before
 it is computed. It waits only for rows: when they are in, computing and releasing needs nobody and happens at once. Any tile
 on its way may be a stop; the last one is.
 
 *Standstill*: nothing can happen whichever load lists are at their end, and however much the turns of docs/rules.md hold back.
-So
-that no standstill is missed, a step counts only if nothing at all could hold it up:
+So that no standstill is missed, a step counts only if nothing at all could hold it up:
 
 * A tile that may still load counts as one that has nothing but the largest slices to load, and needs room for them.
 * It holds back a grant as soon as any slice here has nowhere to go: as if its own slices always had less than their share.
@@ -211,8 +207,7 @@ def search_batches(tiles: int, slots: int, *, batches: int = 2, bubble: bool = T
         MemoryError: if there are more states than ``most_states``.
     """
     if tiles < 2 or slots < 1 or batches < 1 or (early and at_once):
-        raise ValueError(f"tiles = {tiles}, slots = {slots}, batches = {batches}, early = {early}, at_once = {at_once} is not
-        "
-                         "legal; legal values: 2 or more tiles, 1 or more slots and batches, not both of the others")
+        raise ValueError(f"tiles = {tiles}, slots = {slots}, batches = {batches}, early = {early}, at_once = {at_once} is "
+                         "not legal; legal values: 2 or more tiles, 1 or more slots and batches, not both of the others")
     system = Batches(tiles, slots, batches, bubble, turns, early, at_once)
     return walk(system.start, system.steps, system.wrong, most_states)

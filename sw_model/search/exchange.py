@@ -68,9 +68,8 @@ class Exchange:
         """A word of an exchange is written into its bank."""
         batch = word // self.words
         if tile.made < batch - self.banks + 1:
-            raise Wrong(f"counts of batch {batch} are written over those of batch {batch - self.banks}, which tile {at} still
-            "
-                        "needs")
+            raise Wrong(f"counts of batch {batch} are written over those of batch {batch - self.banks}, which tile {at} "
+                        "still needs")
         if min(tile.sent, *tile.come) < batch * self.words:
             raise Wrong(f"counts of batch {batch} come to tile {at} before all of batch {batch - 1}")
 

@@ -78,12 +78,13 @@ def test_rows_at_once_leave_nothing_out():
 
 
 def test_two_batches_are_in_the_ring_at_once():
-    """A tile has slices of the next batch while its neighbour has some of this one, waits with rows, and is late with
-    counts.""" states = _reachable(Batches(2, 2, 2, True, True, False, False)) assert any({slice_.batch for tile in state for
-    slice_ in tile.slots} == {0, 1} for state in states) pairs = [pair for state in states for pair in (state, state[::-1])]
-    assert any(Slice(0, False, 1) in here.slots and Slice(1, True, 0) in there.slots for here, there in pairs) assert
-    any(tile.rows == 0 and tile.slots for state in states for tile in state) assert any(here.ended == 1 and there.listed == 0
-    for here, there in pairs)
+    """A tile has slices of the next batch while its neighbour has some of this one; rows are late; a tile is a batch ahead."""
+    states = _reachable(Batches(2, 2, 2, True, True, False, False))
+    assert any({slice_.batch for tile in state for slice_ in tile.slots} == {0, 1} for state in states)
+    pairs = [pair for state in states for pair in (state, state[::-1])]
+    assert any(Slice(0, False, 1) in here.slots and Slice(1, True, 0) in there.slots for here, there in pairs)
+    assert any(tile.rows == 0 and tile.slots for state in states for tile in state)
+    assert any(here.ended == 1 and there.listed == 0 for here, there in pairs)
 
 
 @pytest.mark.parametrize("arguments", [

@@ -75,9 +75,10 @@ def test_rotations_leave_nothing_out(tiles, words, batches):
 
 
 def test_what_is_late_is_looked_at():
-    """A tile has counts of the next batch on the link before it has made its entries of this one; and both banks are in
-    use.""" states = _reachable(Exchange(3, 1, 2, 2, "made")) assert any(tile.made == 0 and tile.come[0] == 2 for state in
-    states for tile in state) assert any(tile.link == (0, 1) for state in states for tile in state)
+    """Counts of the next batch have come to a tile that has not made its entries of this one; words wait behind each other."""
+    states = _reachable(Exchange(3, 1, 2, 2, "made"))
+    assert any(tile.made == 0 and tile.come[0] == 2 for state in states for tile in state)
+    assert any(tile.link == (0, 1) for state in states for tile in state)
 
 
 @pytest.mark.parametrize("arguments", [{"tiles": 1}, {"words": 0}, {"banks": 0}, {"batches": 0}, {"rule": "never"}])
