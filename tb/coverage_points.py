@@ -93,6 +93,9 @@ RULES = _rules(
     ("release.several", _several("freed"), "rule 5: several slots in one cycle"),
     ("release.passed", "|(freed & from_link)", "rule 5: the slot of a slice that came"),
     ("release.own", "|(freed & ~from_link)", "rule 5: the slot of a slice that was loaded here"),
+    ("batch.both", "used_by == 3", "slices of two batches are in the slots of a tile"),
+    ("batch.overtaken", "compute & |(used & filled & todo & ~rows)",
+     "rule 2: a slice is computed while one of the next batch waits for its activations"),
 )
 
 WAITS = _rules(
@@ -109,6 +112,8 @@ WAITS = _rules(
     ("wait.port", "running & granted & sender_ready & filled[wanted_slot] & computing[wanted_slot]",
      "a granted slice waits for the MAC array to let go of its slot"),
     ("wait.mac", "running & ~compute_ready & |oldest_compute_of", "a slice waits for the MAC array"),
+    ("wait.rows", "running & compute_ready & |(used & filled & todo & ~rows)",
+     "a slice waits for the activations of its batch"),
     ("wait.sent", "running & compute_ready & |(used & filled & todo & sending)",
      "a slice waits to be sent before it can be computed"),
     ("wait.slot", "running & pending & ~one_free", "a request waits for a free slot"),
@@ -135,6 +140,7 @@ WAITS = _rules(
           "a flit waits for an acknowledgement: the window is full"),
     Point("wait.lane_request", "link_tx", "request_waits", "a request waits for room on its link"),
     Point("wait.lane_grant", "link_tx", "grant_waits", "a grant waits for room on its link"),
+    Point("wait.lane_count", "count_fifo", "head__valid & ~head__ready", "a count word waits for room on its link"),
     Point("wait.lane_credits", "link_tx", "credits > 1", "several credits wait for room on their link"),
 )
 
@@ -149,11 +155,15 @@ PACKETS = (
     Point("request.through", "router", "request_pass_valid", "a request passes a tile between"),
     Point("grant.packet", "router", "control__grant_in__valid", "a grant reaches its tile"),
     Point("grant.through", "router", "grant_pass_valid", "a grant passes a tile between"),
+    Point("count.packet", "router", "count_in__valid", "a count word reaches a tile"),
+    Point("count.through", "router", "count_pass_fifo__head__valid", "a count word passes a tile between"),
+    Point("count.queued", "count_fifo", "waiting != 0", "several count words wait for room on a link"),
     Point("frame.idle", "link_rx", f"heard & frame__kind == {FrameKind.IDLE.value}", "an IDLE frame is heard"),
     Point("frame.data", "link_rx", "deliver", "a DATA frame is delivered"),
     Point("frame.flit", "link_rx", "deliver & frame__lanes__flit_valid", "with a flit"),
     Point("frame.request", "link_rx", "deliver & frame__lanes__request_valid", "with a request"),
     Point("frame.grant", "link_rx", "deliver & frame__lanes__grant_valid", "with a grant"),
+    Point("frame.count", "link_rx", "deliver & frame__lanes__count_valid", "with a count word"),
     Point("frame.credit", "link_rx", "deliver & frame__lanes__credit", "with a credit"),
     Point("frame.again", "link_rx", f"heard & frame__kind == {FrameKind.DATA.value} & ~deliver & ~gap",
           "a DATA frame that was delivered before is dropped"),
@@ -172,7 +182,7 @@ ERROR_POINTS = (
     *(Point(f"error.{name.lower()}", "batch_control", f"error[{_ERROR_BITS[name]}]", meaning) for name, meaning in ERRORS),
     Point("error.slverr", "ddr_loader", "bad_response & ddr__rresp == 2", "DDR answers SLVERR"),
     Point("error.decerr", "ddr_loader", "bad_response & ddr__rresp == 3", "DDR answers DECERR"),
-    Point("error.load_entry", "ddr_loader", "bad_entry", "a load list entry that is not legal is used"),
+    Point("error.load_entry", "ddr_loader", "bad_entry", "a slice is to be loaded in a tile without DDR"),
     Point("error.token_entry", "mac_sequencer", "bad_entry", "a rule or token list entry that is not legal is used"),
     Point("error.frame", "link_rx", "bad", "a frame is spoilt: CRC or kind is wrong"),
     Point("error.overrun", "batch_control", "overrun", "START comes while a batch runs"),

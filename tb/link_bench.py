@@ -71,7 +71,8 @@ def _bench(config: Config) -> str:
         ports = {"clk": "clk", "rst": "rst", "run": "run", "counting": "count"}
         named = [name for name, _ in wires if name not in ("frame", "far", "down", "sends", "replays", "bad")]
         body.append(f"    link_end #({parameters}, .CREDITS({config.link_credits})) end_{end} (\n        "
-                    + ", ".join([*(f".{port}({name})" for port, name in ports.items()), *(f".{name}({name}_{end})" for name in named)])
+                    + ", ".join([*(f".{port}({name})" for port, name in ports.items()),
+                                 *(f".{name}({name}_{end})" for name in named)])
                     + ");\n")
         lane_ports = {"lanes__tx__flit__valid": "flit_valid", "lanes__tx__flit__payload": "flit",
                       "lanes__tx__flit__ready": "flit_ready", "lanes__tx__credit": "credit", "lanes__rx__credit": "rx_credit",

@@ -78,7 +78,7 @@ def test_rows_at_once_leave_nothing_out():
 
 
 def test_two_batches_are_in_the_ring_at_once():
-    """A tile has slices of the next batch while its neighbour has some of this one; rows are late; a tile is a batch ahead."""
+    """A tile has slices of the next batch while its neighbour has some of this one; rows are late; a tile is ahead."""
     states = _reachable(Batches(2, 2, 2, True, True, False, False))
     assert any({slice_.batch for tile in state for slice_ in tile.slots} == {0, 1} for state in states)
     pairs = [pair for state in states for pair in (state, state[::-1])]

@@ -75,7 +75,7 @@ def test_rotations_leave_nothing_out(tiles, words, batches):
 
 
 def test_what_is_late_is_looked_at():
-    """Counts of the next batch have come to a tile that has not made its entries of this one; words wait behind each other."""
+    """Counts of the next batch have come to a tile that has not made its entries of this one; words wait in a row."""
     states = _reachable(Exchange(3, 1, 2, 2, "made"))
     assert any(tile.made == 0 and tile.come[0] == 2 for state in states for tile in state)
     assert any(tile.link == (0, 1) for state in states for tile in state)
