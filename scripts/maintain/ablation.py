@@ -3,7 +3,7 @@
 """
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from statistics import fmean
 
 import numpy as np
@@ -14,20 +14,29 @@ from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of
 from trajectile.scripts.flow.comparison import window_offsets
 from trajectile.sw_model import config as configuration
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.schedule.placement import Records, dealt, in_blocks, place_tokens
 from trajectile.sw_model.schedule.scheduler import ORDERS, roofline, schedule
 from trajectile.sw_model.timeline.model import simulate
 
 #: the MAC array of the paper preset: two token lanes that share a weight word
 LANES = ["tile.mac_n=32", "tile.mac_t=2"]
-#: token lanes, tokens dealt instead of placed by expert, turns
-VARIANTS = ((2, True, False), (2, False, True), (1, True, False), (1, True, True), (1, False, False), (1, False, True))
+#: where tokens are: by the experts that they chose; in blocks, and in turn, as others may have put them
+PLACEMENTS: dict[str, Callable[[Config, np.ndarray], Records]] = {
+    "by expert": place_tokens,
+    "in blocks": lambda config, ids: in_blocks(config, len(ids)),
+    "in turn": lambda config, ids: dealt(config, len(ids)),
+}
+#: token lanes, placement, turns
+VARIANTS = ((2, "in blocks", True), (2, "in turn", True), (2, "by expert", True),
+            (1, "in turn", False), (1, "by expert", False),
+            (1, "in blocks", True), (1, "in turn", True), (1, "by expert", True))
 
 
-def measure(config: Config, windows: list[np.ndarray], order: str, *, dealt: bool, turns: bool) -> tuple[float, float]:
+def measure(config: Config, windows: list[np.ndarray], order: str, *, placement: str, turns: bool) -> tuple[float, float]:
     """Cycles over the roofline, and the bound of the token lanes over it; means over some batches."""
     ratios, bounds = [], []
     for ids in windows:
-        plan = schedule(config, ids, order, dealt=dealt)
+        plan = schedule(config, ids, order, records=PLACEMENTS[placement](config, ids))
         bound = roofline(plan).cycles
         ratios.append(simulate(plan, record=False, turns=turns).cycles / bound)
         mac = int(plan.passes.sum(axis=1).max()) * config.pass_words * config.tile.slices
@@ -53,9 +62,9 @@ def measured(args: argparse.Namespace) -> list[tuple[list[float], float]]:
     windows = [trace.window(layer, offset, args.tokens).topk_ids
                for offset in window_offsets(trace, args.tokens, args.windows)]
     rows = []
-    for lanes, dealt, turns in VARIANTS:
+    for lanes, placement, turns in VARIANTS:
         variant = configuration.load(args.config, LANES) if lanes == 2 else config
-        found = [measure(variant, windows, order, dealt=dealt, turns=turns) for order in ORDERS]
+        found = [measure(variant, windows, order, placement=placement, turns=turns) for order in ORDERS]
         rows.append(([ratio for ratio, _ in found], found[0][1]))
     return rows
 
@@ -67,8 +76,8 @@ def main() -> None:
                   title_justify="left", box=None, padding=(0, 2, 0, 0))
     for name in ("lanes", "placement", "turns", *ORDERS, "bound of the lanes"):
         table.add_column(name, justify="right", no_wrap=True)
-    for (lanes, dealt, turns), (ratios, bound) in zip(VARIANTS, measured(args), strict=True):
-        table.add_row(str(lanes), "dealt" if dealt else "by expert", "yes" if turns else "no",
+    for (lanes, placement, turns), (ratios, bound) in zip(VARIANTS, measured(args), strict=True):
+        table.add_row(str(lanes), placement, "yes" if turns else "no",
                       *(f"{ratio:.3f}" for ratio in ratios), f"{bound:.3f}")
     Console().print(table)
 

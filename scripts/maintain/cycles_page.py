@@ -209,10 +209,10 @@ def ablated(commands: Commands) -> Iterator[str]:
             found.append(ablation.measured(ablation.parsed(commands.words(command))))
     best = [min(min(ratios) for ratios, _ in rows) for rows in found]
     yield from table_rows(("lanes", "placement", "turns", *(f"{name}: {', '.join(ORDERS)}" for name in ABLATED)), (
-        (lanes, "dealt" if dealt else "by expert", "yes" if turns else "no",
+        (lanes, placement, "yes" if turns else "no",
          *(", ".join(f"**{ratio:.3f}**" if ratio == least else f"{ratio:.3f}" for ratio in rows[number][0])
            for rows, least in zip(found, best, strict=True)))
-        for number, (lanes, dealt, turns) in enumerate(ablation.VARIANTS)))
+        for number, (lanes, placement, turns) in enumerate(ablation.VARIANTS)))
 
 
 def parts(commands: Commands) -> Iterator[tuple[str, str, Callable[[], Iterator[str]]]]:

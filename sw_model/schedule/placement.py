@@ -16,7 +16,7 @@ IntArray = NDArray[np.int64]
 Records = tuple[tuple[int, ...], ...]
 
 
-def place_tokens(config: Config, topk_ids: IntArray, *, dealt: bool = False) -> Records:
+def place_tokens(config: Config, topk_ids: IntArray) -> Records:
     """What a host may do that is free to place tokens: few passes, and about the same work on each tile.
 
     All tiles but the last few get the same number. One after the other the tokens go to the tile, of those with room, that
@@ -27,7 +27,6 @@ def place_tokens(config: Config, topk_ids: IntArray, *, dealt: bool = False) -> 
     Args:
         config: the accelerator.
         topk_ids: chosen experts, [tokens, top_k]; what is no expert of the layer counts for nothing.
-        dealt: deal the tokens to the tiles in turn.
     """
     tiles, lanes, experts = config.array.tiles, config.tile.mac_t, config.layer.experts
     count = np.zeros((tiles, lanes, experts), dtype=np.int64)
@@ -38,7 +37,7 @@ def place_tokens(config: Config, topk_ids: IntArray, *, dealt: bool = False) -> 
     for token, choices in enumerate(topk_ids):
         chosen = choices[(choices >= 0) & (choices < experts)]
         met, full = count[:, :, chosen].sum(axis=(1, 2)), held.sum(axis=1)
-        tile = token % tiles if dealt else int(np.lexsort((full, met, full >= room.sum(axis=1)))[0])
+        tile = int(np.lexsort((full, met, full >= room.sum(axis=1)))[0])
         here = count[tile][:, chosen]
         added = (here + 1 > here.max(axis=0)).sum(axis=1)
         # of the lanes with room that with the fewest new passes, then the fewest tokens, then the lowest
@@ -48,6 +47,19 @@ def place_tokens(config: Config, topk_ids: IntArray, *, dealt: bool = False) -> 
         count[tile, lane, chosen] += 1
     return tuple(tuple(members[tile][number % lanes][number // lanes] for number in range(int(held[tile].sum())))
                  for tile in range(tiles))
+
+
+def dealt(config: Config, tokens: int) -> Records:
+    """Tokens as they are where tiles take turns in getting one."""
+    tiles = config.array.tiles
+    return tuple(tuple(range(tile, tokens, tiles)) for tile in range(tiles))
+
+
+def in_blocks(config: Config, tokens: int) -> Records:
+    """Tokens as they are where each tile has its own part of a text: tokens that follow each other."""
+    tiles = config.array.tiles
+    ends = [(tokens * tile + tiles - 1) // tiles for tile in range(tiles + 1)]
+    return tuple(tuple(range(ends[tile], ends[tile + 1])) for tile in range(tiles))
 
 
 def positions(config: Config, records: Sequence[Sequence[int]]) -> IntArray:

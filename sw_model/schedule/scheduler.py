@@ -194,8 +194,7 @@ def _checked_records(config: Config, records: Sequence[Sequence[int]], tokens: i
 
 
 def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *,
-             records: Sequence[Sequence[int]] | None = None, skip: bool = True, dealt: bool = False,
-             strict: bool = True) -> Schedule:
+             records: Sequence[Sequence[int]] | None = None, skip: bool = True, strict: bool = True) -> Schedule:
     """What the array makes of one batch.
 
     Args:
@@ -204,14 +203,13 @@ def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *,
         order: one of ``ORDERS``.
         records: the placement: of each tile its tokens in the order of their records. None: as :func:`place_tokens` does it.
         skip: slices skip tiles without tokens for their expert; without it they go round the whole ring, as in the paper.
-        dealt: deal the tokens to the tiles in turn, to see what their placement is worth.
         strict: refuse choices that are wrong; without, drop them as the hardware does.
 
     Raises:
         ScheduleError: if the batch does not fit the configuration.
     """
     given = _checked(config, topk_ids, strict=strict)
-    placed = place_tokens(config, given, dealt=dealt) if records is None else _checked_records(config, records, len(given))
+    placed = place_tokens(config, given) if records is None else _checked_records(config, records, len(given))
     dropped = [dropped_choices(config, given, tokens) for tokens in placed]
     ids = np.where(given == NO_CHOICE, -1, given)
     for choice in (choice for tile in dropped for choice in tile):

@@ -90,15 +90,15 @@ def test_rows_of_simulations(commands, monkeypatch):
 
 def test_rows_of_the_ablation(commands, monkeypatch):
     """The least of each layer is bold."""
-    ratios = iter(range(1, 19))
+    ratios = iter(range(1, 3 * len(ablation.VARIANTS) + 1))
     rows = [([float(next(ratios)) for _ in ORDERS], 9.9) for _ in ablation.VARIANTS]
     monkeypatch.setattr(ablation, "measured", lambda args: rows if args.trace else rows[::-1])
     lines = list(cycles_page.ablated(commands))
     stands = pages.read_part("scheduling.md", "cycles ablation").splitlines()
     assert stands[:2] == lines[:2]
     assert [line.split("|")[:4] for line in stands] == [line.split("|")[:4] for line in lines if line]
-    assert lines[2] == "| 2 | dealt | no | **1.000**, 2.000, 3.000 | **1.000**, 2.000, 3.000 | 16.000, 17.000, 18.000 |"
-    assert lines[7].endswith("| 16.000, 17.000, 18.000 | 16.000, 17.000, 18.000 | **1.000**, 2.000, 3.000 |")
+    assert lines[2] == "| 2 | in blocks | yes | **1.000**, 2.000, 3.000 | **1.000**, 2.000, 3.000 | 22.000, 23.000, 24.000 |"
+    assert lines[9].endswith("| 22.000, 23.000, 24.000 | 22.000, 23.000, 24.000 | **1.000**, 2.000, 3.000 |")
 
 
 def test_what_fails_is_not_written(commands, monkeypatch):

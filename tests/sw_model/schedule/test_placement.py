@@ -6,7 +6,7 @@ import pytest
 from tests.support.choices import draw
 from tests.support.configurations import random_config, small
 from trajectile.sw_model.config import load
-from trajectile.sw_model.schedule.placement import place_tokens, positions
+from trajectile.sw_model.schedule.placement import dealt, in_blocks, place_tokens, positions
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -14,7 +14,11 @@ def test_every_token_has_one_place(seed):
     """Tiles, and the lanes of each, get the same number of tokens but for one; within what a tile holds."""
     config = random_config(seed)
     tokens = int(np.random.default_rng(seed).integers(0, config.token_capacity + 1))
-    records = place_tokens(config, draw(config, tokens, seed), dealt=seed % 2 == 1)
+    for records in (place_tokens(config, draw(config, tokens, seed)), dealt(config, tokens), in_blocks(config, tokens)):
+        check(config, tokens, records)
+
+
+def check(config, tokens, records):
     assert sorted(token for held in records for token in held) == list(range(tokens))
     sizes = [len(held) for held in records]
     assert max(sizes) - min(sizes) <= 1 and max(sizes) <= config.tile.tokens
@@ -27,13 +31,18 @@ def test_every_token_has_one_place(seed):
 
 
 def test_lanes_share_experts():
-    """Four tokens of one tile, two experts of two tokens each: one pass each, which needs the right lanes."""
-    config = small(array__cols=2)
-    ids = np.array([[0, 1], [4, 5], [0, 1], [4, 5], [2, 3], [4, 5], [2, 3], [4, 5]])
-    records = place_tokens(config, ids, dealt=True)
-    assert [sorted(held) for held in records] == [[0, 2, 4, 6], [1, 3, 5, 7]]
-    for first in range(0, 4, 2):
-        assert {tuple(sorted(ids[token])) for token in records[0][first:first + 2]} in ({(0, 1)}, {(2, 3)})
+    """Eight tokens, four experts of four tokens each: on each tile two tokens for each, which take one pass in two lanes."""
+    ids = np.array([[0, 1], [0, 1], [2, 3], [2, 3], [0, 1], [0, 1], [2, 3], [2, 3]])
+    for records in place_tokens(small(), ids):
+        assert [sorted(ids[token][0] for token in records[lane::2]) for lane in range(2)] == [[0, 2], [0, 2]]
+
+
+def test_placements_of_others():
+    """By hand, with a rest."""
+    config = load("demo")
+    assert dealt(config, 6) == ((0, 4), (1, 5), (2,), (3,))
+    assert in_blocks(config, 6) == ((0, 1), (2,), (3, 4), (5,))
+    assert in_blocks(config, 8) == ((0, 1), (2, 3), (4, 5), (6, 7))
 
 
 def test_even_work():
