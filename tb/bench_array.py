@@ -55,9 +55,10 @@ async def reset(dut: Top, run: Run, hosts: Sequence[TileHost], cycles: int = 3) 
     dut.rst.value = 0
 
 
-async def set_up(hosts: Sequence[TileHost]) -> None:
-    """What a host does once: the place of each tile in the ring, interrupts."""
+async def set_up(dut: Top, job: Job, hosts: Sequence[TileHost]) -> None:
+    """What a host does once: the place of each tile in the ring, interrupts. Meanwhile tiles empty their token lists."""
     await all_of(host.do(setup_ops(host.map, host.tile)) for host in hosts)
+    await ClockCycles(dut.clk, job.config.layer.experts)
 
 
 async def mark(dut: Top) -> None:
@@ -139,7 +140,7 @@ async def finish(dut: Top, job: Job, hosts: Sequence[TileHost]) -> Output:
 async def batch(dut: Top, job: Job, run: Run, hosts: Sequence[TileHost]) -> Output:
     """Reset, set up, queue, wait for every tile."""
     await reset(dut, run, hosts)
-    await set_up(hosts)
+    await set_up(dut, job, hosts)
     await start(dut, job, run, hosts)
     return await finish(dut, job, hosts)
 

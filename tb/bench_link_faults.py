@@ -52,7 +52,7 @@ async def run_job(dut: Top) -> None:
         cocotb.log.info("run %s", run)
         hosts = tile_hosts(dut, job, run)
         await reset(dut, run, hosts)
-        await set_up(hosts)
+        await set_up(dut, job, hosts)
         dut.fault_run.value = number + 1
         await start(dut, job, run, hosts)
         await ended(dut, job, hosts, len(job.batches))

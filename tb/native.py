@@ -68,7 +68,8 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
         SimulationError: if the simulation stops, hangs, a tile fails or refuses an access.
     """
     registers, tiles = RegisterMap(job.params), range(job.config.array.tiles)
-    script = "".join(_lines(tile, list(setup_ops(registers, tile))) for tile in tiles) + "go\n"
+    script = "".join(_lines(tile, list(setup_ops(registers, tile))) for tile in tiles)
+    script += f"pause {job.config.layer.experts}\n"  # token lists are emptied after a reset
     for number, batch in enumerate(job.batches):
         script += "".join(_lines(tile, list(descriptor_ops(registers, batch[tile]))) for tile in tiles)
         script += f"wait {awaited(number)}\n"

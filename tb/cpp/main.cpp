@@ -1,8 +1,8 @@
 // Host of a simulation without Python: works off a list of AXI4-Lite accesses, all tiles side by side.
 //
 // Arguments: list of accesses, file for what is read, most cycles of the batch, plusargs. Lines of the list: "TILE w ADDRESS
-// VALUE", "TILE r ADDRESS", "go" (everything before it is finished first) and "wait RECORDS" (until every tile has
-// written so many completion records).
+// VALUE", "TILE r ADDRESS", "go" (everything before it is finished first), "pause CYCLES" and "wait RECORDS"
+// (until every tile has written so many completion records).
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -162,6 +162,9 @@ int main(int argc, char** argv) {
         uint32_t address, value = 0;
         if (!std::strncmp(line, "go", 2)) {
             finish();
+        } else if (!std::strncmp(line, "pause", 5)) {
+            finish();
+            for (int cycles = std::atoi(line + 5); cycles > 0; cycles--) fall(), rise();
         } else if (!std::strncmp(line, "wait", 4)) {
             finish();
             top->in_wanted = std::atoi(line + 4);
