@@ -69,6 +69,7 @@ def story(plan: Schedule, line: Timeline) -> dict[str, Any]:
     if way is None:
         raise ValueError("no slice shows all five rules; change configs/tour.toml")
     first = way[0]
+    times = line.batches[0][first.tile]
     between = [visit for visit in stays if visit.tile == first.tile and visit is not first and visit.compute is not None
                and (first.filled or 0) < (visit.computed or 0) and visit.compute < (first.compute or 0)]
     between.sort(key=lambda visit: visit.compute or 0)
@@ -76,7 +77,8 @@ def story(plan: Schedule, line: Timeline) -> dict[str, Any]:
     ddr = [totals(spans, list(DDR_REASONS)) for spans in ddr_account(config, line.events, line.cycles).values()]
     passes = {visit.tile: int(plan.tiles[visit.tile].passes[visit.expert]) for visit in way}
     return {
-        "config": config, "plan": plan, "cycles": line.cycles, "roof": roofline(plan), "events": line.events, "stays": stays,
+        "config": config, "plan": plan, "cycles": line.cycles, "streaming": line.streaming_cycles, "times": times,
+        "picked": min(event for event in line.events if event.kind == "pick" and event.tile == first.tile), "roof": roofline(plan), "events": line.events, "stays": stays,
         "tiles": _tokens(plan), "ring": ring(config.array), "way": way, "first": first, "between": between,
         "chosen": [token for token in range(plan.tokens) if first.expert in plan.topk_ids[token]],
         "one_pass": compute_cycles(config, 1) + 1, "setup": latencies.COMPUTE_SETUP_CYCLES,
