@@ -28,47 +28,46 @@ LOAD_AHEAD_CYCLES = LOAD_TURN_CYCLES + 1
 # -- a batch forms itself (docs/batch.md) -----------------------------------------------------------------------------
 
 #: descriptors that wait; doorbell to begin, if a batch may begin; begin to a doorbell that had to wait for room
-QUEUE_DEPTH, QUEUE_CYCLES, QUEUE_ROOM_CYCLES = 2, 1, 1
-#: the records of a batch are read to begin of the next
-READER_AGAIN_CYCLES = 1
-#: a batch is complete to begin of the one that uses its bank
-BANK_CYCLES = 1
-#: a batch has finished to begin of the one that uses its bank, besides a cycle for each expert: its lists are swept
-SWEEP_CYCLES = 1
-#: begin to the first address of its records
+QUEUE_DEPTH = 2
+QUEUE_CYCLES = 1
+QUEUE_ROOM_CYCLES = STATE_CYCLES
+#: one phase of a batch ends to the next begins, or the same phase of the next batch that had to wait for it
+PHASE_CYCLES = 1
+#: a batch has finished to its token lists empty, besides a cycle for each expert
+SWEEP_CYCLES = STATE_CYCLES
+#: begin to the first address of its records; to lists and activations complete, if there are no records
 RECORD_ADDRESS_CYCLES = 1
-#: begin to lists and activations complete, if there are no records
-NO_RECORDS_CYCLES = 1
+NO_RECORDS_CYCLES = STATE_CYCLES
 #: bursts of the io port that are under way at the most, each way
 IO_BURSTS = 4
 #: the last beat of a burst is read, or a burst written is answered, to the address of one that had to wait for it
-IO_AGAIN_CYCLES = 1
+IO_AGAIN_CYCLES = STATE_CYCLES
 #: cycles in which a head's exponent, and each of its choices, is worked off
 EXPONENT_CYCLES, CHOICE_CYCLES = 1, 2
-#: lists complete to the start of the exchange of counts; the same from the last load of the batch before made
-EXCHANGE_CYCLES, EXCHANGE_MADE_CYCLES = 1, 1
-#: the exchange starts to the first cycle in which its first word, which says order and tag, may go, and its first counts may
-EXCHANGE_HEADER_CYCLES, EXCHANGE_COUNTS_CYCLES = 1, 6
-#: a word of counts goes to the next
+#: the exchange starts to the first cycle in which its first word, which says order and tag, may go; from there to the first
+#: counts
+EXCHANGE_HEADER_CYCLES, EXCHANGE_COUNTS_CYCLES = 1, 5
+#: a word goes to the next word of counts
 COUNT_AGAIN_CYCLES = 4
 #: the last count is written to `formed`; then counts are summed up, a word per cycle, before the first expert is looked at
 FORMED_CYCLES = 1
 #: the first expert looked at to a pick, besides a cycle for each expert; a pick is taken to the first look for the next
 PICK_CYCLES, PICK_AGAIN_CYCLES = 3, 1
 #: a pick is taken to the look at the first of its slices; the look at the last to the next pick
-MAKE_CYCLES, MAKE_AGAIN_CYCLES = 1, 1
+MAKE_CYCLES = 1
+MAKE_AGAIN_CYCLES = STATE_CYCLES
 #: counts are summed up to the end of making loads, if no expert is active
 NOTHING_MADE_CYCLES = 1
 #: load entries that wait for rule 1; one is made to rule 1; one is taken to another made that had to wait for room
-LOAD_ENTRIES, ENTRY_CYCLES, ENTRY_ROOM_CYCLES = 4, 1, 1
-#: a batch has finished to the start of its result writer; the batch before is complete to the same
-RESULTS_CYCLES, WRITER_AGAIN_CYCLES = 1, 1
+LOAD_ENTRIES = 4
+ENTRY_CYCLES = 1
+ENTRY_ROOM_CYCLES = STATE_CYCLES
 #: the result writer starts to its first address; from there to its first piece of results (of a record: in the same cycle)
 RESULT_ADDRESS_CYCLES, RESULT_PIECE_CYCLES = 1, 1
 #: bytes of a beat for each bf16 that is converted in a cycle; a bf16 is put into its beat so much later than an int32
 CONVERT_BYTES, CONVERT_CYCLES = 8, 1
-#: all results are answered to the start of the record; the record is answered to the batch complete
-RECORD_CYCLES, COMPLETE_CYCLES = 1, 1
+#: all beats are answered to what follows: the record starts, or the batch is complete
+ANSWERED_CYCLES = 1
 
 # -- from tile to tile ----------------------------------------------------------------------------------------------
 
@@ -102,10 +101,10 @@ RESULT_WRITE_CYCLES = 3
 
 # -- host: no part of the timeline, promised to software ------------------------------------------------------------
 
-#: a request that is accepted to its response, and how much longer a read of TABLE_DATA takes
-HOST_CYCLES, TABLE_READ_CYCLES = 3, 2
+#: a request that is accepted to its response
+HOST_CYCLES = 3
 #: how much later a response can be because an access of the other channel goes first
-OTHER_ACCESS_CYCLES = 3
+OTHER_ACCESS_CYCLES = 2
 #: what a counter counts to the counter
 COUNTER_CYCLES = 2
 #: a protected SRAM is read to the error, or the correction, at the host port

@@ -14,7 +14,7 @@ from trajectile.hw.d2d.port import Message
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.lib.struct_signal import struct_signal
-from trajectile.sw_model.config.accelerator import COUNTS_PER_WORD
+from trajectile.sw_model.config import COUNTS_PER_WORD
 
 
 class CountExchange(Block):

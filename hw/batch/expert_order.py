@@ -11,7 +11,7 @@ from trajectile.hw.batch.layouts import BatchLayouts, Order
 from trajectile.hw.batch.ports import FormedPort
 from trajectile.hw.lib.block import Block
 from trajectile.hw.lib.chain import chain
-from trajectile.sw_model.config.accelerator import COUNTS_PER_WORD
+from trajectile.sw_model.config import COUNTS_PER_WORD
 
 
 class ExpertOrder(Block):

@@ -6,8 +6,7 @@ from amaranth.utils import bits_for, exact_log2
 
 from trajectile.hw.formats import CHOICE_WEIGHT, EXPONENT_BITS
 from trajectile.hw.widths import Widths
-from trajectile.sw_model.config import Config
-from trajectile.sw_model.config.accelerator import COUNTS_PER_WORD
+from trajectile.sw_model.config import COUNTS_PER_WORD, Config
 
 #: layers begin with a page of this many address bits
 PAGE_BITS = 12

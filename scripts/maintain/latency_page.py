@@ -17,10 +17,14 @@ def at(event: str, cycles: int) -> str:
     return event + (f"+{cycles}" if cycles else "")
 
 
+def _control() -> str:
+    return at("c", t.CONTROL_CYCLES) + f"+H(L+{t.ROUTER_CYCLES})"
+
+
 def _rows() -> Iterator[tuple[object, ...]]:
     way = f"+H(L+{t.ROUTER_CYCLES})"
     loaded, written = t.LOADED_CYCLES, t.PAYLOAD_CYCLES + t.WRITTEN_CYCLES
-    control = at("c", t.CONTROL_CYCLES) + way
+    control = _control()
     yield "load fires at c", "first AR valid", (f"{at('c', t.ADDRESS_CYCLES)}, one burst per cycle, next load from "
                                                 f"{at('c', t.ADDRESS_CYCLES)}+bursts")
     yield "AR accepted at a", "first R beat valid", "a + DDR latency, or the cycle after the previous slice's last beat"
@@ -42,12 +46,41 @@ def _rows() -> Iterator[tuple[object, ...]]:
     yield "", "sequencer ready again", (
         f"e - min({t.COMPUTE_EARLY_CYCLES}, `down_words` - 1), so that the next slice's first word may follow at "
         + at("e", t.COMPUTE_SETUP_CYCLES - t.COMPUTE_EARLY_CYCLES))
+    yield from _forming()
     yield "request of the host accepted at c", "its response", (
-        f"{at('c', t.HOST_CYCLES)}, of a read of TABLE_DATA {at('c', t.HOST_CYCLES + t.TABLE_READ_CYCLES)}; up to "
-        f"{t.OTHER_ACCESS_CYCLES} cycles later if an access of the other channel goes first")
-    yield "strobe of a counter at c", "it shows in the counter", at("c", t.COUNTER_CYCLES) + " (CYCLES: c+1)"
+        f"{at('c', t.HOST_CYCLES)}; up to {t.OTHER_ACCESS_CYCLES} cycles later if an access of the other channel goes first")
+    yield "strobe of a counter at c", "it shows in the counter", at("c", t.COUNTER_CYCLES)
     yield ("a protected SRAM is read at r", "error MEMORY or the count of a correction at the host port",
            at("r", t.FLAG_CYCLES))
+
+
+def _forming() -> Iterator[tuple[object, ...]]:
+    """From the doorbell to the loads, and from the last release to the completion record."""
+    yield "doorbell at c", "begin: the batch leaves the queue", f"{at('c', t.QUEUE_CYCLES)}, if it may"
+    yield ("a phase of a batch ends at c", "its next phase, or the same phase of a batch that waited for it",
+           at("c", t.PHASE_CYCLES))
+    yield "begin at c", "first AR valid on the io port", (
+        f"{at('c', t.RECORD_ADDRESS_CYCLES)}, one burst per cycle up to {t.IO_BURSTS}")
+    yield "head of a record offered at c", "all its choices in their lists", (
+        f"{at('c', t.EXPONENT_CYCLES - 1)}+{t.CHOICE_CYCLES} `top_k`, one head after the other")
+    yield "exchange of counts starts at c", "order and tag may go to the ring-next tile", (
+        f"{at('c', t.EXCHANGE_HEADER_CYCLES)}, the first counts {t.EXCHANGE_COUNTS_CYCLES} cycles later, or "
+        f"{t.COUNT_AGAIN_CYCLES} after these went")
+    yield ("a word of counts goes at c", "it goes on from the ring-next tile",
+           f"{_control()}; own words go in other cycles, {t.COUNT_AGAIN_CYCLES} cycles apart or more")
+    yield "last word of all tiles kept at c", "formed", at("c", t.FORMED_CYCLES)
+    yield "formed at c", "first expert looked at", "c+`count_words`, one per cycle"
+    yield "first expert looked at in c", "pick", (
+        f"{at('c', t.PICK_CYCLES)}+`experts`; from its being taken the next look begins {t.PICK_AGAIN_CYCLES} cycle later")
+    yield "pick taken at c", "its slice i looked at", (
+        f"{at('c', t.MAKE_CYCLES)}+i, later if {t.LOAD_ENTRIES} load entries wait; the entry is there {t.ENTRY_CYCLES} cycle "
+        "later")
+    first = at("c", t.RESULT_ADDRESS_CYCLES + t.RESULT_PIECE_CYCLES)
+    yield "result writer starts at c", "first AW valid on the io port", (
+        f"{at('c', t.RESULT_ADDRESS_CYCLES)}, first results put into a beat {first}, bf16 {t.CONVERT_CYCLES} cycle later; a "
+        "beat goes in the cycle after it is full")
+    yield ("all results answered at c, then the record", "the record starts, then the batch is complete",
+           at("c", t.ANSWERED_CYCLES))
 
 
 def markdown() -> str:

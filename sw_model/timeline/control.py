@@ -86,7 +86,7 @@ class BatchControl:
         if number:
             before = self.times[number - 1]
             assert before.doorbell is not None and before.rows is not None
-            doorbell, begin = max(doorbell, before.doorbell + 1), before.rows + latencies.READER_AGAIN_CYCLES
+            doorbell, begin = max(doorbell, before.doorbell + 1), before.rows + latencies.PHASE_CYCLES
         if number >= latencies.QUEUE_DEPTH:
             popped = self.times[number - latencies.QUEUE_DEPTH].begin
             assert popped is not None
@@ -95,7 +95,7 @@ class BatchControl:
             bank = self.times[number - config.tile.batches]
             if bank.complete is None or bank.finished is None:
                 return None
-            begin = max(begin, bank.complete + latencies.BANK_CYCLES,
+            begin = max(begin, bank.complete + latencies.PHASE_CYCLES,
                         bank.finished + latencies.SWEEP_CYCLES + config.layer.experts)
         begin = max(begin, doorbell + latencies.QUEUE_CYCLES)
         read = ingest(config, batch.records[self.tile], len(batch.plan.tiles[self.tile].records))
@@ -111,12 +111,12 @@ class BatchControl:
             return None
         lists = self.times[number].lists
         assert lists is not None
-        start = lists + latencies.EXCHANGE_CYCLES
+        start = lists + latencies.PHASE_CYCLES
         if number:
             made = self.times[number - 1].made
             if made is None:
                 return None
-            start = max(start, made + latencies.EXCHANGE_MADE_CYCLES)
+            start = max(start, made + latencies.PHASE_CYCLES)
         self.times[number].exchange = start
         self.to_exchange += 1
         return number
@@ -125,11 +125,11 @@ class BatchControl:
         """The batch that finishes next does so in this cycle; its times up to ``complete`` are filled in."""
         number, config = self.to_finish, self.config
         batch, times = self.batches[number], self.times[number]
-        start = now + latencies.RESULTS_CYCLES
+        start = now + latencies.PHASE_CYCLES
         if number:
             complete = self.times[number - 1].complete
             assert complete is not None
-            start = max(start, complete + latencies.WRITER_AGAIN_CYCLES)
+            start = max(start, complete + latencies.PHASE_CYCLES)
         out = write_results(config, batch.results[self.tile], len(batch.plan.tiles[self.tile].records), batch.result_bytes)
         times.finished, times.record, times.complete = now, start + out.record, start + out.complete
         doorbell = times.doorbell

@@ -25,7 +25,8 @@ class CountExchange:
         """The lists of a batch are complete."""
         assert not self.left
         self.left = self.words
-        self.ready, self._first = now + latencies.EXCHANGE_HEADER_CYCLES, now + latencies.EXCHANGE_COUNTS_CYCLES
+        self.ready = now + latencies.EXCHANGE_HEADER_CYCLES
+        self._first = self.ready + latencies.EXCHANGE_COUNTS_CYCLES
 
     def send(self, now: int) -> None:
         """An own word is sent."""

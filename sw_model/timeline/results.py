@@ -114,7 +114,7 @@ def write_results(config: Config, address: int, tokens: int, result_bytes: int) 
         asked = latencies.RESULT_ADDRESS_CYCLES
         written, answered = _write(config, address + config.completion_bytes, beats, asked,
                                    asked + latencies.RESULT_PIECE_CYCLES, _token(config, result_bytes))
-        start = answered + latencies.RECORD_CYCLES
+        start = answered + latencies.ANSWERED_CYCLES
     asked = start + latencies.RESULT_ADDRESS_CYCLES
     _, answered = _write(config, address, record, asked, asked, _RECORD)
-    return Written(written, asked, answered + latencies.COMPLETE_CYCLES, beats + record)
+    return Written(written, asked, answered + latencies.ANSWERED_CYCLES, beats + record)

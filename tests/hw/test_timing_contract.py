@@ -68,7 +68,7 @@ def test_all_blocks_are_seen():
     """Every block that a file of ``hw`` defines is in one of the arrays."""
     seen = {type(block).__module__ for name in CONFIGS for block in blocks(name).values()}
     defined = {".".join(("trajectile", *path.relative_to(ROOT).with_suffix("").parts)) for path in (ROOT / "hw").rglob("*.py")
-               if re.search(r"^class \w+\(Block\)", path.read_text("utf-8"), re.M)}
+               if re.search(r"^class \w+\((Block|CreditFifo)\)", path.read_text("utf-8"), re.M)}
     assert defined == seen
 
 
@@ -113,10 +113,28 @@ def test_blocks_and_contract_agree(name):
         "compute_early_cycles": (of["MacSequencer"].early_cycles, latencies.compute_early_cycles(config)),
         "result_conflicts": (of["MacSequencer"].conflicts, latencies.result_conflicts(config)),
         "HOST_CYCLES": (of["HostPort"].latency_cycles, latencies.HOST_CYCLES),
-        "TABLE_READ_CYCLES": (of["HostPort"].table_read_cycles, latencies.HOST_CYCLES + latencies.TABLE_READ_CYCLES),
-        "TABLE_READ_CYCLES of results": (of["ComputeUnit"].read_cycles, latencies.TABLE_READ_CYCLES),
         "OTHER_ACCESS_CYCLES": (of["HostPort"].other_access_cycles, latencies.OTHER_ACCESS_CYCLES),
         "COUNTER_CYCLES": (of["HostPort"].counter_cycles, latencies.COUNTER_CYCLES),
+        "QUEUE_CYCLES": (of["BatchQueue"].latency_cycles, latencies.QUEUE_CYCLES),
+        "PHASE_CYCLES": (of["BatchControl"].latency_cycles, latencies.PHASE_CYCLES),
+        "RECORD_ADDRESS_CYCLES": (of["RecordReader"].latency_cycles, latencies.RECORD_ADDRESS_CYCLES),
+        "CHOICE_CYCLES": (of["RecordParser"].choice_cycles, latencies.CHOICE_CYCLES),
+        "EXCHANGE_HEADER_CYCLES": (of["CountExchange"].latency_cycles, latencies.EXCHANGE_HEADER_CYCLES),
+        "EXCHANGE_COUNTS_CYCLES": (of["CountExchange"].read_cycles, latencies.EXCHANGE_COUNTS_CYCLES),
+        "COUNT_AGAIN_CYCLES": (of["CountExchange"].refill_cycles, latencies.COUNT_AGAIN_CYCLES),
+        "FORMED_CYCLES": (of["CountExchange"].report_cycles, latencies.FORMED_CYCLES),
+        "ROUTER_CYCLES of counts": (of["CountExchange"].held_cycles, latencies.ROUTER_CYCLES),
+        "PICK_CYCLES": (of["ExpertOrder"].latency_cycles, latencies.PICK_CYCLES),
+        "PICK_AGAIN_CYCLES": (of["ExpertOrder"].scan_cycles, latencies.PICK_AGAIN_CYCLES),
+        "NOTHING_MADE_CYCLES": (of["ExpertOrder"].nothing_cycles, latencies.NOTHING_MADE_CYCLES),
+        "MAKE_CYCLES": (of["LoadMaker"].latency_cycles, latencies.MAKE_CYCLES),
+        "ENTRY_CYCLES": (of["LoadMaker"].entry_cycles, latencies.ENTRY_CYCLES),
+        "RESULT_ADDRESS_CYCLES": (of["ResultWriter"].latency_cycles + of["IoWriter"].latency_cycles,
+                                  latencies.RESULT_ADDRESS_CYCLES),
+        "RESULT_PIECE_CYCLES": (of["ResultPieces"].latency_cycles,
+                                latencies.RESULT_ADDRESS_CYCLES + latencies.RESULT_PIECE_CYCLES),
+        "CONVERT_CYCLES": (of["ResultPieces"].convert_cycles, latencies.CONVERT_CYCLES),
+        "ANSWERED_CYCLES": (of["ResultWriter"].answer_cycles, latencies.ANSWERED_CYCLES),
         "link.latency_cycles": (of["D2DLink"].latency_cycles, config.link.latency_cycles),
     }
     if "CreditFifo" in of:
@@ -134,7 +152,8 @@ def test_blocks_and_contract_agree(name):
 
 def test_the_contract_is_complete():
     """Every name of the contract is compared above, or made of names that are."""
-    made = {"LOAD_AHEAD_CYCLES", "REPLAY_CYCLES", "SWIGLU_DRAIN_CYCLES", "COMPUTE_EARLY_CYCLES",
+    made = {"LOAD_AHEAD_CYCLES", "REPLAY_CYCLES", "SWIGLU_DRAIN_CYCLES", "COMPUTE_EARLY_CYCLES", "EXPONENT_CYCLES",
+            *(f"{what}_CYCLES" for what in ("QUEUE_ROOM", "SWEEP", "NO_RECORDS", "IO_AGAIN", "MAKE_AGAIN", "ENTRY_ROOM")),
             "hop_cycles", "header_cycles", "control_cycles", "tail_cycles"}
     names = {name for name in vars(latencies) if re.search(r"_cycles$|_CYCLES$|conflicts$", name)}
     source = (ROOT / "tests/hw/test_timing_contract.py").read_text("utf-8")
