@@ -78,7 +78,8 @@ def story(plan: Schedule, line: Timeline) -> dict[str, Any]:
     passes = {visit.tile: int(plan.tiles[visit.tile].passes[visit.expert]) for visit in way}
     return {
         "config": config, "plan": plan, "cycles": line.cycles, "streaming": line.streaming_cycles, "times": times,
-        "picked": min(event for event in line.events if event.kind == "pick" and event.tile == first.tile), "roof": roofline(plan), "events": line.events, "stays": stays,
+        "picked": next(event for event in line.events if event.kind == "pick" and event.tile == first.tile),
+        "roof": roofline(plan), "events": line.events, "stays": stays,
         "tiles": _tokens(plan), "ring": ring(config.array), "way": way, "first": first, "between": between,
         "chosen": [token for token in range(plan.tokens) if first.expert in plan.topk_ids[token]],
         "one_pass": compute_cycles(config, 1) + 1, "setup": latencies.COMPUTE_SETUP_CYCLES,
