@@ -1,6 +1,6 @@
 """Counts of clips: a token has as many as its passes had, however close these end, up to the end of what a count can say."""
 
-from amaranth.hdl import Array, Mux, Signal
+from amaranth.hdl import Array, Cat, Mux, Signal
 
 from tests.formal.spec import Proof, Spec, tiny
 from trajectile.hw.compute import clip_counter
@@ -16,27 +16,34 @@ PAIRS, GROUPS = 2, 2
 
 
 class ClipsSpec(Spec):
-    """Passes as the lane's pipeline has them: pairs, the token, groups; a half is used again when its count is stored."""
+    """Passes as the lane's pipeline has them: pairs, the token, groups; a half is used again when its count is stored.
+
+    ``batches``: in flight.
+    """
+
+    batches = 1
 
     def build(self) -> None:
         clip_counter.CLIP_BITS = BITS  # type: ignore[attr-defined]
-        m, params = self.m, tiny(**SIZE)
+        m, params = self.m, tiny(tile__batches=self.batches, **SIZE)
         m.submodules.dut = dut = ClipCounter(params)
-        names = ("note", "token", "note_half", "pair", "pair_half", "group", "group_half", "finish", "host_read",
-                 "host_token")
+        names = ("note", "token", "note_half", "pair", "pair_half", "group_clipped", "group_half", "finish", "read",
+                 "read_token", "batch", "read_batch")
         for name in names:
             port = getattr(dut, name)
             m.d.comb += port.eq(self.free(len(port), name))
-        mark = self.constant(params.token_bits, "mark")
+        mark, of_batch = self.constant(params.token_bits, "mark"), self.constant(1, "of_batch")
+        self.assume((dut.batch < self.batches) & (dut.read_batch < self.batches) & (of_batch < self.batches))
         # What is known of both halves: is its token known, for how long is it not to be used, whose is it, its clips.
-        noted, tokens, fresh, closed, pairs, groups = (
+        noted, tokens, batch_of, fresh, closed, pairs, groups = (
             Array(Signal(shape, name=f"{name}_{half}") for half in range(2)) for name, shape in (
-                ("noted", 1), ("marked", 1), ("first", 1), ("closed", range(dut.stored_cycles + 1)),
+                ("noted", 1), ("marked", 1), ("batch_of", 1), ("first", 1), ("closed", range(dut.stored_cycles + 1)),
                 ("pairs", range(PAIRS + 1)), ("groups", range(GROUPS + 1))))
         met, expected = Signal(), Signal(BITS)  # of the marked token
-        marked = self.wire(dut.token == mark, "marked")
-        quiet = self.wire(~(noted[0] | noted[1] | (closed[0] != 0) | (closed[1] != 0) | dut.note), "quiet")
-        self.assume(~dut.host_read | quiet)
+        marked = self.wire((dut.token == mark) & (dut.batch == of_batch), "marked")
+        under_way = [(noted[half] | (closed[half] != 0)) & (batch_of[half] == dut.read_batch) for half in range(2)]
+        quiet = self.wire(~Cat(*under_way, dut.note & (dut.batch == dut.read_batch)).any(), "quiet")
+        self.assume(~dut.read | quiet)
         half = dut.pair_half
         self.assume(~dut.pair | (~noted[half] & (closed[half] == 0) & (pairs[half] != PAIRS)))
         half = dut.note_half
@@ -61,7 +68,8 @@ class ClipsSpec(Spec):
                 m.d.sync += closed[number].eq(closed[number] - 1)
             m.d.sync += [pairs[number].eq(pairs[number] + mine["pair"]), groups[number].eq(groups[number] + mine["group"])]
             with m.If(mine["note"]):
-                m.d.sync += [noted[number].eq(1), tokens[number].eq(marked), fresh[number].eq(dut.fresh)]
+                m.d.sync += [noted[number].eq(1), tokens[number].eq(marked), batch_of[number].eq(dut.batch),
+                             fresh[number].eq(dut.fresh)]
             with m.If(mine["finish"]):
                 total = Mux(fresh[number], 0, expected) + pairs[number] + groups[number] + mine["group"]
                 m.d.sync += [noted[number].eq(0), closed[number].eq(dut.stored_cycles - 1), pairs[number].eq(0),
@@ -71,16 +79,28 @@ class ClipsSpec(Spec):
         with m.If(dut.note & marked):
             m.d.sync += met.eq(1)
         self.claim("sum", "as many as its passes had, or the most that a count can say", dut.clips == expected,
-                   when=self.past(dut.host_read & met & (dut.host_token == mark), "asked"))
+                   when=self.past(dut.read & met & (dut.read_token == mark) & (dut.read_batch == of_batch), "asked"))
         self.reach((expected == 2**BITS - 1) & quiet)
         self.reach((closed[0] == 5) & (closed[1] == 4))
 
 
+class TwoBatchesSpec(ClipsSpec):
+    """The same with passes of two batches in turn."""
+
+    batches = 2
+
+
+_ASSUMES = ("a half is used again `stored_cycles` after its pass has ended; counts of a batch are read after its last pass; "
+            "passes end in the order of their notes (the sequencer and the lane's pipeline, tested)")
+
 PROOFS = (
     Proof(name="clips-sum", block="ClipCounter", spec=ClipsSpec, group="sum", size=f"counts of {BITS} bits, two tokens",
-          assumes="a half is used again `stored_cycles` after its pass has ended; the host reads after that; passes end in "
-                  "the order of their notes (the sequencer and the lane's pipeline, tested)",
+          assumes=_ASSUMES,
           says="a token's count is the sum of its passes' clips, however close they end, and stops at its end",
           bound=20, mutants=("clips-collide", "clips-begin-again", "clips-remembered", "clips-counted-again"),
           reach_bound=40),
+    Proof(name="clips-apart", block="ClipCounter", spec=TwoBatchesSpec, group="sum",
+          size=f"counts of {BITS} bits, two tokens of two batches", assumes=_ASSUMES,
+          says="the same of two batches, while counts of one are read and passes of the other end",
+          bound=20, mutants=("clips-batch-mixed",), reach_bound=40),
 )

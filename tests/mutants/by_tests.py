@@ -3,16 +3,18 @@
 from tests.mutants.mutant import Mutant
 
 UNIT = "tests/hw/compute/test_unit.py::test_slices_meet_tokens"
+UNIT_BATCHES = ("tests/hw/compute/test_unit.py::test_two_batches_in_flight",)
+SEQUENCER = ("tests/hw/compute/test_sequencer.py",)
 MAC_ARRAY = ("tests/hw/compute/test_mac_array.py",)
 PRODUCTS = ("tests/hw/compute/test_products.py::test_products",)
 SWIGLU = ("tests/hw/compute/test_swiglu.py",)
 ROUNDING = ("tests/hw/compute/test_rounding.py",)
 LANE = ("tests/hw/compute/test_lane_memory.py::test_results",)
+LANE_BATCHES = ("tests/hw/compute/test_lane_memory.py::test_two_batches",)
 CLIPS = ("tests/hw/compute/test_clip_counter.py",)
 HIDDEN = ("tests/hw/compute/test_hidden_buffer.py",)
 SMOKE = ("tests/tb/test_array.py::test_smoke[icarus-balanced]",)
 GRID = ("tests/tb/test_array.py::test_grids[(1, 3)]",)  # a tile in the middle loads nothing
-ENTRIES = ("tests/hw/compute/test_entries.py",)
 LOADER = ("tests/hw/ddr/test_loader.py",)
 LOADER_ERRORS = ("tests/hw/ddr/test_loader_errors.py",)
 HOST_ERRORS = ("tests/hw/host/test_errors.py",)
@@ -100,15 +102,31 @@ BY_TESTS = (
     Mutant(name="hidden-overflows", module="hw.compute.hidden_buffer", description="255 at the top becomes 128",
            old="kept[0] & ~kept.all()", new="kept[0]", killed_by=HIDDEN),
     Mutant(name="lane-remembers", module="hw.compute.lane_memory", description="results of the last batch are added to",
-           old="m.d.sync += [bit.eq(0) for bit in met]", new="pass", killed_by=(UNIT,)),
+           old="m.d.sync += [bit.eq(0) for bit in of]", new="pass", killed_by=(UNIT,)),
     Mutant(name="lane-overwrites", module="hw.compute.lane_memory", description="a sum is written and not added",
            old="Mux(new[adds], 0, old.word_select(i, 32)) + term", new="term", killed_by=LANE),
     Mutant(name="lane-wrong-bank", module="hw.compute.lane_memory", description="a result is read from the other bank",
-           old="valid[reads] & (bank[reads] == number)", new="valid[reads] & (bank[reads + 1] == number)", killed_by=LANE),
+           old="valid[reads] & (bank[reads] == side)", new="valid[reads] & (bank[reads + 1] == side)", killed_by=LANE),
     Mutant(name="lane-token-mixed", module="hw.compute.lane_memory", description="activations of the token before",
-           old="self.token * params.config.gate_up_chunks + self.chunk)),", new="self.chunk)),", killed_by=(UNIT,)),
-    Mutant(name="lane-shows-padding", module="hw.compute.lane_memory", description="entries that no group has are not zero",
-           old=" & ~self.host_pad", new="", killed_by=(UNIT,)),
+           old="self.token * params.config.gate_up_chunks + self.chunk", new="self.chunk", killed_by=(UNIT,)),
+    Mutant(name="lane-shows-anything", module="hw.compute.lane_memory",
+           description="results of a token that met nothing are whatever the SRAM holds",
+           old="Mux(shown_known, of_batch(shown_batch, results), 0)", new="of_batch(shown_batch, results)", killed_by=LANE),
+    Mutant(name="lane-batches-mixed", module="hw.compute.lane_memory",
+           description="sums of one batch are written into the results of both",
+           old="(bank[writes] == side) & is_batch(batch[writes], number, batches)", new="(bank[writes] == side)",
+           killed_by=LANE_BATCHES),
+    Mutant(name="lane-clears-both", module="hw.compute.lane_memory",
+           description="results of both batches are forgotten when one begins",
+           old="with m.If(self.clear[number]):", new="with m.If(self.clear.any()):", killed_by=LANE_BATCHES),
+    Mutant(name="lane-fills-both", module="hw.compute.lane_memory",
+           description="activations of one batch are written over those of the other",
+           old="writes = self.fill & is_batch(self.fill_batch, number, batches)", new="writes = self.fill",
+           killed_by=UNIT_BATCHES),
+    Mutant(name="lane-one-decoder", module="hw.compute.lane_memory",
+           description="what is read out of one batch depends on what the other adds",
+           old="added = valid[shows] & is_batch(batch[shows], number, batches)", new="added = valid[shows]",
+           killed_by=LANE_BATCHES),
     Mutant(name="lane-shift-of-the-next", module="hw.compute.lane_memory",
            description="sums are shifted as it is right for those a cycle later",
            old="total, amounts[first - 1], bits", new="total, amounts[first - 2], bits", killed_by=LANE),
@@ -121,9 +139,12 @@ BY_TESTS = (
     Mutant(name="clips-begin-again", module="hw.compute.clip_counter", description="a count begins again after its end",
            old="Mux(total >= 2**CLIP_BITS, 2**CLIP_BITS - 1, total)", new="total", killed_by=CLIPS),
     Mutant(name="clips-remembered", module="hw.compute.clip_counter", description="counts of the last batch are added to",
-           old="Mux(Mux(half, *reversed(fresh)), 0, count.data)", new="count.data", killed_by=LANE),
+           old="Mux(Mux(half, *reversed(fresh)), 0, count)", new="count", killed_by=LANE),
     Mutant(name="clips-counted-again", module="hw.compute.clip_counter", description="a pass has the clips of the one before",
            old="m.d.sync += counts[number].eq(0)", new="pass", killed_by=CLIPS),
+    Mutant(name="clips-batch-mixed", module="hw.compute.clip_counter",
+           description="a pass is added to a count of whichever batch came last",
+           old="batch_of[number].eq(self.batch)", new="[batch.eq(self.batch) for batch in batch_of]", killed_by=CLIPS),
     Mutant(name="clips-of-no-token", module="hw.compute.unit", description="pairs of a lane without a token are counted",
            old=" & Mux(pair_half, passes[1].valid, passes[0].valid)", new="", killed_by=(UNIT,)),
     Mutant(name="unit-bias-multiplied", module="hw.compute.unit", description="a bias word counts as weights",
@@ -131,6 +152,10 @@ BY_TESTS = (
     Mutant(name="unit-parameters-mixed", module="hw.compute.unit",
            description="parameters of several words lie on each other",
            old="comes & (number == word)", new="comes", killed_by=(UNIT,)),
+    Mutant(name="unit-unit-kept", module="hw.compute.unit",
+           description="the unit of the batch before is said of one without slices",
+           old="m.d.sync += self.unit[batch].eq(0)", new="pass",
+           killed_by=("tests/hw/compute/test_unit.py::test_unit_of_results",)),
     # -- sequencer ------------------------------------------------------------------------------------------------
     Mutant(name="sequencer-down-early", module="hw.compute.sequencer",
            description="a down segment begins before its hidden values are there",
@@ -145,10 +170,11 @@ BY_TESTS = (
            description="not busy any more in the cycle of the last write",
            old="drain_cycles = LaneMemory.drain_cycles", new="drain_cycles = LaneMemory.drain_cycles - 1",
            killed_by=("tests/hw/compute/test_latency.py",)),
-    Mutant(name="sequencer-no-passes", module="hw.compute.sequencer", description="an expert without passes is no error",
-           old="(rule.passes == 0) | exceeds", new="exceeds", killed_by=ENTRIES),
-    Mutant(name="sequencer-any-token", module="hw.compute.sequencer", description="a token that does not exist is no error",
-           old=" | (begin_gate_up & wrong_token)", new="", killed_by=ENTRIES),
+    Mutant(name="sequencer-first-token", module="hw.compute.sequencer", description="every pass has the first tokens",
+           old="look_up.advance.eq(begin_gate_up)", new="look_up.advance.eq(0)", killed_by=SEQUENCER),
+    Mutant(name="sequencer-busy-with-both", module="hw.compute.sequencer",
+           description="busy with every batch while one is computed",
+           old="computes = active & is_batch(self.batch, number, batches)", new="computes = active", killed_by=SEQUENCER),
     # -- DDR loader -----------------------------------------------------------------------------------------------
     Mutant(name="loader-burst-long", module="hw.ddr.loader", description="the last burst of a slice is one beat too long",
            old="Mux(last_burst, last_beats - 1, burst_beats - 1)", new="Mux(last_burst, last_beats, burst_beats - 1)",

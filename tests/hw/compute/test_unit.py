@@ -7,6 +7,7 @@ from tests.support.blocks import run_block
 from tests.support.compute_bench import ComputeBench, part
 from tests.support.configurations import small
 from tests.support.memory_bench import open_srams
+from tests.support.watch import pulse
 from tests.support.wild import wild
 from trajectile.hw.batch import token_lists
 from trajectile.hw.compute import clip_counter, lane_memory
@@ -183,3 +184,24 @@ def test_two_batches_in_flight(changes, seed, monkeypatch):
     joined = [n for n in range(len(run.ends) - 1) if run.visits[n][0] != run.visits[n + 1][0]
               and run.starts[n + 1] <= run.ends[n]]
     assert seed == 2 or joined, "no slice of a batch followed one of another at once"
+
+
+def test_unit_of_results():
+    """It is that of the batch's slices, and 0 from the beginning of a batch to its first slice."""
+    bench = ComputeBench(small(tile__batches=2))
+    unit, compute = bench.unit, bench.unit.compute
+
+    async def run(ctx):
+        ctx.set(unit.weights.data, 0x85 << 24)
+        for batch, units in ((1, [0, -123]), (0, [-123, -123])):
+            ctx.set(compute.batch, batch)
+            await pulse(ctx, compute.start, rest=0)
+            ctx.set(compute.batch, 1 - batch)
+            await ctx.tick().until(unit.busy == 0)
+            assert [ctx.get(unit.unit[b]) for b in range(2)] == units
+        for batch in range(2):
+            ctx.set(unit.clear[batch], 1)
+            await ctx.tick()
+            assert [ctx.get(unit.unit[b]) for b in range(2)] == [0, 0 if batch else -123]
+
+    run_block(bench.module, run)
