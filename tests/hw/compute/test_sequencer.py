@@ -90,6 +90,7 @@ def test_words(name, batches):
     slices = [1, 0, *range(1, 5), 0, 2]
     lists = Lists(sequencer, slices)
     batch_of = [number // 3 % batches for number in range(len(slices))]
+    lengths = [compute_cycles(config, max(passes, 1)) for passes in slices]
 
     async def watching(ctx):
         cycle = 0
@@ -108,6 +109,7 @@ def test_words(name, batches):
                 ends.append(cycle)
             busy.append(now)
             cycle += 1
+            assert cycle < 100 + sum(lengths), "hung"
 
     async def bench(ctx):
         for number in range(len(slices)):
@@ -131,7 +133,6 @@ def test_words(name, batches):
         before += max(passes, 1)
     assert seen == expected
     assert lists.asked == [(batch, number % config.layer.experts) for number, batch in enumerate(batch_of)]
-    lengths = [compute_cycles(config, max(passes, 1)) for passes in slices]
     starts = [end - length for end, length in zip(ends, lengths, strict=True)]
     assert starts[1:] == [end - sequencer.early_cycles for end in ends[:-1]]
     for batch in range(batches):
