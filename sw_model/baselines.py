@@ -154,7 +154,7 @@ class _Records:
     @staticmethod
     def _message_cycles(config: Config, source: int, end: int) -> int:
         hops = len(grid_path(config.array, source, end)) - 1
-        return latencies.control_cycles(config, hops) if hops else latencies.EXCHANGE_CYCLES
+        return latencies.control_cycles(config, hops) if hops else latencies.PHASE_CYCLES
 
 
 def simulate_ep(config: Config, topk_ids: IntArray, homes: IntArray, *, whole_experts: bool = False,
@@ -217,7 +217,7 @@ def simulate_ep(config: Config, topk_ids: IntArray, homes: IntArray, *, whole_ex
             fetch(first, tile, number + 1)
     beats = tuple(len(experts) * config.tile.slices * config.slice_beats for experts in work)
     out = [write_results(config, 0, held, result_bytes) for held in records.held]
-    finish = latencies.STATE_CYCLES + latencies.RESULTS_CYCLES
+    finish = latencies.STATE_CYCLES + latencies.PHASE_CYCLES
     first_load = min((records.known[tile] for tile in loading), default=0)
     return BaselineRun(
         cycles=max(cycle + finish + written.complete for cycle, written in zip(back, out, strict=True)),

@@ -9,6 +9,7 @@ import os
 import random
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
@@ -93,16 +94,16 @@ async def run_job(dut: Top) -> None:
     outputs = []
     for run in job.runs:
         cocotb.log.info("run %s", run)
-        channels = [channel for ram in rams for channel in (ram.ar_channel, ram.r_channel)] if run.stall_ddr else []
+        channels: list[Any] = [channel for ram in rams for channel in (ram.ar_channel, ram.r_channel)] if run.stall_ddr else []
         if run.stall_io:
             channels += [channel for memory in memories for part in (memory.read_if, memory.write_if)
                          for name in ("ar_channel", "r_channel", "aw_channel", "w_channel", "b_channel")
                          if (channel := getattr(part, name, None))]
-        for number, channel in enumerate(channels):
-            channel.set_pause_generator(hesitation(run.seed * 100 + number))
+        for place, stalled in enumerate(channels):
+            stalled.set_pause_generator(hesitation(run.seed * 100 + place))
         outputs.append(await batch(dut, job, run, hosts))
-        for channel in channels:
-            channel.clear_pause_generator()
+        for stalled in channels:
+            stalled.clear_pause_generator()
         for tile, memory in enumerate(memories):
             logs[tile] += [*(logs[tile] and ["reset"]), *written(job, memory, tile)]
     for tile, lines in enumerate(logs):

@@ -9,6 +9,7 @@ from trajectile.hw.batch.ports import BeginPort, FormPort, ResultPort, StatusPor
 from trajectile.hw.host.codes import ERRORS, RECORD_ERROR_LOW
 from trajectile.hw.host.ports import ErrorStrobes
 from trajectile.hw.lib.block import Block
+from trajectile.hw.lib.struct_signal import struct_signal
 
 
 class BatchControl(Block):
@@ -104,7 +105,7 @@ class BatchControl(Block):
         batches = self.params.config.tile.batches
         flying = range(batches)
         # State of the batches in flight, by their bit.
-        descriptors = [Signal(self.params.descriptor_layout, name=f"descriptor_{b}") for b in flying]
+        descriptors = [struct_signal(self.params.descriptor_layout, name=f"descriptor_{b}") for b in flying]
         taken = Signal(batches)  # in flight
         listed = Signal(batches)  # its token lists are complete
         rows = Signal(batches)  # and its activations are in
@@ -220,11 +221,11 @@ class BatchControl(Block):
             firsts.append(first)
             lasts.append(last)
         noted_anything = Cat(self.begin.bad_expert, self.begin.twice, self.begin.bad_response).any() & reading
-        first = Array(firsts)[oldest]
+        first_load = Array(firsts)[oldest]
         m.d.comb += [
             self.status.record.eq(noted_anything),
-            self.result.first_load.eq(first - Array(descriptors)[oldest].rung),
-            self.result.streaming.eq(Array(lasts)[oldest] - first),
+            self.result.first_load.eq(first_load - Array(descriptors)[oldest].rung),
+            self.result.streaming.eq(Array(lasts)[oldest] - first_load),
             self.result.errors.eq(self.status.error | Array(records)[oldest] << RECORD_ERROR_LOW),
         ]
         # Nothing of an aborted batch goes on after a reset; its place in the order does not matter any more.

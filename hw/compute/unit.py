@@ -165,11 +165,11 @@ class ComputeUnit(Block):
         m.d.comb += self.clipping.eq(Cat(memory.clipping for memory in memories).any())
         show_flags(m, self, params.protect, memories)
         # Whose was read is known until the next read; memories hold what they showed.
-        lane = Signal.like(read.lane, name="read_lane")
+        read_lane = Signal.like(read.lane)
         with m.If(read.read):
-            m.d.sync += lane.eq(read.lane)
-        m.d.comb += [read.results.eq(Array(memory.results for memory in memories)[lane]),
-                     read.clips.eq(Array(memory.clips for memory in memories)[lane])]
+            m.d.sync += read_lane.eq(read.lane)
+        m.d.comb += [read.results.eq(Array(memory.results for memory in memories)[read_lane]),
+                     read.clips.eq(Array(memory.clips for memory in memories)[read_lane])]
 
     def _parameters(self, m: Module, sequencer: MacSequencer) -> data.View:
         """What the slice began with; it changes two cycles after the last word of the slice before, or later."""

@@ -14,7 +14,6 @@ from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import schedule
 from trajectile.sw_model.timeline.model import simulate as play
 from trajectile.sw_model.timeline.trace_events import trace_events
-from trajectile.tb import scoreboard
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +36,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         with terminal.status("playing the batch"):
             load = workload_of(args, config, gate_only=True)
             line = play(schedule(config, load.topk_ids, args.order))
-        batch, events, cycles, exact = load.source, scoreboard.events_of(line), line.cycles, True
+        batch, events, cycles, exact = load.source, line.events, line.cycles, True
     source = "RTL" if args.rtl else "model"
     trace, image = folder / "trace.json", folder / picture.FILE
     with terminal.status("writing events, drawing the picture"), private(folder) as work:

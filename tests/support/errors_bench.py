@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from trajectile.hw.host.layouts import Table
+
 from tests.support import observed
 from tests.support.batches import synthetic
 from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.design import design
-from trajectile.hw.host.layouts import Table
 from trajectile.hw.params import Params
 from trajectile.scripts.flow import simulation
 from trajectile.sw_model.config import Config

@@ -1,8 +1,9 @@
 """What can be wrong with a batch on the array: for the tests of errors, and for line coverage."""
 
+from trajectile.hw.host.layouts import Table
+
 from tests.support.errors_bench import Playground
 from trajectile.hw.d2d.layouts import Port
-from trajectile.hw.host.layouts import Table
 from trajectile.tb.program import pack
 
 RESETS = ("rst", "CONTROL.RESET")
