@@ -94,7 +94,9 @@ async def run_job(dut: Top) -> None:
     outputs = []
     for run in job.runs:
         cocotb.log.info("run %s", run)
-        channels: list[Any] = [channel for ram in rams for channel in (ram.ar_channel, ram.r_channel)] if run.stall_ddr else []
+        channels: list[Any] = []
+        if run.stall_ddr:
+            channels += [channel for ram in rams for channel in (ram.ar_channel, ram.r_channel)]
         if run.stall_io:
             channels += [channel for memory in memories for part in (memory.read_if, memory.write_if)
                          for name in ("ar_channel", "r_channel", "aw_channel", "w_channel", "b_channel")

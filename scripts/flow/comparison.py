@@ -71,7 +71,8 @@ def means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     table = []
     for (config, tokens, strategy, order), members in groups.items():
         entry = {"config": config, "tokens": tokens, "strategy": strategy, "order": order, "windows": len(members)}
-        for key in ("cycles", "first_load_cycles", "streaming_cycles", "roofline", "over_roofline", "use_ddr", "use_mac", "use_d2d"):
+        for key in ("cycles", "first_load_cycles", "streaming_cycles", "roofline", "over_roofline",
+                    "use_ddr", "use_mac", "use_d2d"):
             entry[key] = fmean(row[key] for row in members)
         entry["worst_over_roofline"] = max(row["over_roofline"] for row in members)
         entry["weight_bytes"] = members[0]["weight_bytes"]

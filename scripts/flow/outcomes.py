@@ -187,7 +187,8 @@ def _wrong_record(config: Config, seen: Completion, plan: TilePlan, descriptor: 
     if times and times.doorbell is not None and times.record is not None:
         first = times.first_load
         # words of the record are those of the cycle in which their beat is put together
-        expected |= {"cycles": times.record + CYCLES_BYTE // config.io.bytes_per_cycle - times.doorbell, "first_load": 0 if first is None else first - times.doorbell,
+        expected |= {"cycles": times.record + CYCLES_BYTE // config.io.bytes_per_cycle - times.doorbell,
+                     "first_load": 0 if first is None else first - times.doorbell,
                      "streaming": 0 if times.last_release is None else times.last_release - (
                          times.doorbell if first is None else first)}
     return [f"completion record: {name} = {getattr(seen, name)}, model {value}" for name, value in expected.items()
