@@ -22,18 +22,23 @@ GROUPS = {
     "router": "router", "credit_fifo": "router", "slice_sender": "router", "slice_receiver": "router",
     "link_layer": "link layer", "link_tx": "link layer", "link_rx": "link layer",
     "rule_engine": "rule engine", "slot_table": "rule engine",
-    "host_port": "host port", "access_port": "host port", "batch_control": "host port",
-    "batch_former": "batch former", "count_exchange": "batch former", "expert_order": "batch former",
-    "load_maker": "batch former",
+    "host_port": "host port", "access_port": "host port", "doorbell_check": "host port",
+    "batch_queue": "batch former", "batch_control": "batch former", "batch_former": "batch former",
+    "count_exchange": "batch former", "expert_order": "batch former", "load_maker": "batch former",
+    "token_lists": "batch former",
+    "record_reader": "io port", "record_parser": "io port", "io_reader": "io port", "burst_addresses": "io port",
+    "result_writer": "io port", "result_pieces": "io port", "io_writer": "io port", "bfloat_converter": "io port",
     "tile": "wiring",
 }
 #: memories of these modules are a part of their own
-TABLES = {"rule_engine": "rule tables", "mac_sequencer": "rule tables"}
+TABLES = {"token_lists": "token lists"}
 #: parts in the order of a table
-ORDER = ("MAC array", "SwiGLU", "expert buffer", "token buffer", "DDR loader", "router", "link layer", "rule tables",
-         "rule engine", "batch former", "host port", "wiring")
+ORDER = ("MAC array", "SwiGLU", "expert buffer", "token buffer", "DDR loader", "router", "link layer", "rule engine",
+         "batch former", "token lists", "io port", "host port", "wiring")
 #: what moves and steers slices, as against what stores and computes
-OVERHEAD = ("DDR loader", "router", "rule tables", "rule engine")
+OVERHEAD = ("DDR loader", "router", "rule engine")
+#: what takes tokens in, forms batches and writes results
+FORMING = ("batch former", "token lists", "io port")
 
 
 @dataclass

@@ -21,7 +21,7 @@ from trajectile.scripts.area.flow import Mapped
 from trajectile.scripts.area.memories import Choice
 from trajectile.scripts.area.technology import Technology
 from trajectile.scripts.errors import UserError
-from trajectile.sw_model.config import Config
+from trajectile.sw_model.config import COUNTS_PER_WORD, Config
 from trajectile.sw_model.config.topology import edge_hops
 from trajectile.sw_model.schedule.scheduler import Schedule
 from trajectile.sw_model.timeline.model import Timeline
@@ -59,6 +59,12 @@ class Counters:
     slices_loaded: int
     slices_sent: int
     computes: int
+    #: read and written by the io port
+    io_beats: int
+    #: of tokens
+    choices: int
+    #: active experts, once for each tile
+    picks: int
 
 
 def count(plan: Schedule, line: Timeline) -> Counters:
@@ -71,12 +77,13 @@ def count(plan: Schedule, line: Timeline) -> Counters:
     gate_up_words = passes * config.gate_up_groups * config.gate_up_chunks
     return Counters(line.cycles, plan.tokens, words, gate_up_words + passes * config.down_words, gate_up_words,
                     sum(line.ddr_beats), sum(line.flits), passed, passes, kinds.count("load"), kinds.count("send"),
-                    kinds.count("compute"))
+                    kinds.count("compute"), sum(line.io_beats), int((plan.topk_ids >= 0).sum()), kinds.count("pick"))
 
 
 def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
     """Cycles, in all tiles together, in which the modules of each kind work; those that are not here always do."""
     pairs = counters.passes * config.gate_up_groups * config.tile.mac_n // 2
+    scans = counters.picks * config.layer.experts
     return {
         "mac_pe": counters.weight_words, "mac_array": counters.weight_words, "compute_unit": counters.words,
         "mac_sequencer": counters.words, "lane_memory": counters.weight_words, "swiglu_lane": pairs, "hidden_buffer": pairs,
@@ -84,6 +91,11 @@ def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
         "expert_buffer": counters.words + counters.slices_sent * config.slice_words,
         "ddr_loader": counters.beats, "router": counters.flits + counters.flits_passed,
         "credit_fifo": counters.flits_passed, "slice_sender": counters.flits, "slice_receiver": counters.flits,
+        "record_parser": counters.io_beats, "io_reader": counters.io_beats, "result_writer": counters.io_beats,
+        "result_pieces": counters.io_beats, "io_writer": counters.io_beats, "bfloat_converter": 0,
+        "token_lists": 2 * counters.choices + counters.computes + counters.passes,
+        "count_exchange": config.array.tiles**2 * config.count_words, "expert_order": scans,
+        "load_maker": counters.picks * config.tile.slices,
     }
 
 
@@ -100,9 +112,12 @@ def accesses(config: Config, counters: Counters) -> dict[str, list[tuple[float, 
         "expert buffer": [(counters.words + received, loaded + received)],
         "token buffer": [(counters.gate_up_words * lanes, 0.0), (counters.passes * lanes, counters.passes * lanes),
                          (groups * lanes, groups * lanes)],
-        "rule tables": [(counters.computes + counters.slices_sent + counters.passes, 0.0)],
+        "token lists": [(counters.passes * lanes, counters.choices),
+                        (counters.choices + (counters.computes + config.array.tiles * config.layer.experts) * lanes,
+                         counters.choices)],
+        "batch former": [((config.array.tiles * config.layer.experts + counters.picks * config.layer.experts)
+                          / COUNTS_PER_WORD, config.array.tiles**2 * config.count_words)],
         "router": [(counters.flits_passed, counters.flits_passed)],
-        "DDR loader": [(counters.slices_loaded, 0.0)],
     }
 
 

@@ -1,7 +1,7 @@
 """The report on a tile: areas by block, memories and what they are made of, shares; as values and as tables."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 
 from trajectile.hw.design import Design
-from trajectile.scripts.area.blocks import GROUPS, OVERHEAD, PREFIX, by_block, placed, total
+from trajectile.scripts.area.blocks import FORMING, GROUPS, OVERHEAD, PREFIX, by_block, placed, total
 from trajectile.scripts.area.flow import Mapped, map_tile
 from trajectile.scripts.area.memories import Choice, choose
 from trajectile.scripts.area.technology import Technology
@@ -77,11 +77,18 @@ def area_of(config: Config, made: Design, folder: Path, technology: Technology, 
                        "srams_synthetic": technology.srams.synthetic, "notes": list(technology.notes)},
         "groups": groups,
         "totals": totals,
-        "overhead_share": sum(groups[name]["cell_area"] for name in OVERHEAD if name in groups) / totals["cell_area"],
+        "overhead_share": share(groups, OVERHEAD),
+        "forming_share": share(groups, FORMING),
         "memories": _memories(mapped, made, choices, groups),
         "memories_in_blocks": _inner_memories(made),
     }
     return values, mapped, choices
+
+
+def share(groups: Mapping[str, Mapping[str, Any]], parts: Sequence[str]) -> float:
+    """Of all cells, by area, those of some parts."""
+    return float(sum(groups[name]["cell_area"] for name in parts if name in groups)
+                 / sum(group["cell_area"] for group in groups.values()))
 
 
 def known_modules(made: Design) -> set[str]:
@@ -151,6 +158,7 @@ def show(values: Mapping[str, Any], console: Console) -> None:
         parts.append(f"{totals['memory_cell_bits']:,} bits of memory are flip-flops: "
                      f"{_shown(totals['memory_cell_area'])} of the cells")
     parts.append(f"{', '.join(OVERHEAD)}: {values['overhead_share']:.1%} of the cells")
+    parts.append(f"{', '.join(FORMING)}: {values['forming_share']:.1%} of the cells")
     parts += values["technology"]["notes"]
     for part in parts:
         console.print(part, highlight=False)

@@ -35,8 +35,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def shown(config: str, entries: Sequence[dict[str, Any]]) -> Table:
     """The table of one configuration, for people."""
     table = Table(title=config, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for name in ("tokens", "strategy", "cycles", "streaming", "/roofline", "vs EP", "vs Hydra", "DDR", "MAC", "D2D", "weights kB",
-                 "tokens kB"):
+    for name in ("tokens", "strategy", "cycles", "streaming", "/roofline", "vs EP", "vs Hydra", "DDR", "MAC", "D2D",
+                 "weights kB", "tokens kB"):
         table.add_column(name, justify="left" if name == "strategy" else "right", no_wrap=True)
     for e in entries:
         table.add_row(

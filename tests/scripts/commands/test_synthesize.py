@@ -89,7 +89,7 @@ def test_every_kind_of_module_has_a_part():
     made = design(load("smoke", ["link.crc_bits=16", "tile.protect=secded"]))
     assert all(re.fullmatch(r"trajectile_secded_(word_)?(en|de)coder_\d+(_lanes_\d+)?", name)
                for name in tile_report.known_modules(made))
-    assert set(GROUPS.values()) | {"rule tables"} == set(ORDER)
+    assert set(GROUPS.values()) | {"token lists"} == set(ORDER)
 
 
 def test_two_runs_are_equal(tiny, tmp_path, monkeypatch):
