@@ -157,7 +157,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
 
     Args:
         config: the accelerator.
-        load: the batch, or the batches.
+        load: the batch, or batches of one layer.
         folder: where job, logs and waves are at the end (:func:`~trajectile.scripts.folders.private`).
         order: load order.
         bf16: results as bf16 instead of int32.
@@ -188,6 +188,8 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         raise ValueError(f"runs = {runs} is not legal with simulator native; legal: one run without stalls")
     began = time.monotonic()
     loads = [load] if isinstance(load, Workload) else list(load)
+    if any(one.values and loads[0].values and one.values.layer is not loads[0].values.layer for one in loads):
+        raise ValueError("batches of different layers are not legal; legal: batches that share one layer's weights")
     plans = [schedule(config, one.topk_ids, order, records=records, strict=False) for one in loads]
     model = play(plans)
     say("generating the Verilog")

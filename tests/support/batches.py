@@ -1,6 +1,7 @@
 """Batches for the array: weights and activations drawn from a seed, and one way to run them."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from tests.support.observed import instruments
 from trajectile.scripts.flow import simulation, workload
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import workloads
+from trajectile.sw_model.numerics.integer import QuantisedBatch
 from trajectile.sw_model.numerics.layers import random_layer
 
 
@@ -26,6 +28,19 @@ def synthetic(config: Config, tokens: int, seed: int, skew: float = 1.0, experts
     rng = np.random.default_rng(seed)
     gate = workloads.synthetic_gate(experts or config.layer.experts, config.layer.top_k, tokens, skew, rng)
     return batch_of(config, gate, seed)
+
+
+def queued(config: Config, sizes: Sequence[int], seed: int) -> list[workload.Workload]:
+    """Batches of so many tokens each for one layer, whose weights all of them share."""
+    whole = synthetic(config, sum(sizes), seed)
+    given, loads, first = whole.given, [], 0
+    for size in sizes:
+        part = slice(first, first + size)
+        batch = QuantisedBatch(*(values[part] for values in vars(given.batch).values()))
+        loads.append(replace(whole, topk_ids=whole.topk_ids[part],
+                             values=replace(given, batch=batch, reference=given.reference[part])))
+        first += size
+    return loads
 
 
 def simulated(config: Config, load: workload.Workload | Sequence[workload.Workload], folder: Path,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from tests.support.batches import batch_of, exact, synthetic
+from tests.support.batches import batch_of, exact, queued, synthetic
 from tests.support.configurations import minimal_configs, random_config, scaled_layer, small, smallest
 from tests.support.paths import SHARED
 from tests.support.wild import wild_batch
@@ -59,7 +59,7 @@ def test_smoke(simulator, order, tmp_path):
 def test_batches_in_a_queue(icarus, batches, tmp_path):
     """Five batches of different sizes back to back, one of them without tokens; with two in flight it takes less time."""
     config = small(tile__batches=batches)
-    loads = [synthetic(config, tokens, 20 + tokens) for tokens in (config.token_capacity, 1, 0, 3, config.token_capacity)]
+    loads = queued(config, (config.token_capacity, 1, 0, 3, config.token_capacity), 20)
     exact(config, loads, tmp_path, simulator=icarus)
 
 
@@ -68,7 +68,7 @@ def test_batches_in_a_queue(icarus, batches, tmp_path):
 def test_a_tile_is_late(icarus, batches, late, tmp_path):
     """The doorbell of a tile rings later than the other's, by much or by little; for every batch."""
     config = load("smoke", [f"tile.batches={batches}"])
-    loads = [synthetic(config, tokens, 40 + tokens) for tokens in (12, 5, 9)]
+    loads = queued(config, (12, 5, 9), 40)
     exact(config, loads, tmp_path, simulator=icarus, runs=[Run(late=late)])
 
 
