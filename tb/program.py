@@ -32,7 +32,7 @@ def descriptors(plan: Schedule, number: int, *, bf16: bool = False) -> list[Desc
     pitch = ceil_div(results_bytes(config, config.tile.tokens, bf16=False), PAGE_BYTES) * PAGE_BYTES + PAGE_BYTES
     return [Descriptor(
         tokens=len(tile.records), order=ORDERS.index(plan.order), bf16=bf16, tag=number % 256, layer=0,
-        records=number % IO_BATCHES * records_pitch(config),
+        records=number * records_pitch(config),
         results=RESULTS_BASE + number * pitch + PAGE_BYTES - config.io.bytes_per_cycle) for tile in plan.tiles]
 
 
@@ -43,14 +43,19 @@ def write_records(plans: Sequence[Schedule], batches: Sequence[QuantisedBatch], 
         plans: of the batches, in order.
         batches: with their numbers; choices may be wrong, as far as records can hold them.
         folder: where the files go.
+
+    Raises:
+        ValueError: for more batches than the memories hold.
     """
+    if len(plans) > IO_BATCHES:
+        raise ValueError(f"{len(plans)} batches are not legal; legal values: 1 to {IO_BATCHES}")
     config, plusargs = plans[0].config, []
     pitch = records_pitch(config)
     for tile in range(config.array.tiles):
-        memory = np.zeros(min(len(plans), IO_BATCHES) * pitch, dtype=np.uint8)
+        memory = np.zeros(len(plans) * pitch, dtype=np.uint8)
         for number, (plan, batch) in enumerate(zip(plans, batches, strict=True)):
             region = record_region(config, batch, plan.tiles[tile].records)
-            memory[number % IO_BATCHES * pitch:][:len(region)] = region
+            memory[number * pitch:][:len(region)] = region
         path = folder / f"io{tile}.hex"
         write_hex(path, memory, config.io.bytes_per_cycle)
         plusargs.append(f"+io{tile}={path.resolve()}")

@@ -22,7 +22,7 @@ SOURCES = tuple(sorted((Path(__file__).parent / "rtl").glob("*.v")))
 #: name of the top module
 TOP = "bench_top"
 #: batches whose token records fit into the memory behind a tile's io port
-IO_BATCHES = 4
+IO_BATCHES = 8
 #: bits of a tile's count of completion records
 COMPLETED_BITS = 8
 
