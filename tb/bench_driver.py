@@ -1,160 +1,257 @@
-"""cocotb: the C driver programs the array over AXI4-Lite; good batches, refused accesses, failures, resets.
+"""cocotb: the C driver queues batches over AXI4-Lite; good ones, refused ones, wrong records, failures, resets.
 
-The driver runs in a thread of its own and waits there for every access, which cocotbext-axi's manager makes on the port.
+The driver runs in a thread of its own and waits there for every access, which cocotbext-axi's manager makes on the port. Its
+memory is that of cocotbext-axi's AXI4 RAM behind the io port of every tile.
 """
 
 import json
 import os
+from collections.abc import Sequence
+from itertools import cycle
+from mmap import mmap
 from pathlib import Path
 from typing import Any
 
 import cocotb
 from cocotb.clock import Clock
 from cocotb.task import bridge, resume
-from cocotb.triggers import ClockCycles, First, RisingEdge, Timer
+from cocotb.triggers import ClockCycles
+from cocotbext.axi import AxiBus, AxiRam, AxiRamRead, AxiReadBus
 
-from trajectile.hw.host.codes import ERRORS, Refusal
+from trajectile.hw.batch.layouts import Order
+from trajectile.hw.batch.ports import QUEUE_DEPTH
+from trajectile.hw.host.codes import ERRORS, RECORD_ERROR_LOW, RECORD_ERRORS, Refusal
 from trajectile.hw.host.regmap import RegisterMap
+from trajectile.sw_model.config import DDR_ADDRESS_BITS, ceil_div
 from trajectile.tb.bench_array import PERIOD_NS
-from trajectile.tb.bench_axi import AxiHost
-from trajectile.tb.c_driver import CDriver, Status
+from trajectile.tb.bench_axi import AxiHost, content
+from trajectile.tb.c_driver import Batch, CDriver, Status, settings_of
 from trajectile.tb.handles import Top
 from trajectile.tb.job import JOB, Job
-from trajectile.tb.scenario import DDR_FAULTS
 
-#: environment variables: shared library, and a JSON file with what the driver is told
-LIBRARY, PROGRAM = "TRAJECTILE_DRIVER", "TRAJECTILE_PROGRAM"
+#: environment variables: shared library, and a JSON file with the tokens of each tile
+LIBRARY, TOLD = "TRAJECTILE_DRIVER", "TRAJECTILE_TOLD"
 #: where the tiles lie for the driver
 BASE, STRIDE = 0x4000_0000, 0x1000
-#: polls of a batch, and of a reset that is to fail
-POLLS, FEW_POLLS = 5000, 20
+#: memory of all tiles: each has so many places of so many bytes, for records or results
+PLACE_BYTES, PLACES = 0x4000, 8
+#: where a tile sees it: across 4 GiB
+MEMORY_BASE = 7 << 32
+#: row 0 of the layer: its slices lie across 4 GiB, and one of them lies there itself
+LAYER = (1 << 32) - 4096
+#: looks at a batch or a reset, and cycles between two
+LOOKS, FEW_LOOKS, LOOK_CYCLES = 500, 5, 40
+#: accesses to a tile's registers that a batch may take
+MOST_ACCESSES = 8
+
+#: what of a batch's results comes out, by token: values, unit, clips
+Results = list[list[int]]
 
 
 class Bench:
-    """The array, the driver, and what it writes."""
+    """The array, the driver, and what it is told: for each tile its tokens, each with all that is in its record."""
 
-    def __init__(self, dut: Top, job: Job, told: dict[str, Any]):
+    def __init__(self, dut: Top, job: Job, told: Sequence[Sequence[dict[str, Any]]]):
         self.dut, self.job, self.told = dut, job, told
-        self.map = RegisterMap(job.params)
+        self.map, self.config = RegisterMap(job.params), job.config
         self.tiles = range(job.config.array.tiles)
+        self.memory = mmap(-1, len(self.tiles) * PLACES * PLACE_BYTES)
+        self.rams = [AxiRam(AxiBus.from_prefix(dut, f"io_{tile}"), dut.clk, dut.rst, mem=self.memory) for tile in self.tiles]
+        self.accesses = [0 for _ in self.tiles]
+        self.tag = 0
         hosts = [AxiHost(dut, tile, self.map) for tile in self.tiles]
 
         @resume
         async def read(address: int) -> int:
             tile, offset = divmod(address - BASE, STRIDE)
-            return (await hosts[tile].read(offset))[1] if tile in self.tiles else 0xFFFF_FFFF
+            if tile not in self.tiles:
+                return 0xFFFF_FFFF
+            self.accesses[tile] += 1
+            return (await hosts[tile].read(offset))[1]
 
         @resume
         async def write(address: int, value: int) -> None:
             tile, offset = divmod(address - BASE, STRIDE)
+            self.accesses[tile] += 1
             await hosts[tile].write(offset, value)
 
-        self.driver = CDriver(Path(os.environ[LIBRARY]), job.params, read, write, base=BASE, stride=STRIDE)
+        @resume
+        async def relax() -> None:
+            await ClockCycles(dut.clk, LOOK_CYCLES)
 
-    def program(self, **changes: Any) -> None:
-        """Program all tiles; tile 0 with some fields changed."""
+        self.driver = CDriver(Path(os.environ[LIBRARY]), self.config, read, write, relax, self.memory, base=BASE,
+                              stride=STRIDE)
+
+    def place(self, tile: int, number: int) -> int:
+        """Where a place of a tile is in memory."""
+        return (tile * PLACES + number) * PLACE_BYTES
+
+    def settle(self, **changes: int) -> None:
+        """Settings of all tiles; those that are given for tile 0 only."""
+        causes = self.map["IRQ_ENABLE"]
+        enabled = causes.field("COMPLETE").mask | causes.field("ERROR").mask
         for tile in self.tiles:
-            assert self.driver.program(tile, self.told["programs"][tile] | (changes if tile == 0 else {})) is Status.OK
+            told = settings_of(self.config, tile, interrupts=enabled, write_page=MEMORY_BASE >> 12,
+                               write_pages=len(self.memory) >> 12)
+            assert self.driver.set(tile, told | (changes if tile == 0 else {})) is Refusal.NONE
 
-    def put_tokens(self) -> None:
-        """Write all activations."""
-        for tile, lane, token, x, shifts in self.told["tokens"]:
-            assert self.driver.put_token(tile, lane, token, x, shifts) is Status.OK
+    def put_tokens(self, number: int, **wrong: Any) -> None:
+        """Write all token records to a place; parts of the first token of tile 0 are replaced."""
+        for tile in self.tiles:
+            tokens = self.told[tile]
+            for token, record in enumerate(tokens):
+                self.driver.put_token(self.place(tile, number), len(tokens), token,
+                                      **record["record"] | (wrong if tile == token == 0 else {}))
 
-    def get_tokens(self) -> list[list[int]]:
-        """Read the results of all tokens, each with its count of clips behind."""
+    def batches(self, records: int, results: int, *, order: Order = Order.BALANCED, bf16: int = 0) -> list[Batch]:
+        """A batch in all tiles."""
+        self.tag = (self.tag + 1) % 256
+        return [self.driver.batch(len(self.told[tile]), layer=LAYER, records=MEMORY_BASE + self.place(tile, records),
+                                  results=MEMORY_BASE + self.place(tile, results), order=order.value, bf16=bf16,
+                                  tag=self.tag) for tile in self.tiles]
+
+    def queue(self, batches: Sequence[Batch], status: Refusal = Refusal.NONE) -> None:
+        """Queue it in all tiles."""
+        for tile in self.tiles:
+            found = self.driver.queue(tile, batches[tile])
+            assert found is status, (tile, found)
+
+    def wait(self, batches: Sequence[Batch], status: Status = Status.OK) -> list[set[str]]:
+        """Wait for all tiles; names of the errors in their records."""
+        bits = [name for name, _ in ERRORS] + [""] * (RECORD_ERROR_LOW - len(ERRORS)) + [name for name, _ in RECORD_ERRORS]
         found = []
-        for *place, _, _ in self.told["tokens"]:
-            (status, y), (other, clips) = self.driver.get_token(*place), self.driver.get_clips(*place)
-            assert status is other is Status.OK
-            found.append([*y, clips])
+        for batch in batches:
+            assert (got := self.driver.wait(batch, LOOKS)) is status, got
+            record = batch.completion.contents
+            assert record.state >> 16 == batch.tokens and record.state & 255 == batch.tag and record.state == record.again
+            found.append({name for bit, name in enumerate(bits) if record.errors >> bit & 1})
         return found
 
-    def refused(self, tile: int, code: Refusal, register: str) -> None:
-        """Some access was refused: which and why; said once."""
-        fields = self.map["REFUSED"].fields
-        value = self.driver.value("refused", tile)
-        found = {field.name: (value & field.mask) >> field.low for field in fields}
-        assert found == {"CODE": code.value, "WRITE": 1, "ADDRESS": self.map[register].offset}, found
-        assert self.driver.value("refused", tile) == 0
+    def get_tokens(self, batches: Sequence[Batch]) -> Results:
+        """Results of all tokens, with unit and clips behind, in the order of the whole batch."""
+        found = {}
+        for tile, batch in zip(self.tiles, batches, strict=True):
+            for token, record in enumerate(self.told[tile]):
+                y, unit, clips = self.driver.get_token(batch.results % len(self.memory), token, bf16=batch.bf16)
+                found[record["token"]] = [*y, unit, clips]
+        return [found[token] for token in sorted(found)]
 
-    def errors(self) -> list[set[str]]:
-        """Names of the errors of each tile."""
-        return [{name for bit, (name, _) in enumerate(ERRORS) if self.driver.value("error", tile) >> bit & 1}
-                for tile in self.tiles]
+    def good(self, records: int, results: int) -> Results:
+        """A batch from queue to results."""
+        batches = self.batches(records, results)
+        self.queue(batches)
+        assert self.wait(batches) == [set() for _ in self.tiles]
+        return self.get_tokens(batches)
 
     # -- what the thread of the driver does ---------------------------------------------------------------------
 
-    def first_batch(self) -> None:
-        """Probe, program, start."""
-        assert self.driver.call("probe") is Status.OK
-        self.driver.array.base += STRIDE
-        assert self.driver.call("probe") is Status.MISMATCH, "tile 1 as tile 0"
-        self.driver.array.base -= STRIDE
-        self.program()
-        self.put_tokens()
-        assert self.driver.call("start") is Status.OK
+    def first_batch(self) -> list[Batch]:
+        """Probe, set, queue."""
+        assert all(self.driver.call("probe", tile, tile) == Status.OK for tile in self.tiles)
+        assert self.driver.call("probe", 1, 0) == Status.MISMATCH, "tile 1 as tile 0"
+        self.settle()
+        self.put_tokens(0)
+        self.accesses = [0 for _ in self.tiles]
+        batches = self.batches(0, 1)
+        self.queue(batches)
+        return batches
 
-    def after_interrupt(self) -> list[list[int]]:
-        """Acknowledge; results."""
-        assert self.driver.value("interrupt") == self.map["IRQ_STATUS"].field("DONE").mask
-        assert self.driver.call("poll") is Status.OK
-        return self.get_tokens()
+    def after_interrupt(self, batches: Sequence[Batch]) -> Results:
+        """Acknowledge; results. No batch takes more accesses than this."""
+        for tile in self.tiles:
+            assert self.driver.call("interrupt", tile) == self.map["IRQ_STATUS"].field("COMPLETE").mask
+            assert self.driver.wait(batches[tile], 1) is Status.OK
+        assert max(self.accesses) <= MOST_ACCESSES, self.accesses
+        return self.get_tokens(batches)
 
-    def refusals(self) -> list[list[int]]:
-        """Numbers that the driver or the tile does not take; START in a batch; then that batch is good."""
-        rules = self.told["programs"][0]["rule"]
-        used = next(number for number, rule in enumerate(rules) if rule[0])
-        for field, value in ((3, 1 << 16), (0, 2)):
-            wrong = [list(rule) for rule in rules]
-            wrong[used][field] = value
-            assert self.driver.program(0, self.told["programs"][0] | {"rule": wrong}) is Status.RANGE
-        tokens = self.told["programs"][0]["token"]
-        for exponent, status in ((128, Status.RANGE), (-129, Status.RANGE), (-128, Status.OK), (127, Status.OK)):
-            token = [*tokens[0][:3], exponent]
-            assert self.driver.program(0, self.told["programs"][0] | {"token": [token, *tokens[1:]]}) is status
-        for base, register in ((1 << 40, "DDR_BASE_HIGH"), (2048, "DDR_BASE")):
-            assert self.driver.program(0, self.told["programs"][0] | {"ddr_base": base}) is Status.REFUSED
-            self.refused(0, Refusal.VALUE, register)
-        assert self.driver.program(len(self.tiles), self.told["programs"][0]) is Status.RANGE
-        assert self.driver.put_token(0, self.driver.lanes, 0, [], []) is Status.RANGE
-        assert self.driver.get_token(0, 0, 1 << 20)[0] is Status.RANGE
-        assert self.driver.get_clips(0, self.driver.lanes, 0)[0] is Status.RANGE
-        wrong[used][field], wrong[used][3] = 1, 0  # no passes
-        assert self.driver.program(0, self.told["programs"][0] | {"rule": wrong}) is Status.REFUSED
-        self.refused(0, Refusal.ENTRY_VALUE, "TABLE_DATA")
-        self.program()
-        assert self.driver.call("start") is Status.OK
-        assert self.driver.call("start") is Status.REFUSED
-        self.refused(0, Refusal.BUSY, "CONTROL")
-        assert self.driver.call("poll") is Status.RUNNING and self.driver.call("wait", 1) is Status.TIMEOUT
-        assert self.driver.call("wait", POLLS) is Status.OK
-        return self.get_tokens()
+    def refusals(self) -> None:
+        """Each reason of the tile to refuse a descriptor; none of them leaves anything behind."""
+        beat, end = self.config.io.bytes_per_cycle, MEMORY_BASE + len(self.memory)
+        for wrong, code in (
+                ({"layer": LAYER + 2048}, Refusal.ALIGNMENT), ({"records": 1}, Refusal.ALIGNMENT),
+                ({"results": MEMORY_BASE + beat // 2}, Refusal.ALIGNMENT), ({"layer": (1 << 40) - 4096}, Refusal.LAYER),
+                ({"results": MEMORY_BASE - beat}, Refusal.WRITE_WINDOW), ({"results": end - beat}, Refusal.WRITE_WINDOW),
+                ({"results": end}, Refusal.WRITE_WINDOW), ({"records": (1 << 40) - beat}, Refusal.READ_WINDOW),
+                ({"tokens": self.config.tile.tokens + 1}, Refusal.VALUE), ({"order": 3}, Refusal.VALUE),
+                ({"tag": 256}, Refusal.VALUE), ({"records": 1 << 40}, Refusal.VALUE)):
+            batch = self.batches(0, 1)[0]
+            for name, value in wrong.items():
+                setattr(batch, name, value)
+            found = self.driver.queue(0, batch)
+            assert found is code, (wrong, found)
+
+    def queued(self) -> list[Results]:
+        """Batches in every order and format, one behind the other, until no more can be; settings stay meanwhile.
+
+        Tile 0 gets all of its own first: it cannot finish one before the others have told it their counts.
+        """
+        formats = zip(cycle(Order), (0, 1, 0, 1), strict=False)
+        room = self.config.tile.batches + QUEUE_DEPTH
+        batches = [self.batches(0, 1 + number, order=order, bf16=bf16) for number, (order, bf16) in zip(
+            range(room), formats, strict=False)]
+        for one in batches:
+            assert self.driver.queue(0, one[0]) is Refusal.NONE
+            self.driver.hooks[2]()  # until it is taken from the queue
+        assert self.driver.queue(0, self.batches(0, 7)[0]) is Refusal.FULL
+        assert self.driver.set(0, settings_of(self.config, 0, watchdog=1)) is not Refusal.NONE
+        assert self.driver.wait(batches[0][0], 1) is Status.TIMEOUT
+        for tile in self.tiles[1:]:
+            for number, one in enumerate(batches):
+                if number >= QUEUE_DEPTH:
+                    assert self.driver.wait(batches[number - QUEUE_DEPTH][tile], LOOKS) is Status.OK
+                assert self.driver.queue(tile, one[tile]) is Refusal.NONE
+        found = []
+        for one in batches:
+            assert self.wait(one) == [set() for _ in self.tiles]
+            found.append(self.get_tokens(one))
+        return found
+
+    def wrong_records(self) -> Results:
+        """Choices that name what does not exist, or an expert twice: the record says so; the next batch is good."""
+        experts = self.told[0][0]["record"]["experts"]
+        self.put_tokens(5, experts=[*experts[:-1], self.config.layer.experts])
+        self.put_tokens(6, experts=[experts[0]] * len(experts))
+        for place, error in ((5, "EXPERT"), (6, "TWICE")):
+            batches = self.batches(place, 1)
+            self.queue(batches)
+            assert self.wait(batches) == [{error} if tile == 0 else set() for tile in self.tiles]
+        return self.good(0, 2)
 
     def failure(self) -> None:
-        """A watchdog that bites, and a START that is refused."""
-        self.program(watchdog=10)
-        self.driver.value("interrupt")
-        assert self.driver.call("start") is Status.OK
-        assert self.driver.call("wait", POLLS) is Status.FAILED
-        assert self.errors() == [{"WATCHDOG"}, *[{"STOPPED"}] * (len(self.tiles) - 1)]
-        assert self.driver.value("interrupt") & self.map["IRQ_STATUS"].field("ERROR").mask
-        assert self.driver.call("start") is Status.REFUSED
-        self.refused(0, Refusal.FAILED, "CONTROL")
-        assert self.driver.get_token(0, 0, 0)[0] is Status.REFUSED
-        self.driver.value("refused", 0)
+        """A watchdog that bites: the batch that runs and the one that waits end with a record; nothing can be queued."""
+        self.settle(watchdog=10)
+        for tile in self.tiles:
+            self.driver.call("interrupt", tile)
+        running, waiting = self.batches(0, 1), self.batches(0, 2)
+        self.queue(running)
+        assert self.driver.queue(0, waiting[0]) in (Refusal.NONE, Refusal.FAILED)
+        assert self.wait(running, Status.FAILED) == [{"WATCHDOG"}, *[{"STOPPED"}] * (len(self.tiles) - 1)]
+        for tile in self.tiles:
+            masks = {name: self.map["ERROR"].field(name).mask for name, _ in ERRORS}
+            assert self.driver.call("error", tile) == masks["STOPPED" if tile else "WATCHDOG"]
+            assert self.driver.call("interrupt", tile) & self.map["IRQ_STATUS"].field("ERROR").mask
+        self.queue(self.batches(0, 1), Refusal.FAILED)
 
     def failed_reset(self) -> None:
         """While a DDR channel does not answer, the reset does not end."""
-        assert self.driver.call("reset", FEW_POLLS) is Status.TIMEOUT
+        assert self.driver.call("reset", 0, FEW_LOOKS) == Status.TIMEOUT
+        self.queue(self.batches(0, 1), Refusal.RESETTING)
 
-    def recovery(self) -> list[list[int]]:
-        """A reset; tables and tokens are still there."""
-        assert self.driver.call("reset", POLLS) is Status.OK
-        assert self.errors() == [set() for _ in self.tiles]
-        assert self.driver.program(0, self.told["programs"][0]) is Status.OK
-        assert self.driver.call("start") is Status.OK and self.driver.call("wait", POLLS) is Status.OK
-        return self.get_tokens()
+    def recovery(self) -> Results:
+        """A reset; settings and records are still there."""
+        assert self.driver.call("reset", 0, LOOKS) == Status.OK
+        assert [self.driver.call("error", tile) for tile in self.tiles] == [0 for _ in self.tiles]
+        self.settle()
+        return self.good(0, 3)
+
+    def locked(self) -> Results:
+        """Locked windows stay as they are, whatever a host does; batches inside of them are good."""
+        self.settle(lock=1)
+        assert self.driver.set(0, settings_of(self.config, 0)) is Refusal.LOCKED
+        batch = self.batches(0, 1)[0]
+        batch.results = MEMORY_BASE + len(self.memory)
+        assert self.driver.queue(0, batch) is Refusal.WRITE_WINDOW
+        return self.good(0, 1)
 
 
 @cocotb.test()
@@ -163,22 +260,37 @@ async def run_driver(dut: Top) -> None:
     job = Job.load(Path(os.environ[JOB]))
     Clock(dut.clk, PERIOD_NS, "ns", impl="gpi").start()
     dut.rst.value = 1
-    for name in ("stall_seed", "stall_ddr", "stall_link", "ddr_fault", "ddr_fault_at"):
+    for name in ("stall_seed", "stall_ddr", "stall_io", "stall_link", "mark", "wanted"):
         getattr(dut, name).value = 0
     await ClockCycles(dut.clk, 3)
-    bench = Bench(dut, job, json.loads(Path(os.environ[PROGRAM]).read_text(encoding="utf-8")))
+    rams = []
+    for channel in range(job.config.array.channels):
+        ram = AxiRamRead(AxiReadBus.from_prefix(dut, f"ddr_{channel}"), dut.clk, dut.rst, size=1 << DDR_ADDRESS_BITS)
+        ram.write(LAYER, content(Path(str(cocotb.plusargs[f"ddr{channel}"]))))
+        rams.append(ram)
+    bench = Bench(dut, job, json.loads(Path(os.environ[TOLD]).read_text(encoding="utf-8")))
     await ClockCycles(dut.clk, 3)
     dut.rst.value = 0
-    await bridge(bench.first_batch)()
-    if not dut.all_done.value:
-        done = RisingEdge(dut.all_done)
-        assert await First(done, Timer(job.max_cycles * PERIOD_NS, "ns")) is done, "no interrupt"
-    outputs = [await bridge(bench.after_interrupt)()]
+    batches = await bridge(bench.first_batch)()
+    every = (1 << job.config.array.tiles) - 1
+    for _ in range(ceil_div(job.max_cycles, LOOK_CYCLES)):
+        if dut.irq.value == every:
+            break
+        await ClockCycles(dut.clk, LOOK_CYCLES)
+    assert dut.irq.value == every, "no interrupt"
+    outputs = [await bridge(bench.after_interrupt)(batches)]
+    await ClockCycles(dut.clk, 3)
     assert not dut.irq.value, "the interrupt stays after it was acknowledged"
-    outputs.append(await bridge(bench.refusals)())
-    dut.ddr_fault_at.value, dut.ddr_fault.value = 3, DDR_FAULTS["no_data"]
+    await bridge(bench.refusals)()
+    outputs += await bridge(bench.queued)()
+    outputs.append(await bridge(bench.wrong_records)())
+    for ram in rams:
+        ram.r_channel.set_pause_generator(cycle([True]))
     await bridge(bench.failure)()
     await bridge(bench.failed_reset)()
-    dut.ddr_fault.value = 0
+    for ram in rams:
+        ram.r_channel.clear_pause_generator()
+        ram.r_channel.pause = False
     outputs.append(await bridge(bench.recovery)())
+    outputs.append(await bridge(bench.locked)())
     Path("output.json").write_text(json.dumps(outputs), encoding="utf-8")

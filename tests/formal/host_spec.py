@@ -1,19 +1,20 @@
-"""The host port: what the other blocks rely on while a batch runs, and an answer to every access in bounded time."""
+"""The host port: what the other blocks rely on while there are batches, and an answer to every access in bounded time."""
 
-from amaranth.hdl import Array, Cat, Mux, Signal, Value
+from amaranth.hdl import Cat, Mux, Signal, Value
 
 from tests.formal.sender_spec import SIZE
 from tests.formal.spec import Proof, Spec, tiny
-from trajectile.hw.host.layouts import Table
+from trajectile.hw.batch.ports import QUEUE_DEPTH
+from trajectile.hw.d2d.layouts import Port
+from trajectile.hw.host.axi import Response
 from trajectile.hw.host.port import HostPort
-from trajectile.sw_model.config import AXI_BOUNDARY_BYTES
 
-#: cycles from the acceptance of a request to its response, at the most (5, and 3 for the other channel)
-RESPONSE_CYCLES = 8
+#: cycles from the acceptance of a request to its response, at the most (3, and 2 for the other channel)
+RESPONSE_CYCLES = 5
 
 
 class HostSpec(Spec):
-    """A host that writes and reads what it likes, tiles that start, stop and reset the array when they like."""
+    """A host that writes and reads what it likes; a queue and batches that come, fail and go as they like."""
 
     def build(self) -> None:
         m, params = self.m, tiny(**SIZE)
@@ -21,36 +22,37 @@ class HostSpec(Spec):
         for path, member, value in dut.signature.flatten(dut):
             if member.flow.name == "In":
                 m.d.comb += Value.cast(value).eq(self.free(len(Value.cast(value)), "_".join(map(str, path))))
-        active = self.wire(dut.running | dut.clear, "active")
-        table = dut.table
-        self.claim("quiet", "tables are not touched from the cycle before a batch to its end",
-                   ~table.write & ~dut.results.read, when=active)
-        depths = Array(params.table_shape(Table(number))[0] if number < len(Table) else 0 for number in range(8))
-        self.claim("quiet", "entries that are written exist", table.index < depths[Value.cast(table.table)], when=table.write)
-        for name, setting in dut.settings.by_name.items():
-            self.claim("quiet", f"{name} stays", setting == self.past(setting, f"{name.lower()}_before"), when=dut.running)
-        route = Value.cast(dut.settings.route)
-        self.claim("quiet", "routes stay", route == self.past(route, "route_before"), when=dut.running)
-        self.claim("quiet", "DDR_BASE is a multiple of 4096", dut.settings.ddr_base % AXI_BOUNDARY_BYTES == 0)
-        self.reach(table.write)
-        self.reach(dut.running & self.past(dut.running, "ran"))
+        batches, doorbell, host = dut.batches, dut.doorbell, dut.host
+        self.assume(doorbell.level <= QUEUE_DEPTH)
+        stopped = self.wire(batches.failed | batches.resetting, "stopped")
+        busy = self.wire((doorbell.level != 0) | (batches.running != 0) | stopped, "busy")
+        accepted = self.wire(host.bvalid & (host.bresp == Response.OKAY), "accepted")
+        settings = {**dut.settings.by_name, "ROUTE": Value.cast(dut.settings.route)}
+        local = sum(Port.LOCAL.value << 3 * tile for tile in range(params.config.array.tiles))
+        for name, setting in settings.items():
+            before = self.past(setting, f"{name.lower()}_before", init=local if name == "ROUTE" else 0)
+            stays = self.wire(setting == before, f"{name.lower()}_stays")
+            self.claim("quiet", f"{name} stays while there is a batch, a failure, a reset", stays,
+                       when=self.past(busy, f"busy_{name}"))
+            self.claim("quiet", f"{name} changes only with an access that is answered OKAY", accepted, when=~stays)
+        for tile in range(params.config.array.tiles):
+            self.claim("quiet", "routes are ports", Value.cast(dut.settings.route[tile]) <= max(port.value for port in Port))
+        for name in ("RING_NEXT", "RING_PREV"):
+            self.claim("quiet", f"{name} is a tile", settings[name] < params.config.array.tiles)
+        self.reach(~stays & ~busy)
+        self.reach(doorbell.push & (doorbell.descriptor.tokens != 0))
 
-        own = self.wire(Cat(dut.errors.by_name.values()).any(), "own")
-        stop = self.wire(dut.halt | own, "stop")
-        failed, was_running = Signal(), self.past(dut.running, "was_running")
-        with m.If(dut.reset):
-            m.d.sync += failed.eq(0)
-        with m.Elif(stop):
-            m.d.sync += failed.eq(1)
-        self.claim("batch", "a batch begins with the cycle after `clear`, and `go` asks for that",
-                   self.past(dut.clear, "cleared") & self.past(dut.go, "went"), when=dut.running & ~was_running)
-        self.claim("batch", "it ends when all is done, when something fails, by a reset",
-                   ~dut.running, when=self.past(dut.finished | stop | dut.reset, "over") & was_running)
-        self.claim("batch", "a tile that has failed does not run, and does not start, before a reset",
-                   ~dut.running & ~dut.clear & ~dut.start, when=failed)
-        self.claim("batch", "nor does it in a reset", ~dut.clear & ~dut.start, when=dut.reset)
-        self.claim("batch", "START is refused while a batch runs", ~dut.start, when=active)
-        self.claim("batch", "a failure stops the others", dut.halt_out, when=own & dut.running & ~dut.reset)
+        self.claim("doorbell", "a descriptor is pushed only where there is room", doorbell.level < QUEUE_DEPTH,
+                   when=doorbell.push)
+        self.claim("doorbell", "and not after a failure or in a reset", ~stopped, when=doorbell.push)
+        self.claim("doorbell", "tokens fit", doorbell.descriptor.tokens <= params.config.tile.tokens, when=doorbell.push)
+        self.claim("doorbell", "there is such an order", Value.cast(doorbell.descriptor.order) != 3, when=doorbell.push)
+        self.claim("doorbell", "it is marked with its cycle", doorbell.descriptor.rung == dut.now, when=doorbell.push)
+        self.claim("doorbell", "the host is told OKAY", accepted, when=self.past(doorbell.push, "pushed"))
+        self.claim("doorbell", "that is the first response to it", ~self.past(host.bvalid, "was_answered"),
+                   when=self.past(doorbell.push, "pushed_too"))
+        self.claim("doorbell", "time goes on", dut.now == (self.past(dut.now, "now_before", init=-1) + 1)[:len(dut.now)])
+        self.claim("doorbell", "a reset is asked for by an access", accepted, when=self.past(batches.ask_reset, "asked"))
         self._answers()
 
     def _answers(self) -> None:
@@ -83,14 +85,14 @@ _SIZE = "2 tiles, 2 experts"
 
 def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
     return Proof(name=f"host-{group}", block="HostPort", spec=HostSpec, group=group, says=says, size=_SIZE, mutants=mutants,
-                 **others)
+                 assumes="the queue holds no more than it can (batch-queue)", **others)
 
 
 PROOFS = (
-    _proof("quiet", "while a batch runs tables are not touched and settings do not change; entries that are written exist; "
-           "DDR_BASE is a multiple of 4096", "host-writes-while-running", "host-base-unaligned", reach_bound=20),
-    _proof("batch", "a batch runs from `go` until it is finished, fails or is reset; a tile that fails stops the others and "
-           "stays still until a reset", "host-runs-on", "host-starts-failed"),
+    _proof("quiet", "while a descriptor waits, a batch runs, or after a failure settings do not change; ring and routes are "
+           "legal", "host-writes-while-running", "host-writes-refused", reach_bound=20),
+    _proof("doorbell", "a descriptor is pushed into a queue with room, neither after a failure nor in a reset, and the host "
+           "is told so; its tokens and its order are legal", "host-queue-overflows", "host-rings-failed"),
     _proof("answer", f"every access is answered once, within {RESPONSE_CYCLES} cycles; responses hold until taken",
-           "host-table-read-hangs", "access-r-not-held"),
+           "access-read-hangs", "access-r-not-held"),
 )
