@@ -1,4 +1,4 @@
-"""What was busy when, from a batch's events; the same for the events of the RTL and of the model."""
+"""What was busy when, from the events of a run; the same for the events of the RTL and of the model."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -54,20 +54,20 @@ def busy_between(spans: Sequence[tuple[int, int]], edges: Sequence[int],
 
 @dataclass(frozen=True)
 class DdrCycles:
-    """A batch's cycles as its last DDR channel spent them; they add up to the batch."""
+    """The cycles of a run as its last DDR channel spent them; they add up to the run."""
 
-    #: before its first beat
+    #: before its first beat: the batch is formed, the first slice is asked for
     start: int
     #: with a beat
     busy: int
-    #: between first and last beat, without one: no slot was free
+    #: between first and last beat, without one: no slot was free, or a batch was being formed
     idle: int
-    #: after its last beat: the last slices travel and are computed
+    #: after its last beat: the last slices travel and are computed, results are written
     tail: int
 
 
 def ddr_cycles(config: Config, events: Sequence[Event], cycles: int) -> DdrCycles:
-    """How the channel that ends last spent a batch of ``cycles``."""
+    """How the channel that ends last spent a run of ``cycles``."""
     channels = [spans for tile in config.array.ddr_tiles if (spans := busy_spans(config, events, tile)["DDR"])]
     if not channels:
         return DdrCycles(cycles, 0, 0, 0)

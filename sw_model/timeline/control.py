@@ -24,7 +24,8 @@ class Batch:
     """A batch as the hosts of the tiles queue it."""
 
     plan: Schedule
-    #: cycle of the doorbell in each tile; one that finds the queue full is rung again until there is room
+    #: cycle of the doorbell in each tile; one that finds the queue full is rung again until there is room. The first comes
+    #: when the token lists have been emptied after the reset, a cycle for each expert
     doorbells: Sequence[int]
     #: addresses of token records and of results in each tile's io memory, in bytes
     records: Sequence[int]
