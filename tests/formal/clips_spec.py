@@ -102,5 +102,5 @@ PROOFS = (
     Proof(name="clips-apart", block="ClipCounter", spec=TwoBatchesSpec, group="sum",
           size=f"counts of {BITS} bits, two tokens of two batches", assumes=_ASSUMES,
           says="the same of two batches, while counts of one are read and passes of the other end",
-          bound=20, mutants=("clips-batch-mixed",), reach_bound=40),
+          bound=15, mutants=("clips-batch-mixed",), reach_bound=40),
 )
