@@ -14,7 +14,7 @@ from trajectile.sw_model.timeline.model import Event, Timeline
 def read_events(prefix: Path, tiles: int) -> list[list[Event]]:
     """The event monitors' logs, a list for each run, ordered as the model's; cycle 0 is that of the first doorbell.
 
-    A line "reset" ends each run but the last.
+    A line "reset" ends each run but the last, which ends with a completion record.
 
     Raises:
         ValueError: if a log is missing or cut off.
@@ -24,16 +24,18 @@ def read_events(prefix: Path, tiles: int) -> list[list[Event]]:
     for tile in range(tiles):
         path = prefix.with_name(f"{prefix.name}{tile}.log")
         text = path.read_text(encoding="ascii")
-        number = 0
+        number, last = 0, "complete"
         for line in text[:text.rfind("\n") + 1].splitlines():
             cycle, kind, *rest = line.split()
+            last = kind
             if kind == "reset":
                 number += 1
                 continue
             if number == len(runs):
                 runs.append([])
             runs[number].append(Event(int(cycle), tile, kind, *map(int, rest)))
-        counts.append(number if not text or text.endswith("\n") else -1)
+        whole = not text or (text.endswith("\n") and last in ("complete", "reset"))
+        counts.append(number if whole else -1)
     if len(set(counts)) > 1 or -1 in counts:
         raise ValueError(f"{prefix}*.log: resets by tile {counts} (-1: cut off)")
     starts = [min((event.cycle for event in run if event.kind == "doorbell"), default=0) for run in runs]

@@ -23,9 +23,9 @@ class ExpertOrder(Block):
 
     * ``INDEX``: zero; the lowest.
     * ``PAIRED``: for even picks the passes on all tiles, negative; the lowest. For odd picks the same, positive; the highest.
-    * ``BALANCED``: the sum over tiles of ``|E + A * c|``; the lowest. E is what the tile has computed ahead of its mean pace,
-      less one expert at that pace, all times A: it begins with minus the tile's passes, and after a pick becomes
-      ``E + A * c`` less the tile's passes.
+    * ``BALANCED``: the sum over tiles of ``|E + A * c|``; the lowest. E, times A, is how far a tile is ahead of its mean pace
+      when one more expert has gone by: it begins with minus the tile's passes, and after a pick becomes ``E + A * c`` minus
+      the tile's passes.
 
     Latency: with ``formed`` in cycle F words are read from F to F + words - 1, and the first scan begins in F + words.
     Expert e of a scan that begins in q is looked at in q + e, and the pick is offered in q + experts + 3

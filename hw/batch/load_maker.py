@@ -1,6 +1,6 @@
 """From experts to slices: the load entries of this tile's DDR channel, and how many slices will arrive from others."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Const, Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -87,7 +87,8 @@ class LoadMaker(Block):
             for which, tile in enumerate(config.array.ddr_tiles):
                 home = order.index(tile)
                 with m.Case(which):
-                    m.d.comb += behind.eq(Mux(self.position >= home, self.position - home, self.position + (tiles - home)))
+                    wraps = self.position < home if home else Const(0)
+                    m.d.comb += behind.eq(Mux(wraps, self.position + (tiles - home), self.position - home))
         own = behind == 0
         stops = Cat(entry.here, entry.ahead)
         comes = Cat(stops[:tiles - distance].any() for distance in range(tiles)).bit_select(behind, 1)

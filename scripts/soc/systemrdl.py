@@ -24,6 +24,8 @@ def _quoted(text: str) -> str:
 
 def _field(register: Register, field: Field) -> str:
     access = _ACCESS[register.access]
+    if register.access is Access.WO and field.width > 1:
+        access = "sw = w; swmod; hw = r;"  # only a bit can be a pulse
     legal = f" Legal: {field.minimum} to {field.largest}." if register.writable else ""
     encode = " encode = refusal;" if (register.name, field.name) == ("REFUSED", "CODE") else ""
     return (f"        field {{ desc = {_quoted(field.meaning + '.' + legal)}; {access}{encode} }} "

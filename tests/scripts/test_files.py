@@ -73,7 +73,7 @@ def test_commands_on_a_full_disk(command, tmp_path, monkeypatch):
         assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize("text", ["1 load 0 0 0 0\n", "1 load 0 0 0 0\n5 end 0 0 0 0\n6 lo", "5 end 0 0 0 0"])
+@pytest.mark.parametrize("text", ["1 load 0 0 0 0\n", "1 load 0 0 0 0\n5 complete 0 0 0 0\n6 lo", "5 complete 0 0 0 0"])
 def test_a_log_that_is_cut_off(tmp_path, text):
     """Is no batch, and no difference to the model."""
     (tmp_path / "events0.log").write_text(text)
@@ -91,4 +91,4 @@ def test_a_run_on_a_full_disk(tmp_path):
             class array:
                 tiles = 1
     with pytest.raises(SimulationError, match="cut off where no space is left"):
-        read_outcomes(job, None, None, None, tmp_path)
+        read_outcomes(job, [], tmp_path)
