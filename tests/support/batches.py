@@ -12,6 +12,7 @@ from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import workloads
 from trajectile.sw_model.numerics.integer import QuantisedBatch
 from trajectile.sw_model.numerics.layers import random_layer
+from trajectile.sw_model.timeline.completions import COUNTERS, told
 
 
 def batch_of(config: Config, gate: workloads.GateBatch, seed: int) -> workload.Workload:
@@ -61,4 +62,9 @@ def exact(config: Config, load: workload.Workload | Sequence[workload.Workload],
             assert [c["COUNT_DDR_BEAT"] for c in outcome.counters] == list(outcome.model.ddr_beats)
             assert [c["COUNT_WORD"] for c in outcome.counters] == list(outcome.model.mac_busy)
             assert [c["COUNT_FLIT_OUT"] for c in outcome.counters] == list(outcome.model.flits)
+    first = done.first
+    if first.model:  # nothing was counted before it
+        for number, records in enumerate(first.records):
+            for tile, record in enumerate(records):
+                assert record.counters[:COUNTERS] == told(first.model, number, tile).counters, (number, tile)
     return done
