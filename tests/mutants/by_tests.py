@@ -25,6 +25,7 @@ QUEUE = ("tests/hw/batch/test_queue.py",)
 LINK = ("tests/hw/d2d/test_link_layer.py",)
 LINK_LATENCY = ("tests/hw/d2d/test_latency.py",)
 CONTRACT = ("tests/hw/test_timing_contract.py",)
+EXPERT_ORDER = ("tests/hw/batch/test_expert_order.py",)
 CODES = ("tests/hw/memory/test_code.py",)
 
 BY_TESTS = (
@@ -266,4 +267,12 @@ BY_TESTS = (
            old="COMPUTE_DRAIN_CYCLES = 14", new="COMPUTE_DRAIN_CYCLES = 13", killed_by=CONTRACT),
     Mutant(name="contract-credits", module="sw_model.latencies", description="a credit too few for a full rate",
            old="CREDIT_CYCLES = 3", new="CREDIT_CYCLES = 2", killed_by=CONTRACT),
+    # -- order of experts -----------------------------------------------------------------------------------------
+    Mutant(name="order-ties-lowest", module="hw.batch.expert_order", description="of equals it is always the lowest",
+           old="tie = paired & picked[0]", new="tie = Const(0, 1)", killed_by=EXPERT_ORDER),
+    Mutant(name="order-most-always", module="hw.batch.expert_order", description="PAIRED always picks the most passes",
+           old="most = paired & ~picked[0]", new="most = paired", killed_by=EXPERT_ORDER),
+    Mutant(name="order-pace-not-kept", module="hw.batch.expert_order",
+           description="BALANCED forgets what was picked before",
+           old="ahead.eq(Mux(agains[2], now, 0) - total)", new="ahead.eq(0 - total)", killed_by=EXPERT_ORDER),
 )

@@ -88,8 +88,8 @@ def loads_of(config: Config, expert: int, stops: np.ndarray, tile: int) -> tuple
 
 
 def count_table(formed: Any, passes: np.ndarray) -> Any:
-    """A bench in the background that answers the reads of an expert order. ``passes`` is [tiles, experts], this tile first."""
-    async def bench(ctx):
+    """A bench in the background that answers an expert order's reads; ``passes`` is [tiles, experts], this tile first."""
+    async def bench(ctx: Any) -> None:
         while True:
             *_, read, number = await ctx.tick().sample(formed.read, formed.number)
             if read:

@@ -33,8 +33,7 @@ def test_random_stops(changes):
         along = order[position:] + order[:position]
         batches = [rng.sample(range(7), rng.randrange(8)) for _ in range(3)]
         pace = rng.choice((0.1, 0.5, 1))
-        found, arrivals, most = [], [], 0
-        wanted = []
+        found, arrivals, wanted = [], [], []
 
         async def bench(ctx, block=block, batches=batches, pace=pace, found=found, arrivals=arrivals, wanted=wanted,
                         position=position, along=along, tile=tile):
