@@ -7,8 +7,9 @@ from trajectile.scripts.soc.verilog import comment
 
 #: what the tile's AXI ports leave out, and what a fabric that has these wants to see
 LEFT_OUT = """\
-AXI signals that are left out, for fabrics that have them: AWPROT and ARPROT of the host port are ignored; of the DDR and io ports
-tie ARID and AWID 0, LOCK 0, CACHE 4'b0011, PROT 3'b010, QOS 0, REGION 0, leave RID and BID open; tie off DDR's write channels."""
+AXI signals that are left out, for fabrics that have them: AWPROT and ARPROT of the host port are ignored; of the DDR and io
+ports tie ARID and AWID 0, LOCK 0, CACHE 4'b0011, PROT 3'b010, QOS 0, REGION 0, leave RID and BID open; tie off the write
+channels of DDR."""
 
 
 def template(module: str, instance: str, ports: Sequence[Port], origin: str) -> str:
