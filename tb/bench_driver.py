@@ -41,6 +41,8 @@ MEMORY_BASE = 7 << 32
 LAYER = (1 << 32) - 4096
 #: looks at a batch or a reset, and cycles between two
 LOOKS, FEW_LOOKS, LOOK_CYCLES = 500, 5, 40
+#: cycles in which batches are queued in all tiles, and slices asked for
+WATCHDOG_CYCLES = 2000
 #: accesses to a tile's registers that a batch may take
 MOST_ACCESSES = 8
 
@@ -219,13 +221,14 @@ class Bench:
 
     def failure(self) -> None:
         """A watchdog that bites: the batch that runs and the one that waits end with a record; nothing can be queued."""
-        self.settle(watchdog=10)
+        self.settle(watchdog=WATCHDOG_CYCLES)
         for tile in self.tiles:
             self.driver.call("interrupt", tile)
-        running, waiting = self.batches(0, 1), self.batches(0, 2)
-        self.queue(running)
-        assert self.driver.queue(0, waiting[0]) in (Refusal.NONE, Refusal.FAILED)
-        assert self.wait(running, Status.FAILED) == [{"WATCHDOG"}, *[{"STOPPED"}] * (len(self.tiles) - 1)]
+        both = [self.batches(0, 1), self.batches(0, 2)]
+        for batches in both:
+            self.queue(batches)
+        for batches in both:
+            assert self.wait(batches, Status.FAILED) == [{"WATCHDOG"}, *[{"STOPPED"}] * (len(self.tiles) - 1)]
         for tile in self.tiles:
             masks = {name: self.map["ERROR"].field(name).mask for name, _ in ERRORS}
             assert self.driver.call("error", tile) == masks["STOPPED" if tile else "WATCHDOG"]
