@@ -145,7 +145,8 @@ class BatchControl(Block):
         forming = Signal()
         formed_next = Signal(1)  # whose counts go next, or go now
         m.d.comb += [
-            self.form.start.eq(listed.bit_select(formed_next, 1) & ~made.bit_select(formed_next, 1) & ~forming & ~stopped),
+            # a batch that was given up leaves its bit in `listed`
+            self.form.start.eq((taken & listed & ~made).bit_select(formed_next, 1) & ~forming & ~stopped),
             self.form.batch.eq(formed_next),
             self.form.order.eq(Array(descriptors)[formed_next].order), self.form.tag.eq(Array(descriptors)[formed_next].tag),
         ]

@@ -75,7 +75,9 @@ class ResultWriter(Block):
         beat_bytes = config.io.bytes_per_cycle
         record_beats = config.completion_bytes // beat_bytes
         descriptor = result.descriptor
-        phase, failed, batch = Signal(Phase), Signal(), Signal()
+        phase = Signal(Phase)
+        failed = Signal()
+        batch = Signal()
         alone = result.flush | (descriptor.tokens == 0)
         results = result.start & ~alone
         answered = (phase == Phase.ANSWERS) & writer.quiet
@@ -112,7 +114,8 @@ class ResultWriter(Block):
             with m.Case(Phase.ANSWERS):
                 with m.If(answered):
                     m.d.sync += phase.eq(Phase.RECORD)
-                with m.Elif(self.stop):
+                # also with the last answer: that may be what has failed
+                with m.If(self.stop):
                     m.d.sync += failed.eq(1)
             with m.Case(Phase.RECORD):
                 with m.If(room):
