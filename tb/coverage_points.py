@@ -179,19 +179,72 @@ PACKETS = (
 
 _ERROR_BITS = {name: number for number, (name, _) in enumerate(ERRORS)}
 ERROR_POINTS = (
-    *(Point(f"error.{name.lower()}", "batch_control", f"error[{_ERROR_BITS[name]}]", meaning) for name, meaning in ERRORS),
+    *(Point(f"error.{name.lower()}", "batch_control", f"status__error[{_ERROR_BITS[name]}]", meaning)
+      for name, meaning in ERRORS),
     Point("error.slverr", "ddr_loader", "bad_response & ddr__rresp == 2", "DDR answers SLVERR"),
     Point("error.decerr", "ddr_loader", "bad_response & ddr__rresp == 3", "DDR answers DECERR"),
-    Point("error.load_entry", "ddr_loader", "bad_entry", "a slice is to be loaded in a tile without DDR"),
     Point("error.frame", "link_rx", "bad", "a frame is spoilt: CRC or kind is wrong"),
-    Point("error.overrun", "batch_control", "overrun", "START comes while a batch runs"),
     Point("error.irq", "host_port", "irq & irq_status_error", "the interrupt says that the tile has failed"),
     *(Point(f"refused.{code.name.lower()}", "host_port", f"refused_code == {code.value}", REFUSALS[code])
       for code in Refusal if code is not Refusal.NONE),
-    Point("reset.idle", "batch_control", "ask_reset & ~busy & ~failed", "RESET of an idle array"),
-    Point("reset.batch", "batch_control", "ask_reset & running", "RESET in the middle of a batch"),
-    Point("reset.failed", "batch_control", "ask_reset & failed", "RESET after a failure"),
-    Point("reset.busy_ddr", "batch_control", "reset & ~quiet", "a reset waits for DDR to answer what was asked"),
+    Point("reset.idle", "batch_control", "status__ask_reset & ~|taken & ~descriptors__valid & ~stopped",
+          "RESET of an idle array"),
+    Point("reset.batch", "batch_control", "status__ask_reset & |taken & ~stopped", "RESET in the middle of a batch"),
+    Point("reset.queue", "batch_control", "reset & descriptors__valid", "a descriptor waits in a reset, and gets its record"),
+    Point("reset.failed", "batch_control", "status__ask_reset & status__failed", "RESET after a failure"),
+    Point("reset.busy", "batch_control", "reset & ~quiet", "a reset waits for what DDR or the io port were asked"),
+    Point("record.expert", "record_parser", "begin__bad_expert", "a choice names an expert that does not exist"),
+    Point("record.twice", "record_parser", "begin__twice", "a token names an expert twice"),
+    Point("record.choice_lost", "record_parser", "second & ~inserted & beats__payload__error", "a choice comes with an error"),
+    Point("record.exponent_lost", "record_parser", "second & ~inserted & spoilt", "an exponent came with an error"),
+    Point("record.row_lost", "record_parser", "write & beats__payload__error", "activations come with an error"),
+    Point("write.given_up", "result_writer", "phase == 1 & stop", "a failure or reset in the middle of writing results"),
+    Point("write.no_bytes", "io_writer", "fills & write__wvalid", "a burst that was begun is filled up without any byte"),
+    Point("write.last_refused", "result_writer", "phase == 2 & io_writer__user__quiet & stop",
+          "the answer that fails the tile is the last to a batch's results"),
+    Point("write.record_refused", "result_writer", "phase == 4 & result__bad_response", "a completion record is refused"),
+)
+#: phases of the result writer: 1 results, 2 their answers, 3 the record, 4 its answers
+BATCHES = (
+    Point("queue.waits", "batch_control", "descriptors__valid & |taken & ~stopped", "a descriptor waits for the batch before"),
+    Point("queue.full", "batch_queue", "doorbell__level == 2", "as many descriptors wait as can"),
+    Point("queue.sweep", "batch_control", "descriptors__valid & ~|taken & ~reading & ~begin__start & ~stopped",
+          "a descriptor waits until token lists are empty"),
+    Point("flight.both", "batch_control", "taken == 3", "two batches are in flight"),
+    Point("flight.reads", "batch_control", "reading & |(taken & listed & ~done)", "records are read while the batch before streams"),
+    Point("flight.writes", "batch_control", "writing & |(taken & listed & ~done)", "results are written while the next one streams"),
+    Point("flight.forms", "batch_control", "taken == 3 & |(taken & made & ~done) & forming",
+          "counts go round while the batch before streams"),
+    Point("flight.held", "batch_control", "taken == 3 & |(taken & listed & ~made) & forming & |(listed & ~made)",
+          "a batch whose lists are complete waits until the loads of the one before are made"),
+    Point("finish.rows", "batch_control", "|(taken & made & ~rows)", "all loads are made before all activations are in"),
+    Point("finish.empty", "batch_control", "form__formed & form__made", "a batch without any choice"),
+    Point("begin.empty", "record_parser", "begin__start & begin__tokens == 0", "a tile has no token in a batch"),
+    Point("begin.last_lane", "record_parser", "ends & lane != 0", "a token in a lane that is not the first"),
+    Point("choice.none", "record_parser", "taken & number != 0 & &item[15:0]", "a token has fewer choices than it may"),
+    Point("list.more", "token_lists", "look_up__more", "an expert has several tokens in a lane"),
+    Point("exchange.header", "count_exchange", "held_valid & header", "another tile's order and tag come"),
+    Point("exchange.before", "count_exchange", "held_valid & ~reading & ~full", "another tile's counts come before this one's go"),
+    Point("exchange.waits", "count_exchange", "held_valid & full", "an own word waits: another tile's goes on"),
+    Point("order.index", "expert_order", "pick__valid & pick__ready & ~paired & ~balanced", "the next expert by number"),
+    Point("order.paired", "expert_order", "pick__valid & pick__ready & paired", "by the most and the fewest passes in turn"),
+    Point("order.balanced", "expert_order", "pick__valid & pick__ready & balanced", "so that tiles are worked alike"),
+    Point("order.none", "expert_order", "nothing", "no expert has a token"),
+    Point("make.full", "load_maker", "level == 4", "as many load entries wait as can"),
+    Point("make.other", "load_maker", "busy & ~push & moves", "a slice comes from another tile's channel"),
+    Point("io.reads_ahead", "io_reader", "waiting == 4", "as many bursts are asked for ahead as may be"),
+    Point("io.read_slow", "io_reader", "read__arvalid & ~read__arready", "an address of a read waits"),
+    Point("io.beat_waits", "io_reader", "read__rvalid & ~read__rready", "a beat waits until its items are taken"),
+    Point("io.writes_ahead", "io_writer", "waiting == 4", "as many bursts are unanswered as may be"),
+    Point("io.write_slow", "io_writer", "write__awvalid & ~write__awready", "an address of a write waits"),
+    Point("io.data_slow", "io_writer", "write__wvalid & ~write__wready", "a beat that is written waits"),
+    Point("io.line", "io_writer", "write__awvalid & bursts__asking & ~bursts__last", "a region takes several bursts"),
+    Point("result.int", "result_pieces", "active & ~bf16 & take", "results as int32"),
+    Point("result.float", "result_pieces", "active & bf16 & take", "results as bf16"),
+    Point("result.waits", "result_pieces", "pieces__valid & ~pieces__ready", "a piece waits until the beat before is taken"),
+    Point("complete.failed", "result_writer", "result__start & result__flush", "a record of a batch that was given up"),
+    Point("complete.empty", "result_writer", "result__start & ~result__flush & result__descriptor__tokens == 0",
+          "a record alone: the tile has no token"),
 )
 MEMORY = (
     Point("memory.weights_corrected", "expert_buffer", "corrected", "a single error in a slot is corrected"),
@@ -205,8 +258,7 @@ MEMORY = (
     Point("memory.count_wrong", "clip_counter", "clips_decoder_0_used & clips_decoder_0_error", "one in a count that cannot"),
     Point("memory.result_corrected", "lane_memory", "result_decoder_0_used & result_decoder_0_corrected",
           "a single error in a result is corrected"),
-    Point("memory.result_wrong", "lane_memory", "result_decoder_0_used & result_decoder_0_error",
-          "one in a result that cannot"),
+    Point("memory.result_wrong", "lane_memory", "result_decoder_0_used & result_decoder_0_error", "one in a result that cannot"),
 )
 #: ends of a rounding shift, as its amount says them, and of an int16
 _LEFTMOST, _RIGHTMOST, _END = 0, 63, 2**15 - 1
@@ -276,5 +328,5 @@ TERMS = (
     Point("count.waits", "clip_counter", "(waits_0 | waits_1) & (add | write)", "a pass waits: one is being counted"),
     Point("count.end", "clip_counter", "write & written == 65535", "a count is as large as it can be"),
 )
-POINTS: tuple[Point, ...] = RULES + WAITS + PACKETS + ERROR_POINTS + MEMORY + WORDS + VALUES + TERMS
+POINTS: tuple[Point, ...] = RULES + WAITS + PACKETS + ERROR_POINTS + BATCHES + MEMORY + WORDS + VALUES + TERMS
 assert len({point.name for point in POINTS}) == len(POINTS), "two points have one name"

@@ -1,5 +1,5 @@
 // Writes what happens in one tile into a log, a line per event: cycle kind slot expert index flags. Cycles count from the end of
-// the reset. A line "cycle reset 0 0 0 0" ends a run: at a reset, or where the bench says `mark`.
+// the reset. A line "cycle reset 0 0 0 0" ends a run: at a reset, if there was an event, and where the bench says `mark`.
 //
 // Flags: of `load` and `grant` the batch's bit; of `send` 1 for escape and 2 for cut-through.
 module event_monitor #(
@@ -70,7 +70,7 @@ module event_monitor #(
 
     always @(posedge clk)
         if (rst) begin
-            if (log != 0 && active) begin
+            if (log != 0 && (active || mark)) begin
                 $fwrite(log, "%0d reset 0 0 0 0\n", cycle);
                 $fflush(log);
             end
@@ -79,7 +79,7 @@ module event_monitor #(
         end else begin
             cycle <= cycle + 1;
             if (mark) begin
-                if (log != 0 && active) begin
+                if (log != 0) begin
                     $fwrite(log, "%0d reset 0 0 0 0\n", cycle);
                     $fflush(log);
                 end

@@ -4,8 +4,8 @@
 // it was taken, whichever is later. A write is answered LATENCY cycles after its last beat was taken. `stall` makes all
 // channels hesitate at random. What is read comes from the hex file that the plusarg PLUSARG names, from byte address 0 on;
 // a read burst that is not all in it is an error. What is written goes to a log, a line per beat: address data, in
-// hexadecimal, a line "answer" when a burst has been answered, and a line "reset" at a reset or where
-// the bench says `mark`.
+// hexadecimal, a line "answer" when a burst has been answered, and a line "reset" at a reset, if something was written,
+// and where the bench says `mark`. A beat without any byte is not logged.
 //
 // `fault` makes it fail, counted from when that was last 0: 1 to 3: read beat `fault_at` comes with this response; 4: no beat
 // comes from beat `fault_at` on; 5: no address of a read is taken from burst `fault_at` on; 6: write burst `fault_at` is
@@ -113,14 +113,15 @@ module io_model #(
     reg [8:0] written;  // beats of the burst
     reg [31:0] writes;  // answered since there was no fault
     assign awready = !stall_aw && (write_tail + 1'b1 != write_head);
-    assign wready = !stall_w && (answer_tail + 1'b1 != answer_head);
+    // it waits for the address
+    assign wready = !stall_w && (answer_tail + 1'b1 != answer_head) && (write_head != write_tail || (awvalid && awready));
 
     reg active;  // something was written since the last reset
     initial active = 0;
 
     always @(posedge clk)
         if (rst) begin
-            if (active && log != 0) begin
+            if ((active || mark) && log != 0) begin
                 $fwrite(log, "reset\n");
                 $fflush(log);
             end
@@ -147,7 +148,7 @@ module io_model #(
             bvalid <= 0;
         end else begin
             if (mark) begin
-                if (active && log != 0) begin
+                if (log != 0) begin
                     $fwrite(log, "reset\n");
                     $fflush(log);
                 end
@@ -177,13 +178,13 @@ module io_model #(
                 write_tail = write_tail + 1'b1;
             end
             if (wvalid && wready) begin
-                if (write_head == write_tail) $display("ERROR: io_model %0d: data before their address", ID);
-                if (wstrb != {BEAT_BITS/8{1'b1}}) $display("ERROR: io_model %0d: a write leaves out a byte", ID);
+                if (wstrb != {BEAT_BITS/8{1'b1}} && wstrb != 0)
+                    $display("ERROR: io_model %0d: a write leaves out a byte", ID);
                 if (wlast != (written == write_length[write_head]))
                     $display("ERROR: io_model %0d: wlast is %0d with beat %0d of %0d", ID, wlast, written,
                              write_length[write_head] + 1);
                 active = 1;
-                if (log != 0)
+                if (log != 0 && wstrb != 0)
                     $fwrite(log, "%h %h\n", write_first[write_head] + (written << BEAT_BYTES_LOG2), wdata);
                 written = written + 1;
                 if (wlast) begin

@@ -1,46 +1,54 @@
-"""Plays scenarios on the array, and checks the good batch after each against the golden model."""
+"""Plays scenarios on the array, and checks completion records of the bad batches, and all of the good batches after them."""
 
 import json
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from trajectile.hw.host.layouts import Table
+import numpy as np
 
 from tests.support import observed
 from tests.support.batches import synthetic
 from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.design import design
-from trajectile.hw.params import Params
+from trajectile.hw.host.codes import ERRORS
 from trajectile.scripts.flow import simulation
+from trajectile.scripts.flow.outcomes import Golden, read_outcomes
+from trajectile.scripts.flow.workload import Workload
+from trajectile.sw_model.batch.completion import Completion, RecordError
+from trajectile.sw_model.batch.records import blank_batch
+from trajectile.sw_model.batch.results import tile_region, unit_of
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.numerics.integer import Results
 from trajectile.sw_model.schedule.scheduler import Schedule, schedule
 from trajectile.sw_model.timeline.model import Timeline
 from trajectile.sw_model.timeline.model import simulate as model_timeline
-from trajectile.tb import runner, scenario
+from trajectile.tb import io_log, runner, scenario
 from trajectile.tb.instruments import Instruments
-from trajectile.tb.job import JOB, Job
-from trajectile.tb.program import gathered, pack
+from trajectile.tb.io_log import Written
+from trajectile.tb.job import JOB, Descriptor, Job, Run
+from trajectile.tb.program import descriptors, write_records
 from trajectile.tb.scenario import SCENARIOS, Scenario
-from trajectile.tb.scoreboard import check_events, check_results, read_events
-from trajectile.tb.top import bench_top
+from trajectile.tb.top import IO_BATCHES, bench_top
 
-#: experts that the gate uses: of the others one has an empty rule entry, and that of the last is never written
-USED_EXPERTS = 4
+#: batches of a job that must be good; some of those that lie in memory
+GOOD_BATCHES = 2
+#: of the batches in memory: one with choices that are wrong
+WRONG_CHOICES = IO_BATCHES - 1
+#: names of fatal errors by their bit
+NAMES = tuple(name for name, _ in ERRORS)
 
 
 @dataclass(frozen=True)
 class Playground:
-    """A small array, a batch for it, and what the model says of that."""
+    """A small array, batches for it, and what the model says of those that must be good."""
 
     config: Config
-    plan: Schedule
+    #: of the batches in memory
+    golden: Sequence[Golden]
     model: Timeline
+    #: the good batches
     job: Job
-    #: results, or None for a build without arithmetic
-    golden: Results | None
     #: its plusargs
     files: Sequence[str]
     folder: Path
@@ -49,83 +57,133 @@ class Playground:
     @classmethod
     def make(cls, config: Config, folder: Path, *, seed: int = 5, timing_only: bool = False,
              instruments: Instruments | None = None) -> "Playground":
-        """A full batch of a synthetic gate, observed as this test run is or as ``instruments`` say."""
+        """Batches of a synthetic gate, observed as this test run is or as ``instruments`` say."""
         folder.mkdir(parents=True, exist_ok=True)
-        load = synthetic(config, config.token_capacity, seed, experts=USED_EXPERTS)
-        plan = schedule(config, load.topk_ids, "balanced")
-        values = None if timing_only else load.given
-        job = simulation.make_job(plan, values, max_cycles=20_000)
-        model = model_timeline(plan)
-        for image in job.images:
-            image.tables[Table.RULES, 0].pop()
-        # a good batch takes that and not one more
-        job = replace(job, images=[replace(image, settings={**image.settings, "WATCHDOG": cycles})
-                                   for image, cycles in zip(job.images, model.tile_cycles, strict=True)])
-        return cls(config, plan, model, job, values.results(config) if values else None,
-                   simulation.write_files(config, values, folder), folder, instruments or observed.instruments())
+        full = config.token_capacity
+        loads = [synthetic(config, tokens, seed + number) for number, tokens in enumerate((full, full // 2, full, full))]
+        # all meet the same weights
+        loads = [replace(load, values=replace(load.given, layer=loads[0].given.layer)) for load in loads]
+        loads[WRONG_CHOICES] = _wrong_choices(loads[WRONG_CHOICES], config)
+        golden = []
+        for load in loads:
+            plan = schedule(config, load.topk_ids, "balanced", strict=False)
+            right = replace(load.given, batch=replace(load.given.batch, topk_ids=plan.topk_ids))
+            golden.append(Golden(plan) if timing_only else Golden(plan, right.results(config), right.layer))
+        plans = [one.plan for one in golden]
+        model = model_timeline(plans[:GOOD_BATCHES])
+        job = Job(config, [descriptors(plan, number) for number, plan in enumerate(plans[:GOOD_BATCHES])],
+                  max_cycles=model.cycles + 1000, timing_only=timing_only)
+        batches = [blank_batch(config, load.topk_ids) if timing_only else load.given.batch for load in loads]
+        files = [*simulation.write_files(config, None if timing_only else loads[0].given, folder),
+                 *write_records(plans, batches, folder)]
+        return cls(config, golden, model, job, files, folder, instruments or observed.instruments())
+
+    @property
+    def tiles(self) -> range:
+        """Numbers of the tiles."""
+        return range(self.config.array.tiles)
+
+    @property
+    def plan(self) -> Schedule:
+        """Of the first batch."""
+        return self.golden[0].plan
 
     @property
     def limit(self) -> int:
         """A WATCHDOG that a good batch never meets."""
         return self.model.cycles + 200
 
+    def queued(self, count: int = 1, first: int = 0) -> list[list[Descriptor]]:
+        """Some of the batches in memory, as a host queues them."""
+        return [descriptors(self.golden[number % IO_BATCHES].plan, number) for number in range(first, first + count)]
+
     def run(self, scenarios: Sequence[Scenario], simulator: str) -> list[dict]:
-        """What the bench writes down of each scenario; the results of every good batch must be exact."""
-        timing_only = self.job.timing_only
-        built = runner.build(design(self.config, timing_only=timing_only).files(),
-                             bench_top(self.config, timing_only=timing_only), simulator, instruments=self.instruments)
+        """What the bench writes down of each scenario; all good batches are exact, and no descriptor lacks a record."""
+        built = runner.build(design(self.config, timing_only=self.job.timing_only).files(),
+                             bench_top(self.config, timing_only=self.job.timing_only), simulator,
+                             instruments=self.instruments)
         folder = self.folder / simulator
         folder.mkdir(exist_ok=True)
-        self.job.save(folder / "job.json")
+        job = replace(self.job, runs=[Run() for _ in scenarios])
+        job.save(folder / "job.json")
         scenario.save(scenarios, folder / "scenarios.json")
         # memories that were never written hold ones
-        runner.run(built, "bench_errors", folder, plusargs=[*self.files, "+verilator+rand+reset+1"], environment={
-            JOB: str((folder / "job.json").resolve()), SCENARIOS: str((folder / "scenarios.json").resolve())})
-        assert "ERROR: ddr_model" not in (folder / "run.log").read_text(encoding="utf-8")
+        runner.run(built, "bench_errors", folder, environment={
+            JOB: str((folder / "job.json").resolve()), SCENARIOS: str((folder / "scenarios.json").resolve()),
+        }, plusargs=[*(file.replace(f"{self.folder.resolve()}/events", f"{folder.resolve()}/events") for file in self.files),
+                     "+verilator+rand+reset+1"])
+        assert "ERROR: " not in (folder / "run.log").read_text(encoding="utf-8")
         outputs = json.loads((folder / "output.json").read_text(encoding="utf-8"))
-        assert [output["name"] for output in outputs] == [scenario.name for scenario in scenarios]
-        for output in outputs:
-            if self.golden is None:
-                break
-            results = check_results(gathered(self.job.params, self.plan, output["tiles"]), self.golden)
-            assert results, f"after {output['name']}: {results.message}"
-        return outputs
+        assert [output["failed"] for output in outputs[::2]] == [one.name for one in scenarios]
+        for one, outcome in zip(scenarios, read_outcomes(job, self.golden[:GOOD_BATCHES], folder)[1::2], strict=True):
+            assert outcome.results, f"after {one.name}: {outcome.results.message}"
+            assert outcome.events, f"after {one.name}: {outcome.events.message}"
+        logs = [io_log.read(folder / "events", tile)[::2] for tile in self.tiles]
+        for number, (one, output) in enumerate(zip(scenarios, outputs[::2], strict=True)):
+            output["records"] = [self._records(one, output, tile, logs[tile][number]) for tile in self.tiles]
+        return outputs[::2]
 
     def play(self, scenarios: Sequence[Scenario], simulator: str) -> dict[str, dict]:
-        """What the bench writes down, by the scenario's name; every good batch must be exact in events and results.
+        """What the bench writes down, by the scenario's name."""
+        return {output["failed"]: output for output in self.run(scenarios, simulator)}
 
-        Every tile must have begun two batches in each scenario.
+    def _records(self, one: Scenario, output: Mapping, tile: int, written: Written) -> list[Completion]:
+        """The completion records of a tile for all descriptors that it has accepted, each of which was written once. Before
+        ``rst`` only those that are there.
         """
-        outputs = self.run(scenarios, simulator)
-        logs = read_events(self.folder / "events", self.config.array.tiles)
-        assert len(logs) == 2 * len(outputs)
-        for output, log in zip(outputs, logs[1::2], strict=True):
-            events = check_events(log, self.model)
-            assert events, f"after {output['name']}: {events.message}"
-        return {output["name"]: output for output in outputs}
+        records = []
+        for number in output["rung"][tile]:
+            descriptor = one.batches[number][tile]
+            assert descriptor
+            region = written.region(descriptor.results, self.config.completion_bytes)
+            record = Completion.from_bytes(region) if region else None
+            where = f"{one.name}: tile {tile}, batch {number}"
+            # what rst cuts off has no record
+            if record is None and one.reset == "rst" and (one.reset_after is not None or one.unanswered):
+                break
+            assert region and record, f"{where}: no completion record"
+            for address in range(descriptor.results, descriptor.results + len(region), self.config.io.bytes_per_cycle):
+                assert written.times[address] == 1, f"{where}: a completion record is written again"
+            assert (record.tag, record.tokens) == (descriptor.tag, descriptor.tokens), f"{where}: {record}"
+            assert record.failed or not (records and records[-1].failed), f"{where}: good after one that failed"
+            if not record.failed and all(changed.keys() <= {"WATCHDOG"} for changed in one.settings.values()):
+                self._good(where, record, descriptor, tile, written)
+            records.append(record)
+        return records
+
+    def _good(self, where: str, record: Completion, descriptor: Descriptor, tile: int, written: Written) -> None:
+        """A batch that has not failed has exact results, unless the record says that its records did not all come."""
+        golden = self.golden[descriptor.tag % IO_BATCHES]
+        if golden.results is None or golden.layer is None or record.errors & RecordError.RESPONSE:
+            return
+        region = written.region(descriptor.results + self.config.completion_bytes,
+                                descriptor.tokens * self.config.result_bytes(4))
+        right = tile_region(golden.plan, tile, golden.results, unit_of(golden.plan, tile, golden.layer), as_bf16=False)
+        assert region == right.tobytes(), f"{where}: wrong results in a batch that has not failed"
 
     def watched(self, **settings: int) -> dict[int, dict[str, int]]:
         """Settings of all tiles: a WATCHDOG; and of tile 0: these."""
-        every = {tile: {"WATCHDOG": self.limit} for tile in range(self.config.array.tiles)}
+        every = {tile: {"WATCHDOG": self.limit} for tile in self.tiles}
         every[0] |= settings
         return every
-
-    def load_entry(self, tile: int, index: int, **changes: int) -> tuple[int, int, int, int, int]:
-        """An entry of a load list with some fields changed."""
-        load = self.plan.tiles[tile].loads[index]
-        fields = {"expert": load.expert, "index": load.index, "row": load.row, "here": int(load.here),
-                  "next": int(load.next_here), "left": load.left}
-        return tile, Table.LOADS.value, 0, index, pack(Params(self.config).load_layout, **fields | changes)
 
     def wrong_ring(self, seed: int) -> dict[int, dict[str, int]]:
         """Any legal values for ring and routes."""
         print(f"seed {seed}")
         rng, settings = random.Random(seed), self.watched()
-        tiles = range(self.config.array.tiles)
         for changed in settings.values():
             for name in ("RING_NEXT", "RING_PREV"):
                 if rng.random() < 0.5:
-                    changed[name] = rng.choice(tiles)
+                    changed[name] = rng.choice(self.tiles)
             if rng.random() < 0.7:
-                changed["ROUTE_0"] = sum(rng.choice(list(Port)).value << 4 * tile for tile in tiles)
+                changed["ROUTE_0"] = sum(rng.choice(list(Port)).value << 4 * tile for tile in self.tiles)
         return settings
+
+
+def _wrong_choices(load: Workload, config: Config) -> Workload:
+    """A token names an expert that there is not, another one an expert twice."""
+    ids = np.array(load.topk_ids)
+    ids[0, 0] = config.layer.experts
+    if config.layer.top_k > 1:
+        ids[1, 1] = ids[1, 0]
+    return replace(load, topk_ids=ids, values=replace(load.given, batch=replace(load.given.batch, topk_ids=ids)))

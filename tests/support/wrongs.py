@@ -1,41 +1,55 @@
-"""What can be wrong with a batch on the array: for the tests of errors, and for line coverage."""
+"""What can be wrong with batches on the array: for the tests of errors, and for line coverage."""
 
-from trajectile.hw.host.layouts import Table
+from dataclasses import replace
 
-from tests.support.errors_bench import Playground
+from tests.support.errors_bench import GOOD_BATCHES, Playground
 from trajectile.hw.d2d.layouts import Port
-from trajectile.tb.program import pack
+from trajectile.sw_model.schedule.scheduler import ORDERS
+from trajectile.tb.scenario import DDR_FAULTS
 
 RESETS = ("rst", "CONTROL.RESET")
 
 
 def wrongs(ground: Playground) -> dict[str, dict]:
-    """Each wrong by name, as fields of a scenario."""
-    tile = ground.plan.tiles[0]
-    params, settings = ground.job.params, ground.job.images[0].settings
-    far = ground.plan.tiles[1].loads[0]
-    # an expert that tile 0 computes
-    expert = next(load.expert for load in tile.loads if load.here)
-    unwritten = pack(params.rule_layout, here=1, first=params.list_depth - 1, passes=1)
-    assert len(tile.list_tokens) < params.list_depth and len(tile.loads) < params.load_depth
-    faults = {f"ddr_{kind}": {"ddr_fault": (1, kind, 60), "settings": ground.watched()}
-              for kind in ("exokay", "slverr", "decerr", "no_data")}
-    return faults | {
-        "ddr_no_address": {"ddr_fault": (0, "no_address", 3), "settings": ground.watched()},
-        "watchdog": {"settings": {0: {"WATCHDOG": ground.model.tile_cycles[0] - 1}}},
-        "arrivals_more": {"settings": ground.watched(ARRIVAL_COUNT=settings["ARRIVAL_COUNT"] + 1)},
-        "arrivals_less": {"settings": ground.watched(ARRIVAL_COUNT=settings["ARRIVAL_COUNT"] - 1)},
-        "loads_less": {"settings": ground.watched(LOAD_COUNT=len(tile.loads) - 1)},
-        "loads_unwritten": {"settings": ground.watched(LOAD_COUNT=len(tile.loads) + 1)},
-        "rules_unwritten": {"settings": ground.watched(), "entries": [
-            ground.load_entry(1, 0, expert=ground.config.layer.experts - 1, row=far.row, here=1)]},
-        "tokens_unwritten": {"settings": ground.watched(), "entries": [(0, Table.RULES.value, 0, expert, unwritten)]},
-        "no_passes": {"settings": ground.watched(), "entries": [
-            ground.load_entry(0, 1, expert=ground.config.layer.experts - 2, here=1)]},
-        "circles": {"settings": ground.watched(), "entries": [
-            ground.load_entry(0, 0, expert=ground.config.layer.experts - 2, here=0, next=0, left=1)]},
+    """Each wrong that fails the array, by name, as fields of a scenario."""
+    # one batch more than are worked off at the same time: it waits
+    many = ground.queued(ground.config.tile.batches + 1)
+    one, watched = ground.queued(), ground.watched()
+    alone = [[descriptor if tile == 0 else None for tile, descriptor in enumerate(batch)]
+             for batch in ground.queued(ground.config.tile.batches + 3)]
+
+    def changed(**fields: int) -> list:
+        return [*many[:-1], [replace(descriptor, **fields) if tile == 0 else descriptor
+                             for tile, descriptor in enumerate(many[-1])]]
+    beats = ground.config.record_bytes // ground.config.io.bytes_per_cycle
+    times = ground.model.batches[0][0]
+    found = {f"ddr_{kind}": {"ddr_fault": (1, kind, 3 if kind == "no_address" else 60)} for kind in DDR_FAULTS}
+    found |= {
+        "io_no_data": {"io_fault": (0, "no_data", 3)},
+        "io_no_data_in_rows": {"io_fault": (1, "no_data", len(ground.plan.tiles[1].records) * beats - 1)},
+        "io_no_address": {"io_fault": (0, "no_address", 0)},
+        "io_bad_answer": {"io_fault": (1, "bad_answer", 0)},
+        "io_bad_answer_to_record": {"io_fault": (1, "bad_answer", 2)},
+        "io_no_answer": {"io_fault": (0, "no_answer", 0)},
+        "io_no_answer_to_record": {"io_fault": (1, "no_answer", 2)},
+        "watchdog": {"batches": one, "settings": {0: {"WATCHDOG": times.finished - times.begin}}},
+        "watchdog_at_the_end": {"batches": one, "settings": {0: {"WATCHDOG": times.complete - times.begin - 1}}},
+        "alone": {"batches": alone},
+        "last_alone": {"batches": [*many[:-1], [None, *many[-1][1:]]]},
+        "other_tag": {"batches": changed(tag=200)},
+        "other_order": {"batches": changed(order=ORDERS.index("index"))},
         "ring_next_wrong": {"settings": ground.watched(RING_NEXT=0)},
         "ring_prev_wrong": {"settings": ground.watched(RING_PREV=0)},
         "route_to_edge": {"settings": ground.watched(ROUTE_0=Port.NORTH.value << 4 | Port.LOCAL.value)},
         "route_to_itself": {"settings": ground.watched(ROUTE_0=Port.LOCAL.value << 4 | Port.LOCAL.value)},
     }
+    return {name: {"batches": many, "settings": watched} | fields for name, fields in found.items()}
+
+
+def noted(ground: Playground) -> dict[str, dict]:
+    """Each wrong with which batches go on, by name: what a completion record says, and fields of a scenario."""
+    heads = len(ground.plan.tiles[0].records) * ground.config.head_bytes // ground.config.io.bytes_per_cycle
+    found = {f"io_{kind}": {"io_fault": (0, kind, beat)} for kind, beat in (
+        ("exokay", 0), ("slverr", 1), ("decerr", heads + 2))}
+    return {name: {"batches": ground.queued(GOOD_BATCHES), **fields} for name, fields in found.items()} | {
+        "choices": {"batches": ground.queued(2, first=GOOD_BATCHES)}}

@@ -1,5 +1,8 @@
 """The checks can fail: every kind of difference is seen, in made-up logs and in RTL that is wrong."""
 
+import re
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -11,7 +14,7 @@ from trajectile.sw_model.config import load
 from trajectile.sw_model.numerics.integer import Results
 from trajectile.sw_model.schedule import scheduler
 from trajectile.sw_model.timeline import model as timeline
-from trajectile.tb import runner
+from trajectile.tb import io_log, runner
 from trajectile.tb.scoreboard import check_events, check_results, read_events
 
 
@@ -20,8 +23,7 @@ def model():
     """A timeline, and the log that an exact RTL would write."""
     config = load("smoke")
     line = timeline.simulate(scheduler.schedule(config, synthetic(config, 9, 1).topk_ids))
-    ends = [timeline.Event(cycles, tile, "end", 0, 0, 0, 0) for tile, cycles in enumerate(line.tile_cycles)]
-    return line, sorted([*line.events, *ends])
+    return line, sorted(line.events)
 
 
 def test_equal_logs_are_equal(model):
@@ -61,16 +63,26 @@ def test_every_result_counts():
 
 
 def test_logs_that_are_cut_off(tmp_path):
-    """A tile that never ended, or ended once less than the others."""
-    (tmp_path / "e0.log").write_text("3 load 0 1 2 0\n9 end 0 0 0 0\n")
-    (tmp_path / "e1.log").write_text("3 load 0 1 2 0\n")
+    """A tile whose log ends within a line, or that has a run less than the others; cycles count from the first doorbell."""
+    (tmp_path / "e0.log").write_text("3 doorbell 0 0 0 0\n8 load 0 1 2 0\n9 reset 0 0 0 0\n20 doorbell 0 0 0 0\n")
+    (tmp_path / "e1.log").write_text("5 doorbell 0 0 0 0\n9 reset 0 0 0 0\n21 doorbell 0 0 0 0\n25 lo")
     with pytest.raises(ValueError, match="cut off"):
         read_events(tmp_path / "e", 2)
-    (tmp_path / "e1.log").write_text("4 end 0 0 0 0\n3 load 0 1 2 0\n8 end 0 0 0 0\n")
+    (tmp_path / "e1.log").write_text("5 doorbell 0 0 0 0\n9 load 0 1 2 0\n")
     with pytest.raises(ValueError, match="cut off"):
         read_events(tmp_path / "e", 2)
-    (tmp_path / "e1.log").write_text("4 end 0 0 0 0\n")
-    assert [len(batch) for batch in read_events(tmp_path / "e", 2)] == [3]
+    (tmp_path / "e1.log").write_text("5 doorbell 0 0 0 0\n9 reset 0 0 0 0\n21 doorbell 0 0 0 0\n")
+    runs = read_events(tmp_path / "e", 2)
+    assert [[(event.cycle, event.tile) for event in run] for run in runs] == [[(0, 0), (2, 1), (5, 0)], [(0, 0), (1, 1)]]
+
+
+def test_what_is_read_of_an_io_log():
+    """Beats by address, how often each was written, answers; a region that lacks a beat is none."""
+    first, second = io_log.parse([
+        "c 04030201", "10 08070605", "answer 0", "10 0c0b0a09", "answer 2", "reset", "c 00000001"])
+    assert first.region(12, 8) == bytes([1, 2, 3, 4, 9, 10, 11, 12]) and first.region(12, 12) is None
+    assert first.times == {12: 1, 16: 2} and first.answers == [0, 2]
+    assert second.region(12, 4) == bytes([1, 0, 0, 0]) and second.answers == []
 
 
 def _longer_link(config):
@@ -85,46 +97,58 @@ def _wrong_arithmetic(config):
     return made
 
 
+def _no_response_taken(config):
+    made = design(config)
+    right = made.modules["trajectile_io_writer"]
+    made.modules["trajectile_io_writer"] = right.replace("write__bready = 1'h1", "write__bready = 1'h0")
+    assert made.modules["trajectile_io_writer"] != right
+    return made
+
+
+def _failed_record(config):
+    made = design(config)
+    right = made.modules["trajectile_result_writer"]
+    made.modules["trajectile_result_writer"] = re.sub(r"(record__failed = ).*;", r"\g<1>1'h1;", right)
+    assert made.modules["trajectile_result_writer"] != right
+    return made
+
+
 @pytest.mark.parametrize(("mutation", "results", "events"), [
-    (_longer_link, True, False), (_wrong_arithmetic, False, True)])
+    (_longer_link, "completion record: cycles", False), (_wrong_arithmetic, "results differ", True),
+    (_failed_record, "completion record: failed = True", True)])
 def test_wrong_rtl_is_seen(icarus, mutation, results, events, tmp_path, monkeypatch):
-    """A link that is a cycle too long changes events only; a wrong sum changes results only."""
+    """A link that is a cycle too long changes events and the times in the records; a wrong sum changes results only; a record
+    that says the batch has failed is a difference by itself.
+    """
     config = load("smoke")
     wrong = mutation(config)
     monkeypatch.setattr(simulation, "design", lambda config, timing_only=False: wrong)
     done = simulated(config, synthetic(config, 9, 2), tmp_path, simulator=icarus)
-    assert bool(done.first.results) is results and bool(done.first.events) is events
+    assert not done.first.results and results in done.first.results.message and bool(done.first.events) is events
     assert not done.exact
 
 
 def test_a_hang_is_seen(icarus, tmp_path, monkeypatch):
-    """A tile that waits for a slice that never comes is reported, with the state of all tiles."""
+    """A tile that never takes the answer to what it has written is reported, with the state of all tiles."""
     config = load("smoke")
-    honest = simulation.tile_image
-
-    def one_more(params, plan, tile, batch):
-        image = honest(params, plan, tile, batch)
-        image.settings["ARRIVAL_COUNT"] += 1
-        return image
-    monkeypatch.setattr(simulation, "tile_image", one_more)
+    wrong = _no_response_taken(config)
+    monkeypatch.setattr(simulation, "design", lambda config, timing_only=False: wrong)
     with pytest.raises(runner.SimulationError, match="hung: not done"):
         simulated(config, synthetic(config, 3, 2), tmp_path, simulator=icarus)
 
 
 @pytest.mark.parametrize("simulator", ["icarus", "native"])
 def test_a_failure_is_seen_at_once(simulator, tmp_path, monkeypatch):
-    """A tile that fails is reported with its reason, not as a hang."""
+    """Tiles that fail are reported with the reason, not as a hang."""
     if simulator == "icarus":
         require_icarus()
     config = load("smoke")
-    honest = simulation.tile_image
+    honest = simulation.descriptors
 
-    def impatient(params, plan, tile, batch):
-        image = honest(params, plan, tile, batch)
-        if tile == 1:
-            image.settings["WATCHDOG"] = 20
-        return image
-    monkeypatch.setattr(simulation, "tile_image", impatient)
-    with pytest.raises(runner.SimulationError, match="failed: tile 0: status FAILED, error STOPPED; "
-                       "tile 1: status FAILED, error WATCHDOG"):
+    def disagreeing(plan, number, *, bf16=False):
+        first, *others = honest(plan, number, bf16=bf16)
+        return [replace(first, tag=99), *others]
+    monkeypatch.setattr(simulation, "descriptors", disagreeing)
+    with pytest.raises(runner.SimulationError, match="failed: tile 0: status FAILED, error .*DISAGREE.*; "
+                       "tile 1: status FAILED, error .*"):
         simulated(config, synthetic(config, 3, 2), tmp_path, simulator=simulator)

@@ -3,14 +3,15 @@
 import pytest
 
 from tests.support.batches import exact, synthetic
+from tests.support.configurations import small
 from trajectile.sw_model.config import load
 from trajectile.tb.job import Run
 
-EVERYTHING = [Run(seed, stall_host=True, stall_ddr=True, stall_link=True) for seed in range(1, 51)]
+EVERYTHING = [Run(seed, stall_host=True, stall_ddr=True, stall_io=True, stall_link=True) for seed in range(1, 51)]
 
 
 def test_everything_stalls(tmp_path):
-    """Host, DDR and links hesitate at random, with 50 seeds in one build."""
+    """Host, DDR, io and links hesitate at random, with 50 seeds in one build."""
     config = load("smoke")
     done = exact(config, synthetic(config, 12, 4), tmp_path, runs=EVERYTHING)
     assert len(done.outcomes) == 50
@@ -21,16 +22,25 @@ def test_everything_stalls(tmp_path):
         assert [c["COUNT_DDR_BEAT"] for c in outcome.counters] == list(done.model.ddr_beats)
 
 
-@pytest.mark.parametrize("what", ["stall_host", "stall_ddr", "stall_link"])
+@pytest.mark.parametrize("what", ["stall_host", "stall_ddr", "stall_io", "stall_link"])
 def test_one_interface_stalls(icarus, what, tmp_path):
     """Each interface by itself, on Icarus."""
     config = load("smoke")
     exact(config, synthetic(config, 12, 4), tmp_path, simulator=icarus, runs=[Run(3, **{what: True})])
 
 
+@pytest.mark.parametrize("batches", [1, 2])
+def test_batches_in_a_queue(icarus, batches, tmp_path):
+    """Three batches back to back while everything hesitates."""
+    config = small(tile__batches=batches)
+    loads = [synthetic(config, tokens, 4) for tokens in (config.token_capacity, 1, 7)]
+    exact(config, loads, tmp_path, simulator=icarus, runs=EVERYTHING[:3])
+
+
 def test_foreign_axi_models(simulator, tmp_path):
-    """cocotbext-axi on the host ports and behind the DDR ports, at full speed and with pauses."""
+    """cocotbext-axi on the host ports and behind DDR and io ports, at full speed and with pauses."""
     config = load("smoke")
     done = exact(config, synthetic(config, 9, 6), tmp_path, simulator=simulator, axi_models=True,
-                 runs=[Run(1), Run(2, stall_ddr=True), Run(3, stall_ddr=True, stall_link=True)])
+                 runs=[Run(1), Run(2, stall_ddr=True), Run(3, stall_io=True),
+                       Run(4, stall_ddr=True, stall_io=True, stall_link=True)])
     assert done.outcomes[1].cycles > done.outcomes[0].cycles
