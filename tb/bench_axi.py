@@ -98,9 +98,9 @@ async def run_job(dut: Top) -> None:
         if run.stall_ddr:
             channels += [channel for ram in rams for channel in (ram.ar_channel, ram.r_channel)]
         if run.stall_io:
-            channels += [channel for memory in memories for part in (memory.read_if, memory.write_if)
+            channels += [one for memory in memories for part in (memory.read_if, memory.write_if)
                          for name in ("ar_channel", "r_channel", "aw_channel", "w_channel", "b_channel")
-                         if (channel := getattr(part, name, None))]
+                         if (one := getattr(part, name, None))]
         for place, stalled in enumerate(channels):
             stalled.set_pause_generator(hesitation(run.seed * 100 + place))
         outputs.append(await batch(dut, job, run, hosts))

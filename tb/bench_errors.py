@@ -35,7 +35,7 @@ def now() -> int:
 
 
 class Queue:
-    """The doorbells of one tile for the batches that go wrong; each rings again until there is room or the tile has failed."""
+    """The doorbells of one tile for batches that go wrong; each rings again until there is room, or the tile has failed."""
 
     def __init__(self, host: TileHost, batches: Sequence[Sequence[Descriptor | None]]):
         self.host = host
@@ -107,7 +107,8 @@ async def polled(hosts: Sequence[TileHost], name: str, values: Sequence[int]) ->
     Raises:
         AssertionError: if that takes too long.
     """
-    begun, found = now(), []
+    begun = now()
+    found: list[int] = []
     while found != list(values):
         assert now() - begun < RESET_CYCLES, f"{name} by tile: {found}, not {list(values)}"
         found = [value for (value,) in await all_of(host.do([get(host.map, name)]) for host in hosts)]

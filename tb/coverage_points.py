@@ -7,6 +7,7 @@ A condition is Verilog on the signals of one module, looked at in every clock cy
 import re
 from typing import NamedTuple
 
+from trajectile.hw.batch.result_writer import Phase
 from trajectile.hw.d2d.layouts import NEIGHBOURS, FrameKind
 from trajectile.hw.host.codes import ERRORS, REFUSALS, Refusal
 
@@ -195,24 +196,29 @@ ERROR_POINTS = (
     Point("reset.busy", "batch_control", "reset & ~quiet", "a reset waits for what DDR or the io port were asked"),
     Point("record.expert", "record_parser", "begin__bad_expert", "a choice names an expert that does not exist"),
     Point("record.twice", "record_parser", "begin__twice", "a token names an expert twice"),
-    Point("record.choice_lost", "record_parser", "second & ~inserted & beats__payload__error", "a choice comes with an error"),
+    Point("record.choice_lost", "record_parser", "second & ~inserted & beats__payload__error",
+          "a choice comes with an error"),
     Point("record.exponent_lost", "record_parser", "second & ~inserted & spoilt", "an exponent came with an error"),
     Point("record.row_lost", "record_parser", "write & beats__payload__error", "activations come with an error"),
-    Point("write.given_up", "result_writer", "phase == 1 & stop", "a failure or reset in the middle of writing results"),
+    Point("write.given_up", "result_writer", f"phase == {Phase.RESULTS.value} & stop",
+          "a failure or reset in the middle of writing results"),
     Point("write.no_bytes", "io_writer", "fills & write__wvalid", "a burst that was begun is filled up without any byte"),
-    Point("write.last_refused", "result_writer", "phase == 2 & io_writer__user__quiet & stop",
+    Point("write.last_refused", "result_writer", f"phase == {Phase.ANSWERS.value} & io_writer__user__quiet & stop",
           "the answer that fails the tile is the last to a batch's results"),
-    Point("write.record_refused", "result_writer", "phase == 4 & result__bad_response", "a completion record is refused"),
+    Point("write.record_refused", "result_writer", f"phase == {Phase.END.value} & result__bad_response",
+          "a completion record is refused"),
 )
-#: phases of the result writer: 1 results, 2 their answers, 3 the record, 4 its answers
 BATCHES = (
-    Point("queue.waits", "batch_control", "descriptors__valid & |taken & ~stopped", "a descriptor waits for the batch before"),
+    Point("queue.waits", "batch_control", "descriptors__valid & |taken & ~stopped",
+          "a descriptor waits for the batch before"),
     Point("queue.full", "batch_queue", "doorbell__level == 2", "as many descriptors wait as can"),
     Point("queue.sweep", "batch_control", "descriptors__valid & ~|taken & ~reading & ~begin__start & ~stopped",
           "a descriptor waits until token lists are empty"),
     Point("flight.both", "batch_control", "taken == 3", "two batches are in flight"),
-    Point("flight.reads", "batch_control", "reading & |(taken & listed & ~done)", "records are read while the batch before streams"),
-    Point("flight.writes", "batch_control", "writing & |(taken & listed & ~done)", "results are written while the next one streams"),
+    Point("flight.reads", "batch_control", "reading & |(taken & listed & ~done)",
+          "records are read while the batch before streams"),
+    Point("flight.writes", "batch_control", "writing & |(taken & listed & ~done)",
+          "results are written while the next one streams"),
     Point("flight.forms", "batch_control", "taken == 3 & |(taken & made & ~done) & forming",
           "counts go round while the batch before streams"),
     Point("flight.held", "batch_control", "taken == 3 & |(taken & listed & ~made) & forming & |(listed & ~made)",
@@ -222,9 +228,9 @@ BATCHES = (
     Point("begin.empty", "record_parser", "begin__start & begin__tokens == 0", "a tile has no token in a batch"),
     Point("begin.last_lane", "record_parser", "ends & lane != 0", "a token in a lane that is not the first"),
     Point("choice.none", "record_parser", "taken & number != 0 & &item[15:0]", "a token has fewer choices than it may"),
-    Point("list.more", "token_lists", "look_up__more", "an expert has several tokens in a lane"),
     Point("exchange.header", "count_exchange", "held_valid & header", "another tile's order and tag come"),
-    Point("exchange.before", "count_exchange", "held_valid & ~reading & ~full", "another tile's counts come before this one's go"),
+    Point("exchange.before", "count_exchange", "held_valid & ~reading & ~full",
+          "another tile's counts come before this one's go"),
     Point("exchange.waits", "count_exchange", "held_valid & full", "an own word waits: another tile's goes on"),
     Point("order.index", "expert_order", "pick__valid & pick__ready & ~paired & ~balanced", "the next expert by number"),
     Point("order.paired", "expert_order", "pick__valid & pick__ready & paired", "by the most and the fewest passes in turn"),
@@ -258,7 +264,8 @@ MEMORY = (
     Point("memory.count_wrong", "clip_counter", "clips_decoder_0_used & clips_decoder_0_error", "one in a count that cannot"),
     Point("memory.result_corrected", "lane_memory", "result_decoder_0_used & result_decoder_0_corrected",
           "a single error in a result is corrected"),
-    Point("memory.result_wrong", "lane_memory", "result_decoder_0_used & result_decoder_0_error", "one in a result that cannot"),
+    Point("memory.result_wrong", "lane_memory", "result_decoder_0_used & result_decoder_0_error",
+          "one in a result that cannot"),
 )
 #: ends of a rounding shift, as its amount says them, and of an int16
 _LEFTMOST, _RIGHTMOST, _END = 0, 63, 2**15 - 1

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 from trajectile.hw.batch.layouts import PAGE_BITS
 from trajectile.hw.host.axi import HOST_DATA_BITS, Response
@@ -53,7 +54,7 @@ async def probe(host: TileHost, batches: Sequence[Descriptor]) -> None:
     await refused(host, put(registers, "RING_NEXT", registers["RING_NEXT"].fields[0].largest + 1), Refusal.VALUE)
     await refused(host, put(registers, "IRQ_ENABLE", 1 << HOST_DATA_BITS - 1), Refusal.VALUE)
 
-    async def wrong(code: Refusal, **changes: int) -> None:
+    async def wrong(code: Refusal, **changes: Any) -> None:
         batch = replace(batches[0], **changes)
         await host.do(descriptor_ops(registers, batch))
         await refused(host, doorbell_op(registers, batch), code)

@@ -32,7 +32,7 @@ def wrongs(ground: Playground) -> dict[str, dict]:
         "io_bad_answer_to_record": {"io_fault": (1, "bad_answer", 2)},
         "io_no_answer": {"io_fault": (0, "no_answer", 0)},
         "io_no_answer_to_record": {"io_fault": (1, "no_answer", 2)},
-        "watchdog": {"batches": one, "settings": {0: {"WATCHDOG": times.finished - times.begin}}},
+        "watchdog": {"batches": one, "settings": {0: {"WATCHDOG": times.formed - times.begin}}},
         "watchdog_at_the_end": {"batches": one, "settings": {0: {"WATCHDOG": times.complete - times.begin - 1}}},
         "alone": {"batches": alone},
         "last_alone": {"batches": [*many[:-1], [None, *many[-1][1:]]]},

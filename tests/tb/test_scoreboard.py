@@ -149,6 +149,6 @@ def test_a_failure_is_seen_at_once(simulator, tmp_path, monkeypatch):
         first, *others = honest(plan, number, bf16=bf16)
         return [replace(first, tag=99), *others]
     monkeypatch.setattr(simulation, "descriptors", disagreeing)
-    with pytest.raises(runner.SimulationError, match="failed: tile 0: status FAILED, error .*DISAGREE.*; "
-                       "tile 1: status FAILED, error .*"):
+    with pytest.raises(runner.SimulationError, match=r"failed: tile 0: status FAILED, error .*; "
+                       r"tile 1: status FAILED, error DISAGREE"):
         simulated(config, synthetic(config, 3, 2), tmp_path, simulator=simulator)
