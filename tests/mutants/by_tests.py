@@ -24,6 +24,8 @@ DOORBELL = ("tests/hw/host/test_doorbell.py",)
 QUEUE = ("tests/hw/batch/test_queue.py",)
 LINK = ("tests/hw/d2d/test_link_layer.py",)
 LINK_LATENCY = ("tests/hw/d2d/test_latency.py",)
+COUNTS = ("tests/hw/d2d/test_counts.py",)
+ENGINE_BATCHES = ("tests/hw/rules/test_batches.py",)
 CONTRACT = ("tests/hw/test_timing_contract.py",)
 EXPERT_ORDER = ("tests/hw/batch/test_expert_order.py",)
 CODES = ("tests/hw/memory/test_code.py",)
@@ -192,8 +194,23 @@ BY_TESTS = (
     Mutant(name="loader-errors-ignored", module="hw.ddr.loader", description="DDR's error responses are data",
            old="ddr.rvalid & (ddr.rresp != Response.OKAY)", new="0", killed_by=LOADER_ERRORS),
     Mutant(name="loader-entries-unchecked", module="hw.ddr.loader",
-           description="load list entries may name what is not there",
-           old="due & (wrong | ~self.has_ddr)", new="due & ~self.has_ddr", killed_by=LOADER_ERRORS),
+           description="an entry in a tile without DDR is taken",
+           old="due & self.has_ddr & ~asking", new="due & ~asking", killed_by=LOADER_ERRORS),
+    Mutant(name="loader-one-layer", module="hw.ddr.loader", description="both batches are read from the layer of the first",
+           old="[self.entries.payload.batch]", new="[0]", killed_by=LOADER),
+    # -- rules ----------------------------------------------------------------------------------------------------
+    Mutant(name="engine-any-rows", module="hw.rules.engine", description="activations of any batch will do",
+           old="self._is_of(slots.slices[slot], batch) & self.rows_in[batch]", new="self.rows_in[batch]",
+           killed_by=ENGINE_BATCHES),
+    Mutant(name="engine-here-is-far", module="hw.rules.engine", description="the last stop ahead counts as this tile",
+           old="slots.allocate_here.eq(pending_slice.ahead[0])", new="slots.allocate_here.eq(pending_slice.ahead[-1])",
+           killed_by=ENGINE_BATCHES),
+    # -- words of the count exchange ------------------------------------------------------------------------------
+    Mutant(name="count-fifo-short", module="hw.d2d.count_fifo", description="there is room for the words of one batch",
+           old="return 2 * (config.array.tiles - 1)", new="return (config.array.tiles - 1)", killed_by=COUNTS),
+    Mutant(name="count-never-waits", module="hw.d2d.router", description="words are gone although the link has no room",
+           old="fifo.head.ready.eq(_of(which, {port: pins.tx.flit.ready for port, pins in self.ports.items()}))",
+           new="fifo.head.ready.eq(1)", killed_by=COUNTS),
     # -- host port ------------------------------------------------------------------------------------------------
     Mutant(name="port-partial-writes", module="hw.host.port", description="a byte that is left out is written",
            old="with m.If(~access.whole):", new="with m.If(0):", killed_by=REFUSALS),
@@ -258,8 +275,8 @@ BY_TESTS = (
                                                                 "tests/hw/compute/test_lane_memory.py")),
     # -- timing: a register too few or too many, a number that is wrong on one side ----------------------------------
     Mutant(name="router-message-early", module="hw.d2d.router", description="a message has one register on its way out",
-           old='registered(*registered(own_message.valid, Value.cast(own_message.payload), "sent"), "own")',
-           new='registered(own_message.valid, Value.cast(own_message.payload), "own")',
+           old='self._registered(m, platform, lane, "sent", own_message.valid, Value.cast(own_message.payload), goes_by)',
+           new="(own_message.valid, Value.cast(own_message.payload))",
            killed_by=LINK_LATENCY),
     Mutant(name="phy-late", module="hw.d2d.link", description="the model of the PHY has a register too many",
            old="range(self.latency_cycles)", new="range(self.latency_cycles + 1)", killed_by=LINK_LATENCY),
