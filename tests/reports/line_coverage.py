@@ -2,8 +2,9 @@
 
 It runs batches and errors, prints a table by module and, with ``--write``, puts it on docs/verification.md.
 
-One design with everything in it (link layers, SECDED), so that all runs count the same blocks: batches at full speed and with
-random stalls, every error of ``tests/support/wrongs.py`` with both resets, links that lose frames, buffers that forget.
+One design with everything in it (link layers, SECDED, two batches in flight), so that all runs count the same blocks: batches
+at full speed and with random stalls, every error of ``tests/support/wrongs.py``, those that are fatal with both resets, links
+that lose frames, buffers that forget.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from pathlib import Path
 from tests.support.batches import exact, simulated, synthetic
 from tests.support.errors_bench import Playground
 from tests.support.memory_bench import forgetful
-from tests.support.wrongs import RESETS, wrongs
+from tests.support.wrongs import RESETS, noted, patience, wrongs
 from trajectile.scripts.maintain import pages
 from trajectile.scripts.report.markdown import table_rows
 from trajectile.sw_model.config import load
@@ -25,18 +26,20 @@ from trajectile.tb.instruments import Instruments
 from trajectile.tb.job import Run
 from trajectile.tb.scenario import Scenario
 
-CONFIG = load("smoke", ["link.crc_bits=16", "link.retries=50", "tile.protect=secded"])
+CONFIG = load("smoke", ["link.crc_bits=16", "link.retries=50", "tile.protect=secded", "tile.batches=2"])
 PREFIX = "trajectile_"
 
 
 def play(folder: Path, instruments: Instruments) -> None:
     """All runs, with their files in a folder."""
     batch = synthetic(CONFIG, CONFIG.token_capacity, 7)
-    stalls = [Run(seed, stall_host=True, stall_ddr=True, stall_link=seed > 2) for seed in (1, 2, 3)]
-    exact(CONFIG, batch, folder / "batches", runs=[Run(), Run(), *stalls], optimise="-O0", instruments=instruments)
+    stalls = [Run(seed, stall_host=True, stall_ddr=True, stall_io=True, stall_link=seed > 2) for seed in (1, 2, 3)]
+    exact(CONFIG, [batch] * 3, folder / "batches", runs=[Run(), Run(), *stalls], optimise="-O0", instruments=instruments)
     ground = Playground.make(CONFIG, folder / "errors", instruments=instruments)
-    ground.play([Scenario(name=f"{name} {reset}", reset=reset, patience=ground.limit + 50, **wrong)
-                 for reset in RESETS for name, wrong in wrongs(ground).items()], "verilator")
+    ground.play([*(Scenario(name=f"{name} {reset}", reset=reset, patience=patience(ground), **wrong)
+                   for reset in RESETS for name, wrong in wrongs(ground).items()),
+                 *(Scenario(name=name, patience=patience(ground), may_finish=True, **wrong)
+                   for name, wrong in noted(ground).items())], "verilator")
     simulated(
         CONFIG, batch, folder / "memory", runs=[Run()] * 4, files=forgetful, may_fail=True, optimise="-O0",
         instruments=instruments, plusargs=["+sram_one_in=50", "+sram_bits=1", "+sram_seed=1"])

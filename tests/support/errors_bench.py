@@ -29,12 +29,12 @@ from trajectile.tb.io_log import Written
 from trajectile.tb.job import JOB, Descriptor, Job, Run
 from trajectile.tb.program import descriptors, write_records
 from trajectile.tb.scenario import SCENARIOS, Scenario
-from trajectile.tb.top import IO_BATCHES, bench_top
+from trajectile.tb.top import bench_top, records_pitch
 
-#: batches of a job that must be good; some of those that lie in memory
+#: batches that lie in memory, the last of which has choices that are wrong
+BATCHES = 4
+#: the first of them make the job that must be good
 GOOD_BATCHES = 2
-#: of the batches in memory: one with choices that are wrong
-WRONG_CHOICES = IO_BATCHES - 1
 #: names of fatal errors by their bit
 NAMES = tuple(name for name, _ in ERRORS)
 
@@ -60,10 +60,10 @@ class Playground:
         """Batches of a synthetic gate, observed as this test run is or as ``instruments`` say."""
         folder.mkdir(parents=True, exist_ok=True)
         full = config.token_capacity
-        loads = [synthetic(config, tokens, seed + number) for number, tokens in enumerate((full, full // 2, full, full))]
+        loads = [synthetic(config, full // 2 if number == 1 else full, seed + number) for number in range(BATCHES)]
         # all meet the same weights
         loads = [replace(load, values=replace(load.given, layer=loads[0].given.layer)) for load in loads]
-        loads[WRONG_CHOICES] = _wrong_choices(loads[WRONG_CHOICES], config)
+        loads[-1] = _wrong_choices(loads[-1], config)
         golden = []
         for load in loads:
             plan = schedule(config, load.topk_ids, "balanced", strict=False)
@@ -95,7 +95,9 @@ class Playground:
 
     def queued(self, count: int = 1, first: int = 0) -> list[list[Descriptor]]:
         """Some of the batches in memory, as a host queues them."""
-        return [descriptors(self.golden[number % IO_BATCHES].plan, number) for number in range(first, first + count)]
+        return [[replace(descriptor, records=number % BATCHES * records_pitch(self.config))
+                 for descriptor in descriptors(self.golden[number % BATCHES].plan, number)]
+                for number in range(first, first + count)]
 
     def run(self, scenarios: Sequence[Scenario], simulator: str) -> list[dict]:
         """What the bench writes down of each scenario; all good batches are exact, and no descriptor lacks a record."""
@@ -153,7 +155,7 @@ class Playground:
 
     def _good(self, where: str, record: Completion, descriptor: Descriptor, tile: int, written: Written) -> None:
         """A batch that has not failed has exact results, unless the record says that its records did not all come."""
-        golden = self.golden[descriptor.tag % IO_BATCHES]
+        golden = self.golden[descriptor.tag % BATCHES]
         if golden.results is None or golden.layer is None or record.errors & RecordError.RESPONSE:
             return
         region = written.region(descriptor.results + self.config.completion_bytes,

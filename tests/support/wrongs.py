@@ -10,6 +10,11 @@ from trajectile.tb.scenario import DDR_FAULTS
 RESETS = ("rst", "CONTROL.RESET")
 
 
+def patience(ground: Playground) -> int:
+    """Every batch may take as long as its watchdog allows."""
+    return (ground.config.tile.batches + 2) * ground.limit + 500
+
+
 def wrongs(ground: Playground) -> dict[str, dict]:
     """Each wrong that fails the array, by name, as fields of a scenario."""
     # one batch more than are worked off at the same time: it waits

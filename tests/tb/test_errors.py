@@ -8,9 +8,9 @@ import random
 
 import pytest
 
-from tests.support.configurations import small
+from tests.support.configurations import TINY, small
 from tests.support.errors_bench import NAMES, Playground
-from tests.support.wrongs import RESETS, noted, wrongs
+from tests.support.wrongs import RESETS, noted, patience, wrongs
 from trajectile.hw.host.codes import Refusal
 from trajectile.sw_model.batch.completion import RecordError
 from trajectile.sw_model.config import load
@@ -42,11 +42,6 @@ RANDOM_RINGS, RANDOM_RESETS = 6, 10
 MEDDLES = 60
 
 
-def patience(ground: Playground) -> int:
-    """Every batch may take as long as its watchdog allows."""
-    return (ground.config.tile.batches + 2) * ground.limit + 500
-
-
 def failures(ground: Playground, resets=RESETS) -> list[Scenario]:
     """All that is wrong, before each of some resets."""
     return [Scenario(name=f"{name} {reset}", reset=reset, patience=patience(ground), **wrong)
@@ -71,7 +66,7 @@ def probing(ground: Playground) -> Scenario:
 @pytest.fixture(scope="module", params=[1, 2], ids=["one batch", "two batches"])
 def ground(request, tmp_path_factory) -> Playground:
     """With as many batches in flight."""
-    return Playground.make(load("smoke", [f"tile.batches={request.param}"]), tmp_path_factory.mktemp("errors"))
+    return Playground.make(small(**TINY, tile__batches=request.param), tmp_path_factory.mktemp("errors"))
 
 
 @pytest.fixture(scope="module")
@@ -169,7 +164,7 @@ def test_every_refusal_of_an_idle_tile(played):
 
 def test_on_icarus(icarus, tmp_path):
     """One error of each kind, and a reset of each kind."""
-    ground = Playground.make(load("smoke"), tmp_path)
+    ground = Playground.make(small(**TINY), tmp_path)
     names = {"watchdog": "rst", "ddr_slverr": "CONTROL.RESET", "other_tag": "rst", "io_bad_answer": "CONTROL.RESET"}
     done = ground.play([one for one in failures(ground) if one.name in {f"{name} {reset}" for name, reset in names.items()}],
                        icarus)

@@ -63,17 +63,25 @@ def test_every_result_counts():
 
 
 def test_logs_that_are_cut_off(tmp_path):
-    """A tile whose log ends within a line, or that has a run less than the others; cycles count from the first doorbell."""
-    (tmp_path / "e0.log").write_text("3 doorbell 0 0 0 0\n8 load 0 1 2 0\n9 reset 0 0 0 0\n20 doorbell 0 0 0 0\n")
-    (tmp_path / "e1.log").write_text("5 doorbell 0 0 0 0\n9 reset 0 0 0 0\n21 doorbell 0 0 0 0\n25 lo")
+    """A tile whose log ends within a line or a batch, or that has a run less than the others; cycles count from the first
+    doorbell.
+    """
+    def write(tile, *lines):
+        (tmp_path / f"e{tile}.log").write_text("".join(f"{line}\n" for line in lines))
+
+    write(0, "3 doorbell 0 0 0 0", "8 load 0 1 2 0", "9 reset 0 0 0 0", "20 doorbell 0 0 0 0", "30 complete 0 0 0 0")
+    second = ["5 doorbell 0 0 0 0", "9 reset 0 0 0 0", "21 doorbell 0 0 0 0", "31 complete 0 0 0 0"]
+    for wrong in (second[:1], second[:3], [*second[:1], *second[2:]]):
+        write(1, *wrong)
+        with pytest.raises(ValueError, match="cut off"):
+            read_events(tmp_path / "e", 2)
+    (tmp_path / "e1.log").write_text("\n".join([*second, "32 lo"]))
     with pytest.raises(ValueError, match="cut off"):
         read_events(tmp_path / "e", 2)
-    (tmp_path / "e1.log").write_text("5 doorbell 0 0 0 0\n9 load 0 1 2 0\n")
-    with pytest.raises(ValueError, match="cut off"):
-        read_events(tmp_path / "e", 2)
-    (tmp_path / "e1.log").write_text("5 doorbell 0 0 0 0\n9 reset 0 0 0 0\n21 doorbell 0 0 0 0\n")
+    write(1, *second)
     runs = read_events(tmp_path / "e", 2)
-    assert [[(event.cycle, event.tile) for event in run] for run in runs] == [[(0, 0), (2, 1), (5, 0)], [(0, 0), (1, 1)]]
+    assert [[(event.cycle, event.tile) for event in run] for run in runs] == [
+        [(0, 0), (2, 1), (5, 0)], [(0, 0), (1, 1), (10, 0), (11, 1)]]
 
 
 def test_what_is_read_of_an_io_log():

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.support.batches import exact, synthetic
+from tests.support.batches import exact, queued, synthetic
 from tests.support.configurations import small
 from trajectile.sw_model.config import load
 from trajectile.tb.job import Run
@@ -33,8 +33,7 @@ def test_one_interface_stalls(icarus, what, tmp_path):
 def test_batches_in_a_queue(icarus, batches, tmp_path):
     """Three batches back to back while everything hesitates."""
     config = small(tile__batches=batches)
-    loads = [synthetic(config, tokens, 4) for tokens in (config.token_capacity, 1, 7)]
-    exact(config, loads, tmp_path, simulator=icarus, runs=EVERYTHING[:3])
+    exact(config, queued(config, (config.token_capacity, 1, 7), 4), tmp_path, simulator=icarus, runs=EVERYTHING[:3])
 
 
 def test_foreign_axi_models(simulator, tmp_path):
