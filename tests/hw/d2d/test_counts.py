@@ -104,7 +104,8 @@ def test_every_word_takes_the_same_time(cols, latency, crc_bits):
 def test_lost_frames_delay_and_lose_nothing(seed):
     """As many words as an exchange has at the most, as fast as they can come, while frames are lost."""
     print(f"seed {seed}")
-    config = small(array__cols=2 + seed % 3, link__crc_bits=16, link__retries=1000, link__latency_cycles=1 + seed)
+    config = small(array__cols=2 + seed % 3, layer__experts=44, link__crc_bits=16, link__retries=1000,
+                   link__latency_cycles=1 + seed // 2)
     way = Way(config)
     words, come, _ = words_of(way, words_of_two_batches(config), seed, pace=1 if seed % 2 else 0.7, hold=0.2)
     assert come == words
@@ -112,7 +113,8 @@ def test_lost_frames_delay_and_lose_nothing(seed):
 
 def test_a_dead_link_keeps_the_words_of_two_exchanges():
     """All of them wait, and come when the link is there again."""
-    config = small(array__cols=3, link__crc_bits=16, link__retries=1000)
+    config = small(array__cols=3, layer__experts=44, link__crc_bits=16, link__retries=1000)
+    assert words_of_two_batches(config) > 2 * config.link_window + 8  # they do not fit into the replay buffer
     way = Way(config)
     depth = words_of_two_batches(config)
     first, last, rng = way.routers[0], way.routers[-1], random.Random(5)
