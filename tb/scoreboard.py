@@ -31,7 +31,7 @@ def read_events(prefix: Path, tiles: int) -> list[list[Event]]:
             if kind == "reset":
                 number += 1
                 continue
-            if number == len(runs):
+            while len(runs) <= number:  # a run may have no event at all
                 runs.append([])
             runs[number].append(Event(int(cycle), tile, kind, *map(int, rest)))
         whole = not text or (text.endswith("\n") and last in ("complete", "reset"))

@@ -155,7 +155,7 @@ class Playground:
 
     def _good(self, where: str, record: Completion, descriptor: Descriptor, tile: int, written: Written) -> None:
         """A batch that has not failed has exact results, unless the record says that its records did not all come."""
-        golden = self.golden[descriptor.tag % BATCHES]
+        golden = self.golden[descriptor.records // records_pitch(self.config)]
         if golden.results is None or golden.layer is None or record.errors & RecordError.RESPONSE:
             return
         region = written.region(descriptor.results + self.config.completion_bytes,
