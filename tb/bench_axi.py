@@ -106,6 +106,7 @@ async def run_job(dut: Top) -> None:
         outputs.append(await batch(dut, job, run, hosts))
         for stalled in channels:
             stalled.clear_pause_generator()
+            stalled.pause = False  # it stays as it was
         for tile, memory in enumerate(memories):
             logs[tile] += [*(logs[tile] and ["reset"]), *written(job, memory, tile)]
     for tile, lines in enumerate(logs):

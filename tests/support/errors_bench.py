@@ -133,7 +133,7 @@ class Playground:
         """The completion records of a tile for all descriptors that it has accepted, each of which was written once. Before
         ``rst`` only those that are there.
         """
-        records = []
+        records: list[Completion] = []
         for number in output["rung"][tile]:
             descriptor = one.batches[number][tile]
             assert descriptor

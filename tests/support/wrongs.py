@@ -1,10 +1,12 @@
 """What can be wrong with batches on the array: for the tests of errors, and for line coverage."""
 
 from dataclasses import replace
+from typing import Any
 
 from tests.support.errors_bench import GOOD_BATCHES, Playground
 from trajectile.hw.d2d.layouts import Port
 from trajectile.sw_model.schedule.scheduler import ORDERS
+from trajectile.tb.job import Descriptor
 from trajectile.tb.scenario import DDR_FAULTS
 
 RESETS = ("rst", "CONTROL.RESET")
@@ -15,7 +17,7 @@ def patience(ground: Playground) -> int:
     return (ground.config.tile.batches + 2) * ground.limit + 500
 
 
-def wrongs(ground: Playground) -> dict[str, dict]:
+def wrongs(ground: Playground) -> dict[str, dict[str, Any]]:
     """Each wrong that fails the array, by name, as fields of a scenario."""
     # one batch more than are worked off at the same time: it waits
     many = ground.queued(ground.config.tile.batches + 1)
@@ -23,12 +25,14 @@ def wrongs(ground: Playground) -> dict[str, dict]:
     alone = [[descriptor if tile == 0 else None for tile, descriptor in enumerate(batch)]
              for batch in ground.queued(ground.config.tile.batches + 3)]
 
-    def changed(**fields: int) -> list:
+    def changed(**fields: Any) -> list[list[Descriptor]]:
         return [*many[:-1], [replace(descriptor, **fields) if tile == 0 else descriptor
                              for tile, descriptor in enumerate(many[-1])]]
     beats = ground.config.record_bytes // ground.config.io.bytes_per_cycle
     times = ground.model.batches[0][0]
-    found = {f"ddr_{kind}": {"ddr_fault": (1, kind, 3 if kind == "no_address" else 60)} for kind in DDR_FAULTS}
+    assert times.begin is not None and times.formed is not None and times.complete is not None
+    found: dict[str, dict[str, Any]] = {
+        f"ddr_{kind}": {"ddr_fault": (1, kind, 3 if kind == "no_address" else 60)} for kind in DDR_FAULTS}
     found |= {
         "io_no_data": {"io_fault": (0, "no_data", 3)},
         "io_no_data_in_rows": {"io_fault": (1, "no_data", len(ground.plan.tiles[1].records) * beats - 1)},
@@ -51,10 +55,10 @@ def wrongs(ground: Playground) -> dict[str, dict]:
     return {name: {"batches": many, "settings": watched} | fields for name, fields in found.items()}
 
 
-def noted(ground: Playground) -> dict[str, dict]:
+def noted(ground: Playground) -> dict[str, dict[str, Any]]:
     """Each wrong with which batches go on, by name: what a completion record says, and fields of a scenario."""
     heads = len(ground.plan.tiles[0].records) * ground.config.head_bytes // ground.config.io.bytes_per_cycle
-    found = {f"io_{kind}": {"io_fault": (0, kind, beat)} for kind, beat in (
+    found: dict[str, dict[str, Any]] = {f"io_{kind}": {"io_fault": (0, kind, beat)} for kind, beat in (
         ("exokay", 0), ("slverr", 1), ("decerr", heads + 2))}
     return {name: {"batches": ground.queued(GOOD_BATCHES), **fields} for name, fields in found.items()} | {
         "choices": {"batches": ground.queued(2, first=GOOD_BATCHES)}}
