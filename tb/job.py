@@ -73,6 +73,8 @@ class Job:
     timing_only: bool = False
     #: a batch that fails is an outcome like any other, and the next one follows
     may_fail: bool = False
+    #: what is around the array is not this project's, and has a timing of its own
+    foreign: bool = False
 
     @property
     def params(self) -> Params:
@@ -85,7 +87,7 @@ class Job:
             "config": {"name": self.config.name, **self.config.as_dict},
             "batches": [[asdict(descriptor) for descriptor in batch] for batch in self.batches],
             "max_cycles": self.max_cycles, "runs": [asdict(run) for run in self.runs], "timing_only": self.timing_only,
-            "may_fail": self.may_fail,
+            "may_fail": self.may_fail, "foreign": self.foreign,
         }), encoding="utf-8")
 
     @classmethod
@@ -97,4 +99,4 @@ class Job:
             config=from_dict({k: v for k, v in settings.items() if k != "name"}, name=settings["name"]),
             batches=[[Descriptor(**descriptor) for descriptor in batch] for batch in values["batches"]],
             max_cycles=values["max_cycles"], runs=[Run.load(run) for run in values["runs"]],
-            timing_only=values["timing_only"], may_fail=values["may_fail"])
+            timing_only=values["timing_only"], may_fail=values["may_fail"], foreign=values["foreign"])

@@ -103,13 +103,14 @@ def read_outcomes(job: Job, golden: Sequence[Golden], folder: Path) -> list[Outc
             outcomes.append(replace(found, results=Verdict(False, message), events=Verdict(True, "not compared: failed")))
         else:
             # a second try, after a failure, has no faults and no stalls but the host's
-            outcomes.append(_compared(job, golden, found, wrote, exact=not run.stalls or bool(output.get("again"))))
+            outcomes.append(_compared(job, golden, found, wrote, exact=not job.foreign and (
+                not run.stalls or bool(output.get("again")))))
     return outcomes
 
 
 def _compared(job: Job, golden: Sequence[Golden], found: Outcome, written: Sequence[Written], *, exact: bool) -> Outcome:
     """A run that has ended well, with its verdicts."""
-    model, events = None, Verdict(True, "not compared: random stalls or faults")
+    model, events = None, Verdict(True, "not compared: random stalls, faults or foreign models")
     if exact:
         rung = doorbells(found.log, job.config.array.tiles)
         if len(rung) != len(job.batches):

@@ -168,8 +168,8 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         timing_only: the build without payload and arithmetic; results are not compared then.
         runs: how often, with which random stalls and faults of links; events are compared for runs without.
         optimise: option of the C++ compiler (Verilator).
-        axi_models: drive the AXI ports with cocotbext-axi instead of this project's host driver and DDR model; give ``runs``
-            with seeds, since its timing is its own.
+        axi_models: drive the AXI ports with cocotbext-axi instead of this project's host driver and memory models; events are
+            not compared then, since its timing is its own.
         cells: run the synthesized netlist of the tile in these cells, in place of its Verilog.
         files: what is built of the design, if it is neither.
         plusargs: more of them for the simulator, for such Verilog.
@@ -214,7 +214,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         # stalls stretch a batch; ten times the model's cycles and then some is a hang
         job = Job(config, [descriptors(plan, number, bf16=bf16) for number, plan in enumerate(plans)],
                   max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs, timing_only=timing_only,
-                  may_fail=may_fail)
+                  may_fail=may_fail, foreign=axi_models)
         job.save(work / "job.json")
         plusargs = [*plusargs, *write_files(config, values[0], work), *write_records(plans, [
             one.batch if one else blank_batch(config, load.topk_ids) for one, load in zip(values, loads, strict=True)], work)]
