@@ -1,5 +1,8 @@
 """The FIFO for words of the count exchange that a link layer has no room for."""
 
+from amaranth.hdl import Signal
+from amaranth.lib import data, stream
+
 from trajectile.hw.d2d.credit_fifo import CreditFifo
 from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.sw_model.config import Config
@@ -20,6 +23,11 @@ class CountFifo(CreditFifo):
 
     latency_cycles = 1
     credit_cycles = 1
+
+    write: Signal
+    flit: data.View
+    head: stream.Interface
+    credit: Signal
 
     def __init__(self, params: LinkLayouts):
         super().__init__(params, params.count_layout, self.most_words(params.config))
