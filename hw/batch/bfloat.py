@@ -52,14 +52,14 @@ class BfloatConverter(Block):
         guard = 31 - BFLOAT_FRACTION_BITS - 1
         up = shifted[guard] & (shifted[:guard].any() | shifted[guard + 1])
         exponent = Signal(signed(11))
-        packed = Signal(signed(11 + BFLOAT_FRACTION_BITS))
+        joined = Signal(signed(11 + BFLOAT_FRACTION_BITS))
         m.d.comb += [
             exponent.eq(self.one + position),
-            packed.eq(Cat(shifted[guard + 1:31], exponent).as_signed() + up),
+            joined.eq(Cat(shifted[guard + 1:31], exponent).as_signed() + up),
         ]
-        rounded = packed[BFLOAT_FRACTION_BITS:].as_signed()
+        rounded = joined[BFLOAT_FRACTION_BITS:].as_signed()
         largest = 2**BFLOAT_EXPONENT_BITS - 1
         infinity = Const(largest << BFLOAT_FRACTION_BITS, BFLOAT_BITS - 1)
         m.d.comb += self.bfloat.eq(Cat(
-            Mux(~shifted[31] | (rounded <= 0), 0, Mux(rounded >= largest, infinity, packed[:BFLOAT_BITS - 1])), negative))
+            Mux(~shifted[31] | (rounded <= 0), 0, Mux(rounded >= largest, infinity, joined[:BFLOAT_BITS - 1])), negative))
         return m

@@ -51,10 +51,10 @@ class PieceLayout(data.StructLayout):
 
     def __init__(self, params: BatchLayouts):
         super().__init__({
-            "data": params.io_bits,
+            **({} if params.timing_only else {"data": params.io_bits}),
             "kind": Kind,
             "completes": 1,  # nothing else comes into the same beat
-            "final": 1,  # nothing else comes
+            "ends_all": 1,  # nothing else comes
         })
 
 
@@ -110,7 +110,7 @@ class ResultPieces(Block):
         have = Signal()
         closing = Signal()
         last_group = Signal()
-        final = Signal()
+        ends_all = Signal()
         piece = Signal(range(max(shape.pieces, 2)))
         part = Signal(range(max(shape.parts, 2)))
         converting = Signal()  # the converters have a part
@@ -130,7 +130,7 @@ class ResultPieces(Block):
             with m.If(read):
                 m.d.sync += [
                     group.eq(Mux(of_clips, 0, group + 1)), have.eq(1), closing.eq(of_clips),
-                    last_group.eq(group == groups - 1), final.eq(of_clips & (left == 1)),
+                    last_group.eq(group == groups - 1), ends_all.eq(of_clips & (left == 1)),
                 ]
                 with m.If(of_clips):
                     m.d.sync += [lane.eq(Mux(last_lane, 0, lane + 1)), token.eq(token + last_lane), left.eq(left - 1)]
@@ -142,14 +142,15 @@ class ResultPieces(Block):
                     m.d.sync += piece.eq(Mux(last_piece, 0, piece + 1))
 
         # A part is taken into the converters, anything else as it is.
-        ends_group, ends_row = Signal(), Signal()
+        ends_group = Signal()
+        ends_row = Signal()
         with m.If(take):
             m.d.sync += [ends_group.eq(ends), ends_row.eq(ends & last_group)]
         straight = have & ~floats & ~converting
         m.d.comb += [
             pieces.valid.eq(self.active & (converting | straight)),
             take.eq(Mux(floats, have & (~converting | pieces.ready), straight & pieces.ready) & self.active),
-            pieces.payload.final.eq(final & ~converting),
+            pieces.payload.ends_all.eq(ends_all & ~converting),
         ]
         with m.If(~self.start):
             with m.If(take & floats):

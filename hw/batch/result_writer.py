@@ -109,7 +109,7 @@ class ResultWriter(Block):
             with m.Case(Phase.RESULTS):
                 with m.If(self.stop):
                     m.d.sync += [phase.eq(Phase.ANSWERS), failed.eq(1)]
-                with m.Elif(pieces.valid & room & pieces.payload.final):
+                with m.Elif(pieces.valid & room & pieces.payload.ends_all):
                     m.d.sync += phase.eq(Phase.ANSWERS)
             with m.Case(Phase.ANSWERS):
                 with m.If(answered):
@@ -163,8 +163,8 @@ class ResultWriter(Block):
             m.d.sync += beats.valid.eq(complete)
         with m.Elif(beats.ready):
             m.d.sync += beats.valid.eq(0)
-        contents = Mux(recording, record.word_select(number, params.io_bits) if params.io_bits < len(record) else record,
-                       pieces.payload.data)
+        contents: Value = record.word_select(number, params.io_bits) if params.io_bits < len(record) else record
+        contents = Mux(recording, contents, 0 if params.timing_only else pieces.payload.data)[:params.io_bits]
         for lane in range(shape.lanes):
             here = Signal(name=f"here_{lane}")
             with m.Switch(Cat(kind, recording)):

@@ -74,7 +74,8 @@ class TokenLists(Block):
         insert = self.insert
         write = Signal(name="insert_write")
         m.d.sync += write.eq(insert.insert)
-        first_node, own_node = Signal(params.node_bits), Signal(params.node_bits)
+        first_node = Signal(params.node_bits)
+        own_node = Signal(params.node_bits)
         old = struct_signal(params.list_head_layout, name="old_head")
         new_head = struct_signal(params.list_head_layout, name="new_head")
         new_node = struct_signal(params.node_layout, name="new_node")
@@ -97,11 +98,14 @@ class TokenLists(Block):
                                             [head_of(counted, lane).count for lane in lanes]))
 
         # Look-up: heads, first nodes, and a node further with each ``advance``.
-        look_up, walked, found = self.look_up, Signal(name="walked_batch"), Signal()
+        look_up = self.look_up
+        walked = Signal(name="walked_batch")
+        found = Signal()
         m.d.sync += found.eq(look_up.find)
         with m.If(look_up.find):
             m.d.sync += walked.eq(look_up.batch)
-        valid, goes_on = Signal(len(lanes)), Signal(len(lanes))
+        valid = Signal(len(lanes))
+        goes_on = Signal(len(lanes))
         for lane in lanes:
             node = data.View(params.node_layout, of_batch(walked, [nodes[b, lane].rdata for b in batches]))
             entry = look_up.entry[lane]

@@ -199,7 +199,9 @@ class LaneMemory(Block):
             self.clips.eq(Mux(known_clips, clips.clips, 0)), self.clipping.eq(self.pair_clipped | clipped),
         ]
 
-        shown_batch, shown_bank, shown_known = Signal(), Signal(), Signal()
+        shown_batch = Signal()
+        shown_bank = Signal()
+        shown_known = Signal()
         with m.If(self.read_results):
             m.d.sync += [shown_batch.eq(self.read_batch), shown_bank.eq(self.read_bank), shown_known.eq(known)]
         # A bank shows a word until its next read, which is two cycles later in a row of groups, and the sequencer lets no

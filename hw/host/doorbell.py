@@ -8,6 +8,7 @@ from amaranth.utils import bits_for
 from trajectile.hw.batch.layouts import PAGE_BITS, BatchLayouts
 from trajectile.hw.host.codes import Refusal
 from trajectile.hw.lib.block import Block
+from trajectile.hw.lib.limits import exceeds
 from trajectile.sw_model.config import ceil_div
 
 #: bytes of a result by its format: 0 int32, 1 bf16
@@ -65,17 +66,19 @@ class DoorbellCheck(Block):
         result = [config.result_bytes(size) // beat for size in RESULT_FORMATS]
         most_read, most_written = (bits_for(size + config.tile.tokens * each) for size, each in
                                    ((0, record), (completion, max(result))))
-        read, written = Signal(most_read), Signal(most_written)
+        read = Signal(most_read)
+        written = Signal(most_written)
         m.d.sync += [
             read.eq(self.tokens * record),
             written.eq(completion + Mux(self.bf16, self.tokens * result[1], self.tokens * result[0])),
         ]
         last_layer = (1 << params.address_bits - PAGE_BITS) - ceil_div(
             config.channel_slices * config.slice_pitch_bytes, 1 << PAGE_BITS)
-        unaligned, too_high = Signal(), Signal()
+        unaligned = Signal()
+        too_high = Signal()
         m.d.sync += [
             unaligned.eq(self.layer[:PAGE_BITS].any() | self.records[:low].any() | self.results[:low].any()),
-            too_high.eq(self.layer[PAGE_BITS:] > last_layer),
+            too_high.eq(exceeds(self.layer[PAGE_BITS:], last_layer)),
         ]
         reads = self._room(m, "read", self.records[low:], self.read_base, self.read_size, read)
         writes = self._room(m, "write", self.results[low:], self.write_base, self.write_size, written)

@@ -130,7 +130,8 @@ class HostPort(Block):
         What does not change from cycle to cycle is found in the cycle before the access.
         """
         wrong = Signal(Refusal, init=Refusal.NO_REGISTER)
-        needs_idle, rings = Signal(), Signal()
+        needs_idle = Signal()
+        rings = Signal()
         found = {name: Signal.like(value, name=f"found_{name}") for name, value in
                  (("wrong", wrong), ("needs_idle", needs_idle), ("rings", rings))}
         m.d.sync += [found["wrong"].eq(wrong), found["needs_idle"].eq(needs_idle), found["rings"].eq(rings)]
