@@ -62,7 +62,7 @@ class ExpertOrder(Block):
         survey = Signal()
         scan = Signal()
         offer = Signal()
-        at = Signal(range(max(experts + lag, words)))
+        at = Signal(range(max(experts + lag, words)), name="looked_at")
         surveyed = Signal()
         paired = Signal()
         balanced = Signal()

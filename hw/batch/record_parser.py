@@ -78,7 +78,7 @@ class RecordParser(Block):
         # The token, and whether it is the last; it moves on when its head or its row ends.
         lane = Signal(params.lane_bits)
         token = Signal(params.token_bits)
-        left = Signal(params.batch_token_bits)  # this one too
+        left = Signal(params.batch_token_bits, name="tokens_left")  # this one too
         ends = Signal()
         last_token = left == 1
         last_lane = lane == config.tile.mac_t - 1

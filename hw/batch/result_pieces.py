@@ -104,8 +104,8 @@ class ResultPieces(Block):
         # To be read next: a group, or after the last one the clips.
         lane = Signal(params.lane_bits)
         token = Signal(params.token_bits)
-        group = Signal(range(groups + 1))
-        left = Signal(params.batch_token_bits)  # tokens, this one too
+        group = Signal(range(groups + 1), name="group_index")
+        left = Signal(params.batch_token_bits, name="tokens_left")  # tokens, this one too
         # What has been read, and which piece and part of it is next.
         have = Signal()
         closing = Signal()

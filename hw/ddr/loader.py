@@ -38,7 +38,7 @@ class DdrLoader(Block):
 
     ddr: Axi4Read.Interface
     entries: stream.Interface
-    layer: data.View
+    pages: data.View
     has_ddr: Signal
     running: Signal
     load: LoadPort.Interface
@@ -54,7 +54,7 @@ class DdrLoader(Block):
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR controller
             "entries": In(stream.Signature(params.load_layout)),  #: what to fetch; taken when rule 1 fires
             #: the page with which a batch's layer begins, by batch: row 0 of the channel
-            "layer": In(data.ArrayLayout(params.address_bits - PAGE_BITS, params.config.tile.batches)),
+            "pages": In(data.ArrayLayout(params.address_bits - PAGE_BITS, params.config.tile.batches)),
             "has_ddr": In(1),  #: strap: there is a DDR controller
             "running": In(1),  #: the tile is not stopped
             "load": In(LoadPort(params)),  #: rule 1
@@ -97,7 +97,7 @@ class DdrLoader(Block):
         asking = Signal()
         burst = Signal(bits_for(bursts - 1))
         ddr = self.ddr
-        layer = Array(self.layer[batch] for batch in range(config.tile.batches))[self.entries.payload.batch]
+        layer = Array(self.pages[batch] for batch in range(config.tile.batches))[self.entries.payload.batch]
         address = Signal(params.address_bits - exact_log2(burst_bytes))  # in bursts
         last_burst = burst == bursts - 1
         m.d.comb += [

@@ -29,7 +29,7 @@ class DoorbellCheck(Block):
     latency_cycles = 1
     settled_cycles = 3
 
-    layer: Signal
+    layer_base: Signal
     records: Signal
     results: Signal
     read_base: Signal
@@ -44,7 +44,7 @@ class DoorbellCheck(Block):
         self.params, self.config = params, params.config
         page_bits = params.address_bits - PAGE_BITS
         super().__init__({
-            "layer": In(params.address_bits),  #: byte address of row 0 of the layer in the DDR channel
+            "layer_base": In(params.address_bits),  #: byte address of row 0 of the layer in the DDR channel
             "records": In(params.address_bits),  #: byte address of the token records
             "results": In(params.address_bits),  #: byte address of the completion record, which results follow
             "read_base": In(page_bits),  #: first page of 4 KiB that may be read
@@ -77,8 +77,8 @@ class DoorbellCheck(Block):
         unaligned = Signal()
         too_high = Signal()
         m.d.sync += [
-            unaligned.eq(self.layer[:PAGE_BITS].any() | self.records[:low].any() | self.results[:low].any()),
-            too_high.eq(exceeds(self.layer[PAGE_BITS:], last_layer)),
+            unaligned.eq(self.layer_base[:PAGE_BITS].any() | self.records[:low].any() | self.results[:low].any()),
+            too_high.eq(exceeds(self.layer_base[PAGE_BITS:], last_layer)),
         ]
         reads = self._room(m, "read", self.records[low:], self.read_base, self.read_size, read)
         writes = self._room(m, "write", self.results[low:], self.write_base, self.write_size, written)

@@ -176,14 +176,14 @@ class HostPort(Block):
         told = {field.name: _field(self.map["DOORBELL"], field.name, access.data) for field in self.map["DOORBELL"].fields}
         descriptor, low = self.doorbell.descriptor, self.params.io_low_bits
         m.d.comb += [
-            check.layer.eq(Cat(fields["BATCH_LAYER", "VALUE"], fields["BATCH_HIGH", "LAYER"])),
+            check.layer_base.eq(Cat(fields["BATCH_LAYER", "VALUE"], fields["BATCH_HIGH", "LAYER"])),
             check.records.eq(Cat(fields["BATCH_RECORDS", "VALUE"], fields["BATCH_HIGH", "RECORDS"])),
             check.results.eq(Cat(fields["BATCH_RESULTS", "VALUE"], fields["BATCH_HIGH", "RESULTS"])),
             check.read_base.eq(fields["IO_READ_BASE", "VALUE"]), check.read_size.eq(fields["IO_READ_SIZE", "VALUE"]),
             check.write_base.eq(fields["IO_WRITE_BASE", "VALUE"]), check.write_size.eq(fields["IO_WRITE_SIZE", "VALUE"]),
             check.tokens.eq(told["TOKENS"]), check.bf16.eq(told["BF16"]),
             self.doorbell.push.eq(rung),
-            descriptor.layer.eq(check.layer[PAGE_BITS:]), descriptor.records.eq(check.records[low:]),
+            descriptor.layer.eq(check.layer_base[PAGE_BITS:]), descriptor.records.eq(check.records[low:]),
             descriptor.results.eq(check.results[low:]), descriptor.tokens.eq(told["TOKENS"]),
             Value.cast(descriptor.order).eq(told["ORDER"]), descriptor.bf16.eq(told["BF16"]), descriptor.tag.eq(told["TAG"]),
             descriptor.rung.eq(self.now),

@@ -73,7 +73,7 @@ class IoWriter(Block):
         begun = (ahead > 1) | ((ahead == 1) & write.awvalid)
         in_last = Mux(ahead == 1, bursts.last, (ahead == 2) & bursts.ended)
         line_bits = exact_log2(params.config.io.burst_beats)
-        at = Signal(line_bits)  # the beat's place in its line
+        at = Signal(line_bits, name="beat_in_line")  # the beat's place in its line
         after = Signal(line_bits + 1)
         m.d.comb += after.eq(at + 1)
         with m.If(region.start):

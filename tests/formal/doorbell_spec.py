@@ -17,7 +17,7 @@ class DoorbellSpec(Spec):
         config = params.config
         m.submodules.dut = dut = DoorbellCheck(params)
         inputs = {name: self.free(len(getattr(dut, name)), name) for name in (
-            "layer", "records", "results", "read_base", "read_size", "write_base", "write_size", "tokens", "bf16")}
+            "layer_base", "records", "results", "read_base", "read_size", "write_base", "write_size", "tokens", "bf16")}
         for name, value in inputs.items():
             m.d.comb += getattr(dut, name).eq(value)
         for name in ("read_size", "write_size"):
@@ -31,11 +31,11 @@ class DoorbellSpec(Spec):
         settled = self.wire(same & (age >= dut.settled_cycles - 1), "settled")
         m.d.sync += age.eq(Mux(~same, 0, Mux(age == dut.settled_cycles, age, age + 1)))
         size, every = 1 << PAGE_BITS, 1 << params.address_bits
-        aligned = Cat(inputs["layer"][:PAGE_BITS], inputs["records"][:params.io_low_bits],
+        aligned = Cat(inputs["layer_base"][:PAGE_BITS], inputs["records"][:params.io_low_bits],
                       inputs["results"][:params.io_low_bits]) == 0
         self.claim("good", "addresses are multiples of what they must be", aligned, when=self.good(dut, settled))
         self.claim("good", "the layer ends within DDR",
-                   inputs["layer"] + config.channel_slices * config.slice_pitch_bytes <= every, when=self.good(dut, settled))
+                   inputs["layer_base"] + config.channel_slices * config.slice_pitch_bytes <= every, when=self.good(dut, settled))
         inside = []
         for name, begin, most, needed in (
                 ("read", "records", config.record_bytes, 0),
@@ -48,7 +48,7 @@ class DoorbellSpec(Spec):
             inside.append(fits)
             self.reach(fits & settled & (tokens == config.tile.tokens) & (base != 0))
             self.reach(~fits & settled)
-        layer_fits = (inputs["layer"] >> PAGE_BITS) * size + config.channel_slices * config.slice_pitch_bytes <= every
+        layer_fits = (inputs["layer_base"] >> PAGE_BITS) * size + config.channel_slices * config.slice_pitch_bytes <= every
         self.claim("all", "nothing else is refused", dut.refusal == Refusal.NONE,
                    when=settled & aligned & layer_fits & Cat(inside).all())
 

@@ -33,7 +33,7 @@ class LoaderSpec(Spec):
         ddr = dut.ddr
         self.layers = [self.constant(params.address_bits - PAGE_BITS, f"layer_{batch}")
                        for batch in range(config.tile.batches)]
-        m.d.comb += [dut.layer[batch].eq(layer) for batch, layer in enumerate(self.layers)]
+        m.d.comb += [dut.pages[batch].eq(layer) for batch, layer in enumerate(self.layers)]
         self.assume(~dut.load.start | dut.load.valid)
         # Beats that were asked for and have not come.
         most = config.loads_in_flight * config.slice_beats

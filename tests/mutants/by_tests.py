@@ -234,7 +234,7 @@ BY_TESTS = (
     Mutant(name="doorbell-one-format", module="hw.host.doorbell", description="bf16 results need as much room as int32",
            old="self.tokens * result[1], ", new="self.tokens * result[0], ", killed_by=DOORBELL),
     Mutant(name="doorbell-layer-unchecked", module="hw.host.doorbell", description="a layer may go on after the last address",
-           old="too_high.eq(self.layer[PAGE_BITS:] > last_layer)", new="too_high.eq(0)", killed_by=DOORBELL),
+           old="too_high.eq(exceeds(self.layer_base[PAGE_BITS:], last_layer))", new="too_high.eq(0)", killed_by=DOORBELL),
     Mutant(name="queue-overtakes", module="hw.batch.queue", description="a descriptor takes the place of the one before",
            old="doorbell.push & (kept == number)", new="doorbell.push & (level == number)", killed_by=QUEUE),
     # -- tile, array ----------------------------------------------------------------------------------------------

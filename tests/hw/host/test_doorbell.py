@@ -23,7 +23,7 @@ def _configuration(beat):
 async def judged(ctx, check, values, tokens, bf16):
     """Set everything, wait as long as it takes, and return the verdict."""
     high = values["BATCH_HIGH"]
-    for number, name in enumerate(("layer", "records", "results")):
+    for number, name in enumerate(("layer_base", "records", "results")):
         ctx.set(getattr(check, name), values[f"BATCH_{name.upper()}"] | (high >> 8 * number & 255) << 32)
     for name in ("read_base", "read_size", "write_base", "write_size"):
         ctx.set(getattr(check, name), values[f"IO_{name.upper()}"])
