@@ -23,8 +23,9 @@ def _configuration(beat):
 async def judged(ctx, check, values, tokens, bf16):
     """Set everything, wait as long as it takes, and return the verdict."""
     high = values["BATCH_HIGH"]
-    for number, name in enumerate(("layer_base", "records", "results")):
-        ctx.set(getattr(check, name), values[f"BATCH_{name.upper()}"] | (high >> 8 * number & 255) << 32)
+    for number, (port, name) in enumerate(((check.layer_base, "LAYER"), (check.records, "RECORDS"),
+                                           (check.results, "RESULTS"))):
+        ctx.set(port, values[f"BATCH_{name}"] | (high >> 8 * number & 255) << 32)
     for name in ("read_base", "read_size", "write_base", "write_size"):
         ctx.set(getattr(check, name), values[f"IO_{name.upper()}"])
     await ctx.tick().repeat(check.settled_cycles - check.latency_cycles)
