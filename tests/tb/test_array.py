@@ -15,11 +15,11 @@ from trajectile.sw_model.gates import traces
 from trajectile.sw_model.schedule.scheduler import ORDERS
 from trajectile.tb.job import Run
 
-#: tokens and order of windows; the largest in one order only
-WINDOWS = [*((tokens, order) for tokens in (16, 64) for order in ORDERS), (256, "balanced"),
-           *(pytest.param(256, order, marks=pytest.mark.regress) for order in ORDERS if order != "balanced")]
-#: real gates beside the repository (name, experts, top_k, layer), and the same shapes with a synthetic gate
-TRACES = [("flame-moe-290m", 64, 6), ("qwen1.5-moe-a2.7b", 60, 4)]
+#: tokens and order of windows: each number of tokens once, and one of them in every order; the others are long tests
+WINDOWS = [pytest.param(tokens, order, marks=[] if tokens == 64 or order == "balanced" else pytest.mark.regress)
+           for tokens in (16, 64, 256) for order in ORDERS]
+#: real gates beside the repository (name, experts, top_k), and the same shapes with a synthetic gate
+TRACES = [pytest.param("flame-moe-290m", 64, 6, marks=pytest.mark.regress), ("qwen1.5-moe-a2.7b", 60, 4)]
 
 
 @pytest.mark.parametrize(("tokens", "order"), WINDOWS)
@@ -178,7 +178,8 @@ def test_random_configurations(icarus, seed, tmp_path):
     exact(config, wild_batch(config, tokens, seed), tmp_path, simulator=icarus, order=ORDERS[seed % 3])
 
 
-@pytest.mark.parametrize("seed", [100, *(pytest.param(seed, marks=pytest.mark.regress) for seed in LARGE)])
+@pytest.mark.regress
+@pytest.mark.parametrize("seed", [*LARGE, 100])
 def test_random_configurations_verilator(seed, tmp_path):
     """A few of them on the other simulator."""
     config = random_config(seed)

@@ -25,6 +25,7 @@ def test_without_losses(icarus, timing_only, tmp_path):
     assert flits <= counted(done.first, "_FRAMES") <= 2 * flits + 4 * sum(c["COUNT_GRANT"] for c in done.first.counters)
 
 
+@pytest.mark.regress
 def test_with_losses(tmp_path):
     """Links that lose frames change the cycles and nothing else."""
     config = load("smoke", ["link.crc_bits=32", "link.retries=1000"])
