@@ -35,7 +35,8 @@ class DoorbellSpec(Spec):
                       inputs["results"][:params.io_low_bits]) == 0
         self.claim("good", "addresses are multiples of what they must be", aligned, when=self.good(dut, settled))
         self.claim("good", "the layer ends within DDR",
-                   inputs["layer_base"] + config.channel_slices * config.slice_pitch_bytes <= every, when=self.good(dut, settled))
+                   inputs["layer_base"] + config.channel_slices * config.slice_pitch_bytes <= every,
+                   when=self.good(dut, settled))
         inside = []
         for name, begin, most, needed in (
                 ("read", "records", config.record_bytes, 0),
