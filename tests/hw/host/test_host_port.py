@@ -36,7 +36,7 @@ def _likely(rng: random.Random, name: str, config) -> int:
 @pytest.mark.parametrize("timing_only", [False, True])
 def test_random_traffic(delay, timing_only):
     """Any access at any time gives the model's response and value; what is pushed is what was said."""
-    config = small(tile__mac_t=3, array__cols=3, array__ddr_tiles=(0, 2), layer__experts=5, io__bytes_per_cycle=16)
+    config = small(tile__mac_t=3, array__cols=3, array__ddr_tiles=(0, 2), io__bytes_per_cycle=16)
     bench = Bench(config, seed=11 + delay, delay=delay, timing_only=timing_only)
     model, rng, port = Model(bench), random.Random(5), bench.port
     names = [r.name for r in bench.map.registers]

@@ -40,7 +40,7 @@ async def _prepare(ctx, bench: Bench, code: Refusal) -> None:
     elif code is Refusal.LOCKED:
         await bench.put(ctx, "IO_LOCK", 1)
     elif code is Refusal.ALIGNMENT:
-        await bench.put(ctx, "BATCH_RESULTS", 16)
+        await bench.put(ctx, "BATCH_RESULTS", CONFIG.io.bytes_per_cycle // 2)
     elif code is Refusal.LAYER:
         await bench.point(ctx, 2**40 - 4096, 0, 0)
     elif code is Refusal.READ_WINDOW:
@@ -105,9 +105,10 @@ def test_a_doorbell_after_every_kind_of_refusal():
             assert not await bench.write(ctx, bench.map["DOORBELL"].offset, value)
             assert await bench.refused(ctx) == (code, True, "DOORBELL")
         assert not await bench.write(ctx, bench.map["DOORBELL"].offset, 0, strobes=14)
-        await bench.point(ctx, 4096, 32, 16)
+        beat = CONFIG.io.bytes_per_cycle
+        await bench.point(ctx, 4096, beat, beat // 2)
         assert await bench.ring(ctx, 1) is Refusal.ALIGNMENT
-        await bench.put(ctx, "BATCH_RESULTS", 64)
+        await bench.put(ctx, "BATCH_RESULTS", 2 * beat)
         assert await bench.ring(ctx, 1, tag=7) is Refusal.NONE
         assert await bench.get(ctx, "QUEUE") == 1
         found = {name: value for name, value in bench.pushed[0].items() if name != "rung"}
