@@ -69,7 +69,7 @@ def written(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         area = folder / "area.json"
-        area.write_text(json.dumps(AREA | {"config": load("tour").as_dict}))
+        area.write_text(json.dumps(AREA | {"config": load("tour", ["tile.slots=3"]).as_dict}))
         assert cli.main(["report", "tour", "--set", "tile.slots=3", "--simulator", "icarus", "--tokens", "8",
                          "-o", "here/page.html", "--json", "run.json", "--area", "area.json"]) == 0
     return (folder / "here" / "page.html").read_text(encoding="utf-8"), json.loads((folder / "run.json").read_text())
