@@ -78,7 +78,7 @@ def test_instances_compile(name, folder):
     files = ["trajectile_sram.v", "trajectile_tile.v", *(["trajectile_array.v"] if name == "array" else []), "chip.v"]
     report = lint(folder, files, "chip")
     assert set(re.findall(r"%(?:Warning|Error)[-\w]*(?!.*Exiting)", report)) == {"%Warning-UNDRIVEN"}, report
-    (folder / "chip.v").write_text((folder / "chip.v").read_text().replace(".go_out(", ".gone("))
+    (folder / "chip.v").write_text((folder / "chip.v").read_text().replace(".halt_out(", ".halted("))
     if name == "tile":
         assert "PINNOTFOUND" in lint(folder, files, "chip")
     (folder / "chip.v").unlink()
