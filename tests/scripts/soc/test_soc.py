@@ -56,7 +56,8 @@ def test_every_port_has_a_meaning(made, folder):
         text = (folder / f"trajectile_{name}.v").read_text()
         assert text.startswith(f"// trajectile_{name}.v: ") and f"//     {COMMAND}\n" in text and bundle.version() in text
         assert re.search(r"\n  output wire \[\d+:0\] ddr__(0__)?araddr,  // first byte of the burst\n", text)
-        assert re.findall(r"^//   (\w+)", text, re.M) == made.file_modules()[f"trajectile_{name}.v"]
+        listed = re.search(r"^// Modules:\n((?://   .*\n)+)", text, re.M)[1]
+        assert re.findall(r"^//   (\w+)", listed, re.M) == made.file_modules()[f"trajectile_{name}.v"]
     again = bundle.texts(made, COMMAND, 800)
     assert again == {name: (folder / name).read_text() for name in again}
 
