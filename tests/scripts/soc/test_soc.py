@@ -56,7 +56,8 @@ def test_every_port_has_a_meaning(made, folder):
         text = (folder / f"trajectile_{name}.v").read_text()
         assert text.startswith(f"// trajectile_{name}.v: ") and f"//     {COMMAND}\n" in text and bundle.version() in text
         assert re.search(r"\n  output wire \[\d+:0\] ddr__(0__)?araddr,  // first byte of the burst\n", text)
-        assert re.findall(r"^//   (\w+)", text, re.M) == made.file_modules()[f"trajectile_{name}.v"]
+        listed = re.search(r"^// Modules:\n((?://   .*\n)+)", text, re.M)[1]
+        assert re.findall(r"^//   (\w+)", listed, re.M) == made.file_modules()[f"trajectile_{name}.v"]
     again = bundle.texts(made, COMMAND, 800)
     assert again == {name: (folder / name).read_text() for name in again}
 
@@ -78,7 +79,7 @@ def test_instances_compile(name, folder):
     files = ["trajectile_sram.v", "trajectile_tile.v", *(["trajectile_array.v"] if name == "array" else []), "chip.v"]
     report = lint(folder, files, "chip")
     assert set(re.findall(r"%(?:Warning|Error)[-\w]*(?!.*Exiting)", report)) == {"%Warning-UNDRIVEN"}, report
-    (folder / "chip.v").write_text((folder / "chip.v").read_text().replace(".go_out(", ".gone("))
+    (folder / "chip.v").write_text((folder / "chip.v").read_text().replace(".halt_out(", ".halted("))
     if name == "tile":
         assert "PINNOTFOUND" in lint(folder, files, "chip")
     (folder / "chip.v").unlink()
