@@ -170,8 +170,6 @@ class ResultPieces(Block):
             m.d.comb += [port.read.eq(read), port.batch.eq(self.batch), port.lane.eq(lane), port.token.eq(token),
                          port.group_index.eq(group), port.of_clips.eq(of_clips)]
             self._contents(m, platform, take & floats, piece, part, converting, closing)
-        else:
-            m.d.comb += pieces.payload.data.eq(0)
         return m
 
     def _contents(self, m: Module, platform: object, take: Value, piece: Signal, part: Signal, converting: Signal,

@@ -1,4 +1,4 @@
-"""From the host's START to cycle 0 of a batch in every tile, and from an error in one tile to the end in all."""
+"""From the host's doorbell to the begin of a batch, and from an error in one tile to the end in all."""
 
 from tests.support.blocks import run_block
 from tests.support.configurations import small
@@ -8,15 +8,20 @@ from trajectile.hw import tile as hw_tile
 from trajectile.hw.array import TileArray
 
 
-def test_start_and_halt(monkeypatch):
-    """START of tile 1 is accepted; an access, the way to all tiles, and their first cycle. The watchdog ends the batch."""
+def test_doorbell_and_halt(monkeypatch):
+    """The doorbell of tile 1 is accepted; an access, and its batch begins. The counts of tile 0 never come: the watchdog
+    ends the batch, here and, when it has gone to all tiles, there.
+    """
     tiles, ports = keep_made(monkeypatch, hw_array, "Tile"), keep_made(monkeypatch, hw_tile, "HostPort")
+    controls = keep_made(monkeypatch, hw_tile, "BatchControl")
+    limit = 40
     array = TileArray(small(), timing_only=True)
     host = array.host[1]
-    watch = Watch(accepted=host.awvalid & host.awready, running_0=array.events[0].running, running_1=array.events[1].running)
+    watch = Watch(accepted=host.awvalid & host.awready)
 
     async def watching(ctx):
-        watch.signals |= {"asks": tiles[1].go_out, "go": tiles[0].go, "fails": tiles[1].halt_out, "halt": tiles[0].halt}
+        watch.signals |= {"begins": controls[1].begin.start, "fails": tiles[1].halt_out, "halt": tiles[0].halt,
+                          "stopped_0": ~controls[0].running, "stopped_1": ~controls[1].running}
         await watch.run(ctx)
 
     async def write(ctx, name, value):
@@ -32,15 +37,15 @@ def test_start_and_halt(monkeypatch):
         await ctx.tick().repeat(5)
 
     async def bench(ctx):
-        for name, value in (("ARRIVAL_COUNT", 1), ("WATCHDOG", 9), ("CONTROL", 1)):  # it waits for a slice that never comes
+        for name, value in (("WATCHDOG", limit), ("DOORBELL", 0)):
             await write(ctx, name, value)
-        await ctx.tick().repeat(20)
+        await ctx.tick().repeat(2 * limit)
 
     run_block(array, bench, background=[watching])
     access = watch["accepted"][-1] + ports[1].latency_cycles - 1
-    assert watch["asks"] == [access]
-    assert watch["go"] == [access + array.latency_cycles]
-    begin = watch["go"][0] + tiles[0].latency_cycles
-    assert watch["running_0"][0] == watch["running_1"][0] == begin
-    assert watch["fails"] == [begin + 9] and watch["running_1"] == list(range(begin, begin + 10))
-    assert watch["halt"] == [begin + 9 + array.latency_cycles]
+    assert watch["begins"] == [access + tiles[1].latency_cycles]
+    fails = watch["begins"][0] + controls[1].latency_cycles + limit
+    assert watch["fails"] == [fails]
+    assert watch["halt"] == [fails + array.latency_cycles]
+    assert watch["stopped_1"][0] == fails + controls[1].latency_cycles
+    assert watch["stopped_0"][0] == watch["halt"][0] + controls[0].latency_cycles

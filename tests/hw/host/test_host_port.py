@@ -25,6 +25,8 @@ def _likely(rng: random.Random, name: str, config) -> int:
         return rng.choice([*[rng.randrange(1 << 20) << 12] * 4, 0xFFFF_F000, 0xFFFF_F000, 1 << 11])
     if name == "BATCH_HIGH":
         return rng.choice([*[0] * 9, 1, 255, 255, 0xFF00, 0xFF_0000])
+    if name == "CONTROL":
+        return rng.choice([0, 1, 2, 2])
     if name.endswith("_BASE"):
         return rng.choice([0, 0, 0, 1, 1, 2, (1 << 28) - 1])
     if name.endswith("_SIZE"):
@@ -41,7 +43,7 @@ def test_random_traffic(delay, timing_only):
     model, rng, port = Model(bench), random.Random(5), bench.port
     names = [r.name for r in bench.map.registers]
     often = ["DOORBELL", "DOORBELL", "BATCH_RECORDS", "BATCH_RESULTS", "BATCH_HIGH", "BATCH_LAYER", "IO_READ_BASE",
-             "IO_READ_SIZE", "IO_WRITE_BASE", "IO_WRITE_SIZE", "DOORBELL", "DOORBELL"]
+             "IO_READ_SIZE", "IO_WRITE_BASE", "IO_WRITE_SIZE", "DOORBELL", "DOORBELL", "CONTROL"]
     moving = {bench.map[name].offset for name in ("NOW", *bench.counts)}
     expected = []
 
