@@ -31,6 +31,9 @@ def simulation_table(values: dict[str, Any]) -> Table:
     table.add_row("cycles", f"RTL {values['cycles_rtl']:,}, model {values['cycles_model']:,}, "
                             f"roofline {values['roofline_cycles']:,} ({bound}): "
                             f"{values['cycles_rtl'] / max(values['roofline_cycles'], 1):.3f} of the roofline")
+    after = values["cycles_rtl"] - values["first_load_cycles"] - values["streaming_cycles"] + 1
+    table.add_row("of these", f"{values['first_load_cycles']:,} from the doorbell to the first DDR address, "
+                              f"{values['streaming_cycles']:,} of streaming, {max(after, 0):,} until the completion record")
     ddr = values["ddr_cycles"]
     table.add_row("last DDR channel", f"{ddr['start']:,} cycles to its first beat, {ddr['busy']:,} beats, "
                                       f"{ddr['idle']:,} idle, {ddr['tail']:,} after its last")

@@ -20,6 +20,10 @@ from trajectile.sw_model.timeline.visits import Visit, journeys, visits
 PARTS = 96
 #: kinds of trajectories shown; the others are counted
 TRAJECTORIES = 8
+#: steps of a batch in a tile, in their order: kind of event, what it is
+STEPS = {"doorbell": "doorbell", "lists": "all choices in their lists", "formed": "everybody's counts here",
+         "load": "first load", "rows": "all activations here", "finished": "nothing left but results",
+         "written": "last beat of results", "complete": "completion record answered"}
 
 
 def _over_time(config: Config, events: Sequence[Event], plan: Schedule, edges: Sequence[int]) -> dict[str, list[float]]:
@@ -57,6 +61,15 @@ def _tiles(config: Config, stays: Sequence[Visit], plan: Schedule) -> list[dict[
     return found
 
 
+def _steps(config: Config, events: Sequence[Event]) -> list[dict[str, int | None]]:
+    """Cycle of each step in each tile; None where it did not occur."""
+    found: list[dict[str, int | None]] = [dict.fromkeys(STEPS) for _ in range(config.array.tiles)]
+    for event in events:
+        if event.kind in STEPS and found[event.tile][event.kind] is None:
+            found[event.tile][event.kind] = event.cycle
+    return found
+
+
 def _trajectories(stays: Sequence[Visit]) -> list[dict[str, Any]]:
     """Kinds of trajectories, the most frequent first: tiles in order, which of them are stops, how many slices."""
     kinds = Counter(tuple((visit.tile, visit.compute is not None) for visit in way) for way in journeys(stays).values())
@@ -73,7 +86,7 @@ def area_facts(config: Config, area: Mapping[str, Any] | None, cycles: int) -> d
     if area is None:
         return {"area": None, "energy": None}
     try:
-        theirs, ours = ({key: values[key] for key in ("layer", "array", "tile", "link", "ddr")}
+        theirs, ours = ({key: values[key] for key in ("layer", "array", "tile", "link", "ddr", "io")}
                         for values in (_plain(area["config"]), _plain(config.as_dict)))
         blocks = [{"name": name, "cell_area": group["cell_area"], "sram_area": group["sram_area"],
                    "sram_bits": group["sram_bits"]} for name, group in area["groups"].items()]
@@ -128,6 +141,7 @@ def facts(config: Config, plan: Schedule, events: Sequence[Event], run: Mapping[
         "bound": max(run["roofline"], key=lambda name: float(run["roofline"][name])),
         "over_roofline": cycles / max(run["roofline_cycles"], 1),
         "edges": edges,
+        "step_names": STEPS, "steps": _steps(config, events),
         "utilisation": _over_time(config, events, plan, edges),
         "mac": {
             "reasons": MAC_REASONS, "cycles": [totals(spans, list(MAC_REASONS)) for spans in mac], "words": words,

@@ -69,8 +69,8 @@ def written(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         area = folder / "area.json"
-        area.write_text(json.dumps(AREA | {"config": load("tour", ["tile.slots=3"]).as_dict}))
-        assert cli.main(["report", "tour", "--set", "tile.slots=3", "--simulator", "icarus", "--tokens", "8",
+        area.write_text(json.dumps(AREA | {"config": load("tour", ["tile.slots=4"]).as_dict}))
+        assert cli.main(["report", "tour", "--set", "tile.slots=4", "--simulator", "icarus", "--tokens", "8",
                          "-o", "here/page.html", "--json", "run.json", "--area", "area.json"]) == 0
     return (folder / "here" / "page.html").read_text(encoding="utf-8"), json.loads((folder / "run.json").read_text())
 
@@ -84,7 +84,8 @@ def demo():
     run = {"config": config.as_dict | {"name": "demo <b>"}, "tokens": 12, "trace": batch.source, "order": "balanced",
            "seed": 1, "simulator": "none", "timing_only": False, "results_exact": True, "results": "all",
            "events_exact": True, "events": "all", "cycles_rtl": line.cycles, "cycles_model": line.cycles,
-           "roofline_cycles": 9000, "roofline": {"ddr": 9000.0, "mac": 10.0, "d2d": 20.0}, "fidelity": {},
+           "roofline_cycles": 9000, "roofline": {"ddr": 9000.0, "mac": 10.0, "d2d": 20.0, "io": 30.0}, "fidelity": {},
+           "first_load_cycles": line.first_load_cycles, "streaming_cycles": line.streaming_cycles, "host_accesses": 6,
            "utilisation": line.utilisation(),
            "ddr_cycles": {"start": 1, "busy": 2, "idle": 3, "tail": 4},
            "counters": [{"COUNT_WORD": n} for n in line.mac_busy]}
@@ -105,8 +106,11 @@ def test_figures_are_those_of_the_run(written):
         assert text == shown(look_up(inside, fact), form), fact
     for section in run["roofline"]:
         assert f"{run['roofline'][section]:,.0f}" in page
+    steps = inside["steps"]
+    assert all(tile["doorbell"] == 0 < tile["lists"] < tile["formed"] < tile["finished"] < tile["complete"] for tile in steps)
+    assert max(tile["complete"] for tile in steps) == run["cycles_rtl"] and "completion record answered" in page
     command = html.unescape(re.search(r"<pre>(.*?)</pre>", page)[1])
-    assert command == "trajectile report tour --set tile.slots=3 --tokens 8 --simulator icarus --area area.json"
+    assert command == "trajectile report tour --set tile.slots=4 --tokens 8 --simulator icarus --area area.json"
 
 
 def test_the_tour_is_this_run(written):
