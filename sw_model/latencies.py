@@ -65,7 +65,7 @@ ENTRY_ROOM_CYCLES = STATE_CYCLES
 #: the result writer starts to its first address; from there to its first piece of results (of a record: in the same cycle)
 RESULT_ADDRESS_CYCLES, RESULT_PIECE_CYCLES = 1, 1
 #: bytes of a beat for each bf16 that is converted in a cycle; a bf16 is put into its beat so much later than an int32
-CONVERT_BYTES, CONVERT_CYCLES = 8, 1
+CONVERT_BYTES, CONVERT_CYCLES = 8, 2
 #: all beats are answered to what follows: the record starts, or the batch is complete
 ANSWERED_CYCLES = 1
 

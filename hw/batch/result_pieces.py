@@ -63,13 +63,13 @@ class ResultPieces(Block):
     clips and the unit.
 
     Latency: with ``start`` in cycle s the first read is in s+1, and its first piece is offered in s+2 (``latency_cycles`` =
-    2). bfloat16 comes a cycle later (``convert_cycles`` = 1), and the closing piece waits until all before it has gone.
+    2). bfloat16 comes two cycles later (``convert_cycles`` = 2), and the closing piece waits until all before it has gone.
     Throughput: a piece of int32 per cycle; ``PieceShape.converters`` results as bfloat16 per cycle. Storage: what is to be
     read next, what has been read; the converters.
     """
 
     latency_cycles = 2
-    convert_cycles = BfloatConverter.latency_cycles
+    convert_cycles = 1 + BfloatConverter.latency_cycles
 
     start: Signal
     active: Signal
@@ -113,6 +113,7 @@ class ResultPieces(Block):
         ends_all = Signal()
         piece = Signal(range(max(shape.pieces, 2)))
         part = Signal(range(max(shape.parts, 2)))
+        waiting = Signal()  # a part waits for the converters
         converting = Signal()  # the converters have a part
         take = Signal()
         read = Signal()
@@ -125,7 +126,7 @@ class ResultPieces(Block):
         m.d.comb += read.eq(self.active & (left != 0) & (~have | (take & ends)))
         with m.If(self.start):
             m.d.sync += [lane.eq(0), token.eq(0), group.eq(0), left.eq(self.tokens), have.eq(0), piece.eq(0), part.eq(0),
-                         converting.eq(0)]
+                         waiting.eq(0), converting.eq(0)]
         with m.Else():
             with m.If(read):
                 m.d.sync += [
@@ -141,19 +142,29 @@ class ResultPieces(Block):
                 with m.If(last_part):
                     m.d.sync += piece.eq(Mux(last_piece, 0, piece + 1))
 
-        # A part is taken into the converters, anything else as it is.
+        # A part waits in a register, then goes into the converters: choosing it takes long. Anything else goes as it is.
+        convert = Signal()
+        waits_group = Signal()
+        waits_row = Signal()
         ends_group = Signal()
         ends_row = Signal()
         with m.If(take):
-            m.d.sync += [ends_group.eq(ends), ends_row.eq(ends & last_group)]
-        straight = have & ~floats & ~converting
+            m.d.sync += [waits_group.eq(ends), waits_row.eq(ends & last_group)]
+        with m.If(convert):
+            m.d.sync += [ends_group.eq(waits_group), ends_row.eq(waits_row)]
+        straight = have & ~floats & ~waiting & ~converting
         m.d.comb += [
+            convert.eq(waiting & (~converting | pieces.ready) & self.active),
             pieces.valid.eq(self.active & (converting | straight)),
-            take.eq(Mux(floats, have & (~converting | pieces.ready), straight & pieces.ready) & self.active),
-            pieces.payload.ends_all.eq(ends_all & ~converting),
+            take.eq(Mux(floats, have & (~waiting | convert), straight & pieces.ready) & self.active),
+            pieces.payload.ends_all.eq(ends_all & ~waiting & ~converting),
         ]
         with m.If(~self.start):
             with m.If(take & floats):
+                m.d.sync += waiting.eq(1)
+            with m.Elif(convert):
+                m.d.sync += waiting.eq(0)
+            with m.If(convert):
                 m.d.sync += converting.eq(1)
             with m.Elif(pieces.ready):
                 m.d.sync += converting.eq(0)
@@ -169,11 +180,11 @@ class ResultPieces(Block):
             port = self.read
             m.d.comb += [port.read.eq(read), port.batch.eq(self.batch), port.lane.eq(lane), port.token.eq(token),
                          port.group_index.eq(group), port.of_clips.eq(of_clips)]
-            self._contents(m, platform, take & floats, piece, part, converting, closing)
+            self._contents(m, platform, take & floats, convert, piece, part, converting, closing)
         return m
 
-    def _contents(self, m: Module, platform: object, take: Value, piece: Signal, part: Signal, converting: Signal,
-                  closing: Signal) -> None:
+    def _contents(self, m: Module, platform: object, take: Value, convert: Signal, piece: Signal, part: Signal,
+                  converting: Signal, closing: Signal) -> None:
         """What is in a piece."""
         shape, read, payload = self.shape, self.read, self.pieces.payload
         piece_bits = RESULT_BITS * shape.piece_results
@@ -183,12 +194,13 @@ class ResultPieces(Block):
             shown.eq(read.results.word_select(piece, piece_bits) if shape.pieces > 1 else read.results),
             one.eq(self.unit + BFLOAT_BIAS),
         ]
-        chosen = Signal(RESULT_BITS * shape.converters)
-        m.d.comb += chosen.eq(shown.word_select(part, len(chosen)) if shape.parts > 1 else shown)
+        chosen = Signal(RESULT_BITS * shape.converters, reset_less=True)
+        with m.If(take):
+            m.d.sync += chosen.eq(shown.word_select(part, len(chosen)) if shape.parts > 1 else shown)
         converters = [BfloatConverter() for _ in range(shape.converters)]
         place(m, platform, {f"bfloat_{number}": converter for number, converter in enumerate(converters)})
         for number, converter in enumerate(converters):
-            m.d.comb += [converter.take.eq(take), converter.one.eq(one),
+            m.d.comb += [converter.take.eq(convert), converter.one.eq(one),
                          converter.value.eq(chosen.word_select(number, RESULT_BITS))]
         lane = Cat(converter.bfloat for converter in converters)
         with m.If(converting):

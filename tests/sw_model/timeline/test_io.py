@@ -73,13 +73,14 @@ def written_by_cycle(config: Config, address: int, pieces: list[tuple[int, bool]
     Args:
         config: the accelerator.
         address: of the region, in bytes.
-        pieces: of each the beat that it is put into, and whether it is converted, which takes a cycle and one place.
+        pieces: of each the beat that it is put into, and whether it is converted, which takes two cycles and two places.
         asked: cycle of the first address.
         begin: cycle in which the first piece can be taken.
     """
     left, waiting, answers = bursts(config, address, pieces[-1][0] + 1), 0, []
     in_burst, may_go = list(left), 0  # beats that have not gone, by burst; beats whose address has gone
-    converting: int | None = None  # beat of the piece that is converted
+    waits: int | None = None  # number of the piece that waits to be converted
+    converting: int | None = None  # and of that which is
     full = False
     first, last, cycle, number = -1, -1, asked - 1, 0
     while in_burst or answers:
@@ -96,21 +97,18 @@ def written_by_cycle(config: Config, address: int, pieces: list[tuple[int, bool]
                 answers.append(cycle + config.io.latency_cycles)
         room, full = goes or not full, full and not goes
         here = pieces[number] if number < len(pieces) and cycle >= begin else None
-        put, take = None, False
-        if converting is not None:
-            put = converting if room else None
-            take = room and here is not None and here[1]
-        elif here is not None:
-            take = here[1] or room
-            put = here[0] if room and not here[1] else None
+        converts = waits is not None and (converting is None or room)
+        floats, straight = here is not None and here[1], here is not None and not here[1]
+        takes = (floats and (waits is None or converts)) or (straight and waits is None and converting is None and room)
+        put = converting if room else None
+        if takes and straight:
+            put = number
         if put is not None:
-            rest = pieces[number + (converting is None):]
             first = cycle if first < 0 else first
-            full = not rest or rest[0][0] != put
-            converting = None
-        if take:
-            converting = pieces[number][0] if pieces[number][1] else converting
-            number += 1
+            full = put + 1 == len(pieces) or pieces[put + 1][0] != pieces[put][0]
+        converting = waits if converts else None if room else converting
+        waits = number if takes and floats else None if converts else waits
+        number += takes
         if answered:
             answers.pop(0)
         waiting += asks - answered
