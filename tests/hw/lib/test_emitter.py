@@ -27,9 +27,9 @@ def test_lint(config, timing_only, tmp_path):
     assert lint(tmp_path, [*files, "trajectile_array.v"], made.top) == ""
 
 
-#: with those that only differ from the smallest in one field in `make regress`
+#: with those that differ from the smallest, or from the usual, in one field in `make regress`
 MINIMAL = [pytest.param(config, timing_only, id=f"{config.name}-timing-only" if timing_only else config.name,
-                        marks=[pytest.mark.regress] if config.name.startswith("alone") else [])
+                        marks=[] if config.name.startswith("smallest") else [pytest.mark.regress])
            for config in minimal_configs() for timing_only in (False, True) if not timing_only or "smallest" in config.name]
 
 
