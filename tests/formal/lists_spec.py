@@ -135,5 +135,5 @@ PROOFS = (
            ("lists-twice-in",)),
     Proof(name="lists-apart", block="TokenLists", spec=TwoBatchesSpec, group="members", size=_SIZE + ", two batches",
           assumes=_ASSUMES, says="the same of two batches, one of which is put in while the other is walked",
-          mutants=("lists-batch-mixed",)),
+          mutants=("lists-batch-mixed",), reach_bound=40),
 )
