@@ -63,8 +63,7 @@ def test_batches_in_a_queue(icarus, batches, tmp_path):
     exact(config, loads, tmp_path, simulator=icarus)
 
 
-@pytest.mark.parametrize("late", [(0, 700), (700, 0), (3, 0)])
-@pytest.mark.parametrize("batches", [1, 2])
+@pytest.mark.parametrize(("batches", "late"), [(2, (0, 700)), (2, (700, 0)), (1, (3, 0))])
 def test_a_tile_is_late(icarus, batches, late, tmp_path):
     """The doorbell of a tile rings later than the other's, by much or by little; for every batch."""
     config = load("smoke", [f"tile.batches={batches}"])
@@ -141,6 +140,7 @@ def test_batches_one_after_the_other(icarus, tmp_path):
     assert len(done.outcomes) == 2 and done.outcomes[0].log == done.outcomes[1].log
 
 
+@pytest.mark.regress
 def test_odd_sizes(tmp_path):
     """60 experts, d_ff 1408 in 11 slices, three tokens on a tile, one tile without any, experts without any."""
     config = from_dict({
@@ -157,7 +157,8 @@ def test_odd_sizes(tmp_path):
     assert sorted(np.bincount(done.plan.placement[:, 0], minlength=4)) == [0, 1, 1, 1]
 
 
-@pytest.mark.parametrize("grid", [(1, 3), (4, 1), (3, 3), pytest.param((3, 4), marks=pytest.mark.regress), (4, 4)], ids=str)
+@pytest.mark.parametrize("grid", [
+    (1, 3), (4, 1), (3, 3), *(pytest.param(grid, marks=pytest.mark.regress) for grid in ((3, 4), (4, 4)))], ids=str)
 def test_grids(icarus, grid, tmp_path):
     """Rings over larger grids; 1x3, 4x1 and 3x3 close over tiles in between. Lines with a link layer at every hop."""
     config = small(array__rows=grid[0], array__cols=grid[1], tile__slots=2, tile__mac_t=1, tile__tokens=2,

@@ -21,6 +21,7 @@ def gates(made):
     return files
 
 
+@pytest.mark.regress
 @pytest.mark.xfail(strict=True, reason="since batches form themselves some x of a flip-flop or memory reaches a register "
                    "that the host reads, and the batch does not end; the RTL, which has initial values, is exact")
 def test_tiny(icarus, tmp_path):

@@ -15,7 +15,8 @@ from trajectile.sw_model.config import load
 PROTECTED = load("smoke", ["tile.protect=secded"])
 
 
-@pytest.mark.parametrize("config", [load("smoke"), load("demo"), *(random_config(seed) for seed in (1, 2, 3))],
+@pytest.mark.parametrize("config", [load("smoke"), load("demo"), random_config(1),
+                                    *(pytest.param(random_config(seed), marks=pytest.mark.regress) for seed in (2, 3))],
                          ids=lambda c: c.name)
 @pytest.mark.parametrize("timing_only", [False, True])
 def test_lint(config, timing_only, tmp_path):
