@@ -4,6 +4,8 @@
 
 import argparse
 
+from trajectile.sw_model.search.batches import search_batches
+from trajectile.sw_model.search.exchange import search_exchange
 from trajectile.sw_model.search.rules import Supply, search
 from trajectile.sw_model.search.trajectory import Ring, steps_left, trajectories
 from trajectile.sw_model.search.visits import search_visits
@@ -13,6 +15,12 @@ KNOWN: Supply = [[(0, 1, 2), (1, 2)], [(0, 2), (1, 2)], [(0,), (1, 3)], [(0, 1, 
 #: tiles, slots, slices at a time; with ``--long`` also the second list
 VISITS = [(2, 2, 3), (2, 3, 5), (3, 2, 5), (3, 3, 8), (4, 2, 4), (4, 3, 4), (5, 2, 3), (5, 3, 3)]
 LONG_VISITS = [(4, 2, 7), (4, 3, 7), (5, 2, 6), (5, 3, 5)]
+#: tiles, slots, batches in flight, rows at once
+BATCHES = [(2, 2, 1, False), (2, 2, 2, False), (2, 3, 1, False), (2, 3, 2, False), (3, 2, 1, False), (3, 2, 2, True),
+           (4, 2, 1, True)]
+LONG_BATCHES = [(3, 3, 2, True)]
+#: tiles, words of a tile, batches in flight
+EXCHANGES = [(2, 1, 1), (2, 1, 2), (2, 3, 2), (3, 1, 2), (3, 2, 2), (4, 1, 1), (4, 1, 2)]
 
 
 def main() -> None:
@@ -37,6 +45,17 @@ def main() -> None:
     for tiles, slots in [(2, 2), (2, 3), (3, 2), (3, 3), (4, 2), (4, 3), (5, 2), *[(5, 3)] * long]:
         moves = search(tiles, slots)
         print(f"| {tiles}, {slots} | {moves.states:,} | {'none' if moves.standstill is None else 'found'} |", flush=True)
+    print("\nSlices of several batches, rows and counts that are late\n")
+    print("| tiles, slots | batches in flight | rows come | states | standstill |\n|---|---:|---|---:|---|")
+    for tiles, slots, batches, at_once in [*BATCHES, *LONG_BATCHES * long]:
+        found = search_batches(tiles, slots, batches=batches, at_once=at_once)
+        print(f"| {tiles}, {slots} | {batches} | {'at once' if at_once else 'at any time'} | {found.states:,} | "
+              f"{found.found or 'none'} |", flush=True)
+    print("\nThe count exchange\n")
+    print("| tiles | words of a tile | batches in flight | states | overwritten or mixed up |\n|---:|---:|---:|---:|---|")
+    for tiles, words, batches in EXCHANGES:
+        exchange = search_exchange(tiles, words, batches=batches)
+        print(f"| {tiles} | {words} | {batches} | {exchange.states:,} | {exchange.found or 'none'} |", flush=True)
     print("\nWhat must be found\n")
     for name, broken in {
             "rule 1 leaves no bubble, 3 tiles, 2 slots": search(3, 2, bubble=False),
@@ -44,7 +63,13 @@ def main() -> None:
             "rule 4 is off, eight slices chosen by hand": search(4, 2, escape=False, supply=KNOWN),
             "slices travel both ways through the same slots, 3 tiles, 2 slots": search(3, 2, both_ways=True),
             "a turn withholds grants whenever own slices have less than their share, 2 tiles, 2 slots, a share of 2":
-                search_visits(2, 2, 3, share=2, turns="always")}.items():
+                search_visits(2, 2, 3, share=2, turns="always"),
+            "counts are sent before there is room for the batch, 2 tiles, 2 slots, one batch in flight":
+                search_batches(2, 2, batches=1, early=True, turns=False),
+            "the same with two batches in flight": search_batches(2, 2, early=True, turns=False),
+            "counts are sent when those of the batch before are here, 2 tiles": search_exchange(2, 1, rule="formed"),
+            "counts are sent when there are any, 2 tiles": search_exchange(2, 1, rule="none"),
+            "one bank of counts, 2 tiles": search_exchange(2, 1, banks=1)}.items():
         print(f"{name}: {broken}\n")
 
 

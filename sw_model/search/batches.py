@@ -35,7 +35,7 @@ are kept up to rotation of the ring.
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from trajectile.sw_model.search.walk import Walked, Wrong, walk
+from trajectile.sw_model.search.walk import Walked, walk
 
 
 class Slice(NamedTuple):
@@ -171,7 +171,7 @@ class Batches:
     def wrong(self, state: State) -> str:
         """Nothing can happen, or slices of more batches than are in flight are in the ring."""
         if not self.early and any(slice_.batch >= self.batches for tile in state for slice_ in tile.slots):
-            raise Wrong(f"slices of more than {self.batches} batches in the ring")
+            return f"slices of more than {self.batches} batches in the ring"
         formed = self.formed(state)
         for at, tile in enumerate(state):
             far = state[(at + 1) % self.tiles]

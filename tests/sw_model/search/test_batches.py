@@ -1,7 +1,10 @@
 """The search with slices of several batches: no standstill, those that must be found, and that it leaves nothing out."""
 
+import re
+
 import pytest
 
+from tests.support.paths import DOCS
 from trajectile.sw_model.search.batches import Batches, Slice, search_batches
 
 regress = pytest.mark.regress
@@ -99,3 +102,14 @@ def test_too_many_states():
     """It gives up where it is told to, and says so."""
     with pytest.raises(MemoryError, match="100 states"):
         search_batches(2, 2, most_states=100)
+
+
+def test_page_has_the_figures():
+    """docs/rules.md: the rings that take no time."""
+    page = (DOCS / "rules.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d), (\d) \| (\d) \| (at any time|at once) \| ([\d,]+) \| none \|$", page, re.M)
+    few = [row for row in rows if len(row[4]) < 6]
+    assert len(few) > 2 and {row[3] for row in rows} == {"at any time", "at once"}
+    for tiles, slots, batches, rows_come, states in few:
+        found = search_batches(int(tiles), int(slots), batches=int(batches), at_once=rows_come == "at once")
+        assert found.states == int(states.replace(",", "")) and not found.found

@@ -1,7 +1,10 @@
 """The search of the count exchange: what it finds, what it must find, and what it looks at."""
 
+import re
+
 import pytest
 
+from tests.support.paths import DOCS
 from trajectile.sw_model.search.exchange import Exchange, search_exchange
 from trajectile.sw_model.search.walk import walk
 
@@ -99,3 +102,13 @@ def test_the_walk_itself():
     assert [name for name, _ in found.run].count("+7") == 2 and len(found.run) == 5 and found.run[-1][1] == 23
     with pytest.raises(MemoryError, match="10 states"):
         walk(0, steps, lambda _: "", 10)
+
+
+def test_page_has_the_figures():
+    """docs/rules.md: the rings that take no time."""
+    page = (DOCS / "rules.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| (\d) \| (\d) \| ([\d,]+) \| none \|$", page, re.M)
+    few = [row for row in rows if len(row[3]) < 6]
+    assert len(few) > 3
+    for tiles, words, batches, states in few:
+        assert search_exchange(int(tiles), int(words), batches=int(batches)).states == int(states.replace(",", ""))
