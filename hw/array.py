@@ -66,7 +66,7 @@ class TileArray(Block):
             connect(m, tile.events, flipped(self.events[number]))
             connect(m, tile.phases, flipped(self.phases[number]))
             m.d.comb += [
-                tile.tile_id.eq(number), tile.has_ddr.eq(number in array.ddr_tiles), tile.halt.eq(halt),
+                tile.tile_id.eq(number), tile.halt.eq(halt),
                 tile.reset.eq(reset), self.irq[number].eq(tile.irq),
             ]
         m.d.sync += [

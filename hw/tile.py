@@ -50,7 +50,6 @@ class Tile(Block):
     halt: Signal
     reset_out: Signal
     reset: Signal
-    has_ddr: Signal
     ddr: Axi4Read.Interface
     north: LanePort.Interface | FramePort.Interface
     east: LanePort.Interface | FramePort.Interface
@@ -71,7 +70,6 @@ class Tile(Block):
             "halt": In(1),  #: a tile has failed: stop
             "reset_out": Out(1),  #: the host has written RESET, or a reset must go on: reset every tile
             "reset": In(1),  #: reset all blocks that hold parts of batches
-            "has_ddr": In(1),  #: strap: the tile has a DDR channel
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR channel, if the tile has one
             "north": Out(d2d_port(params)),  #: pins to and from the tile above
             "east": Out(d2d_port(params)),  #: to the right
@@ -220,5 +218,5 @@ class Tile(Block):
             control.arrivals.eq(former.arrivals), control.waits.eq(former.waits),
             control.swept.eq(lists.swept), lists.sweep.eq(control.sweep), compute.clear.eq(control.clear),
             engine.running.eq(control.running), engine.rows_in.eq(control.rows_in),
-            loader.running.eq(control.running), loader.has_ddr.eq(self.has_ddr), loader.pages.eq(control.pages),
+            loader.running.eq(control.running), loader.pages.eq(control.pages),
         ]

@@ -25,8 +25,6 @@ class Widths:
         self.expert_bits = bits_for(config.layer.experts - 1)
         self.index_bits = bits_for(tile.slices - 1)
         self.slot_bits = bits_for(tile.slots - 1)
-        #: stops left (goes away with the rule table)
-        self.left_bits = bits_for(config.array.tiles)
         #: tiles after this one that may be stops of a slice
         self.ahead_bits = config.array.tiles - 1
         self.word_bits = 8 * tile.word_bytes
@@ -38,11 +36,6 @@ class Widths:
         self.first_word_flits = config.parameter_flits - (config.parameter_words - 1) * config.word_flits
         self.row_bits = bits_for(config.channel_slices - 1)
         self.token_bits = bits_for(tile.lane_tokens - 1)
-        # these four go away with the table memories
-        self.list_depth = tile.tokens * config.layer.top_k
-        self.list_bits = bits_for(self.list_depth)
-        self.load_depth = config.channel_slices
-        self.load_bits = bits_for(self.load_depth)
         self.rank_bits = bits_for(config.layer.top_k - 1)
         #: nodes of a lane's token lists: one for each choice of each of its tokens
         self.node_depth = tile.lane_tokens * config.layer.top_k

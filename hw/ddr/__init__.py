@@ -1,1 +1,1 @@
-"""DDR: the AXI4 read manager that works off the load list."""
+"""DDR: the AXI4 read manager that fetches slices."""

@@ -6,13 +6,10 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for, exact_log2
 
 from trajectile.hw.batch.layouts import PAGE_BITS, BatchLayouts
-from trajectile.hw.host.axi import Axi4Read, Response
+from trajectile.hw.host.axi import AXI_BURST_INCR, Axi4Read, Response
 from trajectile.hw.lib.block import Block
 from trajectile.hw.memory.expert_buffer import SlotWrite
 from trajectile.hw.rules.ports import LoadPort
-
-#: AXI4 burst type: addresses count up
-AXI_BURST_INCR = 1
 
 
 class DdrLoader(Block):
@@ -23,12 +20,10 @@ class DdrLoader(Block):
     slice is requested only when it has a slot. If the tile is stopped the loader requests no other slice, but finishes those
     that it has requested. So the DDR port is at rest when ``quiet`` is high.
 
-    An entry in a tile without DDR is not taken but reported.
-
     Latency: with ``load.start`` in cycle c, the first address is in c+1 (``latency_cycles`` = 1), then one burst per cycle. A
-    beat is written in the cycle after it came (``write_cycles`` = 1); ``load.done`` comes with the last. An entry that cannot
-    be is reported in the cycle after it is seen. From the last beat of a slice to the first address of a load that had to
-    wait for it: ``turn_cycles`` = 3. Throughput: one beat per cycle. Storage: one beat, ``loads_in_flight`` slot numbers.
+    beat is written in the cycle after it came (``write_cycles`` = 1); ``load.done`` comes with the last. From
+    the last beat of a slice to the first address of a load that had to wait for it: ``turn_cycles`` = 3. Throughput: one beat
+    per cycle. Storage: one beat, ``loads_in_flight`` slot numbers.
     """
 
     latency_cycles = 1
@@ -39,11 +34,9 @@ class DdrLoader(Block):
     ddr: Axi4Read.Interface
     entries: stream.Interface
     pages: data.View
-    has_ddr: Signal
     running: Signal
     load: LoadPort.Interface
     quiet: Signal
-    bad_entry: Signal
     bad_response: Signal
     beat: Signal
     write: SlotWrite.Interface
@@ -55,11 +48,9 @@ class DdrLoader(Block):
             "entries": In(stream.Signature(params.load_layout)),  #: what to fetch; taken when rule 1 fires
             #: the page with which a batch's layer begins, by batch: row 0 of the channel
             "pages": In(data.ArrayLayout(params.address_bits - PAGE_BITS, params.config.tile.batches)),
-            "has_ddr": In(1),  #: strap: there is a DDR controller
             "running": In(1),  #: the tile is not stopped
             "load": In(LoadPort(params)),  #: rule 1
             "quiet": Out(1),  #: every beat that was requested has come
-            "bad_entry": Out(1),  #: there was an entry, and no DDR, in the cycle before
             "bad_response": Out(1),  #: a beat comes with an error
             "beat": Out(1),  #: a data beat is taken (for the counter)
             **({} if params.timing_only else  # to the expert buffer
@@ -79,7 +70,6 @@ class DdrLoader(Block):
             self.load.entry.eq(self.entries.payload),
             self.entries.ready.eq(self.load.start),
         ]
-        m.d.sync += self.bad_entry.eq(due & ~self.has_ddr)  # from here to all tiles' halt is a long way
 
         # Slices in flight: their slots, oldest first.
         flight = config.loads_in_flight
@@ -106,7 +96,7 @@ class DdrLoader(Block):
             ddr.arlen.eq(Mux(last_burst, last_beats - 1, burst_beats - 1)),
             ddr.arsize.eq(exact_log2(config.ddr.bytes_per_cycle)),
             ddr.arburst.eq(AXI_BURST_INCR),
-            self.load.valid.eq(due & self.has_ddr & ~asking & (in_flight != flight)),
+            self.load.valid.eq(due & ~asking & (in_flight != flight)),
         ]
         with m.If(self.load.start):
             m.d.sync += [

@@ -48,9 +48,9 @@ def main() -> None:
     print("\nSlices of several batches, rows and counts that are late\n")
     print("| tiles, slots | batches in flight | rows come | states | standstill |\n|---|---:|---|---:|---|")
     for tiles, slots, batches, at_once in [*BATCHES, *LONG_BATCHES * long]:
-        found = search_batches(tiles, slots, batches=batches, at_once=at_once)
-        print(f"| {tiles}, {slots} | {batches} | {'at once' if at_once else 'at any time'} | {found.states:,} | "
-              f"{found.found or 'none'} |", flush=True)
+        mixed = search_batches(tiles, slots, batches=batches, at_once=at_once)
+        print(f"| {tiles}, {slots} | {batches} | {'at once' if at_once else 'at any time'} | {mixed.states:,} | "
+              f"{mixed.found or 'none'} |", flush=True)
     print("\nThe count exchange\n")
     print("| tiles | words of a tile | batches in flight | states | overwritten or mixed up |\n|---:|---:|---:|---:|---|")
     for tiles, words, batches in EXCHANGES:

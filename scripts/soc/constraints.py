@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from trajectile.scripts.soc.ports import Port
 
 #: inputs that never change while the clock runs
-STRAPS = {"tile_id", "has_ddr"}
+STRAP = "tile_id"
 #: share of a cycle that is outside, before an input and after an output
 OUTSIDE = 0.4
 
@@ -39,10 +39,9 @@ def _pattern(port: Port) -> str:
 
 def sdc(module: str, ports: Sequence[Port], origin: str, mhz: float) -> str:
     """Constraints for a clock of ``mhz``; every port but the clock is named once."""
-    straps = [port for port in ports if port.name in STRAPS]
+    straps = [port for port in ports if port.name == STRAP]
     held = [port for port in ports if port.name == "link_hold"]
-    names = " and ".join(port.name for port in straps)
-    exceptions = [f"{names} are straps, constant while the clock runs."] if straps else []
+    exceptions = [f"{STRAP} is a strap, constant while the clock runs."] if straps else []
     exceptions += ["link_hold belongs to the model of the PHY and is 0 on a chip."] if held else []
     text = _HEAD.format(module=module, origin="\n".join(f"# {line}".rstrip() for line in origin.splitlines()),
                         exceptions=" ".join(exceptions) or "none.", period=1000 / mhz, outside=OUTSIDE)

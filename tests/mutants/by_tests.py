@@ -193,9 +193,6 @@ BY_TESTS = (
            old="in_flight - self.load.done == i", new="in_flight == i", killed_by=LOADER),
     Mutant(name="loader-errors-ignored", module="hw.ddr.loader", description="DDR's error responses are data",
            old="ddr.rvalid & (ddr.rresp != Response.OKAY)", new="0", killed_by=LOADER_ERRORS),
-    Mutant(name="loader-entries-unchecked", module="hw.ddr.loader",
-           description="an entry in a tile without DDR is taken",
-           old="due & self.has_ddr & ~asking", new="due & ~asking", killed_by=LOADER_ERRORS),
     Mutant(name="loader-one-layer", module="hw.ddr.loader", description="both batches are read from the layer of the first",
            old="[self.entries.payload.batch]", new="[0]", killed_by=LOADER),
     # -- rules ----------------------------------------------------------------------------------------------------

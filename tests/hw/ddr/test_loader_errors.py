@@ -28,7 +28,6 @@ class Surroundings:
 
     async def begin(self, ctx) -> None:
         """Let it run."""
-        ctx.set(self.loader.has_ddr, 1)
         ctx.set(self.loader.running, 1)
 
     async def cycle(self, ctx) -> None:
@@ -120,24 +119,5 @@ def test_a_tile_that_is_stopped(changes, seed):
         while surroundings.loads < loads + 4 or not ctx.get(loader.quiet):
             await surroundings.cycle(ctx)
         assert surroundings.loaded == loads + 4
-
-    run_block(loader, bench)
-
-
-def test_an_entry_in_a_tile_without_ddr():
-    """It is not taken, and reported in the next cycle, as long as the tile runs."""
-    loader = DdrLoader(Params(CONFIG))
-
-    async def bench(ctx):
-        ctx.set(loader.running, 1)
-        await ctx.tick()
-        assert not ctx.get(loader.bad_entry)
-        ctx.set(loader.entries.valid, 1)
-        assert not ctx.get(loader.load.valid) and not ctx.get(loader.bad_entry)
-        await ctx.tick()
-        assert ctx.get(loader.bad_entry) and not ctx.get(loader.load.valid) and not ctx.get(loader.entries.ready)
-        ctx.set(loader.running, 0)
-        await ctx.tick()
-        assert not ctx.get(loader.bad_entry)
 
     run_block(loader, bench)

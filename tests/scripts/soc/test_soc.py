@@ -112,7 +112,7 @@ def test_constraints(name, folder):
     said = tcl.run((folder / f"trajectile_{name}.sdc").read_text())
     assert said["create_clock"] == [("-name", "clk", "-period", "1.250", "clk")]
     still = tcl.names(said.get("set_false_path", []) + said.get("set_case_analysis", []))
-    assert still == {"tile": ["tile_id", "has_ddr"], "array": ["link_hold"]}[name]
+    assert still == {"tile": ["tile_id"], "array": ["link_hold"]}[name]
     inputs, outputs = tcl.names(said["set_input_delay"]), tcl.names(said["set_output_delay"])
     assert sorted(["clk", *still, *inputs]) == sorted(port for port, (way, _) in ports.items() if way == "input")
     assert sorted(outputs) == sorted(port for port, (way, _) in ports.items() if way == "output")
