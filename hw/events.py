@@ -84,6 +84,7 @@ class PhasePort(NamedSignature):
         pick: Signal
         pick_expert: Signal
         finished: Signal
+        summed: Signal
         written: Signal
         complete: Signal
 
@@ -98,6 +99,7 @@ class PhasePort(NamedSignature):
             "pick": Out(1),  #: an expert is taken from the order: its slices are looked at next
             "pick_expert": Out(params.expert_bits),
             "finished": Out(1),  #: nothing is left to do for the batch in this tile but to write its results
+            **({"summed": Out(1)} if params.config.array.shares else {}),  #: the sums of all tiles are added up
             "written": Out(1),  #: the last beat of results goes
             "complete": Out(1),  #: the completion record has been answered
         })

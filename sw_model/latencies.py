@@ -86,6 +86,22 @@ CREDIT_CYCLES = 3
 #: how much longer than two flights no new frame goes because one was lost
 REPLAY_CYCLES = 3
 
+# -- tokens travel (docs/dataflows.md) --------------------------------------------------------------------------------
+
+#: flits of records that may be under way to a tile
+RECORD_CREDITS = 8
+#: a header of a section is worked off
+SECTION_CYCLES = 1
+#: an item is taken to its flit on the link; a flit at the end of a link to the queue's head, besides the router
+RECORD_OUT_CYCLES, RECORD_QUEUE_CYCLES = 1, 1
+#: the reduction starts to its permit for the ring-previous tile
+PERMIT_CYCLES = STATE_CYCLES
+#: a word of sums arrives, and the tile's own is read, to the bank's register that holds both; a word is read to its first
+#: flit
+SUM_CYCLES, SUM_OUT_CYCLES = 2, 2
+#: the last flit gone and the last word written to `summed`
+SUMMED_CYCLES = STATE_CYCLES
+
 # -- compute --------------------------------------------------------------------------------------------------------
 
 #: compute fires to the address of the slice's first word, which holds parameters

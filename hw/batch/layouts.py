@@ -63,9 +63,17 @@ class BatchLayouts(Widths):
             "tokens": unsigned(self.batch_token_bits),
             "order": Order,
             "bf16": unsigned(1),
+            **({"shared": unsigned(1)} if config.array.shares else {}),
             "tag": unsigned(TAG_BITS),
             "rung": unsigned(STAMP_BITS),
         })
+        #: a token's place in the token buffer
+        self.place_layout = data.StructLayout({"lane": unsigned(self.lane_bits), "token": unsigned(self.token_bits)})
+        #: where things lie in a batch that all tiles hold: the first token of this tile and of the ring-previous one, the
+        #: last token of all; tokens of all tiles, and of the ring-previous one
+        self.share_layout = data.StructLayout({
+            "own": self.place_layout, "previous": self.place_layout, "last": self.place_layout,
+            "total": unsigned(self.batch_token_bits), "before": unsigned(self.batch_token_bits)})
         #: an entry of a token list as the MAC sequencer sees it, by lane
         self.token_layout = data.StructLayout({
             "valid": unsigned(1),

@@ -184,11 +184,14 @@ class BeginPort(NamedSignature):
         batch: Signal
         records: Signal
         tokens: Signal
+        shared: Signal
+        share: data.View
         lists_done: Signal
         rows_done: Signal
         bad_expert: Signal
         twice: Signal
         bad_response: Signal
+        too_many: Signal
 
     def __init__(self, params: BatchLayouts):
         super().__init__({
@@ -201,6 +204,61 @@ class BeginPort(NamedSignature):
             "bad_expert": In(1),  #: a choice names no expert of the layer; it was dropped
             "twice": In(1),  #: a choice names an expert twice for one token; it was dropped
             "bad_response": In(1),  #: a beat came with an error
+            **({
+                "shared": Out(1),  #: with ``start``: every tile holds all tokens of the batch
+                "share": In(params.share_layout),  #: with ``lists_done``: where what lies; all 0 for a spread batch
+                "too_many": In(1),  #: strobe: there are more tokens than a tile holds
+            } if params.config.array.shares else {}),
+        })
+
+
+class PutPort(NamedSignature):
+    """Reduction to compute unit: sums of a token of a batch that is not computed any more. The two banks of groups and the
+    counts of clips are written independently, each with a place of its own.
+    """
+
+    class Interface(wiring.PureInterface):
+        batch: Signal
+        write: Signal
+        places: data.View
+        row: data.View
+        words: data.View
+        adopt: Signal
+        unit: Signal
+        known: Signal
+
+    def __init__(self, params: BatchLayouts):
+        config = params.config
+        super().__init__({
+            "batch": Out(1),  #: of everything
+            "write": Out(3),  #: by bank: even groups, odd groups, closing word; the last makes the token known
+            "places": Out(data.ArrayLayout(params.place_layout, 3)),  #: by bank: whose
+            "row": Out(data.ArrayLayout(bits_for(max(params.result_stride // 2, 2) - 1), 2)),  #: by bank: ``group >> 1``
+            "words": Out(data.StructLayout({
+                "even": params.result_bits, "odd": params.result_bits, "clips": CLIP_BITS})),  #: by bank
+            "adopt": Out(1),  #: strobe: the results' unit is this, unless the tile has computed a slice of the batch
+            "unit": Out(EXPONENT_BITS),
+            "known": In(config.tile.batches),  #: by batch: the unit is known
+        })
+
+
+class ReducePort(NamedSignature):
+    """Batch control to the reduction: the batch has finished in this tile, add up the sums of all tiles."""
+
+    class Interface(wiring.PureInterface):
+        start: Signal
+        batch: Signal
+        tokens: Signal
+        share: data.View
+        summed: Signal
+
+    def __init__(self, params: BatchLayouts):
+        super().__init__({
+            "start": Out(1),  #: only when the batch before is complete; everything below is looked at in this cycle only
+            "batch": Out(1),
+            "tokens": Out(params.batch_token_bits),  #: of this tile
+            "share": Out(params.share_layout),
+            "summed": In(1),  #: strobe: this tile has sent everything, and its own tokens have their sums
         })
 
 
@@ -260,6 +318,7 @@ class ResultPort(NamedSignature):
         flush: Signal
         batch: Signal
         descriptor: data.View
+        first: data.View
         errors: Signal
         first_load: Signal
         streaming: Signal
@@ -275,6 +334,7 @@ class ResultPort(NamedSignature):
             "flush": Out(1),  #: with ``start``: no results, a record of a failed batch
             "batch": Out(1),
             "descriptor": Out(params.descriptor_layout),  #: holds until ``complete``
+            **({"first": Out(params.place_layout)} if params.config.array.shares else {}),  #: place of the first token
             "errors": Out(32),  #: errors of the batch; looked at when the record is written
             "first_load": Out(32),  #: cycles from the doorbell to the first load; 0: none
             "streaming": Out(32),  #: cycles from the first load to the last release

@@ -1,10 +1,11 @@
 """What travels between tiles: ports, slice packets, control lanes, frames."""
 
-from amaranth.hdl import unsigned
+from amaranth.hdl import signed, unsigned
 from amaranth.lib import data, enum
 from amaranth.utils import bits_for
 
 from trajectile.hw.batch.layouts import BatchLayouts
+from trajectile.hw.formats import CLIP_BITS, EXPONENT_BITS
 from trajectile.sw_model.config import Config
 
 
@@ -30,6 +31,14 @@ class FrameKind(enum.Enum, shape=2):
     DATA = 2  #: some lane carries something; ``seq`` counts these frames
 
 
+class FlitKind(enum.Enum, shape=2):
+    """What a flit is part of, where tokens travel too (docs/dataflows.md)."""
+
+    SLICE = 0  #: a slice's packet
+    RECORD = 1  #: token records; ``head``: their number, else a beat, with ``tail`` if it came with an error
+    SUMS = 2  #: sums of a token; ``head``: its closing word, else a piece of a group
+
+
 class LinkLayouts(BatchLayouts):
     """Layouts of what a link carries. With ``timing_only`` a flit is no wider than its header."""
 
@@ -52,13 +61,22 @@ class LinkLayouts(BatchLayouts):
             "expert": unsigned(self.expert_bits),
             "index": unsigned(self.index_bits),
         })
-        self.payload_bits = max(0 if timing_only else 8 * config.flit_bytes, self.header_layout.size)
+        shares = config.array.shares
+        #: the word that closes a token's sums: its clips, the results' unit, and whether that is known
+        self.closing_layout = data.StructLayout({
+            "clips": unsigned(CLIP_BITS), "unit": signed(EXPONENT_BITS), "known": unsigned(1)})
+        self.payload_bits = max(
+            0 if timing_only else 8 * config.payload_bytes, self.header_layout.size,
+            *((self.io_bits, self.batch_token_bits, self.closing_layout.size) if shares else ()))
         #: one beat of a link; the header travels in the low bits of the payload
         self.flit_layout = data.StructLayout({
+            **({"kind": FlitKind} if shares else {}),
             "head": unsigned(1),
             "tail": unsigned(1),
             "payload": unsigned(self.payload_bits),
         })
+        #: what a tile allows the ring-previous one (control lane, back): a flit of records more; its sums
+        self.permit_layout = data.StructLayout({"record": unsigned(1), "sums": unsigned(1)})
         #: all lanes of a link in one cycle
         self.lanes_layout = data.StructLayout({
             "flit_valid": unsigned(1),
@@ -69,6 +87,7 @@ class LinkLayouts(BatchLayouts):
             "grant": self.grant_layout,
             "count_valid": unsigned(1),
             "count": self.count_layout,
+            **({"permit_valid": unsigned(1), "permit": self.permit_layout} if shares else {}),
             "credit": unsigned(1),
         })
         #: sequence numbers tell the frames of a window that come again from those that come too early

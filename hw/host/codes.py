@@ -9,7 +9,8 @@ ERRORS = (
     ("IO_RESPONSE", "the io port was answered a write with an error"),
     ("LINK_DOWN", "a link to a neighbour has failed for good"),
     ("MEMORY", "a word of a memory is wrong and cannot be corrected"),
-    ("DISAGREE", "another tile's batch has another load order or tag"),
+    ("DISAGREE", "another tile's batch has another load order, dataflow or tag"),
+    ("TOO_MANY", "a shared batch has more tokens than a tile holds"),
     ("STOPPED", "another tile has failed"),
 )
 

@@ -84,6 +84,11 @@ class Config:
             raise ConfigError(
                 "link.beat_bytes", self.link.beat_bytes,
                 f"1 to {tile.word_bytes} (a slot delivers one weight word of so many bytes per cycle)")
+        if self.array.shares and self.io.bytes_per_cycle > self.link.beat_bytes:
+            raise ConfigError(
+                "array.dataflows", self.array.dataflows,
+                f"spread with io.bytes_per_cycle = {self.io.bytes_per_cycle} and link.beat_bytes = {self.link.beat_bytes} (a "
+                "beat of token records travels in one flit)")
         span = ceil_div(layer.experts * tile.slices, self.array.channels) * self.slice_pitch_bytes
         if span > 2**DDR_ADDRESS_BITS:
             raise ConfigError("layer.experts", layer.experts,
@@ -298,6 +303,16 @@ class Config:
         """
         sizes = range(ceil_div(self.tile.word_bytes, self.word_flits), self.link.beat_bytes + 1)
         return max(sizes, key=lambda size: gcd(size, self.ddr.bytes_per_cycle))  # the smallest of the best
+
+    @cached_property
+    def payload_bytes(self) -> int:
+        """Bytes that a flit has room for: those of a slice's, and a beat of records where tokens travel."""
+        return max(self.flit_bytes, self.io.bytes_per_cycle if self.array.shares else 0)
+
+    @cached_property
+    def sum_flits(self) -> int:
+        """Flits of a group of ``mac_n`` sums."""
+        return ceil_div(INT32_BYTES * self.tile.mac_n, self.payload_bytes)
 
     @cached_property
     def lane_bytes(self) -> int:

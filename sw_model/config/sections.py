@@ -20,6 +20,8 @@ WEIGHTS = {"mx8": (8, INT8_MAX), "mxfp4": (4, 12), "int4": (4, 8)}
 ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "quick_gelu")
 #: Protection of the buffers' SRAM: none, one parity bit per chunk, or single errors corrected and double ones detected.
 PROTECTIONS = ("none", "parity", "secded")
+#: Dataflows that an array can be asked for, batch by batch: weights travel, or also tokens travel (docs/dataflows.md).
+DATAFLOWS = ("spread", "both")
 #: How the MAC array multiplies: as ``*`` in the Verilog, or with sums and multiples of activations that its outputs share.
 MULTIPLIERS = ("plain", "shared")
 
@@ -70,8 +72,11 @@ class ArrayConfig:
     cols: int
     #: tiles that own a DDR channel
     ddr_tiles: tuple[int, ...]
+    #: dataflows that a batch may have: `spread` (weights travel), or `both` (also tokens travel; docs/dataflows.md)
+    dataflows: str = "spread"
 
     def __post_init__(self) -> None:
+        check_name("array.dataflows", self.dataflows, DATAFLOWS)
         check_int("array.rows", self.rows, 1, 4)
         check_int("array.cols", self.cols, 1, 4)
         if self.tiles < 2:
@@ -92,6 +97,11 @@ class ArrayConfig:
     def channels(self) -> int:
         """Number of DDR channels."""
         return len(self.ddr_tiles)
+
+    @property
+    def shares(self) -> bool:
+        """Whether a batch may be shared: every tile holds all its tokens."""
+        return self.dataflows == "both"
 
 
 @dataclass(frozen=True, kw_only=True)

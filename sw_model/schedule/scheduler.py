@@ -20,6 +20,8 @@ from trajectile.sw_model.schedule.token_lists import NO_CHOICE, DroppedChoice, d
 
 #: orders of loading; the place of each is its code in a descriptor
 ORDERS = ("index", "paired", "balanced")
+#: whether slices travel to the tiles that hold tokens, or every tile holds all tokens; likewise
+DATAFLOWS = ("spread", "shared")
 
 IntArray = NDArray[np.int64]
 
@@ -77,6 +79,8 @@ class Schedule:
     tiles: tuple[TilePlan, ...]
     #: slices skip tiles that hold no token for their expert (the RTL always does)
     skip: bool = True
+    #: one of ``DATAFLOWS``
+    dataflow: str = "spread"
 
     @cached_property
     def placement(self) -> IntArray:
