@@ -19,6 +19,8 @@ class Port(enum.Enum, shape=3):
     LOCAL = 4  #: this tile
 
 
+#: flits of records that may be on their way to a tile: its queue has room for so many (a power of two)
+RECORD_CREDITS = 8
 #: the ports with a link
 NEIGHBOURS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
 
@@ -75,6 +77,10 @@ class LinkLayouts(BatchLayouts):
             "tail": unsigned(1),
             "payload": unsigned(self.payload_bits),
         })
+        #: an item of token records between tiles: a section's header (``head``) with its number of tokens, or a beat of the
+        #: io port, with ``error`` if it came with one
+        self.record_item_layout = data.StructLayout({
+            "head": unsigned(1), "error": unsigned(1), "payload": unsigned(max(self.io_bits, self.batch_token_bits))})
         #: what a tile allows the ring-previous one (control lane, back): a flit of records more; its sums
         self.permit_layout = data.StructLayout({"record": unsigned(1), "sums": unsigned(1)})
         #: all lanes of a link in one cycle
