@@ -57,6 +57,9 @@ class D2DLink(Block):
         self._carry(m, "grant", near.grant, far.grant)
         self._carry(m, "count_valid", near.count_valid, far.count_valid)
         self._carry(m, "count", near.count, far.count)
+        if self.params.config.array.shares:
+            self._carry(m, "permit_valid", near.permit_valid, far.permit_valid)
+            self._carry(m, "permit", near.permit, far.permit)
         self._carry(m, "credit", near.credit, far.credit)
         return m
 

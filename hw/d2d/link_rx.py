@@ -83,4 +83,6 @@ class LinkRx(Block):
             lanes.count_valid.eq(deliver & come.count_valid), lanes.count.eq(come.count),
             lanes.credit.eq(deliver & come.credit),
         ]
+        if self.params.config.array.shares:
+            m.d.sync += [lanes.permit_valid.eq(deliver & come.permit_valid), lanes.permit.eq(come.permit)]
         return m

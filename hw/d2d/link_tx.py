@@ -5,7 +5,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.crc import crc
-from trajectile.hw.d2d.layouts import FrameKind, LinkLayouts
+from trajectile.hw.d2d.layouts import RECORD_CREDITS, FrameKind, LinkLayouts
 from trajectile.hw.d2d.port import D2DTransmit
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1R1W
@@ -23,7 +23,8 @@ class LinkTx(Block):
     During a replay, and while the window is full, new content waits. Flits and count words are not taken, credits are
     counted, and one request and one grant are kept. There is never a second one. A link carries one ring edge in each
     direction (``sw_model/config/topology.py``), a tile sends its next request only after the grant of its last one, and a
-    grant only after a request. So the message before has already crossed this link.
+    grant only after a request. So the message before has already crossed this link. Permits for records are credits, at most
+    ``RECORD_CREDITS`` of them. A permit for sums is kept; the next one is for the next batch, after all sums of this one.
 
     Latency: lanes in cycle c are in ``frame`` in c+2 (``latency_cycles`` = 2). Throughput: one frame per cycle; without
     errors no lane ever waits. Storage: ``link_window`` times the lanes in two-port SRAM; two frames, a request, a grant in
@@ -116,15 +117,18 @@ class LinkTx(Block):
     def _waiting(self, m: Module, room: Value, fresh: data.View) -> Value:
         """Collect in ``fresh`` what the router sends, now or while there was no ``room``; returns whether it is anything."""
         lanes = self.lanes
-        credits = Signal(range(self.params.config.link_credits + 1))
         m.d.comb += [
             lanes.flit.ready.eq(room), fresh.flit_valid.eq(lanes.flit.valid),
             # without a flit or word the lane shows what stands there, which may never have been written
             fresh.flit.eq(Mux(lanes.flit.valid, lanes.flit.payload.as_value(), 0)),
             fresh.count_valid.eq(lanes.count_valid), fresh.count.eq(Mux(lanes.count_valid, lanes.count.as_value(), 0)),
-            fresh.credit.eq(lanes.credit | (credits != 0)),
         ]
-        m.d.sync += credits.eq(credits + lanes.credit - (fresh.credit & room))
+
+        def add_up(name: str, strobe: Value, goes: Signal, most: int) -> None:
+            """A strobe that says nothing else: those that have come and had no room are counted."""
+            waiting = Signal(range(most + 1), name=name)
+            m.d.comb += goes.eq(strobe | (waiting != 0))
+            m.d.sync += waiting.eq(waiting + strobe - (goes & room))
 
         def keep(name: str, valid: Signal, content: data.View, goes: Signal, gone: data.View) -> None:
             """A control lane: what has come and had no room waits."""
@@ -135,9 +139,16 @@ class LinkTx(Block):
             with m.If(valid):
                 m.d.sync += kept.eq(content)
 
+        add_up("credits", lanes.credit, fresh.credit, self.params.config.link_credits)
         keep("request", lanes.request_valid, lanes.request, fresh.request_valid, fresh.request)
         keep("grant", lanes.grant_valid, lanes.grant, fresh.grant_valid, fresh.grant)
-        return Value.cast(fresh.flit_valid | fresh.request_valid | fresh.grant_valid | fresh.count_valid | fresh.credit)
+        anything = Value.cast(fresh.flit_valid | fresh.request_valid | fresh.grant_valid | fresh.count_valid | fresh.credit)
+        if self.params.config.array.shares:
+            add_up("record_permits", lanes.permit_valid & lanes.permit.record, fresh.permit.record, RECORD_CREDITS)
+            add_up("sums_permits", lanes.permit_valid & lanes.permit.sums, fresh.permit.sums, 1)
+            m.d.comb += fresh.permit_valid.eq(fresh.permit.record | fresh.permit.sums)
+            anything |= fresh.permit_valid
+        return anything
 
     def _supervise(self, m: Module, oldest: Signal, outstanding: Signal) -> None:
         """Acknowledgements move the window; naks and the clock start replays, or find the link down."""

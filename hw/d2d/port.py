@@ -39,7 +39,8 @@ class Arriving(NamedSignature):
 
 
 class D2DTransmit(NamedSignature):
-    """What a port sends in a cycle: a flit, a request, a grant, a count word and a credit, each on its own lane.
+    """What a port sends in a cycle: a flit, a request, a grant, a count word, a permit and a credit, each on its own lane.
+    There are permits only where tokens travel too.
 
     Only the flit lane can be held up, and only by the PHY (``flit.ready``). A flit that was not taken may be replaced by
     another, or by none. So a PHY takes a flit only in a cycle with ``valid`` and ``ready``, and its ``ready`` must not wait
@@ -55,6 +56,8 @@ class D2DTransmit(NamedSignature):
         grant: data.View
         count_valid: Signal
         count: data.View
+        permit_valid: Signal
+        permit: data.View
         credit: Signal
 
     def __init__(self, params: LinkLayouts):
@@ -66,6 +69,10 @@ class D2DTransmit(NamedSignature):
             "grant": Out(params.grant_layout),  #: control lane, against the slices
             "count_valid": Out(1),  #: a word of the count exchange goes
             "count": Out(params.count_layout),  #: control lane, with the slices
+            **({
+                "permit_valid": Out(1),  #: a permit for records or sums goes
+                "permit": Out(params.permit_layout),  #: control lane, against the slices
+            } if params.config.array.shares else {}),
             "credit": Out(1),  #: one flit that came by this port was taken or has gone on
         })
 
@@ -82,6 +89,8 @@ class D2DReceive(NamedSignature):
         grant: data.View
         count_valid: Signal
         count: data.View
+        permit_valid: Signal
+        permit: data.View
         credit: Signal
 
     def __init__(self, params: LinkLayouts):
@@ -94,6 +103,10 @@ class D2DReceive(NamedSignature):
             "grant": In(params.grant_layout),  #: control lane, against the slices
             "count_valid": In(1),  #: a word of the count exchange comes
             "count": In(params.count_layout),  #: control lane, with the slices
+            **({
+                "permit_valid": In(1),  #: a permit for records or sums comes
+                "permit": In(params.permit_layout),  #: control lane, against the slices
+            } if params.config.array.shares else {}),
             "credit": In(1),  #: one flit was taken or has gone on at the far end
         })
 

@@ -1,11 +1,11 @@
 """The receiver: puts an arriving slice into the slot that was reserved for it."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from trajectile.hw.d2d.layouts import LinkLayouts
+from trajectile.hw.d2d.layouts import FlitKind, LinkLayouts
 from trajectile.hw.d2d.port import Arriving, Message
 from trajectile.hw.lib.block import Block
 from trajectile.hw.memory.expert_buffer import SlotWrite
@@ -33,7 +33,7 @@ class SliceReceiver(Block):
     def __init__(self, params: LinkLayouts):
         self.params = params
         super().__init__({
-            "arrival": In(Message(params.flit_layout)),  #: from the router
+            "arrival": In(Message(params.flit_layout)),  #: from the router; flits of other kinds are none of its
             "receive": In(ReceivePort(params)),  #: to the rule engine
             "cut": In(1),  #: send the slice on as it arrives
             "arriving": Out(Arriving(params)),  #: to the sender
@@ -50,8 +50,11 @@ class SliceReceiver(Block):
         slot = Signal(params.slot_bits)
         cutting = Signal()
         payload = Signal()
+        comes = Value.cast(self.arrival.valid)
+        if config.array.shares:
+            comes &= flit.kind == FlitKind.SLICE
         m.d.comb += [
-            receive.header.eq(self.arrival.valid & flit.head), payload.eq(self.arrival.valid & ~flit.head),
+            receive.header.eq(comes & flit.head), payload.eq(comes & ~flit.head),
             receive.header_slot.eq(header.slot),
             self.arriving.copy.eq(payload & cutting), self.arriving.payload.eq(flit.payload),
             self.arriving.last.eq(receive.done),

@@ -40,15 +40,16 @@ Leaves = Callable[[Module, object, Lane, str, Value, Value, Which], tuple[Value,
 
 
 class Router(Block):
-    """Moves slice packets, requests, grants and words of the count exchange along the ring.
+    """Moves flits, requests, grants, permits and words of the count exchange along the ring.
 
     A directed link carries one ring edge at most (``sw_model/config/topology.py``). So all traffic of a port has one source
     and one end in a tile, and nothing is ever arbitrated. Slices, requests and count words of the ring-previous tile arrive
-    by ``previous`` and end here; those of this tile leave by ``next``. Grants go the other way. A ring edge may also run over
-    this tile: its traffic arrives by ``pass_from`` and leaves by ``pass_to``. In arrays without such an edge this part is
-    left out.
+    by ``previous`` and end here; those of this tile leave by ``next``. Grants and permits go the other way. A ring edge may
+    also run over this tile: its traffic arrives by ``pass_from`` and leaves by ``pass_to``. In arrays without such an edge
+    this part is left out.
 
-    A slice that ends here has its slot, so its flits are taken as they arrive, without a FIFO. A slice that passes waits in a
+    A slice that ends here has its slot, so its flits are taken as they arrive, without a FIFO. So are flits of sums and
+    records: whoever takes them has room for them, or has not permitted them. A flit that passes waits in a
     :class:`~trajectile.hw.d2d.credit_fifo.CreditFifo` for the next link. A credit goes back for every flit. Where the ports
     have a link layer, a count word waits in a :class:`~trajectile.hw.d2d.count_fifo.CountFifo` until that has room.
 
@@ -77,6 +78,8 @@ class Router(Block):
     control: ControlPort.Interface
     count: Message.Interface
     count_in: Message.Interface
+    permit: Message.Interface
+    permit_in: Message.Interface
     flit_out: Signal
     passes: Signal
     pass_from: enum.EnumView
@@ -98,11 +101,15 @@ class Router(Block):
                 "pass_from": In(Port),  #: from the tile behind this port
                 "pass_to": In(Port),  #: to the tile behind this one
             } if self.passing else {}),
-            "local_in": In(stream.Signature(params.flit_layout)),  #: from the sender
-            "arrival": Out(Message(params.flit_layout)),  #: to the receiver: a flit for this tile
+            "local_in": In(stream.Signature(params.flit_layout)),  #: flits of this tile
+            "arrival": Out(Message(params.flit_layout)),  #: a flit for this tile, whatever its kind
             "control": In(ControlPort(params)),  #: control lanes, from and to the rule engine
             "count": In(Message(params.count_layout)),  #: from the count exchange, to the ring-next tile
             "count_in": Out(Message(params.count_layout)),  #: to the count exchange, from the ring-previous tile
+            **({
+                "permit": In(Message(params.permit_layout)),  #: to the ring-previous tile: it may send records or sums
+                "permit_in": Out(Message(params.permit_layout)),  #: from the ring-next tile: this tile may
+            } if params.config.array.shares else {}),
             "flit_out": Out(1),  #: a flit of this tile goes out (for the counter)
         })
 
@@ -134,6 +141,11 @@ class Router(Block):
         self._control(m, platform, requests, control.request, control.request_in, previous, next_, pass_from, pass_to)
         self._control(m, platform, grants, control.grant, control.grant_in, next_, previous, pass_to, pass_from)
         self._control(m, platform, counts, self.count, self.count_in, previous, next_, pass_from, pass_to, waits)
+        if self.params.config.array.shares:
+            permits = Lane("permit", self.params.permit_layout,
+                           {port: (pins.rx.permit_valid, pins.rx.permit) for port, pins in self.ports.items()},
+                           {port: (pins.tx.permit_valid, pins.tx.permit) for port, pins in self.ports.items()})
+            self._control(m, platform, permits, self.permit, self.permit_in, next_, previous, pass_to, pass_from)
         return m
 
     @property

@@ -5,7 +5,7 @@ from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from trajectile.hw.d2d.layouts import LinkLayouts
+from trajectile.hw.d2d.layouts import FlitKind, LinkLayouts
 from trajectile.hw.d2d.port import Arriving
 from trajectile.hw.lib.block import Block
 from trajectile.hw.lib.struct_signal import struct_signal
@@ -105,6 +105,8 @@ class SliceSender(Block):
             with m.If(reads | word_ends):
                 m.d.sync += fetched.eq(reads)
 
+        if config.array.shares:
+            m.d.comb += flits.payload.kind.eq(FlitKind.SLICE)
         if params.timing_only:
             m.d.comb += flits.payload.payload.eq(header)
             return m
