@@ -96,7 +96,12 @@ def read_results(config: Config, region: Bytes, tokens: int, *, as_bf16: bool = 
 
 
 def unit_of(plan: Schedule, tile: int, layer: QuantisedLayer) -> int:
-    """The unit that a tile writes: it has it of the slices that it computes, and says 0 if there was none."""
+    """The unit that a tile writes: it has it of the slices that it computes, and says 0 if there was none.
+
+    In a shared batch every tile that has tokens of its own learns it from the sums that come to it; one without says 0.
+    """
+    if plan.shared:
+        return layer.unit if plan.tiles[tile].records and plan.expert_order else 0
     return layer.unit if plan.passes[tile].any() else 0
 
 

@@ -1,7 +1,8 @@
 """Placement: which tile holds which tokens, and in which order its records stand.
 
 The hardware takes the records as they lie: token ``i`` of a tile is in lane ``i % mac_t``, at index ``i // mac_t`` there
-(docs/batch.md). So an order of records is a placement, and it is the host's choice: any one is correct.
+(docs/batch.md). So an order of records is a placement, and it is the host's choice: any one is correct. In a shared batch
+every tile takes the records of all tiles, one tile's after the other's in the order of the ring.
 """
 
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.config.topology import ring
 
 IntArray = NDArray[np.int64]
 #: of each tile the tokens of the batch in the order of its records
@@ -28,7 +30,30 @@ def place_tokens(config: Config, topk_ids: IntArray) -> Records:
         config: the accelerator.
         topk_ids: chosen experts, [tokens, top_k]; what is no expert of the layer counts for nothing.
     """
-    tiles, lanes, experts = config.array.tiles, config.tile.mac_t, config.layer.experts
+    return tuple(map(_in_turn, _dealt_well(config, topk_ids, config.array.tiles)))
+
+
+def place_shared(config: Config, topk_ids: IntArray) -> Records:
+    """The same for a shared batch, whose tokens are in the same lanes of all tiles: few passes, and each tile has the same
+    number of tokens to read and to write, but for one more in some.
+
+    Args:
+        config: the accelerator.
+        topk_ids: chosen experts, [tokens, top_k]; what is no expert of the layer counts for nothing.
+    """
+    order, around = _in_turn(_dealt_well(config, topk_ids, 1)[0]), ring(config.array)
+    parts = dict(zip(around, _blocks(len(order), len(around)), strict=True))
+    return tuple(tuple(order[number] for number in parts[tile]) for tile in range(len(around)))
+
+
+def _in_turn(lanes: list[list[int]]) -> tuple[int, ...]:
+    """The records of a tile whose lanes hold these tokens."""
+    return tuple(lanes[number % len(lanes)][number // len(lanes)] for number in range(sum(map(len, lanes))))
+
+
+def _dealt_well(config: Config, topk_ids: IntArray, tiles: int) -> list[list[list[int]]]:
+    """Tokens of each lane of so many tiles: one token after the other goes where :func:`place_tokens` says."""
+    lanes, experts = config.tile.mac_t, config.layer.experts
     count = np.zeros((tiles, lanes, experts), dtype=np.int64)
     members: list[list[list[int]]] = [[[] for _ in range(lanes)] for _ in range(tiles)]
     held = np.zeros((tiles, lanes), dtype=np.int64)
@@ -45,8 +70,7 @@ def place_tokens(config: Config, topk_ids: IntArray) -> Records:
         members[tile][lane].append(token)
         held[tile, lane] += 1
         count[tile, lane, chosen] += 1
-    return tuple(tuple(members[tile][number % lanes][number // lanes] for number in range(int(held[tile].sum())))
-                 for tile in range(tiles))
+    return members
 
 
 def dealt(config: Config, tokens: int) -> Records:
@@ -57,15 +81,25 @@ def dealt(config: Config, tokens: int) -> Records:
 
 def in_blocks(config: Config, tokens: int) -> Records:
     """Tokens as they are where each tile has its own part of a text: tokens that follow each other."""
-    tiles = config.array.tiles
-    ends = [(tokens * tile + tiles - 1) // tiles for tile in range(tiles + 1)]
-    return tuple(tuple(range(ends[tile], ends[tile + 1])) for tile in range(tiles))
+    return tuple(map(tuple, _blocks(tokens, config.array.tiles)))
+
+
+def _blocks(tokens: int, parts: int) -> list[range]:
+    """So many parts of the tokens, in order and about equal."""
+    ends = [(tokens * part + parts - 1) // parts for part in range(parts + 1)]
+    return [range(*ends[part:part + 2]) for part in range(parts)]
+
+
+def places_on(config: Config, tokens: Sequence[int]) -> IntArray:
+    """Lane and index in the lane of each of the tokens that a tile takes in this order, [tokens, 2]."""
+    numbers = np.arange(len(tokens))
+    return np.stack([numbers % config.tile.mac_t, numbers // config.tile.mac_t], axis=1)
 
 
 def positions(config: Config, records: Sequence[Sequence[int]]) -> IntArray:
     """Tile, lane and index in the lane of each token, [tokens, 3], of records that hold every token once."""
     where = np.zeros((sum(map(len, records)), 3), dtype=np.int64)
     for tile, tokens in enumerate(records):
-        for number, token in enumerate(tokens):
-            where[token] = tile, number % config.tile.mac_t, number // config.tile.mac_t
+        where[list(tokens), 0] = tile
+        where[list(tokens), 1:] = places_on(config, tokens)
     return where

@@ -3,6 +3,10 @@
 Token lists, passes, the order of experts, loads and expected arrivals, in the same integers as the hardware computes them:
 every tile does so for itself, from its own records and the passes of all tiles. Only the placement is software's
 (:mod:`trajectile.sw_model.schedule.placement`). Weights and activations never matter here.
+
+A batch has one of two dataflows. *Spread*: each tile holds its own tokens, and slices travel to them. *Shared*: every tile
+holds all tokens of the batch, one tile's after the other's in the order of the ring, and computes the slices of its own DDR
+channel; what travels are records, and sums of results back to the tile whose host gave the token.
 """
 
 from collections.abc import Sequence
@@ -14,8 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.sw_model.config import COMPLETION_BYTES, INT32_BYTES, Config
-from trajectile.sw_model.config.topology import ring, ring_distance
-from trajectile.sw_model.schedule.placement import Records, place_tokens, positions
+from trajectile.sw_model.config.topology import ring, ring_distance, ring_next
+from trajectile.sw_model.schedule.placement import Records, place_shared, place_tokens, places_on, positions
 from trajectile.sw_model.schedule.token_lists import NO_CHOICE, DroppedChoice, dropped_choices, token_list
 
 #: orders of loading; the place of each is its code in a descriptor
@@ -48,8 +52,10 @@ class Load:
 class TilePlan:
     """What one tile makes of a batch."""
 
-    #: tokens of the batch held here, in the order of their records
+    #: tokens whose host is that of this tile, in the order of their records: it reads them, and writes their results
     records: tuple[int, ...]
+    #: tokens in this tile's lists, in the order in which lanes take them: its own; all of a shared batch
+    held: tuple[int, ...]
     #: passes of each expert, [experts]
     passes: IntArray
     #: first entry of each expert in ``list_tokens``, [experts]
@@ -84,8 +90,20 @@ class Schedule:
 
     @cached_property
     def placement(self) -> IntArray:
-        """Tile, lane and index in the lane of each token, [tokens, 3]."""
-        return positions(self.config, [tile.records for tile in self.tiles])
+        """Where the result of each token is written from: its tile, and lane and index in the lane there, [tokens, 3].
+
+        In a shared batch lane and index are those of the token in every tile.
+        """
+        found = positions(self.config, [tile.records for tile in self.tiles])
+        if self.shared:
+            held = self.tiles[0].held
+            found[list(held), 1:] = places_on(self.config, held)
+        return found
+
+    @property
+    def shared(self) -> bool:
+        """Whether every tile holds all tokens."""
+        return self.dataflow == "shared"
 
     @cached_property
     def passes(self) -> IntArray:
@@ -94,8 +112,13 @@ class Schedule:
 
     @cached_property
     def stops(self) -> NDArray[np.bool_]:
-        """Tiles that an expert's slices have to visit, [tiles, experts]."""
-        return stops_of(self.passes, skip=self.skip)
+        """Tiles that an expert's slices have to visit, [tiles, experts]; in a shared batch those that load any of them."""
+        if not self.shared:
+            return stops_of(self.passes, skip=self.skip)
+        stops = np.zeros(self.passes.shape, dtype=np.bool_)
+        for number, tile in enumerate(self.tiles):
+            stops[number, [load.expert for load in tile.loads]] = True
+        return stops
 
     @property
     def tokens(self) -> int:
@@ -166,6 +189,26 @@ def _loads(config: Config, passes: IntArray, expert_order: Sequence[int], *,
     return loads, arrivals
 
 
+def _own_loads(config: Config, expert_order: Sequence[int]) -> list[list[Load]]:
+    """Loads of each tile of a shared batch: no slice leaves it."""
+    loads: list[list[Load]] = [[] for _ in range(config.array.tiles)]
+    for expert in expert_order:
+        for index in range(config.tile.slices):
+            tile, row = config.home(expert, index)
+            loads[tile].append(Load(expert, index, row, here=True, ahead=0))
+    return loads
+
+
+def _check_shared(config: Config, tokens: int) -> None:
+    """A shared batch of so many tokens can be."""
+    if not config.array.shares:
+        raise ScheduleError(f"dataflow = 'shared' is not legal with array.dataflows = {config.array.dataflows!r}; legal "
+                            "values: spread (shared needs array.dataflows = 'both')")
+    if tokens > config.tile.tokens:
+        raise ScheduleError(f"tokens = {tokens} is not legal with dataflow = 'shared'; legal values: 0 to "
+                            f"{config.tile.tokens} (tile.tokens: every tile holds all tokens)")
+
+
 def _checked(config: Config, topk_ids: NDArray[Any], *, strict: bool) -> IntArray:
     """Choices that can stand in records; with ``strict`` those of a batch without a mistake."""
     ids, experts = np.asarray(topk_ids, dtype=np.int64), config.layer.experts
@@ -197,7 +240,7 @@ def _checked_records(config: Config, records: Sequence[Sequence[int]], tokens: i
     return tuple(tuple(int(token) for token in held) for held in records)
 
 
-def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *,
+def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *, dataflow: str = "spread",
              records: Sequence[Sequence[int]] | None = None, skip: bool = True, strict: bool = True) -> Schedule:
     """What the array makes of one batch.
 
@@ -205,26 +248,43 @@ def schedule(config: Config, topk_ids: NDArray[Any], order: str = "balanced", *,
         config: the accelerator.
         topk_ids: chosen experts, [tokens, top_k]; -1 is no choice.
         order: one of ``ORDERS``.
-        records: the placement: of each tile its tokens in the order of their records. None: as :func:`place_tokens` does it.
+        dataflow: one of ``DATAFLOWS``.
+        records: the placement: of each tile its tokens in the order of their records. None: as :func:`place_tokens` does it,
+            or :func:`place_shared`.
         skip: slices skip tiles without tokens for their expert; without it they go round the whole ring, as in the paper.
+            In a shared batch no slice moves.
         strict: refuse choices that are wrong; without, drop them as the hardware does.
 
     Raises:
         ScheduleError: if the batch does not fit the configuration.
     """
+    if dataflow not in DATAFLOWS:
+        raise ScheduleError(f"dataflow = {dataflow!r} is not legal; legal values: {', '.join(DATAFLOWS)}")
+    shared = dataflow == "shared"
     given = _checked(config, topk_ids, strict=strict)
-    placed = place_tokens(config, given) if records is None else _checked_records(config, records, len(given))
-    dropped = [dropped_choices(config, given, tokens) for tokens in placed]
+    if shared:
+        _check_shared(config, len(given))
+    if records is None:
+        placed = place_shared(config, given) if shared else place_tokens(config, given)
+    else:
+        placed = _checked_records(config, records, len(given))
+    held = (tuple(token for tile in ring(config.array) for token in placed[tile]),) if shared else placed
+    dropped = [dropped_choices(config, given, tokens) for tokens in held]
     ids = np.where(given == NO_CHOICE, -1, given)
     for choice in (choice for tile in dropped for choice in tile):
         ids[choice.token, choice.rank] = -1
-    lists = [token_list(config, ids, tokens) for tokens in placed]
+    lists = [token_list(config, ids, tokens) for tokens in held]
+    if shared:  # the same in every tile
+        held, dropped, lists = held * config.array.tiles, dropped * config.array.tiles, lists * config.array.tiles
     passes = np.stack([entry["passes"] for entry in lists])
     expert_order = order_experts(passes, order)
-    loads, arrivals = _loads(config, passes, expert_order, skip=skip)
-    tiles = tuple(TilePlan(records=placed[tile], dropped=dropped[tile], loads=tuple(loads[tile]), arrivals=arrivals[tile],
-                           **lists[tile]) for tile in range(config.array.tiles))
-    return Schedule(config, ids, order, expert_order, tiles, skip)
+    if shared:
+        loads, arrivals = _own_loads(config, expert_order), [0] * config.array.tiles
+    else:
+        loads, arrivals = _loads(config, passes, expert_order, skip=skip)
+    tiles = tuple(TilePlan(records=placed[tile], held=held[tile], dropped=dropped[tile], loads=tuple(loads[tile]),
+                           arrivals=arrivals[tile], **lists[tile]) for tile in range(config.array.tiles))
+    return Schedule(config, ids, order, expert_order, tiles, skip, dataflow)
 
 
 @dataclass(frozen=True)
@@ -242,6 +302,30 @@ class Roofline:
         return int(np.ceil(max(self.ddr, self.mac, self.d2d, self.io)))
 
 
+def _most_macs(plan: Schedule) -> int:
+    """MACs of the tile with most: its tokens meet all slices of their experts, or all tokens those slices that it loads."""
+    config = plan.config
+    if not plan.shared:
+        met = np.bincount(plan.placement[:, 0], (plan.topk_ids >= 0).sum(axis=1), config.array.tiles).max(initial=0)
+        return int(met) * 3 * config.layer.d_model * config.layer.d_ff
+    chosen = np.bincount(plan.topk_ids[plan.topk_ids >= 0], minlength=config.layer.experts)
+    met = max(sum(int(chosen[load.expert]) for load in tile.loads) for tile in plan.tiles)
+    return int(met) * 3 * config.layer.d_model * config.slice_ff
+
+
+def _most_link_bytes(plan: Schedule) -> int:
+    """Bytes over the busiest ring edge: slices; or records of all tokens but those of the tile where it ends, and sums of all
+    tokens but those of the tile where it begins.
+    """
+    config = plan.config
+    if not plan.shared:
+        return max(tile.arrivals for tile in plan.tiles) * config.slice_weight_bytes
+    own = [len(tile.records) for tile in plan.tiles]
+    record, sums = config.token_record_bytes, config.token_result_bytes(INT32_BYTES)
+    return max((plan.tokens - own[ring_next(config.array, tile)]) * record + (plan.tokens - own[tile]) * sums
+               for tile in range(config.array.tiles))
+
+
 def roofline(plan: Schedule, *, result_bytes: int = INT32_BYTES) -> Roofline:
     """Roofline of a batch: bytes of the active experts over the DDR rate, MACs of the fullest tile over the MAC rate, bytes
     over the busiest ring edge over the link rate, and bytes of the fullest tile over the rate of its io port, which reads and
@@ -255,11 +339,8 @@ def roofline(plan: Schedule, *, result_bytes: int = INT32_BYTES) -> Roofline:
     active = len(plan.expert_order)
     channel_rate = config.array.channels * config.ddr.bytes_per_cycle
     weight_bytes = active * config.tile.slices * config.slice_weight_bytes
-    met = np.bincount(plan.placement[:, 0], (plan.topk_ids >= 0).sum(axis=1), config.array.tiles).max(initial=0)
-    macs = int(met) * 3 * config.layer.d_model * config.layer.d_ff
-    arrivals = max(tile.arrivals for tile in plan.tiles)
-    held = max(len(tile.records) for tile in plan.tiles)
-    written = COMPLETION_BYTES + held * config.token_result_bytes(result_bytes)
-    return Roofline(weight_bytes / channel_rate, macs / config.tile.macs,
-                    arrivals * config.slice_weight_bytes / config.link.beat_bytes,
-                    max(held * config.token_record_bytes, written) / config.io.bytes_per_cycle)
+    own = max(len(tile.records) for tile in plan.tiles)
+    written = COMPLETION_BYTES + own * config.token_result_bytes(result_bytes)
+    return Roofline(weight_bytes / channel_rate, _most_macs(plan) / config.tile.macs,
+                    _most_link_bytes(plan) / config.link.beat_bytes,
+                    max(own * config.token_record_bytes, written) / config.io.bytes_per_cycle)

@@ -124,3 +124,14 @@ def test_the_unit_of_a_tile_without_slices():
         unit = -9
     plan = schedule(load("demo"), np.array([[0, 1, 2, 3, 4, 5], [-1] * 6]), records=[[0], [1], [], []])
     assert [results.unit_of(plan, tile, Layer()) for tile in range(4)] == [-9, 0, 0, 0]
+
+
+def test_the_unit_of_a_shared_batch():
+    """Sums say it to every tile that has tokens of its own, even to one without slices."""
+    class Layer:
+        unit = -9
+    config = load("demo", ["array.dataflows=both", "array.ddr_tiles=[0]"])
+    plan = schedule(config, np.array([[0, 1, 2, 3, 4, 5], [-1] * 6]), dataflow="shared", records=[[], [0], [1], []])
+    assert [results.unit_of(plan, tile, Layer()) for tile in range(4)] == [0, -9, -9, 0]
+    plan = schedule(config, np.full((2, 6), -1), dataflow="shared")
+    assert [results.unit_of(plan, tile, Layer()) for tile in range(4)] == [0] * 4

@@ -6,7 +6,7 @@ import pytest
 from tests.support.choices import draw
 from tests.support.configurations import random_config, small
 from trajectile.sw_model.config import load
-from trajectile.sw_model.schedule.placement import dealt, in_blocks, place_tokens, positions
+from trajectile.sw_model.schedule.placement import dealt, in_blocks, place_shared, place_tokens, positions
 
 
 @pytest.mark.parametrize("seed", range(12))
@@ -14,7 +14,8 @@ def test_every_token_has_one_place(seed):
     """Tiles, and the lanes of each, get the same number of tokens but for one; within what a tile holds."""
     config = random_config(seed)
     tokens = int(np.random.default_rng(seed).integers(0, config.token_capacity + 1))
-    for records in (place_tokens(config, draw(config, tokens, seed)), dealt(config, tokens), in_blocks(config, tokens)):
+    ids = draw(config, tokens, seed)
+    for records in (place_tokens(config, ids), place_shared(config, ids), dealt(config, tokens), in_blocks(config, tokens)):
         check(config, tokens, records)
 
 
@@ -35,6 +36,16 @@ def test_lanes_share_experts():
     ids = np.array([[0, 1], [0, 1], [2, 3], [2, 3], [0, 1], [0, 1], [2, 3], [2, 3]])
     for records in place_tokens(small(), ids):
         assert [sorted(ids[token][0] for token in records[lane::2]) for lane in range(2)] == [[0, 2], [0, 2]]
+
+
+def test_lanes_of_a_shared_batch_share_experts():
+    """Those of all tiles together, in the order of the ring."""
+    ids = np.array([[0, 1], [0, 1], [0, 1], [2, 3], [2, 3], [0, 1], [2, 3]])
+    records = place_shared(small(array__rows=2, array__cols=2), ids)
+    held = [token for tile in (0, 1, 3, 2) for token in records[tile]]
+    lanes = [[ids[token][0] for token in held[lane::2]] for lane in range(2)]
+    assert [(lane.count(0), lane.count(2)) for lane in lanes] == [(2, 2), (2, 1)]
+    assert [len(tile) for tile in records] == [2, 2, 1, 2]
 
 
 def test_placements_of_others():

@@ -171,3 +171,77 @@ def test_roofline_of_tokens_without_choices():
     """They are read and written, and nothing else."""
     bound = roofline(schedule(small(), np.full((4, 2), -1)))
     assert (bound.ddr, bound.mac, bound.d2d) == (0, 0, 0) and bound.cycles == bound.io + 0.5 == (64 + 2 * 51 + 2) / 4
+
+
+def sharing(**changes):
+    """The smoke configuration in a ring whose tile numbers are out of order, where batches may be shared."""
+    return small(**({"array__rows": 2, "array__cols": 2, "array__ddr_tiles": (1, 2, 3), "array__dataflows": "both",
+                     "tile__mac_t": 2, "tile__tokens": 12} | changes))
+
+
+@pytest.mark.parametrize("tokens", [0, 1, 5, 12])
+@pytest.mark.parametrize("order", ORDERS)
+def test_a_shared_batch_is_the_same_in_every_tile(tokens, order):
+    """Records of the tile at ring position 0 come first, in lanes in turn; lists are those of one tile that has them all."""
+    config = sharing()
+    ids = draw(config, tokens, tokens)
+    plan = schedule(config, ids, order, dataflow="shared")
+    held = [token for tile in (0, 1, 3, 2) for token in plan.tiles[tile].records]  # clockwise
+    assert sorted(held) == list(range(tokens)) and plan.shared
+    alone = schedule(config, ids, order, records=[[], held, [], []]).tiles[1]
+    for number, tile in enumerate(plan.tiles):
+        assert tile.held == tuple(held) and tile.arrivals == 0 and tile.dropped == ()
+        for name in ("passes", "first", "list_tokens", "list_ranks"):
+            assert np.array_equal(getattr(tile, name), getattr(alone, name))
+        assert [plan.placement[token].tolist() for token in tile.records] == [
+            [number, held.index(token) % 2, held.index(token) // 2] for token in tile.records]
+        assert [config.home(load.expert, load.index) for load in tile.loads] == [(number, load.row) for load in tile.loads]
+        assert all(load.here and not load.ahead for load in tile.loads)
+        assert plan.stops[number].tolist() == [any(load.expert == expert for load in tile.loads)
+                                               for expert in range(config.layer.experts)]
+    assert sorted(plan.expert_order) == np.unique(ids).tolist()
+    assert [load.expert for load in plan.tiles[1].loads] == [
+        expert for expert in plan.expert_order for index in range(3) if config.home(expert, index)[0] == 1]
+    assert sorted((load.expert, load.index) for tile in plan.tiles for load in tile.loads) == [
+        (expert, index) for expert in np.unique(ids) for index in range(3)]
+
+
+def test_every_tile_drops_wrong_choices_of_a_shared_batch():
+    """In the order in which all tiles read them; a tile of a spread batch knows its own only."""
+    ids = np.array([[0, 0], [9, 1], [2, 3]])
+    records = [[2], [1], [], [0]]
+    plan, spread = (schedule(sharing(), ids, dataflow=flow, records=records, strict=False) for flow in ("shared", "spread"))
+    assert {tuple((choice.token, choice.cause) for choice in tile.dropped) for tile in plan.tiles} == {
+        ((1, "range"), (0, "twice"))}
+    assert [len(tile.dropped) for tile in spread.tiles] == [0, 1, 0, 1]
+    assert np.array_equal(plan.topk_ids, spread.topk_ids) and (plan.topk_ids == [[0, -1], [-1, 1], [2, 3]]).all()
+    assert [tile.held for tile in spread.tiles] == [tile.records for tile in spread.tiles]
+
+
+@pytest.mark.parametrize(("changes", "tokens", "dataflow", "named"), [
+    ({}, 13, "shared", r"tokens = 13 is not legal with dataflow = 'shared'; legal values: 0 to 12 \(tile.tokens"),
+    ({"array__dataflows": "spread"}, 1, "shared", "dataflow = 'shared' is not legal with array.dataflows = 'spread'; legal"),
+    ({}, 1, "both", "dataflow = 'both' is not legal; legal values: spread, shared"),
+])
+def test_a_dataflow_that_is_not_legal(changes, tokens, dataflow, named):
+    """The array has no hardware for it, or a tile no room."""
+    config = sharing(**changes)
+    with pytest.raises(ScheduleError, match=named):
+        schedule(config, draw(config, tokens, 1), dataflow=dataflow)
+    assert schedule(config, draw(config, tokens, 1)).dataflow == "spread"
+
+
+def test_roofline_of_a_shared_batch():
+    """By hand: three tokens with experts 0 and 1, whose six slices are two in each of tiles 1, 2 and 3."""
+    config = sharing()
+    ids = np.array([[0, 1]] * 3)
+    plan = schedule(config, ids, dataflow="shared", records=[[0], [1, 2], [], []])
+    bound = roofline(plan)
+    assert bound.ddr == roofline(schedule(config, ids)).ddr
+    assert bound.mac == 3 * 2 * 3 * 12 * 6 / config.tile.macs
+    # from tile 0 to tile 1: record of tile 0, sums of tile 1's; from 1 to 3 and 3 to 2: three records, one sum or three; from
+    # 2 to 0: two records, three sums. A record is 12 bytes of choices, one of shifts and 12 codes; sums are 12 words and 3
+    assert bound.d2d == (3 * 25 + 3 * 51) / 8
+    assert bound.io == (64 + 2 * 51) / 4
+    one_tile = schedule(config, ids, dataflow="shared", records=[[], [], [], [0, 1, 2]])
+    assert roofline(one_tile).d2d == (3 * 25 + 3 * 51) / 8  # tile 2 passes all on, and begins all sums
