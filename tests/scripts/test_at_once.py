@@ -36,7 +36,7 @@ def elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.parametrize("number", [2, 4, 8])
+@pytest.mark.parametrize("number", [2, *(pytest.param(number, marks=pytest.mark.regress) for number in (4, 8))])
 def test_simulate(number, tmp_path):
     """Seeds differ, so do weights, inputs and events; one build serves all."""
     seeds = range(1, number + 1)

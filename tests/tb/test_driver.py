@@ -21,7 +21,7 @@ from trajectile.tb.program import descriptors
 from trajectile.tb.top import bench_top
 
 
-@pytest.mark.parametrize("batches", [1, 2])
+@pytest.mark.parametrize("batches", [pytest.param(1, marks=pytest.mark.regress), 2])
 def test_batches(batches, tmp_path):
     """Exact batches: by interrupt, until the queue is full in every order and format, after refusals, wrong records, a
     failure with a reset, with locked windows.

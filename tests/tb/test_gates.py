@@ -30,7 +30,8 @@ def test_tiny(icarus, tmp_path):
     exact(config, synthetic(config, 4, 7), tmp_path, simulator=icarus, files=gates)
 
 
-@pytest.mark.parametrize("block", ["host_port", pytest.param("slot_table", marks=pytest.mark.regress)])
+@pytest.mark.regress
+@pytest.mark.parametrize("block", ["host_port", "slot_table"])
 def test_a_block_without_reset(block, icarus, tmp_path):
     """The x of its flip-flops is seen. (The RTL has initial values: there a missing reset would pass.)"""
     def files(made):
