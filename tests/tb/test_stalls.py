@@ -38,7 +38,8 @@ def test_batches_in_a_queue(icarus, batches, tmp_path):
 
 
 #: (simulator, tokens): the models are Python, so every cycle takes its time
-FOREIGN = [("verilator", 3), *(pytest.param(simulator, 9, marks=pytest.mark.regress) for simulator in ("verilator", "icarus"))]
+FOREIGN = [("verilator", 3), *(pytest.param(simulator, 9, marks=pytest.mark.regress)
+                               for simulator in ("verilator", "icarus"))]
 
 
 @pytest.mark.parametrize(("simulator", "tokens"), FOREIGN)
