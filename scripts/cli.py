@@ -61,6 +61,9 @@ COMMANDS = {
         "trajectile simulate demo --tokens 64 --order balanced --json run.json",
         "trajectile simulate smoke --simulator icarus --waves",
         "trajectile simulate qwen3-30b-a3b --timing-only --tokens 256")),
+    "chat": Command("chat", "a language model writes, its MoE layers on the Verilog", (
+        "trajectile chat --prompt 'def load(' --bytes 80",
+        "trajectile chat --sequences 8 --model-only")),
     "timeline": Command("timeline", "what slices did: for the Perfetto viewer, a picture", (
         "trajectile timeline smoke --tokens 8",
         "trajectile timeline demo --tokens 16 --rtl")),

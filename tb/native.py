@@ -57,7 +57,8 @@ def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O
     return replace(cached("native", [optimise], texts, compile_into), instruments=instruments)
 
 
-def _lines(tile: int, ops: Sequence[Op]) -> str:
+def lines(tile: int, ops: Sequence[Op]) -> str:
+    """Accesses of a tile's port, a line each."""
     return "".join(f"{tile} r {op.address}\n" if op.value is None else f"{tile} w {op.address} {op.value}\n" for op in ops)
 
 
@@ -68,14 +69,14 @@ def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> No
         SimulationError: if the simulation stops, hangs, a tile fails or refuses an access.
     """
     registers, tiles = RegisterMap(job.params), range(job.config.array.tiles)
-    script = "".join(_lines(tile, list(setup_ops(registers, tile))) for tile in tiles)
+    script = "".join(lines(tile, list(setup_ops(registers, tile))) for tile in tiles)
     script += f"pause {job.config.layer.experts}\n"  # token lists are emptied after a reset
     for number, batch in enumerate(job.batches):
-        script += "".join(_lines(tile, list(descriptor_ops(registers, batch[tile]))) for tile in tiles)
+        script += "".join(lines(tile, list(descriptor_ops(registers, batch[tile]))) for tile in tiles)
         script += f"wait {awaited(number)}\n"
-        script += "".join(_lines(tile, [doorbell_op(registers, batch[tile])]) for tile in tiles) + "go\n"
+        script += "".join(lines(tile, [doorbell_op(registers, batch[tile])]) for tile in tiles) + "go\n"
     after = [*state_ops(registers), *counter_ops(registers)]
-    script += f"wait {len(job.batches)}\n" + "".join(_lines(tile, after) for tile in tiles)
+    script += f"wait {len(job.batches)}\n" + "".join(lines(tile, after) for tile in tiles)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "host.txt").write_text(script, encoding="ascii")
     log, answers = folder / "run.log", folder / "answers.txt"

@@ -38,6 +38,11 @@ def records_pitch(config: Config) -> int:
     return ceil_div(config.tile.tokens * config.record_bytes, 4096) * 4096
 
 
+def layer_pitch(config: Config) -> int:
+    """Bytes of a DDR channel from one layer to the next, in whole pages."""
+    return ceil_div(config.channel_slices * config.slice_pitch_bytes, 4096) * 4096
+
+
 def _members(signature: Signature) -> list[tuple[str, bool, int]]:
     """Name, whether it flows into whoever owns the port as given, and width, of each member."""
     found = signature.flatten(signature.create())
@@ -59,7 +64,7 @@ def _instance(module: str, name: str, ports: dict[str, str], parameters: dict[st
 
 
 def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool = True, held_inputs: bool = False,
-              link_faults: bool = False) -> str:
+              link_faults: bool = False, layers: int = 1) -> str:
     """Verilog of the top.
 
     Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_io``, ``stall_link``,
@@ -72,6 +77,8 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
 
     With ``held_inputs`` every input but the clock is taken over at a rising edge of ``host_clk``, which the native simulation
     moves only when it has something to say: Verilator evaluates what follows an input at every call.
+
+    The DDR models have room for so many ``layers``, one behind the other (:func:`layer_pitch`).
     """
     params, array = Params(config, timing_only=timing_only), config.array
     inputs: list[tuple[str, int]] = [("clk", 1), ("rst", 1), ("stall_seed", 32), ("stall_ddr", 1), ("stall_io", 1),
@@ -94,7 +101,7 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
             (outputs if is_in else inputs).append((f"host_{tile}_{name}", width))
             ports[f"host__{tile}__{name}"] = f"host_{tile}_{name}"
     ddr = _members(Axi4Read(params.address_bits, params.beat_bits))
-    beats = config.channel_slices * config.slice_pitch_bytes // config.ddr.bytes_per_cycle
+    beats = layers * layer_pitch(config) // config.ddr.bytes_per_cycle
     for channel in range(array.channels):
         own = {name: f"ddr_{channel}_{name}" for name, _, _ in ddr}
         for name, is_in, width in ddr:

@@ -120,8 +120,8 @@ def _compared(job: Job, golden: Sequence[Golden], found: Outcome, written: Seque
         events = check_events(found.log, model)
     verdicts, records, values = [], [], []
     for number, (one, descriptors) in enumerate(zip(golden, job.batches, strict=True)):
-        verdict, completions, results = _batch(job, one, descriptors, written,
-                                               model.batches[number] if model else None)
+        verdict, completions, results = written_batch(job.config, one, descriptors, written,
+                                                      model.batches[number] if model else None)
         verdicts.append(verdict)
         records.append(completions)
         values.append(results)
@@ -136,10 +136,24 @@ def _as_queued(plan: Schedule, descriptors: Sequence[Descriptor], cycles: Sequen
                  result_bytes=2 if descriptors[0].bf16 else 4)
 
 
-def _batch(job: Job, golden: Golden, descriptors: Sequence[Descriptor], written: Sequence[Written],
-           times: Sequence[BatchTimes] | None) -> tuple[Verdict, list[Completion], Results | None]:
-    """What the tiles have written for a batch, held against what they must write."""
-    config, plan = job.config, golden.plan
+def written_batch(config: Config, golden: Golden, descriptors: Sequence[Descriptor], written: Sequence[Written],
+                  times: Sequence[BatchTimes] | None) -> tuple[Verdict, list[Completion], Results | None]:
+    """What the tiles have written for a batch, held against what they must write.
+
+    Args:
+        config: the accelerator.
+        golden: what the batch must give.
+        descriptors: what was queued in each tile.
+        written: by each tile.
+        times: when the model does what in each tile; None: not compared.
+
+    Returns:
+        The verdict, the completion records, and the results where they are int32.
+
+    Raises:
+        ToolError: if a tile has not written all of it.
+    """
+    plan = golden.plan
     completions, parts, wrong = [], [], []
     for tile, (descriptor, wrote) in enumerate(zip(descriptors, written, strict=True)):
         size = config.result_bytes(2 if descriptor.bf16 else 4)

@@ -1,8 +1,9 @@
 // Host of a simulation without Python: works off a list of AXI4-Lite accesses, all tiles side by side.
 //
 // Arguments: list of accesses, file for what is read, most cycles of the batch, plusargs. Lines of the list: "TILE w ADDRESS
-// VALUE", "TILE r ADDRESS", "go" (everything before it is finished first), "pause CYCLES" and "wait RECORDS"
-// (until every tile has written so many completion records).
+// VALUE", "TILE r ADDRESS", "go" (everything before it is finished first), "pause CYCLES", "wait RECORDS"
+// (until every tile has written so many completion records, counted from the last mark), "mark" (logs and records begin anew) and
+// "say TEXT" (into the answers, at once). Both files may be pipes: then a caller gives one batch after the other.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -165,6 +166,16 @@ int main(int argc, char** argv) {
         } else if (!std::strncmp(line, "pause", 5)) {
             finish();
             for (int cycles = std::atoi(line + 5); cycles > 0; cycles--) fall(), rise();
+        } else if (!std::strncmp(line, "mark", 4)) {
+            finish();
+            top->in_mark = 1;
+            fall(), take_inputs(), rise();
+            top->in_mark = 0;
+            fall(), take_inputs(), rise();
+        } else if (!std::strncmp(line, "say", 3)) {
+            finish();
+            std::fprintf(answers, "%s", line);
+            std::fflush(answers);
         } else if (!std::strncmp(line, "wait", 4)) {
             finish();
             top->in_wanted = std::atoi(line + 4);

@@ -3,7 +3,8 @@
 // A read burst whose address is taken in cycle a has its first beat in cycle a + LATENCY, or in the cycle after the beat before
 // it was taken, whichever is later. A write is answered LATENCY cycles after its last beat was taken. `stall` makes all
 // channels hesitate at random. What is read comes from the hex file that the plusarg PLUSARG names, from byte address 0 on;
-// a read burst that is not all in it is an error. What is written goes to a log, a line per beat: address data, in
+// a read burst that is not all in it is an error. With the plusarg `live` the file is read again where the bench says `mark`:
+// new token records for the next batch. What is written goes to a log, a line per beat: address data, in
 // hexadecimal, a line "answer" when a burst has been answered, and a line "reset" at a reset, if something was written,
 // and where the bench says `mark`. A beat without any byte is not logged.
 //
@@ -54,10 +55,12 @@ module io_model #(
 );
     localparam QUEUE_BITS = 4;  // log2 of the bursts that may wait, each way
     reg [BEAT_BITS-1:0] mem[0:DEPTH-1];
-    reg [8*1024-1:0] file, prefix;
+    reg [8*1024-1:0] file, prefix, records;
     integer log;
+    reg live;
     initial begin
-        if ($value$plusargs(PLUSARG, file)) $readmemh(file, mem);
+        if ($value$plusargs(PLUSARG, records)) $readmemh(records, mem);
+        live = $test$plusargs("live");
         log = 0;
         if ($value$plusargs("events=%s", prefix)) begin
             $sformat(file, "%0s_io%0d.log", prefix, ID);
@@ -153,6 +156,7 @@ module io_model #(
                     $fflush(log);
                 end
                 active = 0;
+                if (live) $readmemh(records, mem);
             end
             if (arvalid && arready) begin
                 bursts = bursts + 1;

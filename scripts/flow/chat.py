@@ -1,0 +1,164 @@
+"""The toy model continues a prompt with its MoE layers on the array, each layer of each step a batch, checked as it goes."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from trajectile.hw.design import design
+from trajectile.scripts.errors import ToolError, UserError
+from trajectile.scripts.flow.outcomes import Golden, written_batch
+from trajectile.scripts.flow.workload import is_toy
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.gates import toy_model
+from trajectile.sw_model.gates.toy_model import CONTEXT, Bytes, Cache, MoeLayer, ToyModel
+from trajectile.sw_model.gates.workloads import GateBatch
+from trajectile.sw_model.numerics import integer
+from trajectile.sw_model.numerics.integer import Float32, QuantisedLayer
+from trajectile.sw_model.schedule.scheduler import roofline, schedule
+from trajectile.sw_model.timeline.control import Batch
+from trajectile.sw_model.timeline.model import simulate
+from trajectile.tb.live import LiveArray
+from trajectile.tb.program import descriptors
+from trajectile.tb.runner import SimulationError
+from trajectile.tb.top import layer_pitch
+
+#: texts that one model continues at once
+MOST_SEQUENCES = 8
+#: what a host can call its batches
+TAGS = 256
+
+
+@dataclass
+class Totals:
+    """What the MoE layers have cost so far."""
+
+    #: batches through the array, tokens in them
+    batches: int = 0
+    tokens: int = 0
+    cycles: int = 0
+    roofline: int = 0
+    #: what was not as the golden model has it; empty if everything was
+    wrong: list[str] = field(default_factory=list)
+
+
+def toy_layers(config: Config, model: ToyModel, recorded: toy_model.Recorded) -> list[QuantisedLayer]:
+    """The MoE layers in the format of the tiles, with units chosen on recorded text.
+
+    Raises:
+        UserError: if the configuration has another shape.
+    """
+    if not is_toy(config):
+        layer = config.layer
+        raise UserError(f"layer = {layer.d_model} x {layer.d_ff}, {layer.experts} experts, top {layer.top_k} is not legal; "
+                        "legal: that of the toy model, 64 x 64, 64 experts, top 6, as in configs/demo.toml")
+    return [integer.prepared(config, block.experts, integer.quantise_batch(
+        recorded.x[number], recorded.trace.topk_ids[number], recorded.trace.topk_weights[number]))
+        for number, block in enumerate(model.blocks)]
+
+
+class ArrayLayers:
+    """MoE layers on the array: a batch each, its results and its cycles compared with the golden model."""
+
+    def __init__(self, config: Config, layers: Sequence[QuantisedLayer], live: LiveArray | None, order: str):
+        """``live`` is the Verilog; without it results and cycles are the golden model's."""
+        self.config, self.layers, self.live, self.order = config, layers, live, order
+        self.totals = Totals()
+
+    def __call__(self, number: int, x: Float32, gate: GateBatch) -> Float32:
+        """A block's MoE layer, [tokens, d_model].
+
+        Raises:
+            ToolError: if the simulation fails.
+        """
+        config, layer, totals = self.config, self.layers[number], self.totals
+        batch = integer.quantise_batch(x, gate.topk_ids, gate.topk_weights)
+        plan = schedule(config, batch.topk_ids, self.order)
+        golden = integer.integer_layer(config, layer, batch)
+        queued = [replace(one, layer=layer_pitch(config) * number, tag=totals.batches % TAGS) for one in descriptors(plan, 0)]
+        model = simulate([Batch(plan, (0,) * len(queued), [one.records for one in queued],
+                                [one.results for one in queued])], record=False)
+        y, cycles = golden.y, model.cycles
+        if self.live:
+            try:
+                written = self.live.run(plan, batch, queued)
+            except SimulationError as error:
+                raise ToolError(str(error)) from error
+            verdict, records, results = written_batch(config, Golden(plan, golden, layer), queued, written, model.batches[0])
+            if not verdict:
+                totals.wrong.append(f"batch {totals.batches}: {verdict.message}")
+            assert results is not None  # int32
+            y = results.y
+            # a record says when it was put together; the model knows how much later it was answered
+            cycles = max(record.cycles + (times.complete or 0) - (times.doorbell or 0) - (times.cycles or 0)
+                         for record, times in zip(records, model.batches[0], strict=True))
+        totals.batches += 1
+        totals.tokens += len(x)
+        totals.cycles += cycles
+        totals.roofline += roofline(plan).cycles
+        return integer.dequantise(y, layer)
+
+
+def continued(model: ToyModel, moe: MoeLayer, prompt: Bytes, *, length: int, sequences: int, temperature: float, seed: int,
+              capacity: int) -> Iterator[Bytes]:
+    """Bytes that follow a prompt, one after the other, uint8 [sequences] each.
+
+    Each text draws its bytes with random numbers of its own, so it is the same whatever runs beside it.
+
+    Args:
+        model: in float32 but for its MoE layers.
+        moe: computes these.
+        prompt: uint8 [bytes]; at least one.
+        length: bytes to draw.
+        sequences: texts, all with this prompt.
+        temperature: what logits are divided by; 0: the likeliest byte.
+        seed: of the random numbers.
+        capacity: most tokens of a batch; a longer prompt is read in pieces.
+    """
+    cache, draws = Cache(), [np.random.default_rng([seed, number]) for number in range(sequences)]
+    piece = min(CONTEXT, capacity // sequences)
+    for begin in range(0, len(prompt), piece):
+        text = np.repeat(prompt[None, begin:begin + piece], sequences, axis=0)
+        logits = model.logits(text, moe, cache)[:, -1]
+    for count in range(length):
+        drawn = np.array([_draw(one, temperature, rng) for one, rng in zip(logits, draws, strict=True)], dtype=np.uint8)
+        yield drawn
+        if count + 1 < length:
+            logits = model.logits(drawn[:, None], moe, cache)[:, -1]
+
+
+def _draw(logits: Float32, temperature: float, rng: np.random.Generator) -> int:
+    """A byte, by its likelihood."""
+    number = rng.random()  # also where it is not needed: texts of other temperatures have the same numbers
+    if temperature == 0:
+        return int(np.argmax(logits))
+    scores = logits.astype(np.float64) / temperature
+    shares: NDArray[np.float64] = np.exp(scores - scores.max()).cumsum()
+    return int(np.searchsorted(shares, number * shares[-1], side="right"))
+
+
+@contextmanager
+def array_layers(config: Config, model: ToyModel, recorded: toy_model.Recorded, *, order: str, rtl: bool, folder: Path,
+                 say: Callable[[str], object] = str) -> Iterator[ArrayLayers]:
+    """The model's MoE layers on the array, in Verilog or as the golden model alone.
+
+    Raises:
+        UserError: if the configuration has another shape than the model.
+        ToolError: if the simulation cannot be built.
+    """
+    layers = toy_layers(config, model, recorded)
+    if not rtl:
+        yield ArrayLayers(config, layers, None, order)
+        return
+    say("generating the Verilog")
+    files = design(config).files()
+    say("building it, once for this design")
+    try:
+        live = LiveArray(config, files, layers, folder)
+        with live:
+            yield ArrayLayers(config, layers, live, order)
+    except SimulationError as error:
+        raise ToolError(str(error)) from error
