@@ -1,8 +1,8 @@
 """An array in a simulator that stays up: one batch after the other, each made when the one before has been read.
 
 The process is that of :mod:`trajectile.tb.native`, without Python in the loop, and takes its list of accesses from a pipe.
-Layers lie one behind the other in the DDR models. Token records of a batch are written to files, which the models of io memory
-read when the bench marks a new run; what tiles write is read from their logs.
+Layers lie one behind the other in the DDR models. Token records of a batch are written to files, which the models of io
+memory read when the bench marks a new run; what tiles write is read from their logs.
 """
 
 import subprocess
