@@ -157,13 +157,34 @@ def show(console: Console, values: dict[str, Any]) -> None:
         f"{values['tokens_per_second']:.1f} a second")
 
 
-def run(args: argparse.Namespace, config: Config) -> int:
-    """``trajectile chat``."""
-    console = terminal.console(args)
+def written(config: Config, console: Console, length: int) -> dict[str, Any]:
+    """The toy model writes a few bytes with everything else as by default: shown on the console, and as ``--json`` has it."""
+    parser = argparse.ArgumentParser()
+    add_arguments(parser)
+    return answered(parser.parse_args(["--bytes", str(length)]), config, console)
+
+
+def blocks() -> int:
+    """MoE layers of the toy model."""
+    return len(toy_model.load()[0].blocks)
+
+
+def answered(args: argparse.Namespace, config: Config, console: Console) -> dict[str, Any]:
+    """Continue the prompt, show what came of it, and return it.
+
+    Raises:
+        UserError: for wrong arguments, or a configuration of another shape.
+    """
     prompt = checked(args, config)
     with tempfile.TemporaryDirectory() as folder:
         said = speak(args, config, prompt, console, Path(folder))
     values = summary(args, config, said, float_text(args, config, prompt))
-    terminal.answer(args, values)
     show(console, values)
+    return values
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """``trajectile chat``."""
+    values = answered(args, config, terminal.console(args))
+    terminal.answer(args, values)
     return Exit.DONE if values["equal"] else Exit.NOT_EXACT

@@ -151,7 +151,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
              runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False,
              cells: Technology | None = None, files: Callable[[Design], Mapping[str, str]] | None = None,
-             plusargs: Sequence[str] = (), may_fail: bool = False, instruments: Instruments = OFF,
+             plusargs: Sequence[str] = (), may_fail: bool = False, layers: int = 1, instruments: Instruments = OFF,
              say: Callable[[str], object] = str) -> Simulation:
     """Run a batch, or several one after the other, through the RTL and compare them with the golden model.
 
@@ -174,6 +174,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         files: what is built of the design, if it is neither.
         plusargs: more of them for the simulator, for such Verilog.
         may_fail: a batch that tiles report as failed is an outcome, with verdicts that say so (not native).
+        layers: for how many layers the DDR models have room.
         instruments: what is observed besides (coverage).
         say: told what is being done.
 
@@ -201,7 +202,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
     generated = time.monotonic()
     say(f"building it for {simulator}, once for this design")
     top = bench_top(config, timing_only=timing_only, memory_models=not axi_models, held_inputs=simulator == "native",
-                    link_faults=link_faults)
+                    link_faults=link_faults, layers=layers)
     sources = files(made) if files else gate_level(made, cells) if cells else made.files()
     if simulator == "native":
         built = native.build(sources, top, config.array.tiles, optimise=optimise, instruments=instruments)
