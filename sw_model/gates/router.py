@@ -124,20 +124,29 @@ class Router:
     #: added to the scores where experts are chosen, and not where they are weighed, [experts]
     correction: Float32 | None = None
 
+    def scores(self, x: Float32) -> Floats:
+        """What each token gives each expert, [tokens, experts] with the identities; before any correction.
+
+        Args:
+            x: activations, [tokens, d_model].
+        """
+        return _scores(self._logits(x), self.rule.scoring)
+
+    def _logits(self, x: Float32) -> Floats:
+        logits = x.astype(np.float64) @ self.weight.T.astype(np.float64)
+        return logits if self.bias is None else logits + self.bias
+
     def choose(self, x: Float32) -> GateBatch:
         """The experts of each token, strongest first; of equal ones the lower number. An identity is no choice (-1).
 
         Args:
             x: activations, [tokens, d_model].
         """
-        logits = x.astype(np.float64) @ self.weight.T.astype(np.float64)
-        if self.bias is not None:
-            logits += self.bias
         rule = self.rule
         if rule.scoring is Scoring.SPARSEMIXER:
-            ids, weights = _sparsemixer(logits, rule.jitter)
+            ids, weights = _sparsemixer(self._logits(x), rule.jitter)
         else:
-            scores = _scores(logits, rule.scoring)
+            scores = self.scores(x)
             judged = scores if self.correction is None else scores + self.correction
             ids = _largest(_in_groups(judged, rule), rule.top_k)
             weights = np.take_along_axis(scores, ids, axis=1)
