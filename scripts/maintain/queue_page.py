@@ -1,9 +1,11 @@
-"""What a batch takes by itself, and in a queue with one or two batches in flight, for docs/comparison.md.
+"""What a batch takes by itself, in a queue with one or two in flight, and as half of a larger one: for docs/comparison.md.
 
-``python -m trajectile.scripts.maintain.queue_page`` writes the table.
+``python -m trajectile.scripts.maintain.queue_page`` writes the tables.
 """
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from statistics import fmean
 
 import numpy as np
 
@@ -14,10 +16,12 @@ from trajectile.sw_model.gates.workloads import synthetic_gate
 from trajectile.sw_model.schedule.scheduler import Schedule, roofline, schedule
 from trajectile.sw_model.timeline.model import simulate
 
-PAGE, PART = "comparison.md", "queue"
+PAGE, PART, MERGED = "comparison.md", "queue", "queue merged"
 PRESET, OVERRIDES = "qwen3-30b-a3b", ("tile.weights=mxfp4",)
 #: tokens of a batch; batches of a queue; skew of the synthetic gate
 TOKENS, BATCHES, SKEW = (1, 4, 16, 64, 256, 1024), 5, 0.2
+#: tokens of batches that are played two at a time
+HALVES = (1, 4, 16, 64, 256)
 
 
 def plans_of(preset: str, overrides: Sequence[str], tokens: int, batches_in_flight: int) -> list[Schedule]:
@@ -54,5 +58,27 @@ def markdown(preset: str = PRESET, overrides: Sequence[str] = OVERRIDES, sizes: 
                                  "in a queue, two in flight"), rows()))
 
 
+def halves(preset: str, overrides: Sequence[str], tokens: int) -> tuple[str, ...]:
+    """Cycles per token of batches of so many tokens, and of their tokens two batches at a time; experts of both."""
+    plans = plans_of(preset, overrides, tokens, 2)
+    both = [schedule(plans[0].config, np.concatenate([one.topk_ids, other.topk_ids])) for one, other in pairwise(plans)]
+
+    def per_token(queue: Sequence[Schedule]) -> float:
+        complete = [max(tile.complete or 0 for tile in times) for times in simulate(queue, record=False).batches]
+        return (complete[-1] - complete[0]) / sum(plan.tokens for plan in queue[1:])
+    half, whole = per_token(plans), per_token(both)
+    experts = [fmean(len(plan.expert_order) for plan in queue) for queue in (plans, both)]
+    return (f"{tokens:,}", f"{half:,.0f}", f"{experts[0]:.1f}", f"{whole:,.0f}", f"{experts[1]:.1f}", f"{half / whole:.2f}")
+
+
+def merged(preset: str = PRESET, overrides: Sequence[str] = OVERRIDES, sizes: Sequence[int] = HALVES) -> str:
+    """The table of batches that share their weights."""
+    return "\n".join(table_rows((
+        "tokens of a batch", "one batch after the other: cycles per token", "experts of a batch",
+        "two batches as one: cycles per token", "experts of both", "times as fast"), (
+            halves(preset, overrides, tokens) for tokens in sizes)))
+
+
 if __name__ == "__main__":
     pages.write_part(PAGE, PART, markdown())
+    pages.write_part(PAGE, MERGED, merged())

@@ -1,5 +1,7 @@
 """The table of batches one after the other: its figures, and its place on the page."""
 
+import pytest
+
 from trajectile.scripts.maintain import pages, queue_page
 from trajectile.sw_model.schedule.scheduler import roofline
 from trajectile.sw_model.timeline.model import simulate
@@ -22,6 +24,23 @@ def test_one_in_flight_is_one_after_the_other():
     line = simulate(plans)
     for before, after in zip(line.batches, line.batches[1:], strict=False):
         assert all(then.begin > now.complete for now, then in zip(before, after, strict=True))
+
+
+def test_two_batches_as_one():
+    """Experts that both want are read once; the cycles are those of the queues."""
+    tokens, half, experts, whole, of_both, gain = (
+        float(cell.replace(",", "")) for cell in queue_page.halves("demo", (), 8))
+    assert tokens == 8 and experts < of_both < 2 * experts and 1 < gain == pytest.approx(half / whole, abs=0.01)
+    plans = queue_page.plans_of("demo", (), 8, 2)
+    assert half == pytest.approx(queue_page.queued(plans) * sum(roofline(plan).cycles for plan in plans[1:]) / 8 / 4, abs=0.5)
+
+
+def test_the_page_has_the_table_of_two():
+    """One row for each size."""
+    stands = [line.split("|") for line in pages.read_part(queue_page.PAGE, queue_page.MERGED).strip().splitlines()]
+    made = [line.split("|") for line in queue_page.merged(sizes=queue_page.HALVES[:1]).splitlines()]
+    assert stands[:3] == made[:3]
+    assert [cells[1].strip() for cells in stands[2:]] == [f"{tokens:,}" for tokens in queue_page.HALVES]
 
 
 def test_the_page_has_the_table():
