@@ -16,12 +16,13 @@ import numpy as np
 from trajectile.hw.design import Design, design
 from trajectile.hw.lib.yosys import YosysError
 from trajectile.scripts.area import synthesis, technology
-from trajectile.scripts.errors import ToolError
+from trajectile.scripts.errors import ToolError, UserError
 from trajectile.scripts.flow import comparison, experiments, simulation, workload
 from trajectile.scripts.flow.simulation import Simulation
 from trajectile.scripts.soc import bundle
 from trajectile.sw_model import config as configuration
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.gates.selection import Selection
 from trajectile.sw_model.schedule.scheduler import ORDERS, schedule
 from trajectile.sw_model.timeline.model import Timeline
 from trajectile.sw_model.timeline.model import simulate as play
@@ -98,7 +99,7 @@ def simulate(config: Configured, overrides: Mapping[str, Any] | None = None, *, 
         waves: record waves.
         folder: for job, logs and waves; None: a temporary one.
         source: more fields of :class:`trajectile.scripts.flow.workload.Source`: ``tokens``, ``layer``, ``offset``, ``seed``,
-            ``skew``, ``weights``, ``activations``, ``trace_as``.
+            ``skew``, ``weights``, ``activations``, ``trace_as``, ``select``.
 
     Raises:
         UserError: for a batch that does not exist or does not fit.
@@ -180,8 +181,8 @@ def synthesize(config: Configured, overrides: Mapping[str, Any] | None = None, *
 
 def compare(*configs: Configured, trace: str | Path | None = None, tokens: Sequence[int] = (1, 16, 256),
             strategies: Sequence[str] = experiments.STRATEGIES, orders: Sequence[str] = ORDERS, windows: int = 4,
-            layer: int | None = None, skew: float = workload.DEFAULT_SKEW, seed: int = 1, folder: str | Path | None = None,
-            ) -> list[dict[str, Any]]:
+            layer: int | None = None, skew: float = workload.DEFAULT_SKEW, seed: int = 1, select: str | None = None,
+            folder: str | Path | None = None) -> list[dict[str, Any]]:
     """Streaming, EP and Hydra over batch sizes: the entries that ``trajectile compare --json`` writes.
 
     Args:
@@ -194,12 +195,17 @@ def compare(*configs: Configured, trace: str | Path | None = None, tokens: Seque
         layer: of the trace; None: its first.
         skew: of the synthetic gate.
         seed: of the synthetic gate.
+        select: rule and share of the experts that each batch keeps, as ``xshare:0.7``; None: all.
         folder: keeps what was played, so that it is not played again; None: a temporary one.
 
     Raises:
-        UserError: for a trace or a batch that does not fit.
+        UserError: for a trace or a batch that does not fit, or a rule that there is not.
     """
-    gate = experiments.Gate(None if trace is None else str(trace), layer, skew, seed)
+    try:
+        rule = None if select is None else Selection.of(select)
+    except ValueError as error:
+        raise UserError(str(error)) from error
+    gate = experiments.Gate(None if trace is None else str(trace), layer, skew, seed, select=rule)
     tasks = comparison.tasks_of([load(config) for config in configs], gate, tokens=tokens, strategies=strategies,
                                 orders=orders, windows=windows)
     with _folder(folder) as place:

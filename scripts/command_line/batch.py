@@ -33,6 +33,7 @@ def add_workload_arguments(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
     parser.add_argument("--skew", type=float, default=workload.DEFAULT_SKEW,
                         help=f"unevenness of the synthetic gate, 0 = even (default {workload.DEFAULT_SKEW})")
+    add_select(parser)
 
 
 def add_trace_as(parser: argparse._ActionsContainer) -> None:
@@ -40,6 +41,12 @@ def add_trace_as(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--trace-as", metavar="KEY=VALUE", action="append", default=[],
                         help=f"how a trace is read that leaves it open; keys: {', '.join(LEGAL)} (docs/import.md); may be "
                              "repeated")
+
+
+def add_select(parser: argparse._ActionsContainer) -> None:
+    """The option that makes do with fewer experts."""
+    parser.add_argument("--select", metavar="RULE:SHARE", help="keep this share of each batch's active experts, by the rule "
+                        "xshare or lynx (xshare:0.7): fewer bytes from DDR, and other results (docs/selection.md)")
 
 
 def workload_of(args: argparse.Namespace, config: Config, *, gate_only: bool = False) -> workload.Workload:

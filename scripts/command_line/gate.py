@@ -12,6 +12,7 @@ from trajectile.scripts.flow.experiments import Gate
 from trajectile.scripts.flow.workload import DEFAULT_SKEW
 from trajectile.sw_model.gates import traces, workloads
 from trajectile.sw_model.gates.reading import Reading
+from trajectile.sw_model.gates.selection import Selection
 
 
 def integers(text: str) -> list[int]:
@@ -47,7 +48,11 @@ def add_gate_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def gate_of(args: argparse.Namespace, console: Console) -> Gate:
-    """What the arguments say of the gate; a fit is printed."""
+    """What the arguments say of the gate; a fit is printed, and a selection.
+
+    Raises:
+        UserError: for a trace that cannot be fitted, or a selection that there is not.
+    """
     skew, how = args.skew, Reading.of(args.trace_as)
     if args.fit:
         try:
@@ -57,4 +62,11 @@ def gate_of(args: argparse.Namespace, console: Console) -> Gate:
             raise UserError(str(wrong)) from wrong
         console.print(f"skew {skew} fitted to {args.fit.name}, {fitted.experts} experts: mean relative error {error:.1%} of "
                       "active experts and hottest load over windows of 16, 64 and 256 tokens", highlight=False)
-    return Gate(str(args.trace) if args.trace else None, args.layer, skew, args.seed, how)
+    try:
+        select = Selection.of(args.select) if getattr(args, "select", None) is not None else None
+    except ValueError as wrong:
+        raise UserError(str(wrong)) from wrong
+    if select:
+        console.print(f"{select}: batches keep {select.share:.0%} of their active experts, so the layer's results change "
+                      "(docs/selection.md)", highlight=False)
+    return Gate(str(args.trace) if args.trace else None, args.layer, skew, args.seed, how, select)

@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.batch import add_select
 from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of, integers, names
 from trajectile.scripts.flow.comparison import DEFAULT_TOKENS, means, tasks_of, write
 from trajectile.scripts.flow.experiments import STRATEGIES, run_all
@@ -30,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="load orders of fse (default all)")
     parser.add_argument("--windows", type=int, default=4, help="windows of the trace for each batch size (default 4)")
     add_gate_arguments(parser)
+    add_select(parser)
 
 
 def shown(config: str, entries: Sequence[dict[str, Any]]) -> Table:

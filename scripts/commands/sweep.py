@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 
 from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.batch import add_select
 from trajectile.scripts.command_line.cells import add_technology, technology_of
 from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of
 from trajectile.scripts.flow.comparison import write
@@ -42,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                              "which variants no other beats in both")
     add_technology(parser)
     add_gate_arguments(parser)
+    add_select(parser)
 
 
 def run(args: argparse.Namespace, config: Config) -> int:

@@ -70,8 +70,9 @@ def means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         groups[row["config"], row["tokens"], row["strategy"], row["order"]].append(row)
     table = []
     for (config, tokens, strategy, order), members in groups.items():
-        entry = {"config": config, "tokens": tokens, "strategy": strategy, "order": order, "windows": len(members)}
-        for key in ("cycles", "first_load_cycles", "streaming_cycles", "roofline", "over_roofline",
+        entry = {"config": config, "tokens": tokens, "strategy": strategy, "order": order, "select": members[0]["select"],
+                 "windows": len(members)}
+        for key in ("active_experts", "cycles", "first_load_cycles", "streaming_cycles", "roofline", "over_roofline",
                     "use_ddr", "use_mac", "use_d2d"):
             entry[key] = fmean(row[key] for row in members)
         entry["worst_over_roofline"] = max(row["over_roofline"] for row in members)

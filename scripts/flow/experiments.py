@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,8 @@ from trajectile.sw_model import baselines
 from trajectile.sw_model.config import Config, from_dict
 from trajectile.sw_model.gates import traces, workloads
 from trajectile.sw_model.gates.reading import Reading
+from trajectile.sw_model.gates.selection import Selection, selected
+from trajectile.sw_model.gates.workloads import GateBatch
 from trajectile.sw_model.schedule.scheduler import ORDERS, roofline, schedule
 from trajectile.sw_model.timeline.model import simulate
 
@@ -36,6 +38,8 @@ class Gate:
     seed: int
     #: how the trace is read
     how: Reading = field(default_factory=Reading)
+    #: experts that a batch makes do with; None: all
+    select: Selection | None = None
 
     def read(self, config: Config) -> workloads.Trace:
         """The trace.
@@ -52,6 +56,17 @@ class Gate:
             raise UserError(f"--layer = {self.layer} is not in {trace.name}; legal values: "
                             f"{', '.join(map(str, trace.layers))}")
         return trace
+
+    def batch(self, config: Config, offset: int, tokens: int) -> GateBatch:
+        """The choices of some tokens, without those that the selection drops.
+
+        Raises:
+            UserError: as :meth:`read`.
+        """
+        trace = self.read(config)
+        layer = int(trace.layers[0]) if self.layer is None else self.layer
+        wanted = trace.window(layer, offset, tokens)
+        return wanted if self.select is None else selected(wanted, self.select)
 
 
 @lru_cache(maxsize=8)
@@ -109,9 +124,7 @@ def evaluate(task: Task) -> dict[str, Any]:
     """Play one task on the timeline model or a baseline; the row of the result table."""
     values = json.loads(task.config)
     config = from_dict({k: v for k, v in values.items() if k != "name"}, values["name"])
-    trace = task.gate.read(config)
-    layer = int(trace.layers[0]) if task.gate.layer is None else task.gate.layer
-    ids = trace.window(layer, task.offset, task.tokens).topk_ids
+    ids = task.gate.batch(config, task.offset, task.tokens).topk_ids
     plan = schedule(config, ids, task.order if task.order in ORDERS else "index", skip=task.strategy != "fse-all-tiles")
     bound = roofline(schedule(config, ids, "index")) if task.strategy == "fse-all-tiles" else roofline(plan)
     if task.strategy.startswith("fse"):
@@ -121,7 +134,7 @@ def evaluate(task: Task) -> dict[str, Any]:
     else:
         homes = baselines.index_homes(config)
         if task.strategy == "hydra":
-            before = trace.window(layer, 0, task.offset).topk_ids
+            before = replace(task.gate, select=None).batch(config, 0, task.offset).topk_ids
             homes = baselines.hydra_homes(config, baselines.popularity_of(before, config.layer.experts))
         whole = task.strategy == "ep-whole-experts"
         run = baselines.simulate_ep(config, ids, homes, whole_experts=whole)
@@ -131,7 +144,9 @@ def evaluate(task: Task) -> dict[str, Any]:
                "mac": sum(run.mac_busy) / (cycles * config.array.tiles), "d2d": run.flits / (cycles * links)}
         memory = baselines.ep_memory(config, task.tokens, run.most_tokens, whole_experts=whole)
     return {"config": config.name, "tokens": task.tokens, "offset": task.offset, "strategy": task.strategy,
-            "order": task.order, "cycles": cycles, "first_load_cycles": inside[0], "streaming_cycles": inside[1],
+            "order": task.order, "select": task.gate.select and str(task.gate.select),
+            "active_experts": len(plan.expert_order), "cycles": cycles,
+            "first_load_cycles": inside[0], "streaming_cycles": inside[1],
             "roofline": bound.cycles, "over_roofline": cycles / max(bound.cycles, 1),
             **{f"use_{name}": share for name, share in use.items()},
             "weight_bytes": memory["weights"], "token_bytes": memory["tokens"]}

@@ -14,6 +14,7 @@ from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import toy_model, traces, workloads
 from trajectile.sw_model.gates.npy import NpyError, read_npy
 from trajectile.sw_model.gates.reading import Reading
+from trajectile.sw_model.gates.selection import Selection, selected
 from trajectile.sw_model.gates.workloads import GateBatch
 from trajectile.sw_model.numerics import image, integer
 from trajectile.sw_model.numerics.fidelity import fidelity
@@ -49,7 +50,7 @@ class Values:
         return {**vars(near), "clipped": int((results.clips > 0).sum()), "clips": int(results.clips.sum())}
 
 
-def drawn(config: Config, layer: FloatLayer, x: Float32, gate: GateBatch) -> Values:
+def drawn(config: Config, layer: FloatLayer, x: Float32, gate: GateBatch, wanted: GateBatch | None = None) -> Values:
     """A batch for a float32 layer, quantised in the format of the tiles; the unit of its results is that of this batch.
 
     Args:
@@ -57,9 +58,10 @@ def drawn(config: Config, layer: FloatLayer, x: Float32, gate: GateBatch) -> Val
         layer: of its shape.
         x: activations, [tokens, d_model].
         gate: choices of these tokens.
+        wanted: choices whose results are the reference; None: the same.
     """
-    batch = integer.quantise_batch(x, gate.topk_ids, gate.topk_weights)
-    return Values(integer.prepared(config, layer, batch), batch, float_layer(layer, x, gate.topk_ids, gate.topk_weights))
+    batch, wanted = integer.quantise_batch(x, gate.topk_ids, gate.topk_weights), wanted or gate
+    return Values(integer.prepared(config, layer, batch), batch, float_layer(layer, x, wanted.topk_ids, wanted.topk_weights))
 
 
 @dataclass(frozen=True)
@@ -127,6 +129,8 @@ class Source:
     skew: float = DEFAULT_SKEW
     weights: Path | None = None
     activations: Path | None = None
+    #: rule and share of the experts that a batch keeps, as :meth:`trajectile.sw_model.gates.selection.Selection.of` takes it
+    select: str | None = None
 
 
 def load(config: Config, *, gate_only: bool = False, **source: Any) -> Workload:
@@ -146,10 +150,11 @@ def load(config: Config, *, gate_only: bool = False, **source: Any) -> Workload:
         raise UserError(f"--tokens = {tokens} is not legal; legal values: 0 to {config.token_capacity} "
                         f"({config.array.tiles} tiles of tile.tokens = {config.tile.tokens})")
     try:
+        rule = None if given.select is None else Selection.of(given.select)
         if is_toy(config) and given.trace is given.weights is given.activations is None:
-            made = _toy(config, given.layer, given.offset, tokens)
+            made = _toy(config, given.layer, given.offset, tokens, rule)
         else:
-            made = _made(config, given, tokens, gate_only)
+            made = _made(config, given, tokens, rule, gate_only)
         return replace(made, seed=given.seed)
     except UserError:
         raise
@@ -157,8 +162,20 @@ def load(config: Config, *, gate_only: bool = False, **source: Any) -> Workload:
         raise UserError(str(error)) from error
 
 
-def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Workload:
-    """A batch whose parts come from files or from a random generator."""
+def _left(wanted: GateBatch, source: str, rule: Selection | None) -> tuple[GateBatch, str]:
+    """The choices under a rule, and where they come from."""
+    if rule is None:
+        return wanted, source
+    gate = selected(wanted, rule)
+    left, before = (len(np.unique(one.topk_ids[one.topk_ids >= 0])) for one in (gate, wanted))
+    return gate, f"{source}, {rule} ({left} of {before} experts)"
+
+
+def _made(config: Config, given: Source, tokens: int, rule: Selection | None, gate_only: bool) -> Workload:
+    """A batch whose parts come from files or from a random generator.
+
+    What its results are compared with are those of all choices, whatever is left of them.
+    """
     shape, rng = config.layer, np.random.default_rng(given.seed)
     saved = _saved(config, given.weights) if given.weights else None
     per_token = saved.feeding.rows_per_token if saved else 1
@@ -182,6 +199,7 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
             f"layer.experts = {shape.experts}, layer.top_k = {shape.top_k} do not match the trace; legal values for "
             f"{given.trace}: --set layer.experts={gate.experts + shared} --set layer.top_k={gate.topk_ids.shape[1] + shared}")
     if gate and gate_only and not shared:
+        gate, source = _left(gate, source, rule)
         return Workload(source, gate.topk_ids, None)
     weights = None if saved else random_layer(shape, rng)
     if given.activations:
@@ -194,17 +212,19 @@ def _made(config: Config, given: Source, tokens: int, gate_only: bool) -> Worklo
         inputs = (f"{given.activations.name} from token {given.offset}" if given.activations
                   else f"normal noise, seed {given.seed}")
         source = f"gate of {saved.source} on {inputs}"
+    wanted = gate
+    gate, source = _left(wanted, source, rule)
     if saved:
-        fed = saved.rows(gate, x)
+        wanted, fed = saved.rows(wanted, x).gate, saved.rows(gate, x)
         gate, x = fed.gate, fed.x
     if gate_only:
         return Workload(source, gate.topk_ids, None)
     if weights is not None:
-        return Workload(source, gate.topk_ids, drawn(config, weights, x, gate))
+        return Workload(source, gate.topk_ids, drawn(config, weights, x, gate, wanted))
     assert saved is not None
     return Workload(source, gate.topk_ids, Values(
         saved.layer, integer.quantise_batch(x, gate.topk_ids, gate.topk_weights),
-        float_layer(saved.layer.real(), x, gate.topk_ids, gate.topk_weights),
+        float_layer(saved.layer.real(), x, wanted.topk_ids, wanted.topk_weights),
         f"float32 with the {saved.layer.kind.name} weights"))
 
 
@@ -222,15 +242,15 @@ def _saved(config: Config, path: Path) -> layer_file.SavedLayer:
     return saved
 
 
-def _toy(config: Config, layer: int | None, offset: int, tokens: int) -> Workload:
+def _toy(config: Config, layer: int | None, offset: int, tokens: int, rule: Selection | None) -> Workload:
     """A window of the toy model's held-out text, in one of its MoE layers: the last one by default."""
     model, recorded = toy_model.load()
     number = int(recorded.trace.layers[-1]) if layer is None else layer
-    gate, window = recorded.trace.window(number, offset, tokens), slice(offset, offset + tokens)
+    wanted, window = recorded.trace.window(number, offset, tokens), slice(offset, offset + tokens)
+    gate, source = _left(wanted, f"toy model, layer {number}, held-out tokens {offset} to {offset + tokens - 1}", rule)
     # the unit of results is chosen on other text
     x, others = model.moe_inputs(recorded.held_out[:TOY_CALIBRATED, :-1])[number]
     quantised = integer.prepared(config, model.blocks[number].experts,
                                  integer.quantise_batch(x, others.topk_ids, others.topk_weights))
     batch = integer.quantise_batch(recorded.x[number, window], gate.topk_ids, gate.topk_weights)
-    return Workload(f"toy model, layer {number}, held-out tokens {offset} to {offset + tokens - 1}", gate.topk_ids,
-                    Values(quantised, batch, recorded.y[number, window]))
+    return Workload(source, gate.topk_ids, Values(quantised, batch, recorded.y[number, window]))

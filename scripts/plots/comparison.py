@@ -1,6 +1,6 @@
 """Plots of comparisons and sweeps."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +138,20 @@ def goodput(rows: Sequence[dict[str, Any]], curve: Callable[[float], tuple[float
         axis.set_xlabel("bit error rate")
         axis.grid(alpha=0.3)
     left.legend(fontsize=8)
+    save(figure, path)
+
+
+def curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], path: Path, x: str, y: str) -> None:
+    """Panels by title, each with curves by name: points of two quantities, whose names are ``x`` and ``y``."""
+    figure, axes = _panels(list(panels))
+    for axis, (title, lines) in zip(axes, panels.items(), strict=False):
+        for number, (name, points) in enumerate(lines.items()):
+            axis.plot(*zip(*points, strict=True), marker="o", markersize=3, color=COLOURS[number], label=name)
+        axis.set_title(title, fontsize=10)
+        axis.set_xlabel(x)
+        axis.grid(alpha=0.3)
+    axes[0].set_ylabel(y)
+    axes[0].legend(fontsize=7)
     save(figure, path)
 
 

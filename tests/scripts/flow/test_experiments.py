@@ -15,6 +15,7 @@ from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow import deferral, experiments, variants
 from trajectile.scripts.plots import comparison as plots
 from trajectile.sw_model.config import load
+from trajectile.sw_model.gates.selection import Selection
 from trajectile.sw_model.gates.workloads import fit_skew, synthetic_trace
 
 #: a small comparison: two configurations of one shape, two batch sizes
@@ -47,6 +48,22 @@ def test_compare_writes_everything(tmp_path, capsys):
     lines = {(entry["strategy"], entry["order"]) for entry in entries}
     assert len(set(plots.LINES)) == len(plots.LINES) >= len(lines)  # no two have the same colour
     assert "ep-whole-experts" in capsys.readouterr().out
+
+
+def test_fewer_experts(tmp_path, capsys):
+    """Everybody has the same choices of fewer experts, is faster for it, and the table says that results change."""
+    small = ["compare", "demo", "--tokens", "8", "--windows", "2", "--orders", "balanced"]
+    assert cli.main([*small, "-o", str(tmp_path / "all")]) == 0
+    assert cli.main([*small, "--select", "lynx:0.5", "-o", str(tmp_path / "half")]) == 0
+    assert "lynx:0.5: batches keep 50% of their active experts, so the layer's results change" in capsys.readouterr().out
+    whole, half = (json.loads((tmp_path / name / "compare.json").read_text()) for name in ("all", "half"))
+    for before, after in zip(whole, half, strict=True):
+        assert (before["select"], after["select"]) == (None, "lynx:0.5")
+        assert after["cycles"] < before["cycles"]
+        assert after["active_experts"] == pytest.approx(before["active_experts"] / 2, abs=0.5)
+    rows = experiments.run_all([dataclasses.replace(tasks(1)[0], gate=dataclasses.replace(GATE, select=rule))
+                                for rule in (None, Selection("xshare", 0.5))], tmp_path / "keys")
+    assert rows[0]["cycles"] > rows[1]["cycles"]
 
 
 def test_a_stopped_run_is_continued(tmp_path, monkeypatch):
@@ -125,6 +142,8 @@ def test_buffering(tmp_path, capsys):
     (["compare", "smoke", "--trace", "nothing.npz"], "nothing.npz: no such file"),
     (["compare", "smoke", "--fit", "nothing.npz"], "nothing.npz: no such file"),
     (["compare", "smoke", "--tokens", "1", "--executor", "dask"], "--scheduler is missing"),
+    (["compare", "smoke", "--select", "best:0.5"], "select = 'best:0.5'"),
+    (["sweep", "smoke", "--vary", "tile.slots=3", "--select", "lynx:0"], "select = 'lynx:0'"),
     (["sweep", "smoke", "--vary", "tile.slots=1"], "tile.slots = 1"),
     (["sweep", "smoke", "--vary", "tile.slots=a"], "tile.slots = 'a'"),
     (["sweep", "smoke", "--vary", "tile.depth=1"], "tile.depth"),

@@ -34,3 +34,22 @@ def test_weights(weights, cosine):
         found = values.fidelity(values.results(config))
         assert found["cosine"] > cosine
         assert found["clips"] == found["zeroed"] == 0
+
+
+@pytest.mark.parametrize("preset", ["demo", "smoke"])
+def test_fewer_experts(preset):
+    """The source says so; the reference is that of all choices, so results are farther from it."""
+    config = load(preset)
+    whole, half = workload.load(config, tokens=8), workload.load(config, tokens=8, select="lynx:0.5")
+    before, after = (len(np.unique(one.topk_ids[one.topk_ids >= 0])) for one in (whole, half))
+    assert after < before and half.source == f"{whole.source}, lynx:0.5 ({after} of {before} experts)"
+    np.testing.assert_array_equal(whole.given.reference, half.given.reference)
+    cosines = [one.given.fidelity(one.given.results(config))["cosine"] for one in (whole, half)]
+    assert cosines[1] < cosines[0] - 0.003
+    gates = workload.load(config, tokens=8, select="lynx:0.5", gate_only=True)
+    np.testing.assert_array_equal(gates.topk_ids, half.topk_ids)
+
+
+def test_a_rule_that_is_not_there():
+    with pytest.raises(UserError, match=r"select = 'lynx' is not legal; legal values: xshare or lynx and the share"):
+        workload.load(load("demo"), select="lynx")
