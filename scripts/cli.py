@@ -76,6 +76,9 @@ COMMANDS = {
     "compare": Command("compare", "streaming, EP and Hydra over batch sizes: cycles, memory", (
         "trajectile compare smoke --tokens 1,4 --windows 1",
         "trajectile compare qwen3-30b-a3b olmoe-1b-7b --tokens 1,16,256")),
+    "model": Command("model", "a whole model: tokens a second, where the time goes", (
+        "trajectile model qwen3-30b-a3b --sequences 1,16 --windows 2",
+        "trajectile model smoke --layers 4 --rest-us 10 --sequences 1,4 --windows 1")),
     "sweep": Command("sweep", "vary one or two hardware parameters", (
         "trajectile sweep smoke --vary tile.slots=3,4 --tokens 4 --windows 1",
         "trajectile sweep qwen3-30b-a3b --vary tile.slots=3,6,12 --vary ddr.bytes_per_cycle=16,32")),

@@ -1,0 +1,125 @@
+"""A whole model on the array: tokens a second, from the cycles of its MoE layers and a roofline of the rest."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any
+
+from trajectile.scripts.errors import UserError
+from trajectile.scripts.flow.comparison import window_offsets
+from trajectile.scripts.flow.experiments import Gate, Task, config_text
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.whole.shapes import SHAPES, Shape
+
+#: sequences at once, if none are given
+DEFAULT_SEQUENCES = (1, 2, 4, 8, 16, 32, 64)
+GIB = 1 << 30
+
+
+@dataclass(frozen=True)
+class Rest:
+    """Everything beside the MoE layers, which is modelled: a step reads its weights once and each sequence's cache, at the
+    full rate of all DDR channels. Or the user says how long it takes.
+    """
+
+    #: bytes of weights
+    weight_bytes: float
+    #: bytes of keys and values that a token reads
+    cache_bytes: int
+    #: microseconds of a step, if the user gives them
+    given_us: float | None = None
+
+    def seconds(self, config: Config, sequences: int, hertz: float) -> float:
+        """Of a step."""
+        if self.given_us is not None:
+            return self.given_us * 1e-6
+        rate = config.array.channels * config.ddr.bytes_per_cycle * hertz
+        return (self.weight_bytes + sequences * self.cache_bytes) / rate
+
+
+def shape_of(config: Config, layers: int | None, rest_us: float | None) -> Shape | None:
+    """The known model of this name; None if the user says what is needed instead.
+
+    Raises:
+        UserError: if neither is the case.
+    """
+    known = SHAPES.get(config.name)
+    if known is None and (layers is None or rest_us is None):
+        missing = "--layers" if layers is None else "--rest-us"
+        raise UserError(f"{missing} is missing for {config.name}; legal: its number, or one of the known models: "
+                        f"{', '.join(SHAPES)}")
+    return known
+
+
+def rest_of(config: Config, shape: Shape | None, *, context: int, rest_bits: int, rest_us: float | None) -> Rest:
+    """What is not MoE."""
+    if shape is None:
+        return Rest(0, 0, rest_us)
+    return Rest(shape.rest_weights(config.layer.d_model, config.layer.experts) * rest_bits / 8, shape.cache_bytes(context),
+                rest_us)
+
+
+def placement(config: Config, layers: int, rest: Rest, gib: float) -> dict[str, Any]:
+    """Bytes of a DDR channel: experts of all layers, a share of the rest, and whether they fit. Caches are left out."""
+    experts = layers * config.channel_slices * config.slice_pitch_bytes
+    total = experts + rest.weight_bytes / config.array.channels
+    return {"expert_bytes": experts, "channel_bytes": total, "capacity_bytes": gib * GIB, "fits": total <= gib * GIB,
+            "missing_bytes": max(total - gib * GIB, 0)}
+
+
+def tasks_of(config: Config, gate: Gate, sequences: Sequence[int], strategies: Sequence[str], windows: int) -> list[Task]:
+    """A batch of each size and strategy on windows of every layer of the trace, as many of them as are asked for.
+
+    Raises:
+        UserError: if a size does not fit trace or tiles.
+    """
+    trace = gate.read(config)
+    layers = [gate.layer] if gate.layer is not None else [int(layer) for layer in trace.layers]
+    tasks = []
+    for number in sequences:
+        if not 1 <= number <= config.token_capacity:
+            raise UserError(f"--sequences = {number} is not legal for {config.name}; legal values: 1 to "
+                            f"{config.token_capacity}")
+        offsets = window_offsets(trace, number, windows)
+        for place, offset in enumerate(offsets):
+            layer = layers[place * len(layers) // len(offsets)]
+            one = Gate(gate.trace, layer if gate.trace else None, gate.skew, gate.seed, gate.how)
+            tasks += [Task(config_text(config), one, offset, number, strategy,
+                           "balanced" if strategy in ("fse", "tokens-travel") else "-") for strategy in strategies]
+    return tasks
+
+
+def rows_of(config: Config, batches: Sequence[dict[str, Any]], layers: int, rest: Rest, mhz: float) -> list[dict[str, Any]]:
+    """A row for each number of sequences and strategy: a step of all layers, one after the other.
+
+    Args:
+        config: the accelerator.
+        batches: rows of :func:`trajectile.scripts.flow.experiments.evaluate`.
+        layers: MoE layers of the model.
+        rest: what is not MoE.
+        mhz: clock of the array.
+    """
+    groups = defaultdict(list)
+    for row in batches:
+        groups[row["tokens"], row["strategy"]].append(row)
+    hertz, found = mhz * 1e6, []
+    for (sequences, strategy), members in groups.items():
+        cycles, roof = (fmean(row[key] for row in members) for key in ("cycles", "roofline"))
+        moe, other = layers * cycles / hertz, rest.seconds(config, sequences, hertz)
+        step, best = moe + other, layers * roof / hertz + other
+        found.append({
+            "sequences": sequences, "strategy": strategy, "layer_cycles": cycles, "layer_roofline": roof,
+            "moe_us": moe * 1e6, "rest_us": other * 1e6, "step_us": step * 1e6, "tokens_per_second": sequences / step,
+            "over_roofline": step / best, "moe_share": moe / step,
+            "ddr_bytes_per_token": (layers * roof_bytes(config, members) + (
+                rest.weight_bytes + sequences * rest.cache_bytes)) / sequences,
+            "d2d_use": fmean(row["use_d2d"] for row in members), "windows": len(members),
+            "weight_bytes": members[0]["weight_bytes"], "token_bytes": max(row["token_bytes"] for row in members)})
+    return found
+
+
+def roof_bytes(config: Config, members: Sequence[dict[str, Any]]) -> float:
+    """Bytes that a layer reads from DDR, by the use of the channels."""
+    rate = config.array.channels * config.ddr.bytes_per_cycle
+    return fmean(row["use_ddr"] * row["cycles"] * rate for row in members)

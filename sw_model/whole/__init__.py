@@ -1,0 +1,1 @@
+"""Whole models around the MoE layers that the array computes."""
