@@ -12,7 +12,7 @@ from amaranth.sim import Simulator
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from trajectile.hw.d2d.crc import ALGORITHMS
-from trajectile.hw.d2d.layouts import FrameKind
+from trajectile.hw.d2d.layouts import RECORD_CREDITS, FrameKind
 from trajectile.hw.d2d.link_layer import LinkLayer
 from trajectile.hw.d2d.link_rx import LinkRx
 from trajectile.hw.params import Params
@@ -60,16 +60,18 @@ class End:
     credits: int = 0
     got: dict[str, list[int]] = field(default_factory=lambda: {"flit": [], "request": [], "grant": [], "count": []})
     got_credits: int = 0
+    permits: dict[str, int] = field(default_factory=lambda: {"record": 0, "sums": 0})
+    got_permits: dict[str, int] = field(default_factory=lambda: {"record": 0, "sums": 0})
     waited: int = 0  # cycles in which a flit was not taken
     counts: dict[str, int] = field(default_factory=lambda: {"FRAMES": 0, "REPLAYS": 0, "ERRORS": 0})
     down_at: int | None = None
 
 
 class Link:
-    """Two link layers and the pins between them, in Amaranth's simulator."""
+    """Two link layers and the pins between them, in Amaranth's simulator; with permits, unless ``changes`` say otherwise."""
 
     def __init__(self, *, seed: int, busy: float, faults: tuple[Fault, Fault] = (clean, clean), **changes: object):
-        changes = {"link__crc_bits": 16, "link__beat_bytes": 2, "link__retries": 1000} | changes
+        changes = {"array__dataflows": "both", "link__crc_bits": 16, "link__beat_bytes": 4, "link__retries": 1000} | changes
         self.config = small(**changes)
         self.params = Params(self.config)
         self.faults, self.rng = faults, random.Random(seed)
@@ -115,15 +117,15 @@ class Link:
     def all_here(self, ctx) -> bool:
         """Whether what was sent has come, by number."""
         return all(
-            peer.got_credits == end.credits and len(peer.got["flit"]) == len(end.flits)
+            peer.got_credits == end.credits and peer.got_permits == end.permits and len(peer.got["flit"]) == len(end.flits)
             and len(peer.got["count"]) == len(end.words) and not ctx.get(end.layer.lanes.tx.count_valid)
             and all(len(peer.got[lane]) == len(end.sent[lane]) for lane in end.sent)
             and not ctx.get(end.layer.lanes.tx.flit.valid)
             for end, peer in (self.ends, self.ends[::-1]))
 
     def _drive(self, ctx, end: End) -> None:
-        """The router: a flit or count word stays until it is taken; one request and one grant may be on the way; so many
-        credits exist.
+        """The router: a flit or count word stays until it is taken; one request, one grant and one permit for sums may be
+        on the way; so many credits and permits for records exist.
         """
         rng, tx, quiet = self.rng, end.layer.lanes.tx, self.cycle >= self.quiet_from
         peer = self.ends[1 - self.ends.index(end)]
@@ -148,6 +150,19 @@ class Link:
         credit = not quiet and end.credits - peer.got_credits < self.config.link_credits and rng.random() < end.busy
         ctx.set(tx.credit, credit)
         end.credits += credit
+        if self.config.array.shares:
+            self._permit(ctx, end, peer)
+
+    def _permit(self, ctx, end: End, peer: End) -> None:
+        """The permit lane; its content says something only with ``permit_valid``."""
+        rng, tx, most = self.rng, end.layer.lanes.tx, {"record": RECORD_CREDITS, "sums": 1}
+        quiet = self.cycle >= self.quiet_from
+        given = {kind: not quiet and count - peer.got_permits[kind] < most[kind] and rng.random() < end.busy
+                 for kind, count in end.permits.items()}
+        ctx.set(tx.permit_valid, any(given.values()))
+        for kind, is_given in given.items():
+            ctx.set(getattr(tx.permit, kind), is_given if any(given.values()) else rng.getrandbits(1))
+            end.permits[kind] += is_given
 
     def taken_now(self, end: End) -> bool:
         """Whether the flit that was shown in the cycle before was taken."""
@@ -178,6 +193,9 @@ class Link:
                 if lane == "flit":
                     self.delivered[number].append(self.cycle)
         end.got_credits += ctx.get(rx.credit)
+        if self.config.array.shares and ctx.get(rx.permit_valid):
+            for kind in end.got_permits:
+                end.got_permits[kind] += ctx.get(getattr(rx.permit, kind))
         for name, strobe in end.layer.status.by_name.items():
             end.counts[name] += ctx.get(strobe)
         if end.down_at is None and ctx.get(end.layer.status.down):
@@ -189,7 +207,7 @@ class Link:
             assert end.down_at is None
             assert peer.got["flit"] == end.flits and peer.got["count"] == end.words
             assert peer.got["request"] == end.sent["request"] and peer.got["grant"] == end.sent["grant"]
-            assert peer.got_credits == end.credits
+            assert peer.got_credits == end.credits and peer.got_permits == end.permits
 
 
 @pytest.mark.parametrize(("latency", "crc_bits"), [(1, 16), (4, 16), (5, 32)])
@@ -210,10 +228,13 @@ def test_nothing_is_lost_repeated_or_reordered(seed):
     print(f"seed {seed}")
     rng = random.Random(seed)
     crc_bits, latency = rng.choice([16, 32]), rng.randint(1, 6)
-    width = Params(small(link__beat_bytes=1, link__latency_cycles=latency, link__crc_bits=crc_bits)).frame_bits
+    changes = {"link__latency_cycles": latency, "link__crc_bits": crc_bits} | (
+        {"array__dataflows": "spread", "link__beat_bytes": 1} if seed % 2 else
+        {"array__dataflows": "both", "link__beat_bytes": 4})
+    width = Params(small(**changes)).frame_bits
     shares = [rng.choice([0, 0.01, 0.05, 0.2, 0.5]) for _ in range(2)]
     link = Link(seed=seed, busy=rng.choice([0.1, 0.6, 1]), faults=tuple(noise(share, width) for share in shares),
-                link__beat_bytes=1, link__latency_cycles=latency, link__crc_bits=crc_bits)
+                **changes)
     assert link.params.frame_bits == width
     link.run(400, drain=800)
     link.check_exact()

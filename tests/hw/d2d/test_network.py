@@ -11,7 +11,8 @@ from tests.support.blocks import run_block
 from tests.support.configurations import small
 from tests.support.slices import FIRST_WORDS, places
 from tests.support.watch import Watch, pulse
-from trajectile.hw.d2d.layouts import Port
+from trajectile.hw.d2d.flit_merge import FlitMerge
+from trajectile.hw.d2d.layouts import FlitKind, Port
 from trajectile.hw.d2d.link import D2DLink
 from trajectile.hw.d2d.receiver import SliceReceiver
 from trajectile.hw.d2d.router import Router
@@ -22,11 +23,14 @@ from trajectile.hw.params import Params
 
 
 class Row(Block):
-    """A sender at tile 0, a receiver at the last tile of a row; between them routers that its slices pass, and links."""
+    """A sender at tile 0, a receiver at the last tile of a row; between them routers that its slices pass, and links. Where
+    tokens travel too, the sender's flits go by a merge.
+    """
 
     def __init__(self, config):
         self.params = params = Params(config)
         self.sender, self.receiver = SliceSender(params), SliceReceiver(params)
+        self.merge = FlitMerge(params) if config.array.shares else None
         self.tiles = config.array.cols
         self.routers = [Router(params) for _ in range(self.tiles)]
         super().__init__({"read": Out(SlotRead(params)), "hold": In(self.tiles),
@@ -49,17 +53,24 @@ class Row(Block):
                 connect(m, east.far, self.routers[i + 1].west.rx)
                 connect(m, self.routers[i + 1].west.tx, west.near)
                 connect(m, west.far, router.east.rx)
-        connect(m, self.sender.flits, self.routers[0].local_in)
+        if self.merge:
+            place(m, platform, merge=self.merge)
+            connect(m, self.sender.flits, self.merge.slices)
+            connect(m, self.merge.flits, self.routers[0].local_in)
+        else:
+            connect(m, self.sender.flits, self.routers[0].local_in)
         connect(m, self.routers[-1].arrival, self.receiver.arrival)
         connect(m, self.sender.read, flipped(self.read))
         connect(m, self.receiver.write, flipped(self.write))
         return m
 
 
-def drive(row, config, packets, stall, seed):
-    """Send ``packets`` slices; returns (headers, arrivals, sents, starts) as cycles, and the written words."""
-    rng = random.Random(seed)
-    log = {"start": [], "header": [], "arrived": [], "sent": [], "write": []}
+def drive(row, config, packets, stall, seed, pace=1.0, others=0.0):
+    """Send ``packets`` slices; returns (headers, arrivals, sents, starts) as cycles, and the written words. A slice that can
+    start does with chance ``pace``. In ``others`` of all cycles there is a flit of sums, and in as many one of records.
+    """
+    rng, starts = random.Random(seed), random.Random(seed)
+    log = {"start": [], "header": [], "arrived": [], "sent": [], "write": [], "others": []}
     words = [[rng.getrandbits(row.params.word_bits) for _ in range(config.slice_words)] for _ in range(packets)]
 
     async def bench(ctx):
@@ -68,13 +79,20 @@ def drive(row, config, packets, stall, seed):
         while len(log["arrived"]) < packets:
             assert cycle < 400 * packets * (8 if stall else 1), "hung"
             ctx.set(row.read.data, read if read is not None else ctx.get(row.read.data))
-            start = started < packets and ctx.get(sender.send.ready)
+            start = started < packets and ctx.get(sender.send.ready) and starts.random() < pace
             ctx.set(sender.send.start, start)
             if start:
                 ctx.set(sender.send.slot, started % config.tile.slots)
                 ctx.set(sender.send.to_slot, (started + 1) % config.tile.slots)
                 log["start"].append(cycle)
                 started += 1
+            for kind in (FlitKind.SUMS, FlitKind.RECORD) if others else ():
+                lane = row.merge.sums if kind is FlitKind.SUMS else row.merge.records
+                ctx.set(lane.valid, rng.random() < others)
+                ctx.set(lane.payload, {"kind": kind, "head": rng.getrandbits(1), "tail": rng.getrandbits(1),
+                                       "payload": rng.getrandbits(row.params.payload_bits)})
+                if ctx.get(lane.valid) and ctx.get(lane.ready):
+                    log["others"].append(cycle)
             ctx.set(row.hold, rng.getrandbits(row.tiles) if stall else 0)
             read = words[started - 1][ctx.get(row.read.addr)] if ctx.get(row.read.en) else None
             if ctx.get(receiver.receive.header):
@@ -112,6 +130,27 @@ def test_latency_and_contents(beat_bytes, first, cols):
         assert arrived == header + payload + row.receiver.latency_cycles
         assert sent == start + payload
     assert log["start"][1] == log["sent"][0] + 1
+
+
+@pytest.mark.parametrize("cols", [2, 3])
+@pytest.mark.parametrize("latency", [1, 4])
+def test_other_flits_change_nothing(latency, cols):
+    """Among flits of sums and records, as many as there is room for, every slice comes as it does alone, in the same
+    cycles.
+    """
+    config = small(array__dataflows="both", array__cols=cols, link__latency_cycles=latency)
+    for pace in (1, 0.02):
+        alone, among = (drive(Row(config), config, 4, stall=False, seed=1, pace=pace, others=others) for others in (0, 0.7))
+        assert len(among.pop("others")) > (2, 50)[pace < 1] and not alone.pop("others")
+        assert among == alone
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_other_flits_on_links_that_are_held(seed):
+    """What comes of a slice is right when links stall, too."""
+    print(f"seed {seed}")
+    config = small(array__dataflows="both", array__cols=2 + seed, link__latency_cycles=1 + seed)
+    assert len(drive(Row(config), config, 4, stall=True, seed=seed, pace=0.02, others=0.5)["others"]) > 20
 
 
 @pytest.mark.parametrize("latency", [1, 4])
