@@ -14,6 +14,7 @@ from tests.support.block_kinds import blocks_of
 from tests.support.configurations import random_config, small
 from tests.support.paths import ROOT
 from trajectile.hw.array import TileArray
+from trajectile.hw.d2d.layouts import RECORD_CREDITS
 from trajectile.hw.lib.block import Block
 from trajectile.sw_model import latencies
 from trajectile.sw_model.config import load
@@ -137,6 +138,11 @@ def test_blocks_and_contract_agree(name):
         "ANSWERED_CYCLES": (of["ResultWriter"].answer_cycles, latencies.ANSWERED_CYCLES),
         "link.latency_cycles": (of["D2DLink"].latency_cycles, config.link.latency_cycles),
     }
+    if "RecordPort" in of:
+        pairs["RECORD_OUT_CYCLES"] = (of["RecordPort"].out_cycles, latencies.RECORD_OUT_CYCLES)
+        pairs["RECORD_QUEUE_CYCLES"] = (of["RecordPort"].latency_cycles, latencies.RECORD_QUEUE_CYCLES)
+        pairs["STATE_CYCLES of credits"] = (of["RecordPort"].credit_cycles, latencies.STATE_CYCLES)
+        pairs["RECORD_CREDITS"] = (RECORD_CREDITS, latencies.RECORD_CREDITS)
     if "CreditFifo" in of:
         pairs["ROUTER_CYCLES of what passes"] = (of["CreditFifo"].latency_cycles, latencies.ROUTER_CYCLES)
     if "LinkLayer" in of:
