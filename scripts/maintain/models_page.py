@@ -72,8 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
     for command in WHOLE:
         found = commands.answer(command)
         fits = found["placement"]
+        held = fits["channel_bytes"] / 2**30
         parts += [*([""] if parts else []), f"    trajectile {command}", "", *whole(found["rows"]), "",
-                  f"{found['moe_layers']} MoE layers; a DDR channel holds {fits['channel_bytes'] / 2**30:.1f} GiB of weights."]
+                  f"{found['moe_layers']} MoE layers; a DDR channel holds {held:.1f} GiB of weights."]
     pages.write_part(PAGE, "whole models", "\n".join(parts))
     with args.csv.open(encoding="utf-8", newline="") as file:
         measured = [row for row in csv.DictReader(file) if row["layer"] in LAYERS]
