@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="gate traces")
     args = parser.parse_args(arguments)
     commands = Commands(args.folder)
-    parts = []
+    parts: list[str] = []
     for command in WHOLE:
         found = commands.answer(command)
         fits = found["placement"]

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from trajectile.scripts.errors import UserError
+from trajectile.scripts.report.player import played
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import edge_path, ring_next
 from trajectile.sw_model.schedule.scheduler import Schedule
@@ -134,7 +135,7 @@ def facts(config: Config, plan: Schedule, events: Sequence[Event], run: Mapping[
     mac, ddr = mac_account(config, events, cycles), ddr_account(config, events, cycles)
     words = [counters["COUNT_WORD"] for counters in run["counters"]]
     stays = visits(events)
-    trajectories = _trajectories(stays)
+    trajectories, tiles = _trajectories(stays), _tiles(config, stays, plan)
     return {
         "run": {key: _plain(value) for key, value in run.items() if key not in ("wall_seconds", "files")},
         "command": command, "version": version("trajectile"),
@@ -150,7 +151,8 @@ def facts(config: Config, plan: Schedule, events: Sequence[Event], run: Mapping[
             "reasons": DDR_REASONS, "tiles": list(ddr),
             "cycles": [totals(spans, list(DDR_REASONS)) for spans in ddr.values()],
         },
-        "tiles": _tiles(config, stays, plan),
+        "tiles": tiles,
+        "player": played(config, stays, events, tiles, cycles),
         "slices": len(journeys(stays)),
         "trajectories": trajectories[:TRAJECTORIES],
         "other_trajectories": {"kinds": len(trajectories[TRAJECTORIES:]),

@@ -1,5 +1,7 @@
 """The page about a run: facts and charts in a template. Every figure names the fact that it shows."""
 
+import base64
+import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -22,7 +24,7 @@ from trajectile.sw_model.timeline.model import Event
 FILE = "report.html"
 #: how figures are written
 FORMS = {"int": "{:,}", "share": "{:.1%}", "ratio": "{:.3f}", "one": "{:,.1f}", "two": "{:,.2f}", "five": "{:.5f}",
-         "text": "{}"}
+         "text": "{}", "count": "{:,}"}
 
 
 def look_up(facts: Mapping[str, Any], path: str) -> Any:
@@ -35,6 +37,8 @@ def look_up(facts: Mapping[str, Any], path: str) -> Any:
 
 def shown(value: Any, form: str) -> str:
     """A fact as the page writes it."""
+    if form == "count":
+        value = len(value)
     return "none" if value is None else FORMS[form].format(round(value) if form == "int" else value)
 
 
@@ -59,9 +63,12 @@ def render(config: Config, found: Mapping[str, Any]) -> str:
         return Markup(json.dumps(found, allow_nan=False).replace("<", "\\u003c"))
 
     paths = {number: tile["path"] for number, tile in enumerate(found["tiles"])}
-    edges = found["edges"]
+    edges, script = found["edges"], (Path(__file__).parent / "player.js").read_text(encoding="utf-8")
+    # the only script that the page allows
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return environment.get_template("template.html").render(
         f=found, config=config, fig=figure, embedded=embedded, pairwise=pairwise,
+        script=Markup(script), digest=digest,
         style=Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8")),
         tenths=lambda values: _tenths(values, edges),
         steps=lambda name, kind: charts.steps(edges, found["utilisation"][name], kind, f"{name} over the batch"),

@@ -13,13 +13,16 @@ from trajectile.scripts import cli
 from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow import workload
 from trajectile.scripts.maintain.tour import page as tour
+from trajectile.scripts.report import player
 from trajectile.scripts.report.facts import area_facts, facts
 from trajectile.scripts.report.page import look_up, render, shown
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.scheduler import schedule
 from trajectile.sw_model.timeline.model import simulate
+from trajectile.sw_model.timeline.visits import visits
 
-SECTIONS = ("exactness", "roofline", "utilisation", "stalls", "trajectories", "area", "energy", "configuration", "reproduce")
+SECTIONS = ("exactness", "roofline", "watch", "utilisation", "stalls", "trajectories", "area", "energy", "configuration",
+            "reproduce")
 #: written into a copy of the page: measures what a browser made of it
 PROBE = """<script>addEventListener("load", () => {
   const size = e => { const r = e.getBoundingClientRect(); return [r.width, r.height]; };
@@ -138,7 +141,56 @@ def test_sums(written, demo):
 def test_nothing_is_loaded(written):
     """No address in the page, no script that runs, and the page forbids both."""
     assert Figures(written[0]).sources == ["data:,"]
-    assert "default-src 'none'" in written[0] and written[0].count("<script") == 1
+    assert "default-src 'none'; script-src 'sha256-" in written[0] and written[0].count("<script") == 2
+
+
+#: clicks and keys, and what the player says after each
+CLICKS = """<script>addEventListener("load", () => {
+  const $ = id => document.getElementById(id), said = [];
+  const read = what => said.push([what, $("says").textContent, $("cycle").value,
+    document.querySelectorAll("#stage .moving").length, document.querySelectorAll("#stage [opacity='0.15']").length,
+    [...document.querySelectorAll("#stage .held")].map(e => e.textContent).filter(t => t).sort()]);
+  const key = name => $("player").dispatchEvent(new KeyboardEvent("keydown", {key: name, bubbles: true}));
+  read("open");
+  $("forward").click(); read("forward");
+  $("cycle").value = 3000; $("cycle").oninput(); read("slider");
+  $("follow-expert").selectedIndex = 1; $("follow-expert").onchange(); read("follow");
+  key("ArrowRight"); read("right"); key("End"); read("end"); key("ArrowLeft"); read("left"); key("Home"); read("home");
+  $("play").click(); said.push($("play").textContent); key(" "); said.push($("play").textContent);
+  document.body.insertAdjacentHTML("beforeend", `<pre id="probe">${
+    JSON.stringify(said)}</pre>`);
+});</script>"""
+
+
+def test_player(demo, tmp_path):
+    """By clicks and keys: it shows what the model's events say of that cycle."""
+    config, line, found = demo
+    page = render(config, found)
+    (tmp_path / "page.html").write_text(re.sub(r"<meta http-equiv.*?>", "", page) + CLICKS, encoding="utf-8")
+    opened = open_page(tmp_path / "page.html")
+    assert opened.console == []
+    *said, playing, stopped = json.loads(html.unescape(re.search(r'<pre id="probe">(.*?)</pre>', opened.html)[1]))
+    says = {what: (text, int(cycle), moving, faint, names) for what, text, cycle, moving, faint, names in said}
+    assert (playing, stopped) == ("Pause", "Play")
+    assert "the doorbell rings" in says["open"][0] and says["forward"][1] == min(
+        event.cycle for event in line.events if event.cycle > 0 and event.kind not in ("count", "pick"))
+    held = [visit for visit in visits(line.events) if visit.begin <= 3000 < visit.release]
+    assert says["slider"][4] == sorted(visit.name for visit in held) and says["slider"][2] > 0
+    first = min(visit.expert for visit in visits(line.events))
+    assert says["follow"][3] >= sum(visit.expert != first for visit in held)
+    assert f"e{first}." in says["right"][0] or "tile" in says["right"][0]
+    assert says["end"][1] == line.cycles > says["left"][1] and says["home"][1] == 0
+    assert "hidden" not in re.search(r'<div id="player"[^>]*>', opened.html)[0]
+
+
+def test_a_long_run_is_cut(demo, monkeypatch):
+    """A page holds the first stays in slots, and says how many are left out."""
+    config, line, found = demo
+    monkeypatch.setattr(player, "MOST_VISITS", 100)
+    stays = visits(line.events)
+    cut = player.played(config, stays, line.events, found["tiles"], line.cycles)
+    assert len(cut["visits"]) == 100 and cut["left_out"] == len(stays) - 100
+    assert "more are left out" in render(config, found | {"player": cut})
 
 
 def test_energy(demo):
