@@ -47,7 +47,7 @@ class Batch(ctypes.Structure):
     """``struct trajectile_batch``."""
 
     _fields_ = [("layer", ctypes.c_uint64), ("records", ctypes.c_uint64), ("results", ctypes.c_uint64),
-                ("completion", ctypes.POINTER(Completion)), *_words("tokens order bf16 tag")]
+                ("completion", ctypes.POINTER(Completion)), *_words("tokens order bf16 tag shared")]
 
 
 def settings_of(config: Config, tile: int, **changes: int) -> dict[str, Any]:
@@ -99,10 +99,10 @@ class CDriver:
         return refused(self.call("set", tile, ctypes.byref(made)))
 
     def batch(self, tokens: int, *, layer: int, records: int, results: int, order: int = 0, bf16: int = 0,
-              tag: int = 0) -> Batch:
+              tag: int = 0, shared: int = 0) -> Batch:
         """A batch of one tile."""
         completion = ctypes.cast(ctypes.addressof(self.memory) + results % len(self.memory), ctypes.POINTER(Completion))
-        return Batch(layer, records, results, completion, tokens, order, bf16, tag)
+        return Batch(layer, records, results, completion, tokens, order, bf16, tag, shared)
 
     def queue(self, tile: int, batch: Batch) -> Refusal:
         """Queue it; why it was refused."""

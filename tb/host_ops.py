@@ -61,8 +61,9 @@ def descriptor_ops(registers: RegisterMap, descriptor: Descriptor) -> Iterator[O
 
 def doorbell_op(registers: RegisterMap, descriptor: Descriptor) -> Op:
     """Queue the batch that was described last."""
+    only_if_shared = {"shared": 1} if descriptor.shared else {}  # some builds have no such field
     return put_fields(registers, "DOORBELL", tokens=descriptor.tokens, order=descriptor.order, bf16=int(descriptor.bf16),
-                      tag=descriptor.tag)
+                      tag=descriptor.tag, **only_if_shared)
 
 
 def state_ops(registers: RegisterMap) -> list[Op]:

@@ -31,6 +31,8 @@ class Descriptor:
     layer: int
     records: int
     results: int
+    #: every tile holds the tokens of all
+    shared: bool = False
 
 
 @dataclass(frozen=True)

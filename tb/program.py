@@ -33,7 +33,8 @@ def descriptors(plan: Schedule, number: int, *, bf16: bool = False) -> list[Desc
     return [Descriptor(
         tokens=len(tile.records), order=ORDERS.index(plan.order), bf16=bf16, tag=number % 256, layer=0,
         records=number * records_pitch(config),
-        results=RESULTS_BASE + number * pitch + PAGE_BYTES - config.io.bytes_per_cycle) for tile in plan.tiles]
+        results=RESULTS_BASE + number * pitch + PAGE_BYTES - config.io.bytes_per_cycle, shared=plan.dataflow == "shared")
+        for tile in plan.tiles]
 
 
 def write_records(plans: Sequence[Schedule], batches: Sequence[QuantisedBatch], folder: Path) -> list[str]:

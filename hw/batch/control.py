@@ -1,11 +1,11 @@
 """Batch control: which phase each batch in flight is in, what fails it, and how a reset ends."""
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value
+from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.batch.layouts import PAGE_BITS, STAMP_BITS, BatchLayouts
-from trajectile.hw.batch.ports import BeginPort, FormPort, ResultPort, StatusPort
+from trajectile.hw.batch.ports import BeginPort, FormPort, ReducePort, ResultPort, StatusPort
 from trajectile.hw.host.codes import ERRORS, RECORD_ERROR_LOW
 from trajectile.hw.host.ports import ErrorStrobes
 from trajectile.hw.lib.block import Block
@@ -14,8 +14,8 @@ from trajectile.hw.lib.struct_signal import struct_signal
 
 class BatchControl(Block):
     """Takes descriptors from the queue and leads each through its phases: its records are read; this tile's counts go round
-    the ring; its slices stream; its results and its completion record are written. In each phase there is one batch at the
-    most, and batches keep their order. With ``tile.batches`` = 2 two batches may be in different phases; a batch is known by
+    the ring; its slices stream; the sums of a shared batch are added up; its results and its completion record are written. In
+    each phase there is one batch at the most, and batches keep their order. With ``tile.batches`` = 2 two batches may be in different phases; a batch is known by
     its bit.
 
     A batch begins when no other's records are being read and its part of the token buffer is free and swept. Its counts go
@@ -33,7 +33,8 @@ class BatchControl(Block):
 
     Latency: a descriptor offered in cycle c begins in c if nothing stands against it; the step from one phase to the next
     takes a cycle (``latency_cycles`` = 1). An error in cycle c ends all here in c+1 and in all other tiles in c+2. Storage: a
-    descriptor, two time stamps and two counts of arrivals for each batch in flight.
+    descriptor, two time stamps and two counts of arrivals for each batch in flight; in a build that shares also where the
+    tokens of each lie.
     """
 
     latency_cycles = 1
@@ -45,6 +46,7 @@ class BatchControl(Block):
     errors: ErrorStrobes.Interface
     begin: BeginPort.Interface
     form: FormPort.Interface
+    reduce: ReducePort.Interface
     result: ResultPort.Interface
     clear: Signal
     sweep: Signal
@@ -77,6 +79,7 @@ class BatchControl(Block):
             "errors": Out(ErrorStrobes()),  #: errors that other blocks report
             "begin": Out(BeginPort(params)),  #: to the record reader
             "form": Out(FormPort(params)),  #: to the batch former
+            **({"reduce": Out(ReducePort(params))} if params.config.array.shares else {}),  #: to the reduction
             "result": Out(ResultPort(params)),  #: to the result writer
             "clear": Out(batches),  #: by batch: it begins; forget the results of the one that had its place
             "sweep": Out(batches),  #: by batch: empty its token lists
@@ -102,10 +105,11 @@ class BatchControl(Block):
     def elaborate(self, platform: object) -> Module:
         """Failure and reset first; then one part for each phase."""
         m = Module()
-        batches = self.params.config.tile.batches
+        batches, shares = self.params.config.tile.batches, self.params.config.array.shares
         flying = range(batches)
         # State of the batches in flight, by their bit.
         descriptors = [struct_signal(self.params.descriptor_layout, name=f"descriptor_{b}") for b in flying]
+        places = [struct_signal(self.params.share_layout, name=f"places_{b}") for b in flying]
         taken = Signal(batches)  # in flight
         listed = Signal(batches)  # its token lists are complete
         rows = Signal(batches)  # and its activations are in
@@ -133,6 +137,8 @@ class BatchControl(Block):
             self.begin.batch.eq(newest), self.begin.records.eq(queue.payload.records),
             self.begin.tokens.eq(queue.payload.tokens),
         ]
+        if shares:
+            m.d.comb += self.begin.shared.eq(queue.payload.shared)
         with m.If(self.begin.start):
             m.d.sync += reading.eq(1)
         with m.Elif(self.begin.rows_done | stopped):
@@ -150,6 +156,8 @@ class BatchControl(Block):
             self.form.batch.eq(formed_next),
             self.form.order.eq(Array(descriptors)[formed_next].order), self.form.tag.eq(Array(descriptors)[formed_next].tag),
         ]
+        if shares:
+            m.d.comb += self.form.shared.eq(Array(descriptors)[formed_next].shared)
         with m.If(self.form.made | stopped):
             m.d.sync += forming.eq(0)
         with m.Elif(self.form.start):
@@ -157,11 +165,16 @@ class BatchControl(Block):
         with m.If(self.form.made):
             m.d.sync += formed_next.eq(flip(formed_next))
 
-        # Finish, results, record: one batch after the other.
+        # Finish, sums, results, record: one batch after the other.
         complete = Signal()
+        ready: Value = done.bit_select(oldest, 1)  # the results of the oldest are in this tile
+        if shares:
+            ready &= ~Array(descriptors)[oldest].shared | self._reduce(
+                m, Array(descriptors)[oldest], Array(places)[oldest], ready & taken.bit_select(oldest, 1) & ~writing & ~stopped,
+                ends=complete | stopped)
+            m.d.comb += [self.reduce.batch.eq(oldest), self.result.first.eq(Array(places)[oldest].own)]
         m.d.comb += [
-            self.result.start.eq(self.result.idle & ~writing & taken.bit_select(oldest, 1)
-                                 & (done.bit_select(oldest, 1) | stopped)),
+            self.result.start.eq(self.result.idle & ~writing & taken.bit_select(oldest, 1) & (ready | stopped)),
             self.result.flush.eq(stopped), self.result.batch.eq(oldest), self.result.now.eq(self.now),
             self.result.descriptor.eq(Array(descriptors)[oldest]),
             complete.eq(self.result.complete), self.status.complete.eq(complete),
@@ -204,6 +217,8 @@ class BatchControl(Block):
                     m.d.sync += noted.eq(noted | Cat(self.begin.bad_expert, self.begin.twice, self.begin.bad_response))
                     with m.If(self.begin.lists_done):
                         m.d.sync += listed[b].eq(1)
+                        if shares:
+                            m.d.sync += places[b].eq(self.begin.share)
                     with m.If(self.begin.rows_done):
                         m.d.sync += rows[b].eq(1)
                 with m.If(self.form.made & (formed_next == b)):
@@ -235,6 +250,19 @@ class BatchControl(Block):
                 m.d.sync += [oldest.eq(0), newest.eq(0), formed_next.eq(0)]
         return m
 
+    def _reduce(self, m: Module, descriptor: data.View, share: data.View, may: Value, *, ends: Value) -> Value:
+        """Sums of the oldest batch, if it is shared: they are added up once it ``may``; returns whether they have been."""
+        reduce = self.reduce
+        begun, summed = Signal(), Signal()
+        m.d.comb += [
+            reduce.start.eq(may & descriptor.shared & ~begun), reduce.tokens.eq(descriptor.tokens), reduce.share.eq(share),
+        ]
+        with m.If(ends):
+            m.d.sync += [begun.eq(0), summed.eq(0)]
+        with m.Else():
+            m.d.sync += [begun.eq(begun | reduce.start), summed.eq(summed | (begun & reduce.summed))]
+        return summed
+
     def _failure(self, m: Module, stopped: Signal, taken: Signal) -> None:
         """Errors, the watchdog, what goes to all tiles."""
         status = self.status
@@ -245,6 +273,7 @@ class BatchControl(Block):
         with m.Else():
             m.d.sync += age.eq(age + 1)
         strobes: dict[str, Value] = {**self.errors.by_name}
+        strobes["TOO_MANY"] = self.begin.too_many if self.params.config.array.shares else Const(0)
         strobes["WATCHDOG"] = ~stopped & (self.limit != 0) & (age == self.limit)
         own = Signal()
         for strobe in strobes.values():

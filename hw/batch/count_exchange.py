@@ -20,7 +20,7 @@ from trajectile.sw_model.config import COUNTS_PER_WORD
 class CountExchange(Block):
     """Sends this tile's counts once around the ring, and keeps those of all tiles.
 
-    A tile's message is a header (load order and tag of the batch), then one word for every four experts. A word that comes
+    A tile's message is a header (load order, tag and dataflow of the batch), then one word for every four experts. A word that comes
     from the ring-previous tile is kept, and goes on in the same cycle, until it has reached the tile before its origin. It
     never waits, so the lane has no flow control: words of this tile go in the cycles in which none comes.
 
@@ -32,8 +32,8 @@ class CountExchange(Block):
     Latency: with ``start`` in cycle s the header can go from s+1 on (``latency_cycles`` = 1). The first count is read in s+1
     too, and the first word can go ``read_cycles`` = 5 later, but no earlier than ``refill_cycles`` = 4 after the header has
     gone. Each of the others can go 4 cycles after the one before has gone. A word that comes is kept, and goes on, in the
-    cycle after (``held_cycles`` = 1). ``formed`` comes in the cycle after the last word was kept, and an order or tag that
-    differs is reported in the cycle after its header was kept (``report_cycles`` = 1). Throughput: one word per cycle.
+    cycle after (``held_cycles`` = 1). ``formed`` comes in the cycle after the last word was kept, and a header that
+    differs is reported in the cycle after it was kept (``report_cycles`` = 1). Throughput: one word per cycle.
     Storage: two SRAM banks with the counts of all tiles, one word of this tile and one that came, and the number of the next
     word of each tile.
     """
@@ -49,6 +49,7 @@ class CountExchange(Block):
     batch: Signal
     order: Signal
     tag: Signal
+    shared: Signal
     disagree: Signal
     sent: Signal
     passes: CountPort.Interface
@@ -63,7 +64,8 @@ class CountExchange(Block):
             "batch": In(1),  #: with it: which batch
             "order": In(2),  #: with it: its load order
             "tag": In(TAG_BITS),  #: with it: what the host calls it
-            "disagree": Out(1),  #: strobe: order or tag are not the same on all tiles
+            **({"shared": In(1)} if params.config.array.shares else {}),  #: with it: every tile has all its tokens
+            "disagree": Out(1),  #: strobe: the header is not the same on all tiles
             "sent": Out(1),  #: strobe: a word of this tile goes
             "passes": Out(CountPort(params)),  #: of this tile's lists
             "word_out": Out(Message(params.count_layout)),  #: to the ring-next tile
@@ -133,7 +135,8 @@ class CountExchange(Block):
                 full.eq(expert % COUNTS_PER_WORD == 0),
             ]
         with m.If(self.start):
-            m.d.sync += [word.eq(Cat(self.order, self.tag)), full.eq(1), reading.eq(1), passes.batch.eq(self.batch)]
+            shared = [self.shared] if self.params.config.array.shares else []
+            m.d.sync += [word.eq(Cat(self.order, self.tag, *shared)), full.eq(1), reading.eq(1), passes.batch.eq(self.batch)]
         return word, full
 
     def _number(self, m: Module, of_tile: Value, header: Signal, everybody: Signal) -> Value:
@@ -159,15 +162,18 @@ class CountExchange(Block):
 
     def _agree(self, m: Module, header: Value) -> None:
         """The first header of an exchange is kept; the others must be the same."""
-        contents = self.word_out.payload.word[:2 + TAG_BITS]
+        first = struct_signal(self.params.agreed_layout, name="first", reset_less=True)
+        kept = first.as_value()
+        contents = self.word_out.payload.word[:len(kept)]
         known = Signal()
-        first = Signal(2 + TAG_BITS, reset_less=True)
-        m.d.sync += self.disagree.eq(header & known & (contents != first))
+        m.d.sync += self.disagree.eq(header & known & (contents != kept))
         with m.If(header & ~known):
-            m.d.sync += [known.eq(1), first.eq(contents)]
+            m.d.sync += [known.eq(1), kept.eq(contents)]
         with m.If(self.formed.formed):
             m.d.sync += known.eq(0)
-        m.d.comb += [self.formed.order.eq(first[:2]), self.formed.batch.eq(self.passes.batch)]
+        m.d.comb += [self.formed.order.eq(first.order), self.formed.batch.eq(self.passes.batch)]
+        if self.params.config.array.shares:
+            m.d.comb += self.formed.shared.eq(first.shared)
 
     def _memory(self, m: Module, platform: object, of_tile: Value, number: Value, everybody: Value) -> None:
         """Counts of all tiles: one bank is written, the other one read."""

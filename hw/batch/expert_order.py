@@ -92,6 +92,8 @@ class ExpertOrder(Block):
                 paired.eq(formed.order == Order.PAIRED), balanced.eq(formed.order == Order.BALANCED),
                 pick.batch.eq(formed.batch), first_scan.eq(1), picked.eq(0),
             ]
+            if config.array.shares:
+                m.d.sync += pick.shared.eq(formed.shared)
 
         # What is read: a word in the survey and for every four experts, and the word of the best expert once more, for E.
         best = pick.expert

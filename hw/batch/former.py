@@ -71,7 +71,7 @@ class BatchFormer(Block):
         connect(m, maker.load, flipped(self.load))
         m.d.comb += [
             exchange.start.eq(form.start), exchange.batch.eq(form.batch), exchange.order.eq(form.order),
-            exchange.tag.eq(form.tag),
+            exchange.tag.eq(form.tag), *([exchange.shared.eq(form.shared)] if params.config.array.shares else []),
             form.formed.eq(exchange.formed.formed), form.made.eq(maker.made), form.disagree.eq(exchange.disagree),
             maker.formed.eq(exchange.formed.formed), maker.nothing.eq(order.nothing),
             self.arrivals.eq(maker.arrivals), self.waits.eq(maker.waits), self.count_sent.eq(exchange.sent),

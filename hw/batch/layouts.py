@@ -92,8 +92,14 @@ class BatchLayouts(Widths):
             "following": unsigned(self.node_bits),
             "last": unsigned(1),
         })
-        #: payload of a word of the count exchange: passes of four experts, or, in the first one, order and tag
-        self.count_word_bits = max(COUNTS_PER_WORD * config.count_bits, 2 + TAG_BITS)
+        #: what hosts must have told all tiles alike
+        self.agreed_layout = data.StructLayout({
+            "order": Order,
+            "tag": unsigned(TAG_BITS),
+            **({"shared": unsigned(1)} if config.array.shares else {}),
+        })
+        #: payload of a word of the count exchange: passes of four experts, or, in the first one, what is agreed
+        self.count_word_bits = max(COUNTS_PER_WORD * config.count_bits, self.agreed_layout.size)
         #: which of the tiles before it came from (0: the ring-previous one), and the word
         self.count_layout = data.StructLayout({
             "hops": unsigned(bits_for(config.array.tiles - 1)),
@@ -109,6 +115,7 @@ class BatchLayouts(Widths):
             "expert": unsigned(self.expert_bits),
             "stops": unsigned(config.array.tiles),
             "batch": unsigned(1),
+            **({"shared": unsigned(1)} if config.array.shares else {}),
             "last": unsigned(1),
         })
         #: a slice to be loaded: what, from where, whether it has tokens here, which tiles further along have

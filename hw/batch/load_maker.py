@@ -20,6 +20,8 @@ class LoadMaker(Block):
 
     Slice ``number = expert * slices + index`` lies in channel ``number % channels``, at row ``number // channels``.
 
+    Of a batch whose tokens are in every tile no slice arrives or goes on: each is computed where it is loaded.
+
     Latency: a pick taken in cycle t has its slice ``index`` looked at in t+1+index (``latency_cycles`` = 1), or later if
     entries wait for room in the FIFO, and the next pick can be taken in the cycle after the last index. An entry made in w is
     offered from w+1 on (``entry_cycles`` = 1). ``made`` comes with the last index of the last pick, or with ``nothing``.
@@ -64,6 +66,7 @@ class LoadMaker(Block):
         entry = struct_signal(params.load_layout, name="entry", reset_less=True)
         channel = Signal(range(channels), reset_less=True)
         last_pick = Signal(reset_less=True)
+        stays = Signal(reset_less=True)  # slices of the batch do not travel
         moves = Signal()
         last = entry.index == slices - 1
         number = Signal(range(config.layer.experts * slices))
@@ -80,6 +83,8 @@ class LoadMaker(Block):
                 entry.index.eq(0), entry.expert.eq(pick.expert), entry.batch.eq(pick.batch),
                 entry.here.eq(pick.stops[0]), entry.ahead.eq(pick.stops[1:]),
             ]
+            if config.array.shares:
+                m.d.sync += [stays.eq(pick.shared), entry.ahead.eq(Mux(pick.shared, 0, pick.stops[1:]))]
 
         # Its home is so many tiles behind; it comes here if it has a stop here or further along, before its home.
         behind = Signal(range(tiles))
@@ -92,8 +97,11 @@ class LoadMaker(Block):
         own = behind == 0
         stops = Cat(entry.here, entry.ahead)
         comes = Cat(stops[:tiles - distance].any() for distance in range(tiles)).bit_select(behind, 1)
+        arrives = busy & ~own & comes
+        if config.array.shares:
+            arrives &= ~stays
         count = Signal(params.arrival_bits)
-        m.d.comb += self.arrivals.eq(count + (busy & ~own & comes))
+        m.d.comb += self.arrivals.eq(count + arrives)
         m.d.sync += count.eq(Mux(self.formed, 0, self.arrivals))
 
         # Entries that wait.

@@ -270,6 +270,7 @@ class FormPort(NamedSignature):
         batch: Signal
         order: Signal
         tag: Signal
+        shared: Signal
         formed: Signal
         made: Signal
         disagree: Signal
@@ -280,9 +281,10 @@ class FormPort(NamedSignature):
             "batch": Out(1),
             "order": Out(2),
             "tag": Out(8),
+            **({"shared": Out(1)} if params.config.array.shares else {}),
             "formed": In(1),  #: strobe: everybody's counts are here
             "made": In(1),  #: strobe: the last load entry of the batch that was formed last has been made
-            "disagree": In(1),  #: strobe: another tile's order or tag differs
+            "disagree": In(1),  #: strobe: another tile's order, tag or dataflow differs
         })
 
 
@@ -292,6 +294,7 @@ class FormedPort(NamedSignature):
     class Interface(wiring.PureInterface):
         formed: Signal
         order: enum.EnumView
+        shared: Signal
         batch: Signal
         read: Signal
         number: Signal
@@ -301,6 +304,7 @@ class FormedPort(NamedSignature):
         super().__init__({
             "formed": Out(1),  #: strobe: all counts of a batch are here
             "order": Out(Order),  #: with it: the batch's order
+            **({"shared": Out(1)} if params.config.array.shares else {}),  #: with it: every tile has all tokens of the batch
             "batch": Out(1),  #: with it: which batch
             "read": In(1),  #: read a word
             "number": In(params.word_number_bits),  #: which

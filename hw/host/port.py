@@ -188,6 +188,8 @@ class HostPort(Block):
             Value.cast(descriptor.order).eq(told["ORDER"]), descriptor.bf16.eq(told["BF16"]), descriptor.tag.eq(told["TAG"]),
             descriptor.rung.eq(self.now),
         ]
+        if self.config.array.shares:
+            m.d.comb += descriptor.shared.eq(told["SHARED"])
 
     def _count(self, m: Module, fields: Fields) -> None:
         """The time, and counters. Nothing but rst sets them back."""

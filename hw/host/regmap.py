@@ -240,6 +240,8 @@ def _batch(params: BatchLayouts) -> list[Register]:
             Field(name="ORDER", low=16, width=Shape.cast(Order).width, meaning=f"in which experts are loaded: {orders}",
                   maximum=max(order.value for order in Order)),
             Field(name="BF16", low=18, width=1, meaning="results: 0 int32, 1 bf16"),
+            *((Field(name="SHARED", low=19, width=1, meaning="dataflow, the same in all tiles: 0 spread, weights travel; 1 "
+                     "shared, every tile holds the tokens of all tiles"),) if params.config.array.shares else ()),
             Field(name="TAG", low=24, width=TAG_BITS, meaning="number of the batch, the same in all tiles; comes back in its "
                   "completion record"))),
         Register(name="QUEUE", offset=0x094, access=Access.RO, meaning="batches that have no completion record yet", fields=(
@@ -293,6 +295,7 @@ def _echo(params: BatchLayouts) -> list[Register]:
           for what, count, meaning in (("GROUP", config.group_bytes, "mac_n results of a token"),
                                        ("RESULT", config.result_bytes, "results of a token, clips and unit"))
           for name, size in zip(("INT32", "BF16"), RESULT_FORMATS, strict=True)),
+        ("SHARES", int(array.shares), "1: array.dataflows is both, and a batch may be shared"),
     )
     return [_value(name, 0x100 + 4 * number, Access.CONST, meaning, reset=value)
             for number, (name, value, meaning) in enumerate(sizes)]

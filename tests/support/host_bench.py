@@ -17,7 +17,7 @@ BOUND_CYCLES = 10
 #: bits of STATUS
 BUSY, FAILED, RESETTING = 1, 8, 16
 #: what a doorbell is told: lowest bit of each part
-TOKENS, ORDER, BF16, TAG = 0, 16, 18, 24
+TOKENS, ORDER, BF16, SHARED, TAG = 0, 16, 18, 19, 24
 
 
 class Bench:
@@ -255,4 +255,5 @@ class Model:
             "records": (self.values["BATCH_RECORDS"] | (high >> 8 & 255) << 32) >> low,
             "results": (self.values["BATCH_RESULTS"] | (high >> 16 & 255) << 32) >> low,
             "tokens": doorbell & 0xFFFF, "order": doorbell >> ORDER & 3, "bf16": doorbell >> BF16 & 1, "tag": doorbell >> TAG,
+            **({"shared": doorbell >> SHARED & 1} if self.config.array.shares else {}),
         }

@@ -72,7 +72,8 @@ uint32_t trajectile_queue(uintptr_t tile, const struct trajectile_batch *batch)
 
     if ((layer | records | results) >> 40)
         return TRAJECTILE_REFUSED + TRAJ_REFUSAL_VALUE;
-    if (batch->tokens > TRAJ_TOKENS_VALUE_RESET || batch->order > TRAJ_ORDER_BALANCED || batch->bf16 > 1 || batch->tag > 255)
+    if (batch->tokens > TRAJ_TOKENS_VALUE_RESET || batch->order > TRAJ_ORDER_BALANCED || batch->bf16 > 1 || batch->tag > 255
+            || batch->shared > TRAJ_SHARES_VALUE_RESET)
         return TRAJECTILE_REFUSED + TRAJ_REFUSAL_VALUE;
     batch->completion->state = batch->completion->again = 0;
     write32(tile + TRAJ_BATCH_LAYER_OFFSET, (uint32_t)layer);
@@ -83,6 +84,9 @@ uint32_t trajectile_queue(uintptr_t tile, const struct trajectile_batch *batch)
         | (uint32_t)(results >> 32) << TRAJ_BATCH_HIGH_RESULTS_SHIFT);
     write32(tile + TRAJ_DOORBELL_OFFSET, batch->tokens << TRAJ_DOORBELL_TOKENS_SHIFT
         | batch->order << TRAJ_DOORBELL_ORDER_SHIFT | batch->bf16 << TRAJ_DOORBELL_BF16_SHIFT
+#ifdef TRAJ_DOORBELL_SHARED_SHIFT /* in builds in which a batch may be shared */
+        | batch->shared << TRAJ_DOORBELL_SHARED_SHIFT
+#endif
         | batch->tag << TRAJ_DOORBELL_TAG_SHIFT);
     return taken(tile);
 }

@@ -56,6 +56,7 @@ struct trajectile_batch {
     uint64_t layer, records, results;          /* layer: row 0 in the tile's DDR channel, a multiple of 4096 */
     volatile struct trajectile_completion *completion; /* results as the host sees it */
     uint32_t tokens, order, bf16, tag;         /* order, the same in all tiles: TRAJ_ORDER_* */
+    uint32_t shared;                           /* the same in all tiles: 1: each holds the tokens of all (TRAJ_SHARES) */
 };
 
 /* See that a tile is there, has this number, and is built as trajectile.h says. */

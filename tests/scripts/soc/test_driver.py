@@ -22,6 +22,7 @@ from trajectile.tb.c_driver import FLAGS, CDriver, Status, compile_driver, refus
 
 #: with every optional part, and many tiles, wide entries, experts that need every bit of their number
 CONFIGURATIONS = [*map(load, presets()), load("smoke", ["link.crc_bits=16", "tile.protect=secded"]),
+                  load("smoke", ["array.dataflows=spread"]), load("smoke", ["array.dataflows=both"]),
                   *(random_config(seed) for seed in range(8))]
 #: most accesses to registers that a batch may take in a tile, interrupt included
 MOST_ACCESSES = 8
@@ -113,9 +114,10 @@ def test_records_and_results(beat, size, tmp_path):
 
 
 @needs_gcc
-def test_queue_and_wait(tmp_path):
+@pytest.mark.parametrize("dataflows", ["spread", "both"])
+def test_queue_and_wait(dataflows, tmp_path):
     """A batch of any size takes six accesses to registers, and none while the host waits in memory."""
-    config = load("demo")
+    config = load("demo", [f"array.dataflows={dataflows}"])
     looks = []
 
     def relax():
@@ -139,7 +141,7 @@ def test_queue_and_wait(tmp_path):
         looks.clear()
         memory[:64] = record[:64]
         made = drv.batch(config.tile.tokens, layer=0xAB_CDEF_0000, records=0x12_3456_7800, results=0x34_0000_0000, order=2,
-                         bf16=1, tag=7)
+                         bf16=1, tag=7, shared=config.array.shares)
         assert drv.queue(1, made) is Refusal.NONE
         names = [(kind, {r.offset: r.name for r in registers.map.registers}[at - 0x1000]) for kind, at in registers.accesses]
         assert names == [*(("write", f"BATCH_{name}") for name in ("LAYER", "RECORDS", "RESULTS", "HIGH")),
@@ -149,6 +151,7 @@ def test_queue_and_wait(tmp_path):
         assert [registers.field(1, "BATCH_HIGH", name) for name in ("LAYER", "RECORDS", "RESULTS")] == [0xAB, 0x12, 0x34]
         assert [registers.field(1, "DOORBELL", name) for name in ("TOKENS", "ORDER", "BF16", "TAG")] == [
             config.tile.tokens, 2, 1, 7]
+        assert not config.array.shares or registers.field(1, "DOORBELL", "SHARED") == 1
         assert not any(memory[:4]) and not any(memory[60:64]), "an old record is no answer"
         assert drv.wait(made, 4) is Status.TIMEOUT
         assert drv.wait(made, 10) is status and len(looks) == 7
@@ -161,10 +164,11 @@ def test_queue_and_wait(tmp_path):
 @needs_gcc
 def test_what_cannot_be_queued(tmp_path):
     """Numbers that no field holds are refused before anything is written; what the tile refuses is told once."""
-    config = load("smoke")
+    config = load("smoke", ["array.dataflows=spread"])
     drv, registers, _ = _driver(config, tmp_path)
     good = {"layer": 0, "records": 0, "results": 0}
-    for wrong in ({"layer": 1 << 40}, {"records": 1 << 40}, {"results": 1 << 40}, {"order": 3}, {"bf16": 2}, {"tag": 256}):
+    for wrong in ({"layer": 1 << 40}, {"records": 1 << 40}, {"results": 1 << 40}, {"order": 3}, {"bf16": 2}, {"tag": 256},
+                  {"shared": 1}):
         assert drv.queue(0, drv.batch(0, **good | wrong)) is Refusal.VALUE
     assert drv.queue(0, drv.batch(config.tile.tokens + 1, **good)) is Refusal.VALUE
     assert not registers.accesses
