@@ -14,9 +14,9 @@ from trajectile.hw.lib.struct_signal import struct_signal
 
 class BatchControl(Block):
     """Takes descriptors from the queue and leads each through its phases: its records are read; this tile's counts go round
-    the ring; its slices stream; the sums of a shared batch are added up; its results and its completion record are written. In
-    each phase there is one batch at the most, and batches keep their order. With ``tile.batches`` = 2 two batches may be in different phases; a batch is known by
-    its bit.
+    the ring; its slices stream; if it is shared, the sums of all tiles are added up; its results and its completion record
+    are written. In each phase there is one batch at the most, and batches keep their order. With ``tile.batches`` = 2 two
+    batches may be in different phases; a batch is known by its bit.
 
     A batch begins when no other's records are being read and its part of the token buffer is free and swept. Its counts go
     when its lists are complete and all load entries of the batch before have been made (rule R of docs/rules.md). It is
@@ -169,10 +169,13 @@ class BatchControl(Block):
         complete = Signal()
         ready: Value = done.bit_select(oldest, 1)  # the results of the oldest are in this tile
         if shares:
-            ready &= ~Array(descriptors)[oldest].shared | self._reduce(
-                m, Array(descriptors)[oldest], Array(places)[oldest], ready & taken.bit_select(oldest, 1) & ~writing & ~stopped,
-                ends=complete | stopped)
-            m.d.comb += [self.reduce.batch.eq(oldest), self.result.first.eq(Array(places)[oldest].own)]
+            shared = Array(descriptors)[oldest].shared
+            may = shared & ready & taken.bit_select(oldest, 1) & ~writing & ~stopped
+            ready &= ~shared | self._reduce(m, may, ends=complete | stopped)
+            m.d.comb += [
+                self.reduce.batch.eq(oldest), self.reduce.tokens.eq(Array(descriptors)[oldest].tokens),
+                self.reduce.share.eq(Array(places)[oldest]), self.result.first.eq(Array(places)[oldest].own),
+            ]
         m.d.comb += [
             self.result.start.eq(self.result.idle & ~writing & taken.bit_select(oldest, 1) & (ready | stopped)),
             self.result.flush.eq(stopped), self.result.batch.eq(oldest), self.result.now.eq(self.now),
@@ -250,17 +253,14 @@ class BatchControl(Block):
                 m.d.sync += [oldest.eq(0), newest.eq(0), formed_next.eq(0)]
         return m
 
-    def _reduce(self, m: Module, descriptor: data.View, share: data.View, may: Value, *, ends: Value) -> Value:
-        """Sums of the oldest batch, if it is shared: they are added up once it ``may``; returns whether they have been."""
-        reduce = self.reduce
-        begun, summed = Signal(), Signal()
-        m.d.comb += [
-            reduce.start.eq(may & descriptor.shared & ~begun), reduce.tokens.eq(descriptor.tokens), reduce.share.eq(share),
-        ]
+    def _reduce(self, m: Module, may: Value, *, ends: Value) -> Signal:
+        """The reduction begins when it ``may``, and once until the batch ``ends``; returns whether it is done."""
+        begun, summed = Signal(name="reduction_begun"), Signal(name="summed")
+        m.d.comb += self.reduce.start.eq(may & ~begun)
         with m.If(ends):
             m.d.sync += [begun.eq(0), summed.eq(0)]
         with m.Else():
-            m.d.sync += [begun.eq(begun | reduce.start), summed.eq(summed | (begun & reduce.summed))]
+            m.d.sync += [begun.eq(begun | self.reduce.start), summed.eq(summed | (begun & self.reduce.summed))]
         return summed
 
     def _failure(self, m: Module, stopped: Signal, taken: Signal) -> None:

@@ -20,9 +20,9 @@ from trajectile.sw_model.config import COUNTS_PER_WORD
 class CountExchange(Block):
     """Sends this tile's counts once around the ring, and keeps those of all tiles.
 
-    A tile's message is a header (load order, tag and dataflow of the batch), then one word for every four experts. A word that comes
-    from the ring-previous tile is kept, and goes on in the same cycle, until it has reached the tile before its origin. It
-    never waits, so the lane has no flow control: words of this tile go in the cycles in which none comes.
+    A tile's message is a header (load order, tag and dataflow of the batch), then one word for every four experts. A word
+    that comes from the ring-previous tile is kept, and goes on in the same cycle, until it has reached the tile before its
+    origin. It never waits, so the lane has no flow control: words of this tile go in the cycles in which none comes.
 
     There are two banks of counts: one for the exchange that goes on, or comes next, and one for the exchange before, whose
     counts are being read. A tile begins an exchange only when it has made all loads of the one before, for which it needed

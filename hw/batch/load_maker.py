@@ -66,7 +66,10 @@ class LoadMaker(Block):
         entry = struct_signal(params.load_layout, name="entry", reset_less=True)
         channel = Signal(range(channels), reset_less=True)
         last_pick = Signal(reset_less=True)
+        ahead = pick.stops[1:]
         stays = Signal(reset_less=True)  # slices of the batch do not travel
+        if config.array.shares:
+            ahead = Mux(pick.shared, 0, ahead)
         moves = Signal()
         last = entry.index == slices - 1
         number = Signal(range(config.layer.experts * slices))
@@ -81,10 +84,10 @@ class LoadMaker(Block):
             m.d.sync += [
                 busy.eq(1), channel.eq(number - row * channels), last_pick.eq(pick.last), entry.row.eq(row),
                 entry.index.eq(0), entry.expert.eq(pick.expert), entry.batch.eq(pick.batch),
-                entry.here.eq(pick.stops[0]), entry.ahead.eq(pick.stops[1:]),
+                entry.here.eq(pick.stops[0]), entry.ahead.eq(ahead),
             ]
             if config.array.shares:
-                m.d.sync += [stays.eq(pick.shared), entry.ahead.eq(Mux(pick.shared, 0, pick.stops[1:]))]
+                m.d.sync += stays.eq(pick.shared)
 
         # Its home is so many tiles behind; it comes here if it has a stop here or further along, before its home.
         behind = Signal(range(tiles))

@@ -7,7 +7,7 @@ from trajectile.hw.batch.count_exchange import CountExchange
 
 #: three tiles in a line, two words of a bit for each expert, the second with three that do not exist
 SIZE = {"array__rows": 1, "array__cols": 3, "array__ddr_tiles": (0,), "layer__experts": 5, "tile__tokens": 1,
-        "tile__mac_t": 1}
+        "tile__mac_t": 1, "array__dataflows": "both", "link__beat_bytes": 4}
 
 
 class CountExchangeSpec(Spec):
@@ -21,7 +21,7 @@ class CountExchangeSpec(Spec):
         config = params.config
         self.tiles, self.total = config.array.tiles, config.count_words + 1
         m.submodules.dut = self.dut = dut = CountExchange(params)
-        for name in ("start", "batch", "order", "tag"):
+        for name in ("start", "batch", "order", "tag", "shared"):
             m.d.comb += getattr(dut, name).eq(self.free(len(getattr(dut, name)), name))
         come, word = self.free(1, "come"), self.free(params.count_layout, "word")
         m.d.comb += [dut.word_in.valid.eq(come), dut.word_in.payload.eq(word)]
@@ -102,14 +102,15 @@ class CountExchangeSpec(Spec):
         # The first header, of whomever, and one that differs from it.
         header = self.wire(Mux(dut.sent, self.own == 0, self.past(self.come & (self.number == 0), "header_came")), "header")
         contents = self.wire(Mux(dut.sent, dut.word_out.payload.word, self.past(self.word.word, "contents")), "contents_kept")
-        known, first = Signal(), Signal(10)
+        known, first = Signal(), Signal(11)
         with m.If(dut.formed.formed):
             m.d.sync += known.eq(0)
         with m.Elif(header & ~known):
             m.d.sync += [known.eq(1), first.eq(contents)]
         self.claim("formed", "tiles that disagree are found", dut.disagree ==
                    self.past(header & known & (first != contents), "differs"))
-        self.claim("formed", "the order is that of all", dut.formed.order.as_value() == first[:2], when=dut.formed.formed)
+        self.claim("formed", "order and dataflow are those of all",
+                   (dut.formed.order.as_value() == first[:2]) & (dut.formed.shared == first[10]), when=dut.formed.formed)
 
     def _counts(self) -> None:
         """One word of one tile is followed, in one exchange, until the end of the next one."""
@@ -162,8 +163,9 @@ PROOFS = (
     _proof("lane", "words of others go on in the next cycle, unchanged, once round; those of this tile each once, with the "
            "counts of its lists", "exchange-beyond-home", "exchange-own-over-other", "exchange-count-overwritten",
            reach_bound=40),
-    _proof("formed", "`formed` when the last word of all tiles is here, once; an order or tag that differs is found",
-           "exchange-formed-without-own", "exchange-header-not-compared"),
+    _proof("formed", "`formed` when the last word of all tiles is here, once; a header that differs is found",
+           "exchange-formed-without-own", "exchange-header-not-compared",
+           "exchange-dataflow-not-compared"),
     _proof("counts", "a marked word of another tile, and the counts of this one, can be read as they came, until the next "
            "exchange begins", "exchange-banks-fixed", "exchange-lane-of-other"),
 )

@@ -8,7 +8,7 @@ from trajectile.sw_model.config.topology import ring
 
 #: three tiles in a line, two of them with a channel; three slices, so that they do not begin in the same channel
 SIZE = {"array__rows": 1, "array__cols": 3, "array__ddr_tiles": (0, 2), "layer__experts": 2, "layer__d_ff": 3,
-        "tile__slices": 3, "tile__batches": 2}
+        "tile__slices": 3, "tile__batches": 2, "array__dataflows": "both", "link__beat_bytes": 4}
 
 
 class LoadMakerSpec(Spec):
@@ -63,7 +63,7 @@ class LoadMakerSpec(Spec):
             m.d.sync += came.eq(1)
         self.claim("entries", "only of an expert that was picked, each once", known & ~came, when=dut.load.valid & is_it)
         self.claim("entries", "with its stops and its batch", (entry.batch == chosen.batch) & (entry.here == chosen.stops[0])
-                   & (entry.ahead == chosen.stops[1:]), when=dut.load.valid & (entry.expert == expert))
+                   & (entry.ahead == Mux(chosen.shared, 0, chosen.stops[1:])), when=dut.load.valid & (entry.expert == expert))
         self.claim("entries", "none is left out", came,
                    when=known & own[expert][index] & dut.pick.ready & ~dut.load.valid)
         waited = self.past(dut.load.valid & ~ready, "waited")
@@ -97,7 +97,7 @@ class LoadMakerSpec(Spec):
         with m.If(begins):
             m.d.sync += arrivals.eq(0)
         with m.Elif(taken):
-            m.d.sync += arrivals.eq(arrivals + come[pick.expert])
+            m.d.sync += arrivals.eq(arrivals + Mux(pick.shared, 0, come[pick.expert]))
         self.claim("arrivals", "slices of others that stop here or pass", dut.arrivals == arrivals,
                    when=dut.made | (dut.pick.ready & goes_on))
         inside = Signal(range(LOADS_WAITING + 1))
@@ -116,8 +116,10 @@ def _proof(group: str, says: str, *mutants: str, **others: object) -> Proof:
 
 
 PROOFS = (
-    _proof("entries", "entries are exactly the slices of this tile's channel, each once, at its row, with its expert's stops",
-           "maker-full-unseen", "maker-row-kept", "maker-ahead-of-next", reach_bound=40),
-    _proof("arrivals", "arrivals are the slices of other channels that stop here or pass; `made` with the last slice",
-           "maker-arrivals-of-stops", "maker-home-other-way"),
+    _proof("entries", "entries are exactly the slices of this tile's channel, each once, at its row, with its expert's "
+           "stops, of a shared batch without any ahead", "maker-full-unseen", "maker-row-kept", "maker-ahead-of-next",
+           "maker-shared-travels", reach_bound=40),
+    _proof("arrivals", "arrivals are the slices of other channels that stop here or pass, none of a shared batch; `made` "
+           "with the last slice",
+           "maker-arrivals-of-stops", "maker-home-other-way", "maker-shared-comes"),
 )

@@ -69,8 +69,12 @@ def exchange_cycles(config: Config, edges: list[int], starts: list[int]) -> tupl
     return sent, [cycle + 1 for cycle in last]
 
 
-def loads_of(config: Config, expert: int, stops: np.ndarray, tile: int) -> tuple[list[tuple[int, ...]], int]:
+def loads_of(config: Config, expert: int, stops: np.ndarray, tile: int, *,
+             shared: bool = False) -> tuple[list[tuple[int, ...]], int]:
     """Entries of an expert's slices that a tile loads, as (expert, index, row, here, ahead), and how many arrive there."""
+    if shared:
+        homes = [(index, *config.home(expert, index)) for index in range(config.tile.slices)]
+        return [(expert, index, row, 1, 0) for index, home, row in homes if home == tile], 0
     along = [tile]
     while len(along) < config.array.tiles:
         along.append(ring_next(config.array, along[-1]))

@@ -17,7 +17,8 @@ CONFIGS = [
     {"array__rows": 1, "array__cols": 2, "array__ddr_tiles": (1,), "layer__experts": 1, "layer__top_k": 1},
     {"array__rows": 1, "array__cols": 3, "array__ddr_tiles": (0, 1, 2), "layer__experts": 5, "layer__top_k": 2},
     {"array__rows": 2, "array__cols": 2, "array__ddr_tiles": (0, 1, 2, 3), "layer__experts": 13, "layer__top_k": 3},
-    {"array__rows": 2, "array__cols": 3, "array__ddr_tiles": (0, 2, 3), "layer__experts": 8, "layer__top_k": 4},
+    {"array__rows": 2, "array__cols": 3, "array__ddr_tiles": (0, 2, 3), "layer__experts": 8, "layer__top_k": 4,
+     "array__dataflows": "both"},
     {"array__rows": 3, "array__cols": 3, "array__ddr_tiles": (8,), "layer__experts": 7, "layer__top_k": 3},
     pytest.param({"array__rows": 4, "array__cols": 4, "array__ddr_tiles": tuple(range(0, 16, 3)), "layer__experts": 10,
                   "layer__top_k": 4}, marks=pytest.mark.regress),
@@ -29,7 +30,7 @@ ENTRY = ("expert", "index", "row", "here", "ahead")
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("changes", CONFIGS, ids=lambda c: f"{c['array__rows']}x{c['array__cols']}")
 def test_batches_in_a_row(changes, order):
-    """Every word, pick and load entry, in its cycle."""
+    """Every word, pick and load entry, in its cycle; where some are shared, in turn with others."""
     seed = random.randrange(1 << 30)
     print("seed", seed)
     rng = np.random.default_rng(seed)
@@ -38,6 +39,8 @@ def test_batches_in_a_row(changes, order):
     tiles, experts, words = config.array.tiles, config.layer.experts, config.count_words
     edges = [int(rng.integers(3, 12)) for _ in range(tiles)]
     batches = [random_passes(config, rng) for _ in range(2 if tiles > 9 else 4)]
+    shared = [config.array.shares and bool(number % 3) for number in range(len(batches))]
+    batches = [np.tile(passes[:1], (tiles, 1)) if same else passes for passes, same in zip(batches, shared, strict=True)]
     dut = Ring(config, edges)
     # an idle time before each start: none, some, and now and then a tile that is late
     waits = [[int(rng.choice([0, 0, 3, 20, 150])) for _ in range(tiles)] for _ in batches]
@@ -64,13 +67,15 @@ def test_batches_in_a_row(changes, order):
                     ctx.set(form.batch, batch % 2)
                     ctx.set(form.order, ORDERS.index(order))
                     ctx.set(form.tag, batch)
+                    if config.array.shares:
+                        ctx.set(form.shared, shared[batch])
                     for expert in range(experts):
                         ctx.set(lists.contents.data[batch % 2 * experts + expert], int(passes[tile, expert]))
                     started[batch][position] = cycle
                     picks = list(order_experts(passes, order))
                     arrivals, state = 0, "exchange"
                     for expert in picks:
-                        own, come = loads_of(config, expert, passes[:, expert] > 0, tile)
+                        own, come = loads_of(config, expert, passes[:, expert] > 0, tile, shared=shared[batch])
                         loads += own
                         arrivals += come
                 elif state == "wait":

@@ -20,9 +20,10 @@ ENTRY = ("expert", "index", "row", "here", "ahead", "batch")
     {"array__cols": 3, "array__ddr_tiles": (0, 1, 2), "tile__slices": 2},
     {"array__rows": 2, "array__cols": 3, "array__ddr_tiles": (0, 2, 3, 4, 5), "tile__slices": 6},
     {"array__rows": 3, "array__cols": 3, "array__ddr_tiles": tuple(range(9)), "tile__slices": 3},
-], ids=["2 tiles", "3 tiles", "5 channels", "9 channels"])
+    {"array__rows": 2, "array__cols": 2, "array__ddr_tiles": (0, 1, 3), "tile__slices": 6, "array__dataflows": "both"},
+], ids=["2 tiles", "3 tiles", "5 channels", "9 channels", "both dataflows"])
 def test_random_stops(changes):
-    """Any stops, on every tile, at any pace of rule 1; batches in a row."""
+    """Any stops, on every tile, at any pace of rule 1; batches in a row, of which some are shared."""
     seed = random.randrange(1 << 30)
     print("seed", seed)
     rng = random.Random(seed)
@@ -54,16 +55,17 @@ def test_random_stops(changes):
                 await tick()
                 ctx.set(block.formed, 0)
                 arrivals.append(0)
-                made = False
+                made, shared = False, config.array.shares and rng.random() < 0.5
                 for expert in experts:
                     stops = np.zeros(config.array.tiles, dtype=np.int64)
                     while not stops.any():
-                        stops[:] = [rng.random() < 0.4 for _ in along]
-                    entries, come = loads_of(config, expert, stops, tile)
+                        stops[:] = [shared or rng.random() < 0.4 for _ in along]
+                    entries, come = loads_of(config, expert, stops, tile, shared=shared)
                     wanted.extend(((*entry, number % 2), number % 2) for entry in entries)
                     arrivals[-1] += come
                     pick = {"expert": expert, "stops": sum(int(stops[other]) << place for place, other in enumerate(along)),
-                            "batch": number % 2, "last": expert == experts[-1]}
+                            "batch": number % 2, "last": expert == experts[-1],
+                            **({"shared": shared} if config.array.shares else {})}
                     assert not made
                     ctx.set(block.pick.payload, pick)
                     ctx.set(block.pick.valid, 1)
