@@ -19,8 +19,8 @@ class LinkLayer(Block):
     first use.
 
     Latency: ``latency_cycles`` = 4 more than the PHY, both ends together. When a frame is lost no new one goes for
-    ``replay_cycles``, which is a round trip and 3 more. Throughput: one flit, request, grant, count word and credit per
-    cycle, without a bubble as long as no frame is lost.
+    ``replay_cycles``, which is a round trip and 3 more. Throughput: one flit, request, grant, count word, permit and
+    credit per cycle, without a bubble as long as no frame is lost.
     """
 
     latency_cycles = LinkTx.latency_cycles + LinkRx.latency_cycles

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
-from trajectile.hw.d2d.layouts import FrameKind
+from trajectile.hw.d2d.layouts import FlitKind, FrameKind
 from trajectile.hw.params import Params
 from trajectile.scripts.report.markdown import table_rows
 from trajectile.scripts.soc.register_map import bit_range
@@ -30,7 +30,17 @@ MEANINGS = {
     "lanes.count_valid": "the count lane carries something",
     "lanes.count.hops": "tiles that the word has passed",
     "lanes.count.word": "order and tag of a batch, or passes of four experts",
+    "lanes.permit_valid": "the permit lane carries something",
+    "lanes.permit.record": "one flit of records more may come",
+    "lanes.permit.sums": "the sums of the oldest batch may come",
     "lanes.credit": "a flit that came by this port was taken or has gone on",
+}
+#: what differs where flits are of several kinds
+MEANINGS_OF_KINDS = {
+    "lanes.flit.kind": ", ".join(f"{kind.value} {kind.name}" for kind in FlitKind),
+    "lanes.flit.head": "SLICE: first flit of a packet; RECORD: number of a tile's tokens; SUMS: clips and unit of a token",
+    "lanes.flit.tail": "SLICE: last flit of a packet; RECORD: the beat came with an error",
+    "lanes.flit.payload": "payload, or what `head` says",
 }
 
 
@@ -46,8 +56,9 @@ def _leaves(layout: data.StructLayout, prefix: str = "", low: int = 0) -> Iterat
 
 def frame_table(params: Params) -> str:
     """The fields of a frame as a Markdown table, lowest bit first; bit i is the coefficient of x^i in the CRC."""
+    meanings = MEANINGS | (MEANINGS_OF_KINDS if params.config.array.shares else {})
     return "\n".join(table_rows(("bits", "width", "field", "meaning"), (
-        (bit_range(low, width), width, path, MEANINGS[path]) for path, low, width in _leaves(params.frame_layout))))
+        (bit_range(low, width), width, path, meanings[path]) for path, low, width in _leaves(params.frame_layout))))
 
 
 def markdown(params: Params) -> str:

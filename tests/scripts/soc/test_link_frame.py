@@ -11,11 +11,12 @@ from trajectile.sw_model.config import load
 PAGE = DOCS / "link.md"
 
 
+@pytest.mark.parametrize("dataflows", ["spread", "both"])
 @pytest.mark.parametrize(("preset", "crc_bits", "timing_only"), [
     ("smoke", 16, False), ("paper", 32, False), ("demo", 16, True)])
-def test_every_bit_has_one_row(preset, crc_bits, timing_only):
+def test_every_bit_has_one_row(preset, crc_bits, timing_only, dataflows):
     """Rows follow each other without a gap, and each says something."""
-    params = Params(load(preset, [f"link.crc_bits={crc_bits}"]), timing_only=timing_only)
+    params = Params(load(preset, [f"link.crc_bits={crc_bits}", f"array.dataflows={dataflows}"]), timing_only=timing_only)
     low = 0
     for row in frame_table(params).splitlines()[2:]:
         _, bits, width, _, meaning, _ = (cell.strip() for cell in row.split("|"))
