@@ -31,9 +31,9 @@ class Measured:
     sends: int
     replays: int
     bad: int
-    #: flits, count words, requests, grants, credits that differ from what was sent, come twice or unasked
+    #: flits, count words, requests, grants, permits, credits that differ from what was sent, come twice or unasked
     wrong: int
-    #: flits that were taken and had not come when everything had come to rest
+    #: flits that were taken and had not come when everything had come to rest; directions whose permits are not as many
     lost: int
     #: an end has found the link down
     down: bool
@@ -56,7 +56,8 @@ class Measured:
 def _bench(config: Config) -> str:
     params = Params(config)
     lanes = {"flit": params.flit_layout.size, "request": params.request_layout.size, "grant": params.grant_layout.size,
-             "count": params.count_layout.size}
+             "count": params.count_layout.size,
+             **({"permit": params.permit_layout.size} if config.array.shares else {})}
     # reset, then full rate until the PHY's faults begin
     warm = 8 + 8 * config.link_flight_cycles
     body = []
@@ -65,7 +66,8 @@ def _bench(config: Config) -> str:
         for lane, width in lanes.items():
             wires += [(f"{way}{lane}{part}", bits) for way in ("", "rx_") for part, bits in (("_valid", 1), ("", width))]
         wires += [("frame", params.frame_bits), ("far", params.frame_bits), ("down", 1), ("sends", 1), ("replays", 1),
-                  ("bad", 1), ("quiet", 1), *((name, 64) for name in ("counted", "taken", "received", "wrong"))]
+                  ("bad", 1), ("quiet", 1),
+                  *((name, 64) for name in ("counted", "taken", "received", "given", "permitted", "wrong"))]
         body += [f"    wire {span(width)}{name}_{end};\n" for name, width in wires]
         parameters = ", ".join(f".{lane.upper()}_BITS({width})" for lane, width in lanes.items())
         ports = {"clk": "clk", "rst": "rst", "run": "run", "counting": "count"}
@@ -106,7 +108,8 @@ module {TOP} (input wire clk);
         if (!$value$plusargs("cycles=%d", cycles)) cycles = 1000;
     end
 {"".join(body)}    wire down = down_0 || down_1;
-    wire rest = quiet_0 && quiet_1 && taken_0 == received_1 && taken_1 == received_0;
+    wire permits = given_0 == permitted_1 && given_1 == permitted_0;
+    wire rest = quiet_0 && quiet_1 && taken_0 == received_1 && taken_1 == received_0 && permits;
     always @(posedge clk) begin
         cycle <= cycle + 1;
         if (cycle == 5) run <= 1;
@@ -136,7 +139,8 @@ module {TOP} (input wire clk);
             if (ended && patience == {4 * config.link_timeout_cycles}) begin
                 $display("cycles %0d flits %0d sends %0d replays %0d bad %0d wrong %0d lost %0d down %0d ended %0d", cycles,
                          counted_0 + counted_1, sends, replays, bad, wrong_0 + wrong_1,
-                         down ? 64'd0 : taken_0 - received_1 + taken_1 - received_0, down, rested);
+                         down ? 64'd0 : taken_0 - received_1 + taken_1 - received_0
+                                        + (given_0 != permitted_1) + (given_1 != permitted_0), down, rested);
                 $finish;
             end
         end

@@ -1,14 +1,17 @@
 // What is behind one link layer in the goodput bench: a router that always has a flit to send, and a scoreboard.
 //
 // Flits go as long as there are credits; each that comes gives one back, two cycles later as the input FIFO of a router does.
-// A count word goes with every flit. A request goes as soon as the last was granted; each that comes is granted. Contents follow from lane and number, so that
-// the scoreboard of the far end knows what must come next: `wrong` counts what differs, comes twice or comes unasked, and where
-// a flit is left out.
+// A count word goes with every flit. A request goes as soon as the last was granted; each that comes is granted. Contents follow
+// from lane and number, so that the scoreboard of the far end knows what must come next: `wrong` counts what differs, comes
+// twice or comes unasked, and where a flit is left out.
+// With a permit lane, a permit for sums goes with every grant, and one for records with so many of the credits that eight are
+// under way at the most; the bench compares how many were given and have come.
 module link_end #(
     parameter FLIT_BITS = 8,
     parameter REQUEST_BITS = 8,
     parameter GRANT_BITS = 8,
     parameter COUNT_BITS = 8,
+    parameter PERMIT_BITS = 0,  // 2 with a permit lane
     parameter CREDITS = 8
 ) (
     input wire clk,
@@ -24,6 +27,8 @@ module link_end #(
     output reg [GRANT_BITS-1:0] grant,
     output wire count_valid,
     output wire [COUNT_BITS-1:0] count,
+    output wire permit_valid,
+    output wire [1:0] permit,
     output reg credit,
     input wire rx_flit_valid,
     input wire [FLIT_BITS-1:0] rx_flit,
@@ -33,14 +38,19 @@ module link_end #(
     input wire [GRANT_BITS-1:0] rx_grant,
     input wire rx_count_valid,
     input wire [COUNT_BITS-1:0] rx_count,
+    input wire rx_permit_valid,
+    input wire [1:0] rx_permit,
     input wire rx_credit,
     output reg [63:0] counted,  // flits that came while `count`
     output reg [63:0] taken,  // flits sent
     output reg [63:0] received,  // flits that came or were left out
+    output reg [63:0] given,  // permits for records sent
+    output reg [63:0] permitted,  // those that came
     output reg [63:0] wrong,
     output wire quiet  // all credits are back, nothing is asked for
 );
-    reg [31:0] left;
+    localparam SHARE = (CREDITS + 7) / 8;  // credits for each permit
+    reg [31:0] left, until_permit;
     reg shown, asked, came;
     reg [63:0] requests, granted, grants;
 
@@ -71,11 +81,18 @@ module link_end #(
     assign flit = flit_of(taken);
     assign count_valid = flit_valid;
     assign count = count_of(taken);
+    assign permit = {grant_valid, credit && until_permit == 0};  // sums, record
+    assign permit_valid = permit != 0;
+    wire rx_record = PERMIT_BITS != 0 && rx_permit_valid && rx_permit[0];
+    wire rx_sums = PERMIT_BITS != 0 && rx_permit_valid && rx_permit[1];
     assign quiet = left == CREDITS && !asked && !shown;
 
     always @(posedge clk)
         if (rst) begin
             left <= CREDITS;
+            until_permit <= 0;
+            given <= 0;
+            permitted <= 0;
             shown <= 0;
             asked <= 0;
             came <= 0;
@@ -97,6 +114,9 @@ module link_end #(
             left <= left + rx_credit - (flit_valid && flit_ready);
             came <= rx_flit_valid;
             credit <= came;
+            if (credit) until_permit <= until_permit == 0 ? SHARE - 1 : until_permit - 1;
+            given <= given + (PERMIT_BITS != 0 && permit[0]);
+            permitted <= permitted + rx_record;
             received <= received + rx_flit_valid + skips;
             counted <= counted + (rx_flit_valid && counting);
 
@@ -116,6 +136,7 @@ module link_end #(
                            + (rx_flit_valid != rx_count_valid)
                            + (rx_request_valid && rx_request != request_of(grants))
                            + (rx_grant_valid && (rx_grant != grant_of(granted) || !asked))
+                           + (PERMIT_BITS != 0 && rx_sums != rx_grant_valid)
                            + (rx_credit && left >= CREDITS);
         end
 endmodule

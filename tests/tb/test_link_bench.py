@@ -11,9 +11,9 @@ from trajectile.tb.faults import NEVER, LinkFaults
 CYCLES = 100_000
 
 
-@pytest.fixture(scope="module")
-def config():
-    return small(link__crc_bits=16)
+@pytest.fixture(scope="module", params=["spread", "both"])
+def config(request):
+    return small(array__dataflows=request.param, link__crc_bits=16)
 
 
 @pytest.fixture(scope="module")
