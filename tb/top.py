@@ -146,7 +146,7 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
                 "DEPTH": io_beats(config), "ID": tile, "PLUSARG": f'"io{tile}=%s"',
             }))
     for tile in range(array.tiles):
-        monitored = {}
+        monitored = {"summed": "1'b0"}  # where no batch is shared
         for port, signature in (("events", EventPort(params)), ("phases", PhasePort(params))):
             for name, _, width in _members(signature):
                 wires.append((f"{port}_{tile}_{name}", width))

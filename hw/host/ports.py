@@ -34,7 +34,7 @@ class ErrorStrobes(NamedSignature):
             "io_response": In(1),  #: the io port was answered a write with an error
             "link_down": In(1),  #: a link to a neighbour has failed for good
             "memory": In(1),  #: a word of a memory is wrong and cannot be corrected
-            "disagree": In(1),  #: another tile's batch has another load order or tag
+            "disagree": In(1),  #: another tile's batch has another load order, dataflow or tag
         })
 
 

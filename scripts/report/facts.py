@@ -24,7 +24,7 @@ TRAJECTORIES = 8
 #: steps of a batch in a tile, in their order: kind of event, what it is
 STEPS = {"doorbell": "doorbell", "lists": "all choices in their lists", "formed": "everybody's counts here",
          "load": "first load", "rows": "all activations here", "finished": "nothing left but results",
-         "written": "last beat of results", "complete": "completion record answered"}
+         "summed": "sums of all tiles added up", "written": "last beat of results", "complete": "completion record answered"}
 
 
 def _over_time(config: Config, events: Sequence[Event], plan: Schedule, edges: Sequence[int]) -> dict[str, list[float]]:
@@ -142,7 +142,8 @@ def facts(config: Config, plan: Schedule, events: Sequence[Event], run: Mapping[
         "bound": max(run["roofline"], key=lambda name: float(run["roofline"][name])),
         "over_roofline": cycles / max(run["roofline_cycles"], 1),
         "edges": edges,
-        "step_names": STEPS, "steps": _steps(config, events),
+        "step_names": {kind: name for kind, name in STEPS.items() if kind != "summed" or plan.shared},
+        "steps": _steps(config, events),
         "utilisation": _over_time(config, events, plan, edges),
         "mac": {
             "reasons": MAC_REASONS, "cycles": [totals(spans, list(MAC_REASONS)) for spans in mac], "words": words,

@@ -15,7 +15,8 @@ _EVENTS = ("load", "load_slot", "load_expert", "load_index", "load_batch", "load
            "grant_expert", "grant_index", "grant_batch", "arrived", "arrived_slot", "compute", "compute_slot", "computed",
            "computed_slot", "send", "send_slot", "send_escape", "send_cut", "sent", "sent_slot", "release")
 #: steps of a batch, in their order
-_PHASES = ("doorbell", "begin", "lists", "rows", "count", "formed", "pick", "pick_expert", "finished", "written", "complete")
+_PHASES = ("doorbell", "begin", "lists", "rows", "count", "formed", "pick", "pick_expert", "finished", "summed", "written",
+           "complete")
 
 
 def groups(config: Config, array: Sequence[Port]) -> dict[str, list[Port]]:
@@ -23,7 +24,8 @@ def groups(config: Config, array: Sequence[Port]) -> dict[str, list[Port]]:
     ports = {port.name: port for port in array}
     shown = {"array": [ports[name] for name in ("clk", "rst", "irq", "link_hold")]}
     for tile in range(config.array.tiles):
-        shown[f"tile {tile}: what batches do"] = [ports[f"phases__{tile}__{name}"] for name in _PHASES]
+        shown[f"tile {tile}: what batches do"] = [
+            ports[name] for name in (f"phases__{tile}__{phase}" for phase in _PHASES) if name in ports]
         shown[f"tile {tile}: what the rules do"] = [ports[f"events__{tile}__{name}"] for name in _EVENTS]
         if tile in config.array.ddr_tiles:
             prefix = f"ddr__{config.array.ddr_tiles.index(tile)}__"

@@ -46,6 +46,7 @@ module event_monitor #(
     input wire pick,
     input wire [EXPERT_BITS-1:0] pick_expert,
     input wire finished,
+    input wire summed,
     input wire written,
     input wire complete
 );
@@ -66,7 +67,7 @@ module event_monitor #(
 
     // Most cycles have no event.
     wire any = load || loaded || grant || arrived || compute || computed || send || sent || |released
-        || doorbell || begun || lists || rows || count || formed || pick || finished || written || complete;
+        || doorbell || begun || lists || rows || count || formed || pick || finished || summed || written || complete;
 
     always @(posedge clk)
         if (rst) begin
@@ -106,6 +107,7 @@ module event_monitor #(
                 for (slot = 0; slot < SLOTS; slot = slot + 1)
                     if (released[slot]) $fwrite(log, "%0d release %0d 0 0 0\n", cycle, slot);
                 if (finished) $fwrite(log, "%0d finished 0 0 0 0\n", cycle);
+                if (summed) $fwrite(log, "%0d summed 0 0 0 0\n", cycle);
                 if (written) $fwrite(log, "%0d written 0 0 0 0\n", cycle);
                 if (complete) begin
                     $fwrite(log, "%0d complete 0 0 0 0\n", cycle);
