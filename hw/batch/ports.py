@@ -148,7 +148,7 @@ class LookUpPort(NamedSignature):
 
 
 class ReadPort(NamedSignature):
-    """Result writer to compute unit: a group of a token's results, or its clips, in the cycle after ``read``.
+    """Result writer or reduction to compute unit: a group of a token's results, or its clips, in the cycle after ``read``.
 
     One read per cycle, only of a batch that is not computed any more.
     """
@@ -160,6 +160,7 @@ class ReadPort(NamedSignature):
         token: Signal
         group_index: Signal
         of_clips: Signal
+        written: Signal
         results: Signal
         clips: Signal
 
@@ -171,6 +172,9 @@ class ReadPort(NamedSignature):
             "token": Out(params.token_bits),  #: index of the token in its lane
             "group_index": Out(bits_for(max(params.config.down_groups, 2) - 1)),
             "of_clips": Out(1),  #: read the count of clips instead
+            **({
+                "written": Out(1),  #: the word was put (:class:`PutPort`), so it counts even if the token is not known yet
+            } if params.config.array.shares else {}),
             "results": In(params.result_bits),  #: one cycle later; it holds until another read of results
             "clips": In(CLIP_BITS),  #: one cycle later; it holds until another read of clips
         })

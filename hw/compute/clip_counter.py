@@ -43,6 +43,10 @@ class ClipCounter(Block):
     read: Signal
     read_token: Signal
     read_batch: Signal
+    put: Signal
+    put_token: Signal
+    put_batch: Signal
+    put_clips: Signal
     clips: Signal
     corrected: Signal
     error: Signal
@@ -63,6 +67,12 @@ class ClipCounter(Block):
             "read": In(1),  #: read a count; no pass of its batch is under way
             "read_token": In(params.token_bits),  #: with it: of this token
             "read_batch": In(1),  #: with it: of this batch
+            **({
+                "put": In(1),  #: write a count; no pass of its batch is under way
+                "put_token": In(params.token_bits),  #: with it: of this token
+                "put_batch": In(1),  #: with it: of this batch
+                "put_clips": In(stored_bits(params.protect, CLIP_BITS)),  #: with it: the count with its check bits
+            } if params.config.array.shares else {}),
             "clips": Out(CLIP_BITS),  #: one cycle later
             **flag_members(params.protect),
         })
@@ -114,10 +124,16 @@ class ClipCounter(Block):
             reads = self.read & is_batch(self.read_batch, number, batches)
             sram = Sram1RW(depth=config.tile.lane_tokens, width=stored_bits(protect, CLIP_BITS))
             place(m, platform, {f"clips_{number}": sram})
-            m.d.comb += [
-                sram.en.eq(uses | reads), sram.we.eq(write & uses), sram.wdata.eq(stored),
-                sram.addr.eq(Mux(uses, token, self.read_token)),
-            ]
+            address = Mux(uses, token, self.read_token)
+            if config.array.shares:
+                puts = self.put & is_batch(self.put_batch, number, batches)
+                m.d.comb += [
+                    sram.en.eq(uses | reads | puts), sram.we.eq((write & uses) | puts),
+                    sram.wdata.eq(Mux(puts, self.put_clips, stored)), sram.addr.eq(Mux(puts, self.put_token, address)),
+                ]
+            else:
+                m.d.comb += [
+                    sram.en.eq(uses | reads), sram.we.eq(write & uses), sram.wdata.eq(stored), sram.addr.eq(address)]
             words.append(decoded(m, platform, protect, sram.rdata, CLIP_BITS, f"clips_decoder_{number}",
                                  read=(fetch & uses & ~replaces) | reads))
         count = of_batch(Mux(half, *reversed(batch_of)), [word.data for word in words])

@@ -1,6 +1,7 @@
 """Activations, results and counts of clips of one token lane."""
 
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.compute.clip_counter import ClipCounter
@@ -45,6 +46,9 @@ class LaneMemory(Block):
     Each batch in flight has SRAM of its own: one is filled, or read out, while the other is computed. With ``tile.protect``
     every word has check bits, and there are two more outputs (docs/memory.md).
 
+    Where tokens travel, sums are put into a batch that is not computed any more, each bank by itself. A token is known once
+    its count of clips has been put, so a word that was put before that is read with ``read_written``.
+
     Latency: activations, results and clips come one cycle after they are read (``latency_cycles`` = 1); ``totals`` five
     cycles after ``add`` (``totals_cycles`` = 5), rounded and clipped three cycles later (``term_cycles`` = 8), in the SRAM
     two later (``stored_cycles`` = 10); the count of clips after ``drain_cycles`` = 14; ``corrected`` and ``error`` two cycles
@@ -87,6 +91,13 @@ class LaneMemory(Block):
     read_token: Signal
     read_row: Signal
     read_bank: Signal
+    read_written: Signal
+    put: Signal
+    put_batch: Signal
+    put_rows: data.View
+    put_results: data.View
+    put_token: Signal
+    put_clips: Signal
     results: Signal
     clips: Signal
     corrected: Signal
@@ -122,6 +133,15 @@ class LaneMemory(Block):
             "read_token": In(params.token_bits),  #: and of this token
             "read_row": In(range(max(params.result_depth // 2, 2))),  #: with ``read_results``: where they are in their bank
             "read_bank": In(1),  #: with it: in this bank
+            **({
+                "read_written": In(1),  #: with one of them: the word was put, so it is there even if the token is not known
+                "put": In(3),  #: write even groups, odd groups, a count of clips, of a batch that is not computed any more
+                "put_batch": In(1),  #: of this batch
+                "put_rows": In(data.ArrayLayout(range(max(params.result_depth // 2, 2)), 2)),  #: where in their banks
+                "put_results": In(data.ArrayLayout(stored_bits(params.protect, params.result_bits), 2)),  #: with check bits
+                "put_token": In(params.token_bits),  #: whose count; the token is known from the next cycle on
+                "put_clips": In(stored_bits(params.protect, CLIP_BITS)),  #: with check bits
+            } if config.array.shares else {}),
             "results": Out(params.result_bits),  #: one cycle later
             "clips": Out(CLIP_BITS),  #: one cycle later
             **flag_members(params.protect),
@@ -162,7 +182,7 @@ class LaneMemory(Block):
     def _results(self, m: Module, platform: object, clips: ClipCounter) -> list[Decoded]:
         """Read, added to and written by the MAC array; read when they are complete."""
         params, config, protect = self.params, self.params.config, self.params.protect
-        batches = config.tile.batches
+        batches, shares = config.tile.batches, config.array.shares
         # A token's first down segment writes, later ones add.
         met = [Array(Signal(name=f"met_{number}_{token}") for token in range(config.tile.lane_tokens))
                for number in range(batches)]
@@ -172,6 +192,9 @@ class LaneMemory(Block):
                 m.d.sync += [bit.eq(0) for bit in of]
             with m.Elif(self.add & self.finish & is_batch(self.batch, number, batches)):
                 m.d.sync += of[self.token].eq(1)
+            if shares:
+                with m.Elif(self.put[2] & is_batch(self.put_batch, number, batches)):
+                    m.d.sync += of[self.put_token].eq(1)
 
         reads, adds, writes = self.result_read_cycles, self.term_cycles, self.result_write_cycles
         depth = params.result_depth // 2
@@ -186,6 +209,10 @@ class LaneMemory(Block):
         terms, clipped = self._terms(m, valid)
         half, finish = chain(m, "half", self.half, range(1, adds + 1)), chain(m, "finish", self.finish, range(1, adds + 1))
         known = of_batch(self.read_batch, [of[self.read_token] for of in met])
+        if shares:
+            known |= self.read_written
+            m.d.comb += [clips.put.eq(self.put[2]), clips.put_batch.eq(self.put_batch), clips.put_token.eq(self.put_token),
+                         clips.put_clips.eq(self.put_clips)]
         known_clips = Signal()
         with m.If(self.read_clips):
             m.d.sync += known_clips.eq(known)
@@ -220,12 +247,18 @@ class LaneMemory(Block):
                 place(m, platform, {f"results_{number}_{side}": sram})
                 is_read = valid[reads] & (bank[reads] == side) & is_batch(batch[reads], number, batches)
                 is_written = valid[writes] & (bank[writes] == side) & is_batch(batch[writes], number, batches)
-                m.d.comb += [
-                    sram.en.eq(is_read | is_written | (asked & (self.read_bank == side))),
-                    sram.we.eq(is_written),
-                    sram.addr.eq(Mux(is_written, row[writes], Mux(is_read, row[reads], self.read_row))),
-                    sram.wdata.eq(stored),
-                ]
+                accessed = is_read | is_written | (asked & (self.read_bank == side))
+                address = Mux(is_written, row[writes], Mux(is_read, row[reads], self.read_row))
+                if shares:
+                    is_put = self.put[side] & is_batch(self.put_batch, number, batches)
+                    m.d.comb += [
+                        sram.en.eq(accessed | is_put), sram.we.eq(is_written | is_put),
+                        sram.addr.eq(Mux(is_put, self.put_rows[side], address)),
+                        sram.wdata.eq(Mux(is_put, self.put_results[side], stored)),
+                    ]
+                else:
+                    m.d.comb += [
+                        sram.en.eq(accessed), sram.we.eq(is_written), sram.addr.eq(address), sram.wdata.eq(stored)]
                 rdata.append(sram.rdata)
             added = valid[shows] & is_batch(batch[shows], number, batches)
             used = (valid[reads] & ~new[reads] & is_batch(batch[reads], number, batches)) | (asked & known)

@@ -1,5 +1,6 @@
 """The compute unit: everything that happens to a slice and its tokens."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
@@ -7,7 +8,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.batch.layouts import BatchLayouts
-from trajectile.hw.batch.ports import FillPort, LookUpPort, ReadPort
+from trajectile.hw.batch.ports import FillPort, LookUpPort, PutPort, ReadPort
 from trajectile.hw.compute.bias import GroupBias
 from trajectile.hw.compute.hidden_buffer import HiddenBuffer
 from trajectile.hw.compute.lane_memory import LaneMemory
@@ -20,7 +21,7 @@ from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.chain import chain
 from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.memory.expert_buffer import ExpertBuffer, SlotRead
-from trajectile.hw.memory.word import flag_members, show_flags
+from trajectile.hw.memory.word import encoded, flag_members, show_flags
 from trajectile.hw.rules.ports import ComputePort
 
 
@@ -31,13 +32,14 @@ class ComputeUnit(Block):
     SwiGLU into the hidden buffer, and down sums into the results. Parameters, and biases, are taken from the slot in i+1.
 
     Tokens of up to ``tile.batches`` batches are here. While slices of one meet its tokens, activations of the other are
-    filled in and results of the other read out; nobody does that with a batch that is computed.
+    filled in and results of the other read out; nobody does that with a batch that is computed. Where tokens travel, the
+    sums of all tiles are put in the place of results that were read.
 
     Latency: ``start`` in cycle c, first word in c+3 (``latency_cycles`` = 3), the last result and count of clips written
     ``drain_cycles`` = 14 after the last word; between them docs/architecture.md, "Compute time". Results and clips that are
-    read come after ``read_cycles`` = 1; activations are there a cycle after they are filled in (``fill_cycles`` = 1).
-    Throughput: one word, one fill and one read per cycle. Storage: the slice's parameters, the unit of each batch's results.
-    With ``timing_only`` there is only the sequencer.
+    read come after ``read_cycles`` = 1; activations and sums are there a cycle after they are filled in or put
+    (``fill_cycles`` = 1). Throughput: one word, one fill, one read, and one put per bank and cycle. Storage: the slice's
+    parameters, the unit of each batch's results. With ``timing_only`` there is only the sequencer.
     """
 
     latency_cycles = MacSequencer.latency_cycles
@@ -54,6 +56,7 @@ class ComputeUnit(Block):
     weights: SlotRead.Interface
     fill: FillPort.Interface
     read: ReadPort.Interface
+    put: PutPort.Interface
     unit: data.View
     corrected: Signal
     error: Signal
@@ -72,6 +75,9 @@ class ComputeUnit(Block):
                 "weights": Out(SlotRead(params)),  #: from the expert buffer
                 "fill": In(FillPort(params)),  #: activations, as records bring them
                 "read": In(ReadPort(params)),  #: results and clips of a batch that is not computed any more
+                **({
+                    "put": In(PutPort(params)),  #: sums of all tiles, of a batch that is not computed any more
+                } if params.config.array.shares else {}),
                 "unit": Out(data.ArrayLayout(signed(EXPONENT_BITS), batches)),  #: of its results, 0 if there was no slice
             }),
             **flag_members(params.protect),  #: of activations, results and clips
@@ -162,6 +168,8 @@ class ComputeUnit(Block):
             if biases is not None:
                 m.d.comb += [swiglu.gate_bias.eq(biases.gate_bias), swiglu.up_bias.eq(biases.up_bias)]
             memories.append(memory)
+        if config.array.shares:
+            self._put(m, platform, memories)
         m.d.comb += self.clipping.eq(Cat(memory.clipping for memory in memories).any())
         show_flags(m, self, params.protect, memories)
         # Whose was read is known until the next read; memories hold what they showed.
@@ -170,6 +178,24 @@ class ComputeUnit(Block):
             m.d.sync += read_lane.eq(read.lane)
         m.d.comb += [read.results.eq(Array(memory.results for memory in memories)[read_lane]),
                      read.clips.eq(Array(memory.clips for memory in memories)[read_lane])]
+
+    def _put(self, m: Module, platform: object, memories: Sequence[LaneMemory]) -> None:
+        """Sums, each to its place in the memory of its lane."""
+        params, put, protect = self.params, self.put, self.params.protect
+        even = encoded(m, platform, protect, put.words.even, "even_encoder")
+        odd = encoded(m, platform, protect, put.words.odd, "odd_encoder")
+        clips = encoded(m, platform, protect, put.words.clips, "clips_encoder")
+        rows = [Signal(range(max(params.result_depth // 2, 2)), name=f"put_row_{bank}") for bank in range(2)]
+        for bank, row in enumerate(rows):
+            m.d.comb += row.eq(put.places[bank].token * (params.result_stride // 2) + put.row[bank])
+        for lane, memory in enumerate(memories):
+            m.d.comb += [
+                memory.read_written.eq(self.read.written),
+                memory.put.eq(Cat(put.write[bank] & (put.places[bank].lane == lane) for bank in range(3))),
+                memory.put_batch.eq(put.batch), memory.put_token.eq(put.places[2].token), memory.put_clips.eq(clips),
+                memory.put_rows[0].eq(rows[0]), memory.put_rows[1].eq(rows[1]),
+                memory.put_results[0].eq(even), memory.put_results[1].eq(odd),
+            ]
 
     def _parameters(self, m: Module, sequencer: MacSequencer) -> data.View:
         """What the slice began with; it changes two cycles after the last word of the slice before, or later."""
@@ -192,4 +218,12 @@ class ComputeUnit(Block):
                 m.d.sync += self.unit[batch].eq(0)
             with m.Elif(came & is_batch(batch_1, batch, batches)):
                 m.d.sync += self.unit[batch].eq(parameters.unit)
+            if params.config.array.shares:
+                put, known = self.put, self.put.known[batch]
+                with m.If(self.clear[batch]):
+                    m.d.sync += known.eq(0)
+                with m.Elif(came & is_batch(batch_1, batch, batches)):
+                    m.d.sync += known.eq(1)
+                with m.Elif(put.adopt & is_batch(put.batch, batch, batches) & ~known):
+                    m.d.sync += [self.unit[batch].eq(put.unit), known.eq(1)]
         return parameters

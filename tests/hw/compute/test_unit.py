@@ -145,7 +145,11 @@ class Run:
             expected = integer_layer(self.config, self.layer, batch)
             assert (results == expected.y).all() and (clips == expected.clips).all()
             assert ctx.get(unit.unit[bank]) == (self.layer.unit if own else 0)
+            await self.use(ctx, bank, number)
             self.read.append(number)
+
+    async def use(self, ctx, bank, number):
+        """What else happens to results that have been read."""
 
     def check_cycles(self):
         """All is where docs/architecture.md, "Compute time", has it."""
@@ -184,6 +188,109 @@ def test_two_batches_in_flight(changes, seed, monkeypatch):
     joined = [n for n in range(len(run.ends) - 1) if run.visits[n][0] != run.visits[n + 1][0]
               and run.starts[n + 1] <= run.ends[n]]
     assert seed == 2 or joined, "no slice of a batch followed one of another at once"
+
+
+class PutRun(Run):
+    """Sums of some tokens are put in the place of results, as many words per cycle as there are banks for."""
+
+    #: most words that were put in a cycle
+    most = 0
+
+    async def read_word(self, ctx, bank, token, group, written):
+        """A group, or with None the clips; ``written``: it was put."""
+        read = self.bench.unit.read
+        lane, index = self.bench.place(token)
+        for signal, value in ((read.read, 1), (read.batch, bank), (read.lane, lane), (read.token, index),
+                              (read.group_index, group or 0), (read.of_clips, group is None), (read.written, written)):
+            ctx.set(signal, value)
+        await ctx.tick()
+        ctx.set(read.read, 0)
+        ctx.set(read.written, 0)
+        return ctx.get(read.clips if group is None else read.results)
+
+    async def use(self, ctx, bank, number):
+        put, config, rng = self.bench.unit.put, self.config, self.rng
+        batch, groups = self.batches[number], [*range(config.down_groups), None]
+        found = {token: [await self.read_word(ctx, bank, token, group, 0) for group in groups]
+                 for token in range(config.tile.tokens)}
+        met = {token for token in range(len(batch.x)) if (batch.topk_ids[token] >= 0).any()}
+        assert all(not any(words) for token, words in found.items() if token not in met)
+        tokens = [int(token) for token in rng.permutation(config.tile.tokens)[:rng.integers(1, config.tile.tokens + 1)]]
+        words = [(token, group) for token in tokens for group in groups]
+        ctx.set(put.batch, bank)
+        while words:
+            together = {}
+            for token, group in words[:rng.integers(0, 4)]:
+                of = 2 if group is None else group % 2
+                if of in together:
+                    break
+                together[of] = token, group
+            for of in range(3):
+                token, group = together.get(of, (int(rng.integers(config.tile.tokens)), 0))
+                value = int.from_bytes(rng.bytes(2 if of == 2 else self.bench.params.result_bits // 8), "little")
+                lane, index = self.bench.place(token)
+                ctx.set(put.places[of], {"lane": lane, "token": index})
+                if of < 2:
+                    ctx.set(put.row[of], (group or 0) // 2)
+                ctx.set((put.words.even, put.words.odd, put.words.clips)[of], value)
+                if of in together:
+                    found[token][groups.index(group)] = value
+            ctx.set(put.write, sum(1 << of for of in together))
+            await ctx.tick()
+            ctx.set(put.write, 0)
+            self.most, words = max(self.most, len(together)), words[len(together):]
+            for token, group in together.values():
+                # known once its clips are there; with ``written`` at once
+                known = token in met or (token, None) not in words
+                value = found[token][groups.index(group)]
+                assert await self.read_word(ctx, bank, token, group, 0) == (value if known else 0)
+                assert await self.read_word(ctx, bank, token, group, 1) == value
+        for token in rng.permutation(config.tile.tokens):
+            assert [await self.read_word(ctx, bank, int(token), group, 0) for group in groups] == found[token]
+
+
+@pytest.mark.parametrize("changes", [{"tile__batches": 1}, {"tile__batches": 2, "tile__mac_t": 3, "tile__tokens": 5},
+                                     {"tile__batches": 2, "tile__protect": "secded", "layer__d_model": 11},
+                                     {"tile__batches": 2, "tile__protect": "parity", "layer__d_model": 4, "tile__mac_k": 2}],
+                         ids=str)
+def test_sums_are_put(changes, monkeypatch):
+    """In the place of results, of tokens that have met something or not, while another batch computes."""
+    open_srams(monkeypatch, lane_memory, clip_counter, token_lists)
+    run = PutRun(small(array__dataflows="both", **changes), 2, 3)
+    run_block(run.bench.module, run.forming, run.computing, run.reading, background=[run.memory])
+    run.check_cycles()
+    assert run.most > 1
+
+
+def test_unit_of_another_tile():
+    """It is taken if there is none yet, of the same batch only, and forgotten when the next begins."""
+    bench = ComputeBench(small(array__dataflows="both", tile__batches=2))
+    unit, compute, put = bench.unit, bench.unit.compute, bench.unit.put
+
+    async def adopt(ctx, batch, value):
+        ctx.set(put.batch, batch)
+        ctx.set(put.unit, value % 256)
+        await pulse(ctx, put.adopt, rest=0)
+        ctx.set(put.unit, 77)
+        await ctx.tick()
+        return [ctx.get(unit.unit[b]) for b in range(2)], ctx.get(put.known)
+
+    async def run(ctx):
+        assert ctx.get(put.known) == 0
+        ctx.set(unit.weights.data, 0x85 << 24)
+        await pulse(ctx, compute.start, rest=0)
+        await ctx.tick().until(unit.busy == 0)
+        assert ctx.get(put.known) == 1
+        assert await adopt(ctx, 0, -9) == ([-123, 0], 1)
+        assert await adopt(ctx, 1, 0) == ([-123, 0], 3)
+        assert await adopt(ctx, 1, 5) == ([-123, 0], 3)
+        await pulse(ctx, unit.clear[1], rest=0)
+        assert ctx.get(put.known) == 1
+        assert await adopt(ctx, 1, -128) == ([-123, -128], 3)
+        await pulse(ctx, unit.clear[0], rest=0)
+        assert await adopt(ctx, 1, 5) == ([0, -128], 2)
+
+    run_block(bench.module, run)
 
 
 def test_unit_of_results():
