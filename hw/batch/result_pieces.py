@@ -60,7 +60,7 @@ class PieceLayout(data.StructLayout):
 
 class ResultPieces(Block):
     """Reads the results of all tokens of a batch and offers them in pieces, each token's closed by a piece with its count of
-    clips and the unit.
+    clips and the unit. Where tokens travel these are the tile's own ones of all that it holds, from ``first`` on.
 
     Latency: with ``start`` in cycle s the first read is in s+1, and its first piece is offered in s+2 (``latency_cycles`` =
     2). bfloat16 comes two cycles later (``convert_cycles`` = 2), and the closing piece waits until all before it has gone.
@@ -76,6 +76,7 @@ class ResultPieces(Block):
     bf16: Signal
     batch: Signal
     tokens: Signal
+    first: data.View
     read: ReadPort.Interface
     unit: Signal
     pieces: stream.Interface
@@ -89,6 +90,7 @@ class ResultPieces(Block):
             "bf16": In(1),  #: as bfloat16; holds while ``active``
             "batch": In(1),  #: whose results; holds while ``active``
             "tokens": In(params.batch_token_bits),  #: with ``start``: how many; at least one
+            **({"first": In(params.place_layout)} if params.config.array.shares else {}),  #: with ``start``: its first token
             "pieces": Out(stream.Signature(PieceLayout(params))),
             **({} if params.timing_only else {
                 "read": Out(ReadPort(params)),
@@ -123,10 +125,11 @@ class ResultPieces(Block):
         ends = closing | (last_piece & last_part)
         of_clips = group == groups
         last_lane = lane == config.tile.mac_t - 1
+        first_lane, first_token = (self.first.lane, self.first.token) if config.array.shares else (0, 0)
         m.d.comb += read.eq(self.active & (left != 0) & (~have | (take & ends)))
         with m.If(self.start):
-            m.d.sync += [lane.eq(0), token.eq(0), group.eq(0), left.eq(self.tokens), have.eq(0), piece.eq(0), part.eq(0),
-                         waiting.eq(0), converting.eq(0)]
+            m.d.sync += [lane.eq(first_lane), token.eq(first_token), group.eq(0), left.eq(self.tokens), have.eq(0),
+                         piece.eq(0), part.eq(0), waiting.eq(0), converting.eq(0)]
         with m.Else():
             with m.If(read):
                 m.d.sync += [

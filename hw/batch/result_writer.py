@@ -101,6 +101,8 @@ class ResultWriter(Block):
             source.start.eq(results), source.active.eq(phase == Phase.RESULTS), source.bf16.eq(descriptor.bf16),
             source.batch.eq(batch), source.tokens.eq(descriptor.tokens), pieces.ready.eq(room),
         ]
+        if config.array.shares:
+            m.d.comb += source.first.eq(result.first)
         with m.Switch(phase):
             with m.Case(Phase.IDLE):
                 with m.If(result.start):
@@ -136,11 +138,13 @@ class ResultWriter(Block):
         """The completion record as it would be written now."""
         result, descriptor = self.result, self.result.descriptor
         record = struct_signal(COMPLETION_LAYOUT, name="record")
+        # A tile that only holds other tiles' tokens may have heard of their unit, or not.
+        shown = Mux(descriptor.tokens == 0, 0, unit) if self.params.config.array.shares else unit
         m.d.comb += [
             record.tag.eq(descriptor.tag), record.valid.eq(1), record.failed.eq(failed), record.tokens.eq(descriptor.tokens),
             record.errors.eq(result.errors), record.cycles.eq(result.now - descriptor.rung),
             record.first_load.eq(result.first_load), record.streaming.eq(result.streaming),
-            record.counters.eq(self.counters), record.unit.eq(unit), record.again.eq(Value.cast(record)[:32]),
+            record.counters.eq(self.counters), record.unit.eq(shown), record.again.eq(Value.cast(record)[:32]),
         ]
         return Value.cast(record)
 

@@ -83,12 +83,12 @@ class Bench:
             ctx.set(self.writer.result.now, self.now + self.watch.cycle & 0xFFFFFFFF)
             await ctx.tick()
 
-    def result_bytes(self, tokens, as_bf16, batch):
-        """What is written for the results, padding zero."""
+    def result_bytes(self, tokens, as_bf16, batch, first=0):
+        """What is written for the results of so many tokens from one on, padding zero."""
         config, beat, n = self.config, self.config.io.bytes_per_cycle, self.config.tile.mac_n
         size = 2 if as_bf16 else 4
         found = b""
-        for token in range(tokens):
+        for token in range(first, first + tokens):
             y = self.y[batch, token]
             values = bf16(y, self.units[batch]).astype("<u2") if as_bf16 else y.astype("<i4")
             row = b""
@@ -194,6 +194,31 @@ def test_results(name, stall):
     assert written == expected
     assert len(bench.watch["written"]) == 5  # without tokens there are no results
     assert not bench.watch["bad"]
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 3])
+def test_own_tokens(lanes):
+    """Where a tile holds tokens of others too, its own are written, from whichever place on; of none there is no unit."""
+    config = small(array__dataflows="both", io__bytes_per_cycle=8, tile__mac_t=lanes, tile__tokens=6, layer__d_model=20)
+    bench, expected, records = Bench(config, seed=lanes), {}, {}
+    pitch = 4096
+
+    async def main(ctx):
+        for number, (first, tokens) in enumerate([(0, 6), (1, 5), (2, 3), (5, 1), (3, 0), (4, 2)]):
+            as_bf16 = number % 2 == 1
+            ctx.set(bench.writer.result.first, {"lane": first % lanes, "token": first // lanes})
+            await bench.start(ctx, address=number * pitch, tokens=tokens, as_bf16=as_bf16)
+            ctx.set(bench.writer.result.first, {"lane": 0, "token": 1})
+            await bench.until_complete(ctx)
+            records[number * pitch] = tokens
+            contents = bench.result_bytes(tokens, as_bf16, 0, first)
+            expected.update(enumerate(contents, number * pitch + config.completion_bytes))
+
+    bench.run(main)
+    for address, tokens in records.items():
+        assert bench.record(address).unit == (bench.units[0] if tokens else 0) and bench.units[0]
+    written = bench.memory.bytes_written()
+    assert {place: value for place, value in written.items() if place % pitch >= config.completion_bytes} == expected
 
 
 @pytest.mark.parametrize("timing_only", [False, True])
