@@ -143,6 +143,11 @@ def test_blocks_and_contract_agree(name):
         pairs["RECORD_QUEUE_CYCLES"] = (of["RecordPort"].latency_cycles, latencies.RECORD_QUEUE_CYCLES)
         pairs["STATE_CYCLES of credits"] = (of["RecordPort"].credit_cycles, latencies.STATE_CYCLES)
         pairs["RECORD_CREDITS"] = (RECORD_CREDITS, latencies.RECORD_CREDITS)
+    if "RingReduction" in of:
+        pairs["PERMIT_CYCLES"] = (of["RingReduction"].latency_cycles, latencies.PERMIT_CYCLES)
+        pairs["SUM_CYCLES"] = (of["RingReduction"].sum_cycles, latencies.SUM_CYCLES)
+        pairs["SUM_OUT_CYCLES"] = (of["RingReduction"].send_cycles, latencies.SUM_OUT_CYCLES)
+        pairs["SUMMED_CYCLES"] = (of["RingReduction"].summed_cycles, latencies.SUMMED_CYCLES)
     if "CreditFifo" in of:
         pairs["ROUTER_CYCLES of what passes"] = (of["CreditFifo"].latency_cycles, latencies.ROUTER_CYCLES)
     if "LinkLayer" in of:
