@@ -1,5 +1,6 @@
 """What completion records say of time, and what the counters in them have counted until then."""
 
+from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
@@ -11,8 +12,8 @@ from trajectile.sw_model.timeline.model import Event, Timeline
 
 #: where the record has its first counter, and how many bytes each
 COUNTERS_BYTE, COUNTER_BYTES = 20, 4
-#: counters that follow from events: all but that of clips
-COUNTERS = 8
+#: counters that follow from events: all but that of clips; which of them is that of flits, of slices and others
+COUNTERS, FLITS = 8, 2
 
 
 @dataclass(frozen=True)
@@ -43,9 +44,10 @@ def told(line: Timeline, batch: int, tile: int) -> Told:
     last = times.doorbell if times.last_release is None else times.last_release
     mine = [event for event in line.events if event.tile == tile]
     beats = ((COUNTERS_BYTE + COUNTER_BYTES * number) // config.io.bytes_per_cycle for number in range(COUNTERS))
-    counters = tuple(_counted(config, mine, number, times.record + beat - latencies.COUNTER_CYCLES)
-                     for number, beat in enumerate(beats))
-    return Told(times.cycles, first - times.doorbell, last - first, counters)
+    until = [times.record + beat - latencies.COUNTER_CYCLES for beat in beats]
+    counters = [_counted(config, mine, number, now) for number, now in enumerate(until)]
+    counters[FLITS] += bisect_right(line.token_flits[tile], until[FLITS])
+    return Told(times.cycles, first - times.doorbell, last - first, tuple(counters))
 
 
 def _until(first: int, length: int, now: int) -> int:
@@ -66,14 +68,16 @@ def _segments(config: Config, events: list[Event]) -> Iterator[tuple[int, int]]:
 
 
 def _counted(config: Config, events: list[Event], counter: int, now: int) -> int:
-    """A counter of ``COUNTERS`` (``hw/host/regmap.py``), by its number, after cycle ``now``; ``events`` are the tile's."""
+    """A counter of ``COUNTERS`` (``hw/host/regmap.py``), by its number, after cycle ``now``; ``events`` are the tile's. Flits
+    are those of slices only.
+    """
     past = [event for event in events if event.cycle <= now]
     if counter == 0:
         return sum(_until(event.cycle + 1 - latencies.LOADED_CYCLES - config.slice_beats, config.slice_beats, now)
                    for event in events if event.kind == "loaded")
     if counter == 1:
         return sum(_until(first, words, now) for first, words in _segments(config, events))
-    if counter == 2:
+    if counter == FLITS:
         return sum(1 + _until(event.cycle + latencies.PAYLOAD_CYCLES, config.slice_flits, now)
                    for event in past if event.kind == "send")
     if counter == 6:

@@ -2,7 +2,8 @@
 
 Most of them follow from others, so they are computed as soon as those are known, often long before. A batch waits for others
 in few places: for room in the queue, for the record reader, for the bank of an earlier batch, for the loads of the batch
-before (its counts go out only then), and for the result writer.
+before (its counts go out only then), and for the result writer. A shared batch also waits for other tiles: for their records,
+and for their sums.
 """
 
 from collections.abc import Sequence
@@ -57,6 +58,10 @@ class BatchTimes:
     last_release: int | None = None
     #: only results are left to write
     finished: int | None = None
+    #: the reduction of a shared batch starts
+    reduce: int | None = None
+    #: the sums of all tiles are added up
+    summed: int | None = None
     #: the last beat of results goes
     written: int | None = None
     #: the first beat of the completion record is put together
@@ -73,12 +78,14 @@ class BatchControl:
     def __init__(self, config: Config, tile: int, batches: Sequence[Batch]):
         self.config, self.tile, self.batches = config, tile, batches
         self.times = [BatchTimes() for _ in batches]
-        #: batch that leaves the queue next, is exchanged next, finishes next
-        self.to_begin = self.to_exchange = self.to_finish = 0
+        #: batch that leaves the queue next, is exchanged next, finishes next, is written next
+        self.to_begin = self.to_exchange = self.to_finish = self.to_write = 0
         self.io_beats = 0
 
     def begin(self) -> int | None:
-        """The next batch that leaves the queue, if it is known when; its own times up to ``rows`` are filled in."""
+        """The next batch that leaves the queue, if it is known when; its own times are filled in up to ``rows``, or, if it is
+        shared, up to ``begin``.
+        """
         number, config = self.to_begin, self.config
         if number == len(self.batches):
             return None
@@ -86,7 +93,9 @@ class BatchControl:
         doorbell, begin = batch.doorbells[self.tile], 0
         if number:
             before = self.times[number - 1]
-            assert before.doorbell is not None and before.rows is not None
+            if before.rows is None:
+                return None
+            assert before.doorbell is not None
             doorbell, begin = max(doorbell, before.doorbell + 1), before.rows + latencies.PHASE_CYCLES
         if number >= latencies.QUEUE_DEPTH:
             popped = self.times[number - latencies.QUEUE_DEPTH].begin
@@ -99,9 +108,12 @@ class BatchControl:
             begin = max(begin, bank.complete + latencies.PHASE_CYCLES,
                         bank.finished + latencies.SWEEP_CYCLES + config.layer.experts)
         begin = max(begin, doorbell + latencies.QUEUE_CYCLES)
-        read = ingest(config, batch.records[self.tile], len(batch.plan.tiles[self.tile].records))
-        times.doorbell, times.begin, times.lists, times.rows = doorbell, begin, begin + read.lists, begin + read.rows
-        self.io_beats += read.beats
+        times.doorbell, times.begin = doorbell, begin
+        tokens = len(batch.plan.tiles[self.tile].records)
+        if not batch.plan.shared:
+            read = ingest(config, batch.records[self.tile], tokens)
+            times.lists, times.rows = begin + read.lists, begin + read.rows
+        self.io_beats += config.records_bytes(tokens) // config.io.bytes_per_cycle
         self.to_begin += 1
         return number
 
@@ -111,7 +123,8 @@ class BatchControl:
         if number == self.to_begin:
             return None
         lists = self.times[number].lists
-        assert lists is not None
+        if lists is None:
+            return None
         start = lists + latencies.PHASE_CYCLES
         if number:
             made = self.times[number - 1].made
@@ -123,22 +136,38 @@ class BatchControl:
         return number
 
     def finish(self, now: int) -> None:
-        """The batch that finishes next does so in this cycle; its times up to ``complete`` are filled in."""
-        number, config = self.to_finish, self.config
+        """The batch that finishes next does so in this cycle."""
+        self.times[self.to_finish].finished = now
+        self.to_finish += 1
+
+    def leave(self) -> int | None:
+        """The next batch that leaves after it has finished, if it is known when; its times are filled in up to ``complete``.
+        A shared one comes twice, at first with its times up to ``reduce``: it has to be added up.
+        """
+        number, config = self.to_write, self.config
+        if number == self.to_finish:
+            return None
         batch, times = self.batches[number], self.times[number]
-        start = now + latencies.PHASE_CYCLES
+        assert times.finished is not None and times.doorbell is not None
+        start = times.finished + latencies.PHASE_CYCLES
         if number:
             complete = self.times[number - 1].complete
             assert complete is not None
             start = max(start, complete + latencies.PHASE_CYCLES)
+        if batch.plan.shared:
+            if times.reduce is None:
+                times.reduce = start
+                return number
+            if times.summed is None:
+                return None
+            start = times.summed + latencies.PHASE_CYCLES
         out = write_results(config, batch.results[self.tile], len(batch.plan.tiles[self.tile].records), batch.result_bytes)
-        times.finished, times.record, times.complete = now, start + out.record, start + out.complete
-        doorbell = times.doorbell
-        assert doorbell is not None
-        times.cycles = start + out.record + CYCLES_BYTE // config.io.bytes_per_cycle - doorbell
+        times.record, times.complete = start + out.record, start + out.complete
+        times.cycles = times.record + CYCLES_BYTE // config.io.bytes_per_cycle - times.doorbell
         times.written = None if out.written is None else start + out.written
         self.io_beats += out.beats
-        self.to_finish += 1
+        self.to_write += 1
+        return number
 
     def may_finish(self, now: int) -> bool:
         """What the batch that finishes next needs besides the rules: its loads are made, and its activations are here."""

@@ -44,28 +44,30 @@ class _Record:
         return whole * self.before[-1] + self.before[rest]
 
 
-def _record(work: list[int]) -> _Record:
+def _record(work: tuple[int, ...]) -> _Record:
     return _Record((0, *accumulate(work)))
 
 
 @cache
-def _head(config: Config) -> _Record:
-    """One cycle for the exponent, two for each choice."""
+def head_work(config: Config) -> tuple[int, ...]:
+    """Cycles of work of each beat of a head: one for the exponent, two for each choice."""
     items = [latencies.EXPONENT_CYCLES] + [latencies.CHOICE_CYCLES] * config.layer.top_k
     per_beat = config.io.bytes_per_cycle // ITEM_BYTES
-    return _record([sum(items[at:at + per_beat]) for at in range(0, len(items), per_beat)])
+    return tuple(sum(items[at:at + per_beat]) for at in range(0, len(items), per_beat))
 
 
 @cache
-def _row(config: Config) -> _Record:
-    """A cycle for each beat of shifts; then one for each word of activations, or for each beat of one."""
+def row_work(config: Config) -> tuple[int, ...]:
+    """Cycles of work of each beat of a row: one for a beat of shifts; then one for each word of activations, or for each beat
+    of one.
+    """
     width, words = config.io.bytes_per_cycle, config.gate_up_chunks
     shifts = config.shift_bytes // width
     beats = config.row_bytes // width - shifts
     if config.tile.mac_k >= width:
-        return _record([1] * (shifts + beats))
+        return (1,) * (shifts + beats)
     per_beat = width // config.tile.mac_k
-    return _record([1] * shifts + [min(per_beat, words - at) for at in range(0, words, per_beat)])
+    return (1,) * shifts + tuple(min(per_beat, words - at) for at in range(0, words, per_beat))
 
 
 @cache
@@ -79,7 +81,7 @@ def ingest(config: Config, address: int, tokens: int) -> Ingest:
     """
     if not tokens:
         return Ingest(latencies.NO_RECORDS_CYCLES, latencies.NO_RECORDS_CYCLES, 0)
-    head, row = _head(config), _row(config)
+    head, row = _record(head_work(config)), _record(row_work(config))
     heads = tokens * head.beats
 
     def work(beats: int) -> int:

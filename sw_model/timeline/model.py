@@ -1,8 +1,9 @@
 """The timeline: what happens in which cycle on every tile, from the doorbells of batches to their completion records.
 
-An event-driven model of the five rules (docs/rules.md) and of what forms batches (docs/batch.md), with the latencies of
-:mod:`trajectile.sw_model.latencies`. It looks at a tile only in cycles where something changed there, so its cost follows the
-number of slice visits and not the number of cycles. The RTL logs the same events; they are equal cycle for cycle.
+An event-driven model of the five rules (docs/rules.md), of what forms batches (docs/batch.md) and of what travels in shared
+ones (docs/dataflows.md), with the latencies of :mod:`trajectile.sw_model.latencies`. It looks at a tile only in cycles where
+something changed there, so its cost follows the number of slice visits, and of flits of shared batches, and not the
+number of cycles. The RTL logs the same events; they are equal cycle for cycle.
 """
 
 import heapq
@@ -36,7 +37,8 @@ class Event(NamedTuple):
 
 
 #: kinds of events that are steps of a batch, in their order; all others are a slot's
-STEPS = ("doorbell", "begin", "lists", "rows", "count", "formed", "pick", "finished", "written", "complete")
+STEPS = ("doorbell", "begin", "lists", "rows", "count", "formed", "pick", "finished", "summed", "written",
+         "complete")
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Timeline:
     io_beats: tuple[int, ...]
     #: flits sent to the ring-next tile, headers included, by tile
     flits: tuple[int, ...]
+    #: cycles in which those of them went that are no slice's, but records and sums of shared batches, by tile
+    token_flits: tuple[tuple[int, ...], ...] = field(repr=False)
 
     def utilisation(self) -> dict[str, float]:
         """Share of the cycles in which the DDR channels, the MAC arrays and the ring's links carried something."""
@@ -131,10 +135,11 @@ def simulate(batches: Schedule | Sequence[Schedule | Batch], *, record: bool = T
     model = Model(queued, record, turns)
     model.run()
     tiles, config = model.tiles, model.config
-    stuck = [tile.number for tile in tiles if tile.control.to_finish < len(queued)]
+    stuck = [tile.number for tile in tiles if tile.control.to_write < len(queued)]
     if stuck:
         raise RuntimeError(f"the rules came to a stop with tiles {stuck} unfinished")
     ends = tuple(tile.control.times[-1].complete or 0 for tile in tiles)
+    token_flits = tuple(tuple(sorted(tile.records.flits + tile.sums.flits)) for tile in tiles)
     times = [times for tile in tiles for times in tile.control.times]
     loads = [one.first_load for one in times if one.first_load is not None]
     first, last = min(loads, default=0), max((one.last_release or 0 for one in times), default=0)
@@ -144,7 +149,8 @@ def simulate(batches: Schedule | Sequence[Schedule | Batch], *, record: bool = T
         batches=tuple(zip(*(tile.control.times for tile in tiles), strict=True)), events=tuple(sorted(model.events)),
         mac_busy=tuple(tile.mac_busy for tile in tiles),
         ddr_beats=tuple(tile.loaded * config.slice_beats for tile in tiles),
-        io_beats=tuple(tile.control.io_beats for tile in tiles), flits=tuple(tile.flits for tile in tiles))
+        io_beats=tuple(tile.control.io_beats for tile in tiles), token_flits=token_flits,
+        flits=tuple(tile.flits + len(others) for tile, others in zip(tiles, token_flits, strict=True)))
 
 
 def at_once(plan: Schedule) -> Batch:

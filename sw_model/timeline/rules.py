@@ -1,5 +1,6 @@
 """One tile, cycle by cycle: the five rules (docs/rules.md), one method per rule, and the batches that they work on."""
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,8 @@ from trajectile.sw_model.latencies import STATE_CYCLES
 from trajectile.sw_model.timeline.control import BatchControl
 from trajectile.sw_model.timeline.exchange import CountExchange
 from trajectile.sw_model.timeline.forming import LoadMaker
+from trajectile.sw_model.timeline.record_ring import RecordRing
+from trajectile.sw_model.timeline.reduction import Reduction
 
 if TYPE_CHECKING:
     from trajectile.sw_model.timeline.model import Model
@@ -62,6 +65,7 @@ class Tile:
         self.control = BatchControl(config, number, model.batches)
         self.counts = CountExchange(config)
         self.maker = LoadMaker(config, number, self.picked)
+        self.records, self.sums = RecordRing(self, self.listed, self.read), Reduction(self, self.summed)
         self.held: int | None = None  # origin of a word of counts that stands here in this cycle
         # the rules; lists are by batch
         self.slots: dict[int, Slot] = {}  # by number, in order of allocation
@@ -72,24 +76,44 @@ class Tile:
         self.in_flight = 0
         self.loader_free = self.mac_free = self.sender_free = 0  # first cycle in which they are
         self.bus_free = 0  # first cycle in which the DDR channel may carry the next beat
-        self.rows_in = [0] * len(plans)  # first cycle in which rule 2 sees that the activations are here
+        self.rows_in = [sys.maxsize] * len(plans)  # first cycle in which rule 2 sees that the activations are here
         self.drained = [0] * len(plans)  # first cycle in which no result is on the way
         self.to_come = [len(plan.loads) + plan.arrivals for plan in plans]  # slices that are neither loaded nor let in
         self.to_come.append(-1)  # of no batch
         self.loaded = self.mac_busy = self.flits = 0
+        self.last_send = -config.slice_flits - latencies.PAYLOAD_CYCLES  # cycle of the last send
+        # what there is to look at in this cycle
+        self.look = self.look_at_sums = self.look_at_records = False
 
     # -- batches --------------------------------------------------------------------------------------------------
 
     def begin(self) -> None:
         """Batches leave the queue, as far as it is known when; their records are read, and the exchange is prepared."""
-        while (batch := self.control.begin()) is not None:
-            times = self.control.times[batch]
-            for kind in ("doorbell", "begin", "lists", "rows"):
-                self.milestone(kind, getattr(times, kind))
-            assert times.rows is not None
-            self.rows_in[batch] = times.rows + STATE_CYCLES
-            self.model.at(self.rows_in[batch], self.number, "look")
+        while (number := self.control.begin()) is not None:
+            times, batch = self.control.times[number], self.model.batches[number]
+            self.milestone("doorbell", times.doorbell)
+            self.milestone("begin", times.begin)
+            if batch.plan.shared:
+                assert times.begin is not None
+                self.records.start(number, batch.plan, batch.records[self.number], times.begin)
+            else:
+                assert times.lists is not None and times.rows is not None
+                self.listed(number, times.lists)
+                self.read(number, times.rows)
+
+    def listed(self, batch: int, cycle: int) -> None:
+        """The last choice of a batch is put into its list in this cycle."""
+        self.control.times[batch].lists = cycle
+        self.milestone("lists", cycle)
         self.exchange()
+
+    def read(self, batch: int, cycle: int) -> None:
+        """The last activations of a batch are written in this cycle."""
+        self.control.times[batch].rows = cycle
+        self.milestone("rows", cycle)
+        self.rows_in[batch] = cycle + STATE_CYCLES
+        self.model.at(self.rows_in[batch], self.number, "look")
+        self.begin()
 
     def exchange(self) -> None:
         """The exchange of counts of the next batch starts, if it is known when."""
@@ -142,10 +166,27 @@ class Tile:
                 or any(slot.batch == batch for slot in self.slots.values())):
             return
         control.finish(now)
-        for kind in ("finished", "written", "complete"):
-            self.milestone(kind, getattr(control.times[batch], kind))
-        self.begin()
+        self.milestone("finished", now)
+        self.leave()
         self.model.at(now + STATE_CYCLES, self.number, "look")
+
+    def leave(self) -> None:
+        """Batches that have finished are added up and written, as far as it is known when; then others may begin."""
+        while (number := self.control.leave()) is not None:
+            times = self.control.times[number]
+            if times.complete is None:
+                assert times.reduce is not None
+                self.sums.start(number, self.model.batches[number].plan, times.reduce)
+            else:
+                self.milestone("written", times.written)
+                self.milestone("complete", times.complete)
+                self.begin()
+
+    def summed(self, batch: int, cycle: int) -> None:
+        """The sums of a shared batch are added up; this cycle says so."""
+        self.control.times[batch].summed = cycle
+        self.milestone("summed", cycle)
+        self.leave()
 
     def milestone(self, kind: str, cycle: int | None) -> None:
         """Record a step of a batch, if it happens."""
@@ -172,8 +213,32 @@ class Tile:
 
     def evaluate(self, now: int) -> None:
         """One cycle of the rules. All guards see the state at its beginning; the order below keeps it so: no rule
-        changes what a later one looks at, but that a slice being sent is not computed in the same cycle.
+        changes what a later one looks at, but that a slice being sent is not computed in the same cycle. On the link, slices
+        go first, then sums, then records.
         """
+        if self.look:
+            self.look = False
+            self.evaluate_rules(now)
+        if self.look_at_sums or self.look_at_records:
+            free = self.link_free(now)
+            if self.look_at_sums:
+                self.look_at_sums = False
+                if self.sums.evaluate(now, free):
+                    free = now + 1
+            if self.look_at_records:
+                self.look_at_records = False
+                self.records.evaluate(now, free)
+
+    def link_free(self, now: int) -> int:
+        """First cycle, now or later, in which no flit of a slice goes, as far as slices have been sent."""
+        if now == self.last_send:
+            return now + 1
+        first = self.last_send + latencies.PAYLOAD_CYCLES
+        end = first + self.model.config.slice_flits
+        return end if first <= now < end else now
+
+    def evaluate_rules(self, now: int) -> None:
+        """The rules, and what forms batches."""
         if self.counts.left or self.held is not None:
             self.move_count(now)
         if not self.to_come[self.control.to_finish]:
@@ -256,6 +321,7 @@ class Tile:
         self.sender_free = sent + STATE_CYCLES
         self.model.at(self.sender_free, self.number, "sent", slot.number)
         self.flits += 1 + config.slice_flits
+        self.last_send = now
         self.wanted = self.granted = None
         slot.forward, slot.sending = False, True
         return True
@@ -295,6 +361,17 @@ class Tile:
 
     def update(self, kind: str, value: Any) -> None:
         """A change that shows in the state of this cycle."""
+        if kind == "record":
+            self.look_at_records = True
+            return
+        if kind in ("sums", "word", "permit"):
+            self.look_at_sums = True
+            if kind == "word":
+                self.sums.arrive()
+            elif kind == "permit":
+                self.sums.permit()
+            return
+        self.look = True
         if kind == "filled":
             self.slots[value].filled = True
         elif kind == "loaded":

@@ -51,3 +51,21 @@ def test_first_load_and_streaming(line):
             record = told(line, batch, tile)
             assert record.first_load == (0 if tile == 2 else times.first_load - times.doorbell) >= 0
             assert times.doorbell + record.first_load + record.streaming == times.last_release
+
+
+def test_flits_of_records_and_sums_are_counted():
+    """With those of slices, up to the same cycle; the last record has them all."""
+    config = small(tile__batches=2, array__dataflows="both", io__bytes_per_cycle=4)
+    line = simulate([schedule(config, draw(config, 6, number), dataflow=flow)
+                     for number, flow in enumerate(("spread", "shared", "spread", "shared"))])
+    between = 0
+    for tile in range(2):
+        assert told(line, 3, tile).counters[2] == line.flits[tile] > len(line.token_flits[tile]) > 0
+        for batch in range(3):
+            now = line.batches[batch][tile].record + 4 * (5 + 2) // 4 - COUNTER_CYCLES
+            spans = busy_spans(config, line.events, tile)["D2D"]
+            others = sum(cycle <= now for cycle in line.token_flits[tile])
+            assert told(line, batch, tile).counters[2] == others + sum(
+                cycle <= now for first, length in spans for cycle in range(first, first + length))
+            between += 0 < others < len(line.token_flits[tile])
+    assert between

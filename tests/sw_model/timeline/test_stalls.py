@@ -23,6 +23,7 @@ CASES = {
     "two in flight": ("demo", ("tile.batches=2", "layer.experts=16"), (6, 20, 9)),
     "activations late": ("smoke", ("layer.d_model=800", "tile.slices=18", "ddr.bytes_per_cycle=4", "tile.slots=6",
                                    "tile.tokens=20"), (40,)),
+    "shared and spread": ("demo", ("tile.batches=2", "layer.experts=16", "array.dataflows=both"), (9, 20, 6)),
 }
 
 
@@ -40,7 +41,9 @@ def batch(request):
         return fired
     Tile.rule_request = spy
     try:
-        line = simulate([schedule(config, draw(config, number, 3)) for number in tokens])
+        line = simulate([schedule(config, draw(config, number, 3),
+                                  dataflow="shared" if config.array.shares and number % 2 else "spread")
+                         for number in tokens])
     finally:
         Tile.rule_request = original
     return line, asked

@@ -13,12 +13,15 @@ from trajectile.sw_model.timeline.model import simulate
 from trajectile.sw_model.timeline.trace_events import FIRST_SLOT, FIRST_STEP, REASONS, STALLS, STEP_SPANS, trace_events
 
 
-@pytest.fixture(scope="module", params=[("smoke", 1), ("demo", 1), ("smoke", 4)], ids=str)
+@pytest.fixture(scope="module", params=[("smoke", 1, "spread"), ("demo", 1, "spread"), ("smoke", 4, "spread"),
+                                        ("demo", 3, "both")], ids=str)
 def trace(request):
     """A timeline of one or more batches and its trace, as a viewer reads it."""
-    preset, batches = request.param
-    config = load(preset, ["tile.batches=2"])
-    line = simulate([schedule(config, draw(config, 12 - number, 4)) for number in range(batches)])
+    preset, batches, dataflows = request.param
+    config = load(preset, ["tile.batches=2", f"array.dataflows={dataflows}"])
+    line = simulate([schedule(config, draw(config, 12 - number, 4),
+                              dataflow="shared" if config.array.shares and number % 2 else "spread")
+                     for number in range(batches)])
     return line, json.loads(json.dumps(trace_events(config, line.events, line.cycles)))["traceEvents"]
 
 
