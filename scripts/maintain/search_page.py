@@ -5,6 +5,8 @@
 import argparse
 
 from trajectile.sw_model.search.batches import search_batches
+from trajectile.sw_model.search.dataflow_state import SHARED, Case
+from trajectile.sw_model.search.dataflows import search_dataflows
 from trajectile.sw_model.search.exchange import search_exchange
 from trajectile.sw_model.search.rules import Supply, search
 from trajectile.sw_model.search.trajectory import Ring, steps_left, trajectories
@@ -21,6 +23,30 @@ BATCHES = [(2, 2, 1, False), (2, 2, 2, False), (2, 3, 1, False), (2, 3, 2, False
 LONG_BATCHES = [(3, 3, 2, True)]
 #: tiles, words of a tile, batches in flight
 EXCHANGES = [(2, 1, 1), (2, 1, 2), (2, 3, 2), (3, 1, 2), (3, 2, 2), (4, 1, 1), (4, 1, 2)]
+#: with batches whose tokens travel
+DATAFLOWS = [
+    Case(tiles=2, slots=2, batches=1), Case(tiles=2, slots=2), Case(tiles=3, slots=2, batches=1, most_slices=2),
+    *(Case(tiles=tiles, slots=2, batches=batches, kinds=(SHARED,), most_slices=0)
+      for tiles, batches in ((3, 2), (4, 1), (5, 1))),
+    Case(tiles=2, slots=3, at_once=True), Case(tiles=3, slots=2, batches=1, at_once=True),
+    Case(tiles=5, slots=2, kinds=(SHARED,), at_once=True)]
+LONG_DATAFLOWS = [Case(tiles=3, slots=2, at_once=True), Case(tiles=4, slots=2, batches=1, at_once=True),
+                  Case(tiles=4, slots=2, most_slices=1, at_once=True),
+                  Case(tiles=5, slots=2, batches=1, most_slices=2, at_once=True),
+                  Case(tiles=5, slots=2, most_slices=0, at_once=True)]
+
+
+def dataflows(long: bool) -> None:
+    """The table of the search with both dataflows."""
+    print("\nBatches of both kinds; tokens travel in shared ones\n")
+    print("| tiles, slots | batches in flight | kinds | slices at a time | what needs nobody happens | states | "
+          "standstill or wrong |\n|---|---:|---|---:|---|---:|---|")
+    for case in [*DATAFLOWS, *LONG_DATAFLOWS * long]:
+        slices = {None: "all", 0: "none"}.get(case.most_slices, case.most_slices)
+        kinds = "both" if len(case.kinds) > 1 else case.kinds[0]
+        found = search_dataflows(case)
+        print(f"| {case.tiles}, {case.slots} | {case.batches} | {kinds} | {slices} | "
+              f"{'at once' if case.at_once else 'at any time'} | {found.states:,} | {found.found or 'none'} |", flush=True)
 
 
 def main() -> None:
@@ -56,6 +82,7 @@ def main() -> None:
     for tiles, words, batches in EXCHANGES:
         exchange = search_exchange(tiles, words, batches=batches)
         print(f"| {tiles} | {words} | {batches} | {exchange.states:,} | {exchange.found or 'none'} |", flush=True)
+    dataflows(long)
     print("\nWhat must be found\n")
     for name, broken in {
             "rule 1 leaves no bubble, 3 tiles, 2 slots": search(3, 2, bubble=False),
@@ -71,6 +98,21 @@ def main() -> None:
             "counts are sent when there are any, 2 tiles": search_exchange(2, 1, rule="none"),
             "one bank of counts, 2 tiles": search_exchange(2, 1, banks=1)}.items():
         print(f"{name}: {broken}\n")
+    for name, case in {
+            "records need no credit, 2 tiles, sections of a beat":
+                Case(tiles=2, slots=2, batches=1, beats=(1, 1), without="credits"),
+            "records have no credits but the lane's, 3 tiles, two batches in flight, what needs nobody at once":
+                Case(tiles=3, slots=2, without="own credits", at_once=True),
+            "a tile's own section comes first, 2 tiles": Case(tiles=2, slots=2, batches=1, without="order"),
+            "the same with sections of two beats":
+                Case(tiles=2, slots=2, batches=1, beats=(2, 2), without="order"),
+            "sums are sent without permit, 2 tiles": Case(tiles=2, slots=2, batches=1, without="permit"),
+            "the permit does not end, 2 tiles": Case(tiles=2, slots=2, batches=1, without="end of the permit"),
+            "a tile sends its sums before it has computed everything, 2 tiles":
+                Case(tiles=2, slots=2, batches=1, without="computed"),
+            "sums are passed on before they have come, 3 tiles":
+                Case(tiles=3, slots=2, batches=1, kinds=(SHARED,), most_slices=0, without="received")}.items():
+        print(f"{name}: {search_dataflows(case)}\n", flush=True)
 
 
 if __name__ == "__main__":
