@@ -7,7 +7,7 @@ heard to the present, a nak comes at any time, and so do timeouts. Nothing below
 
 from types import SimpleNamespace
 
-from amaranth.hdl import Cat, Const, Mux, Signal
+from amaranth.hdl import Cat, Const, Mux, Signal, Value
 from amaranth.lib import data
 
 from tests.formal.spec import Proof, Spec
@@ -31,9 +31,12 @@ def oracle_crc() -> None:
     link_rx.crc = link_tx.crc = lambda word, bits: Const(0, bits)
 
 
-def link_params(**sizes: int) -> Params:
-    """Parameters of a link layer with one-bit CRC and lanes of one or two bits, some derived sizes replaced."""
-    config = small(link__latency_cycles=1, link__crc_bits=16, link__retries=2)
+def link_params(*, shares: bool, **sizes: int) -> Params:
+    """Parameters of a link layer with one-bit CRC and lanes of one or two bits, some derived sizes replaced; with permits,
+    if it ``shares``.
+    """
+    config = small(array__dataflows="both" if shares else "spread", link__latency_cycles=1, link__crc_bits=16,
+                   link__retries=2)
     object.__setattr__(config.link, "crc_bits", 1)
     config.__dict__.update(link_credits=CREDITS, **sizes)
     params = Params(config)
@@ -41,7 +44,8 @@ def link_params(**sizes: int) -> Params:
     params.request_layout = params.grant_layout = params.count_layout = data.StructLayout({"content": 1})
     params.lanes_layout = data.StructLayout({
         "flit_valid": 1, "flit": params.flit_layout, "request_valid": 1, "request": params.request_layout,
-        "grant_valid": 1, "grant": params.grant_layout, "count_valid": 1, "count": params.count_layout, "credit": 1})
+        "grant_valid": 1, "grant": params.grant_layout, "count_valid": 1, "count": params.count_layout,
+        **({"permit_valid": 1, "permit": params.permit_layout} if shares else {}), "credit": 1})
     params.frame_layout = data.StructLayout({
         "crc": 1, "kind": FrameKind, "seq": params.seq_bits, "ack": params.seq_bits, "nak": 1, "lanes": params.lanes_layout})
     return params
@@ -53,9 +57,12 @@ class LinkSpec(Spec):
     def build(self) -> None:
         m = self.m
         oracle_crc()
-        arrives = self.group == "arrives"
+        #: by kind: one comes, those that were given and have not come, those of them that wait in the sender
+        self.permits: dict[str, tuple[Value, Signal, Signal]] = {}
+        arrives, of_permits = self.group == "arrives", self.group == "permits"
+        link_tx.RECORD_CREDITS = CREDITS
         self.params = params = link_params(
-            link_window=WINDOW, link_flight_cycles=1, link_timeout_cycles=TIMEOUT_CYCLES if arrives else 1)
+            shares=of_permits, link_window=WINDOW, link_flight_cycles=1, link_timeout_cycles=TIMEOUT_CYCLES if arrives else 1)
         m.submodules.tx, m.submodules.rx = tx, rx = LinkTx(params), LinkRx(params)
         # forth
         layout = params.frame_layout
@@ -101,6 +108,23 @@ class LinkSpec(Spec):
                      lanes.request_valid.eq(request), lanes.request.content.eq(content)]
         taken = self.wire(valid & room, "taken")
 
+        # Permits, where there are any; a strobe comes at most so often before those before have come.
+        given: dict[str, Signal] = {}
+        kept = self.wire(Const(0), "nothing_kept")  # permits that go in the next frame
+        if of_permits:
+            given = {kind: self.free(1, f"{kind}_given") for kind in ("record", "sums")}
+            m.d.comb += [lanes.permit_valid.eq(Cat(given.values()).any()), lanes.permit.record.eq(given["record"]),
+                         lanes.permit.sums.eq(given["sums"])]
+        for kind, strobe in given.items():
+            most = CREDITS if kind == "record" else 1
+            under_way, kept_here = (Signal(range(most + 1), name=f"{kind}_{what}") for what in ("under_way", "kept"))
+            here = comes.permit_valid & getattr(comes.permit, kind)
+            self.assume(~strobe | (under_way != most))
+            m.d.sync += [under_way.eq(under_way + strobe - here),
+                         kept_here.eq(kept_here + strobe - (room & (strobe | (kept_here != 0))))]
+            kept = self.wire(kept | strobe | (kept_here != 0), f"{kind}_goes")
+            self.permits[kind] = (here, under_way, kept_here)
+
         # Credits and requests wait in the sender while there is no room; what does not wait is in a frame.
         owed, waiting, asked, request_waits = Signal(range(CREDITS + 1)), Signal(range(CREDITS + 1)), Signal(), Signal()
         self.assume(~credit | (owed != CREDITS))
@@ -109,7 +133,7 @@ class LinkSpec(Spec):
             owed.eq(owed + credit - comes.credit), waiting.eq(waiting + credit - (room & (credit | (waiting != 0)))),
             asked.eq((asked & ~comes.request_valid) | request), request_waits.eq((request_waits | request) & ~room),
         ]
-        frame = self.wire(room & (valid | credit | (waiting != 0) | request | request_waits), "new_frame")
+        frame = self.wire(room & (valid | credit | (waiting != 0) | request | request_waits | kept), "new_frame")
         frames = Signal(params.seq_bits)
         m.d.sync += frames.eq(frames + frame)
         settled = self.wire(rx.expected == frames, "settled")  # all frames have come
@@ -131,6 +155,10 @@ class LinkSpec(Spec):
         sent = Signal()
         with m.If(request):
             m.d.sync += sent.eq(content)
+        for kind, (here, under_way, kept_here) in self.permits.items():
+            self.claim("permits", f"no permit for {kind} comes that was not given", under_way != 0, when=here)
+            self.claim("permits", f"no permit for {kind} is missing when all frames have come",
+                       under_way == kept_here + here, when=settled)
         self.claim("control", "no request comes that was not sent, and it is unchanged",
                    asked & (comes.request.content == sent), when=comes.request_valid)
         self.claim("control", "none is missing when all frames have come", asked == (request_waits | comes.request_valid),
@@ -154,7 +182,7 @@ class CleanLinkSpec(Spec):
     def build(self) -> None:
         m = self.m
         oracle_crc()
-        params = link_params()
+        params = link_params(shares=True)
         ends = [LinkLayer(params) for _ in range(2)]
         m.submodules.one, m.submodules.other = ends
         flight = params.config.link_flight_cycles
@@ -165,27 +193,31 @@ class CleanLinkSpec(Spec):
             if number == 1:
                 break
             tx, rx = near.lanes.tx, far.lanes.rx
-            lanes = {name: self.free(1, f"{name}_{number}") for name in ("flit", "request", "grant", "count", "credit")}
+            lanes = {name: self.free(1, f"{name}_{number}")
+                     for name in ("flit", "request", "grant", "count", "record", "sums", "credit")}
             content = {name: self.free(1, f"{name}_content_{number}") for name in ("flit", "request", "grant", "count")}
             m.d.comb += [
                 tx.flit.valid.eq(lanes["flit"]), tx.flit.payload.mark.eq(content["flit"]), tx.credit.eq(lanes["credit"]),
                 tx.request_valid.eq(lanes["request"]), tx.request.content.eq(content["request"]),
                 tx.grant_valid.eq(lanes["grant"]), tx.grant.content.eq(content["grant"]),
                 tx.count_valid.eq(lanes["count"]), tx.count.content.eq(content["count"]),
+                tx.permit_valid.eq(lanes["record"] | lanes["sums"]), tx.permit.record.eq(lanes["record"]),
+                tx.permit.sums.eq(lanes["sums"]),
             ]
             come = {"flit": rx.flit_valid, "request": rx.request_valid, "grant": rx.grant_valid, "count": rx.count_valid,
+                    "record": rx.permit_valid & rx.permit.record, "sums": rx.permit_valid & rx.permit.sums,
                     "credit": rx.credit}
             what = {"flit": rx.flit.mark, "request": rx.request.content, "grant": rx.grant.content, "count": rx.count.content}
             self.claim("clean", "no flit ever waits", tx.flit.ready)
             self.claim("clean", "nothing is sent again, no link is down, no frame is bad",
                        ~near.status.replays & ~near.status.down & ~near.status.errors)
             for name, strobe in lanes.items():
-                value = strobe if name == "credit" else Cat(strobe, content[name])
+                value = Cat(strobe, content[name]) if name in content else strobe
                 for cycle in range(flight):
                     value = self.past(value, f"{name}_{number}_{cycle}")
                 self.claim("clean", f"every {name} comes after the latency that the model counts with",
                            come[name] == value[0])
-                if name != "credit":
+                if name in content:
                     self.claim("clean", "unchanged", what[name] == value[1], when=come[name])
             self.reach(rx.flit_valid & rx.credit & rx.request_valid)
 
@@ -210,6 +242,8 @@ PROOFS = (
     _proof("counts", "count words come once and in order, none missing", "link-count-not-taken", "link-delivers-again"),
     _proof("credits", "credits are conserved through replay: as many come as were given",
            "link-credit-lost-in-replay", "link-replay-from-next"),
+    _proof("permits", "permits for records are counted and one for sums is kept through replay: as many come as were given",
+           "link-permit-alone", "link-permit-forgotten", "link-credit-lost-in-replay", "link-delivers-permits"),
     _proof("control", "requests come once, unchanged, none missing (grants are the same code)",
            "link-request-not-kept", "link-delivers-again", assumes=_ASSUMES + _CONTROL),
     _proof("arrives", f"after {CALM_CYCLES} cycles without errors everything has come, or the link is down",

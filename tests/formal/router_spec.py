@@ -30,8 +30,11 @@ class FreeFifo(router.CreditFifo):
 
 def router_params() -> Params:
     """A tile of a row of three: a ring edge may pass."""
-    return tiny(array__rows=1, array__cols=3, array__ddr_tiles=(0,), tile__slots=2, tile__slices=1, layer__experts=2,
-                layer__top_k=1, credits=CREDITS, timing_only=True)
+    params = tiny(array__rows=1, array__cols=3, array__ddr_tiles=(0,), array__dataflows="both", tile__slots=2, tile__slices=1,
+                  layer__experts=2, layer__top_k=1, credits=CREDITS, timing_only=True)
+    members = dict(params.flit_layout.members) | {"payload": params.header_layout.size}  # no room for records: less state
+    params.flit_layout = data.StructLayout(members)
+    return params
 
 
 class Ways:
@@ -112,6 +115,7 @@ class RouterSpec(Spec):
                    dut.flit_out == (dut.local_in.valid & dut.local_in.ready))
         self._control("request", dut.control.request, dut.control.request_in)
         self._control("grant", dut.control.grant, dut.control.grant_in)
+        self._control("permit", dut.permit, dut.permit_in)
         self._control("count", dut.count, dut.count_in)
 
     def _leaves(self, name: str, goes: Signal, valid: Value, offered: Value, chosen: Signal) -> None:
@@ -136,13 +140,13 @@ class RouterSpec(Spec):
         self.reach(outstanding == CREDITS)
 
     def _control(self, lane: str, sends: Message.Interface, here: Message.Interface) -> None:
-        """Requests and count words go as slices do, grants against them."""
+        """Requests and count words go as slices do, grants and permits against them."""
         m, ways, pins = self.m, self.ways, self.pins
         layout = getattr(self.params, f"{lane}_layout")
         own_valid, own = self.free(1, f"{lane}_own"), self.free(layout, f"{lane}_own_message")
         m.d.comb += [sends.valid.eq(own_valid), sends.payload.eq(own)]
         came_by, goes_by, pass_from, pass_to = (ways.previous, ways.next, ways.pass_from, ways.pass_to)
-        if lane == "grant":
+        if lane in ("grant", "permit"):
             came_by, goes_by, pass_from, pass_to = goes_by, came_by, pass_to, pass_from
         valid, message = {}, {}
         for port, pin in pins.items():
@@ -221,8 +225,8 @@ PROOFS = (
            "flit",
            "router-credit-not-spent", "router-credit-lost", "router-credit-unchecked", "router-credit-everywhere",
            assumes="a credit comes back for a flit that was sent (fifo-credits, router-credits)", quick=True),
-    _proof("control", "a request, grant or count word takes its way, once, unchanged, one cycle per tile",
-           "router-grant-as-request", "router-request-kept", "router-count-kept"),
+    _proof("control", "a request, grant, permit or count word takes its way, once, unchanged, one cycle per tile",
+           "router-grant-as-request", "router-permit-as-request", "router-request-kept", "router-count-kept"),
     _proof("flow", "pin to pin, with the real FIFO: a credit goes back for every flit that passes, once, in the cycle after "
            "it has left the tile", "router-credit-forged", spec=WholeRouterSpec, bound=20, reach_bound=10,
            assumes="as many flits as credits; credits for what was sent (router-credits)"),

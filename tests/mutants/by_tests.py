@@ -25,6 +25,8 @@ QUEUE = ("tests/hw/batch/test_queue.py",)
 LINK = ("tests/hw/d2d/test_link_layer.py",)
 LINK_LATENCY = ("tests/hw/d2d/test_latency.py",)
 COUNTS = ("tests/hw/d2d/test_counts.py",)
+MERGE = ("tests/hw/d2d/test_flit_merge.py",)
+RECORD_PORT = ("tests/hw/d2d/test_record_port.py",)
 ENGINE_BATCHES = ("tests/hw/rules/test_batches.py",)
 CONTRACT = ("tests/hw/test_timing_contract.py",)
 EXPERT_ORDER = ("tests/hw/batch/test_expert_order.py",)
@@ -208,6 +210,18 @@ BY_TESTS = (
     Mutant(name="count-never-waits", module="hw.d2d.router", description="words are gone although the link has no room",
            old="fifo.head.ready.eq(_of(which, {port: pins.tx.flit.ready for port, pins in self.ports.items()}))",
            new="fifo.head.ready.eq(1)", killed_by=COUNTS),
+    # -- flits of records and sums --------------------------------------------------------------------------------
+    Mutant(name="merge-sums-first", module="hw.d2d.flit_merge", description="flits of sums go before those of slices",
+           old="m.If(~slices.valid & sums.valid)", new="m.If(sums.valid)", killed_by=MERGE),
+    Mutant(name="merge-two-at-once", module="hw.d2d.flit_merge", description="a flit of records is taken beside one of sums",
+           old="records.ready.eq(flits.ready & ~slices.valid & ~sums.valid)",
+           new="records.ready.eq(flits.ready & ~slices.valid)", killed_by=MERGE),
+    Mutant(name="merge-slices-wait", module="hw.d2d.flit_merge", description="a slice waits for flits of sums",
+           old="slices.ready.eq(flits.ready)", new="slices.ready.eq(flits.ready & ~sums.valid)", killed_by=MERGE),
+    Mutant(name="records-half-rate", module="hw.d2d.record_port", description="an item goes only every other cycle",
+           old="go.ready.eq(~full | goes)", new="go.ready.eq(~full)", killed_by=RECORD_PORT),
+    Mutant(name="records-error-lost", module="hw.d2d.record_port", description="a beat with an error comes as a good one",
+           old="item.error.eq(flit.tail)", new="item.error.eq(0)", killed_by=RECORD_PORT),
     # -- host port ------------------------------------------------------------------------------------------------
     Mutant(name="port-partial-writes", module="hw.host.port", description="a byte that is left out is written",
            old="with m.If(~access.whole):", new="with m.If(0):", killed_by=REFUSALS),
