@@ -23,7 +23,8 @@ from trajectile.scripts.soc import bundle
 from trajectile.sw_model import config as configuration
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates.selection import Selection
-from trajectile.sw_model.schedule.scheduler import ORDERS, schedule
+from trajectile.sw_model.schedule.dataflow import planned
+from trajectile.sw_model.schedule.scheduler import ORDERS
 from trajectile.sw_model.timeline.model import Timeline
 from trajectile.sw_model.timeline.model import simulate as play
 from trajectile.tb.runner import SimulationError
@@ -85,8 +86,8 @@ def _trace(trace: Traced, experts: int) -> Iterator[Path | None]:
 
 
 def simulate(config: Configured, overrides: Mapping[str, Any] | None = None, *, trace: Traced = None, order: str = "balanced",
-             simulator: str | None = None, timing_only: bool = False, waves: bool = False, folder: str | Path | None = None,
-             **source: Any) -> Simulation:
+             dataflow: str = "spread", simulator: str | None = None, timing_only: bool = False, waves: bool = False,
+             folder: str | Path | None = None, **source: Any) -> Simulation:
     """Run a batch through the Verilog and compare it with the golden model: ``trajectile simulate``.
 
     Args:
@@ -94,6 +95,7 @@ def simulate(config: Configured, overrides: Mapping[str, Any] | None = None, *, 
         overrides: of its fields.
         trace: gate decisions; None: the toy model's for its shape, else a synthetic gate's.
         order: load order.
+        dataflow: ``spread``, ``shared`` or ``auto`` (docs/dataflows.md).
         simulator: ``verilator``, ``icarus`` or ``native``; None: the command's choice.
         timing_only: controllers only: events, no results.
         waves: record waves.
@@ -110,7 +112,7 @@ def simulate(config: Configured, overrides: Mapping[str, Any] | None = None, *, 
         batch = workload.load(accelerator, gate_only=timing_only, trace=path, **source)
         try:
             return simulation.simulate(
-                accelerator, batch, folder=place, order=order, timing_only=timing_only, waves=waves,
+                accelerator, batch, folder=place, order=order, dataflow=dataflow, timing_only=timing_only, waves=waves,
                 simulator=simulator or simulation.usual_simulator(timing_only=timing_only))
         except (SimulationError, YosysError) as error:
             raise ToolError(str(error)) from error
@@ -180,9 +182,9 @@ def synthesize(config: Configured, overrides: Mapping[str, Any] | None = None, *
 
 
 def compare(*configs: Configured, trace: str | Path | None = None, tokens: Sequence[int] = (1, 16, 256),
-            strategies: Sequence[str] = experiments.STRATEGIES, orders: Sequence[str] = ORDERS, windows: int = 4,
-            layer: int | None = None, skew: float = workload.DEFAULT_SKEW, seed: int = 1, select: str | None = None,
-            folder: str | Path | None = None) -> list[dict[str, Any]]:
+            strategies: Sequence[str] = experiments.STRATEGIES, orders: Sequence[str] = ORDERS, dataflow: str = "spread",
+            windows: int = 4, layer: int | None = None, skew: float = workload.DEFAULT_SKEW, seed: int = 1,
+            select: str | None = None, folder: str | Path | None = None) -> list[dict[str, Any]]:
     """Streaming, EP and Hydra over batch sizes: the entries that ``trajectile compare --json`` writes.
 
     Args:
@@ -191,6 +193,7 @@ def compare(*configs: Configured, trace: str | Path | None = None, tokens: Seque
         tokens: batch sizes.
         strategies: of them.
         orders: load orders of streaming.
+        dataflow: of streaming (``fse``): ``spread``, ``shared`` or ``auto``.
         windows: of the trace, for each batch size.
         layer: of the trace; None: its first.
         skew: of the synthetic gate.
@@ -207,13 +210,13 @@ def compare(*configs: Configured, trace: str | Path | None = None, tokens: Seque
         raise UserError(str(error)) from error
     gate = experiments.Gate(None if trace is None else str(trace), layer, skew, seed, select=rule)
     tasks = comparison.tasks_of([load(config) for config in configs], gate, tokens=tokens, strategies=strategies,
-                                orders=orders, windows=windows)
+                                orders=orders, dataflow=dataflow, windows=windows)
     with _folder(folder) as place:
         return comparison.means(experiments.run_all(tasks, place))
 
 
 def timeline(config: Configured, overrides: Mapping[str, Any] | None = None, *, trace: Traced = None, order: str = "balanced",
-             **source: Any) -> Timeline:
+             dataflow: str = "spread", **source: Any) -> Timeline:
     """What the golden model says of a batch, at once: cycles and every event. Arguments as of :func:`simulate`.
 
     Raises:
@@ -222,4 +225,4 @@ def timeline(config: Configured, overrides: Mapping[str, Any] | None = None, *, 
     accelerator = load(config, overrides)
     with _trace(trace, accelerator.layer.experts) as path:
         batch = workload.load(accelerator, gate_only=True, trace=path, **source)
-        return play(schedule(accelerator, batch.topk_ids, order))
+        return play(planned(accelerator, batch.topk_ids, order, dataflow))

@@ -233,13 +233,13 @@ def tokens_of(config: Config, tokens: int) -> int:
     return ceil_div(tokens, config.array.tiles)
 
 
-def streaming_memory(config: Config, tokens: int) -> dict[str, int]:
-    """Bytes on a tile under expert streaming: slots; activations and int32 accumulators of its own tokens, of each batch in
-    flight. Check bits (``tile.protect``), clips and token lists are not counted, neither here nor for EP, which would need as
-    many a byte (:func:`trajectile.sw_model.config.memory.tile_memory` has everything).
+def streaming_memory(config: Config, tokens: int, *, shared: bool = False) -> dict[str, int]:
+    """Bytes on a tile under expert streaming: slots; activations and int32 accumulators of its own tokens, or of all tokens
+    in a shared batch, of each batch in flight. Check bits (``tile.protect``), clips and token lists are not counted, neither
+    here nor for EP, which would need as many a byte (:func:`trajectile.sw_model.config.memory.tile_memory` has everything).
     """
     return {"weights": config.tile.slots * config.slice_bytes,
-            "tokens": config.tile.batches * tokens_of(config, tokens) * _own(config)}
+            "tokens": config.tile.batches * (tokens if shared else tokens_of(config, tokens)) * _own(config)}
 
 
 def ep_memory(config: Config, tokens: int, most_tokens: int, *, whole_experts: bool = False) -> dict[str, int]:

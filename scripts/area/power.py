@@ -19,22 +19,13 @@ from trajectile.scripts.area.activity import BlockEnergy, energy_of
 from trajectile.scripts.area.blocks import ORDER, PREFIX, placed
 from trajectile.scripts.area.flow import Mapped
 from trajectile.scripts.area.memories import Choice
+from trajectile.scripts.area.outside import Outside
 from trajectile.scripts.area.technology import Technology
 from trajectile.scripts.errors import UserError
 from trajectile.sw_model.config import COUNTS_PER_WORD, Config
 from trajectile.sw_model.config.topology import edge_hops
 from trajectile.sw_model.schedule.scheduler import Schedule
 from trajectile.sw_model.timeline.model import Timeline
-
-
-@dataclass(frozen=True)
-class Outside:
-    """Energies of what is no part of a tile, and where they are from."""
-
-    #: UCIe in a standard package up to 16 GT/s; 0.25 in an advanced one (D. Das Sharma, IEEE Hot Interconnects 2025)
-    d2d_pj_per_bit: float = 0.5
-    #: of DRAM; 0: not counted
-    ddr_pj_per_bit: float = 0.0
 
 
 @dataclass(frozen=True)

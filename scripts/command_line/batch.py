@@ -12,6 +12,7 @@ from trajectile.scripts.flow import simulation, workload
 from trajectile.scripts.flow.simulation import Simulation
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates.reading import LEGAL
+from trajectile.sw_model.schedule.dataflow import WISHES
 from trajectile.sw_model.schedule.scheduler import ORDERS
 from trajectile.tb.runner import SimulationError
 
@@ -49,6 +50,12 @@ def add_select(parser: argparse._ActionsContainer) -> None:
                         "xshare or lynx (xshare:0.7): fewer bytes from DDR, and other results (docs/selection.md)")
 
 
+def add_dataflow(parser: argparse._ActionsContainer) -> None:
+    """The option that says what travels."""
+    parser.add_argument("--dataflow", choices=WISHES, default="spread", help="slices travel to each tile's tokens (spread), "
+                        "every tile holds all tokens (shared; docs/dataflows.md), or by the batch (default spread)")
+
+
 def workload_of(args: argparse.Namespace, config: Config, *, gate_only: bool = False) -> workload.Workload:
     """The batch that :func:`add_workload_arguments` describes.
 
@@ -63,6 +70,7 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments that say which batch runs, and on what."""
     add_workload_arguments(parser)
     parser.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
+    add_dataflow(parser)
     parser.add_argument("--simulator", choices=simulation.SIMULATORS,
                         help="verilator and icarus (apt install iverilog) run under cocotb; native is Verilator's model "
                         "without Python in the loop (default verilator; native with --timing-only)")
@@ -93,7 +101,8 @@ def simulated(args: argparse.Namespace, config: Config, console: Console, folder
                   highlight=False)
     with terminal.status("scheduling") as line:
         try:
-            return simulation.simulate(config, load, folder=folder, order=args.order, simulator=args.simulator, waves=waves,
+            return simulation.simulate(config, load, folder=folder, order=args.order, dataflow=args.dataflow,
+                                       simulator=args.simulator, waves=waves,
                                        timing_only=args.timing_only, cells=cells, layers=layers, say=line.update)
         except SimulationError as error:
             raise ToolError(str(error)) from error

@@ -11,10 +11,11 @@ from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.batch import add_select
 from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of, integers, names
 from trajectile.scripts.flow.comparison import DEFAULT_TOKENS, means, tasks_of, write
-from trajectile.scripts.flow.experiments import STRATEGIES, run_all
+from trajectile.scripts.flow.experiments import STRATEGIES, can_travel, run_all
 from trajectile.scripts.folders import private
 from trajectile.scripts.plots import comparison as plots
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.schedule.dataflow import WISHES
 from trajectile.sw_model.schedule.scheduler import ORDERS
 
 #: several configurations side by side
@@ -30,31 +31,48 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--orders", type=names(ORDERS), default=list(ORDERS), metavar="O,O,...",
                         help="load orders of fse (default all)")
     parser.add_argument("--windows", type=int, default=4, help="windows of the trace for each batch size (default 4)")
+    parser.add_argument("--dataflow", choices=WISHES, default="spread", help="of fse: slices travel (spread), tokens travel "
+                        "(shared; docs/dataflows.md), or by the batch (default spread)")
     add_gate_arguments(parser)
     add_select(parser)
+
+
+def named(entry: dict[str, Any]) -> str:
+    """A strategy with its load order, where it has a choice; and its dataflow, where that is not the usual one."""
+    if entry["strategy"] == "tokens-travel" or entry["order"] == "-":
+        return str(entry["strategy"])
+    other = "" if entry["dataflow"] == "spread" else f" ({entry['dataflow']})"
+    return f"{entry['strategy']} {entry['order']}{other}"
 
 
 def shown(config: str, entries: Sequence[dict[str, Any]]) -> Table:
     """The table of one configuration, for people."""
     table = Table(title=config, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for name in ("tokens", "strategy", "cycles", "streaming", "/roofline", "vs EP", "vs Hydra", "DDR", "MAC", "D2D",
-                 "weights kB", "tokens kB"):
+                 "weights kB", "tokens kB", "D2D MB", "D2D uJ"):
         table.add_column(name, justify="left" if name == "strategy" else "right", no_wrap=True)
     for e in entries:
         table.add_row(
-            str(e["tokens"]), e["strategy"] if e["order"] == "-" else f"{e['strategy']} {e['order']}",
+            str(e["tokens"]), named(e),
             f"{e['cycles']:,.0f}", f"{e['streaming_cycles']:,.0f}", f"{e['over_roofline']:.3f}",
             *("" if e[key] is None else f"{e[key]:.2f}" for key in ("speedup_over_ep", "speedup_over_hydra")),
             *(f"{e[key]:.0%}" for key in ("use_ddr", "use_mac", "use_d2d")),
-            f"{e['weight_bytes'] / 1000:,.0f}", f"{e['token_bytes'] / 1000:,.0f}")
+            f"{e['weight_bytes'] / 1000:,.0f}", f"{e['token_bytes'] / 1000:,.0f}", f"{e['d2d_bytes'] / 1e6:,.2f}",
+            f"{e['d2d_uj']:,.1f}")
     return table
 
 
 def run(args: argparse.Namespace, configs: Sequence[Config]) -> int:
     """``trajectile compare``."""
     console = terminal.console(args)
+    if not console.is_terminal:
+        console.width = max(console.width, 160)
     tasks = tasks_of(configs, gate_of(args, console), tokens=args.tokens, strategies=args.strategies, orders=args.orders,
-                     windows=args.windows)
+                     dataflow=args.dataflow, windows=args.windows)
+    for config in configs:
+        if "tokens-travel" in args.strategies and (left := [n for n in args.tokens if not can_travel(config, n)]):
+            console.print(f"{config.name}: tokens-travel is left out for {', '.join(map(str, left))} tokens, of which every "
+                          f"tile would hold all (tile.tokens = {config.tile.tokens})", highlight=False)
     folder = args.output or Path("build/compare")
     with terminal.bar("batches", len(tasks)) as done:
         entries = means(run_all(tasks, folder, kind=args.executor, address=args.scheduler, done=done))

@@ -9,16 +9,18 @@ from typing import Any
 from rich.console import Console
 
 from trajectile.scripts.area import bare_macs, changes, power, speed, tile_report
-from trajectile.scripts.area.power import Counters, Outside
+from trajectile.scripts.area.outside import Outside
+from trajectile.scripts.area.power import Counters
 from trajectile.scripts.area.synthesis import synthesize
 from trajectile.scripts.area.technology import TECHNOLOGIES
 from trajectile.scripts.command_line import terminal
-from trajectile.scripts.command_line.batch import add_workload_arguments, workload_of
+from trajectile.scripts.command_line.batch import add_dataflow, add_workload_arguments, workload_of
 from trajectile.scripts.command_line.cells import add_technology, technology_of
 from trajectile.scripts.errors import UserError
 from trajectile.scripts.plots import area as area_plots
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.schedule.scheduler import ORDERS, schedule
+from trajectile.sw_model.schedule.dataflow import planned
+from trajectile.sw_model.schedule.scheduler import ORDERS
 from trajectile.sw_model.timeline.model import simulate
 
 
@@ -41,12 +43,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     batch = parser.add_argument_group("batch of --power")
     add_workload_arguments(batch)
     batch.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
+    add_dataflow(batch)
 
 
 def _counters(args: argparse.Namespace, config: Config) -> Counters:
     """What the batch of the arguments does, from the timeline model."""
     load = workload_of(args, config, gate_only=True)
-    plan = schedule(config, load.topk_ids, args.order)
+    plan = planned(config, load.topk_ids, args.order, args.dataflow)
     if not plan.tokens:
         raise UserError("--tokens = 0 is not legal with --power; legal values: 1 or more")
     return power.count(plan, simulate(plan))

@@ -11,7 +11,7 @@ from trajectile.scripts.errors import UserError
 from trajectile.scripts.folders import private
 from trajectile.scripts.plots import batch as picture
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.schedule.scheduler import schedule
+from trajectile.sw_model.schedule.dataflow import planned
 from trajectile.sw_model.timeline.model import simulate as play
 from trajectile.sw_model.timeline.trace_events import trace_events
 
@@ -35,7 +35,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
             raise UserError(f"--simulator = {args.simulator} is not legal without --rtl: the model needs none")
         with terminal.status("playing the batch"):
             load = workload_of(args, config, gate_only=True)
-            line = play(schedule(config, load.topk_ids, args.order))
+            line = play(planned(config, load.topk_ids, args.order, args.dataflow))
         batch, events, cycles, exact = load.source, line.events, line.cycles, True
     source = "RTL" if args.rtl else "model"
     trace, image = folder / "trace.json", folder / picture.FILE

@@ -9,7 +9,7 @@ from typing import Any
 
 from trajectile.scripts.errors import UserError
 from trajectile.scripts.files import whole
-from trajectile.scripts.flow.experiments import STRATEGIES, Gate, Task, config_text
+from trajectile.scripts.flow.experiments import STRATEGIES, Gate, Task, can_travel, config_text
 from trajectile.scripts.json_file import write_json
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates.workloads import Trace
@@ -34,7 +34,8 @@ def window_offsets(trace: Trace, tokens: int, windows: int) -> list[int]:
 
 
 def tasks_of(configs: Sequence[Config], gate: Gate, *, tokens: Sequence[int] = DEFAULT_TOKENS,
-             strategies: Sequence[str] = STRATEGIES, orders: Sequence[str] = ORDERS, windows: int = 4) -> list[Task]:
+             strategies: Sequence[str] = STRATEGIES, orders: Sequence[str] = ORDERS, dataflow: str = "spread",
+             windows: int = 4) -> list[Task]:
     """All batches of a comparison.
 
     Args:
@@ -42,24 +43,43 @@ def tasks_of(configs: Sequence[Config], gate: Gate, *, tokens: Sequence[int] = D
         gate: where gate decisions come from.
         tokens: batch sizes.
         strategies: of :data:`~trajectile.scripts.flow.experiments.STRATEGIES`.
-        orders: load orders of streaming; the others have none.
+        orders: load orders of streaming; where tokens travel it is ``balanced``, the others have none.
+        dataflow: of streaming (``fse``).
         windows: of the trace, for each batch size.
 
     Raises:
-        UserError: for a trace that does not fit, or a batch that is too large for it or for the tiles.
+        UserError: for a trace that does not fit, or a batch that is too large for it or for the tiles. Batches whose tokens
+            cannot travel are left out where others are left.
     """
-    tasks = []
+    tasks: list[Task] = []
     for config in configs:
         trace = gate.read(config)
+        if dataflow == "shared" and not config.array.shares:
+            raise UserError(f"--dataflow = shared is not legal for {config.name}; legal values: spread, or with --set "
+                            "array.dataflows=both")
         for number in tokens:
             if not 1 <= number <= config.token_capacity:
                 raise UserError(f"--tokens = {number} is not legal for {config.name}; legal values: 1 to "
                                 f"{config.token_capacity}")
+            if dataflow == "shared" and not can_travel(config, number):
+                raise UserError(f"--tokens = {number} is not legal for {config.name} with --dataflow shared; legal values: 1 "
+                                f"to {config.tile.tokens} (tile.tokens: every tile holds all tokens)")
+            mine = [strategy for strategy in strategies if strategy != "tokens-travel" or can_travel(config, number)]
             for offset in window_offsets(trace, number, windows):
-                for strategy in strategies:
-                    mine = orders if strategy.startswith("fse") else ["-"]
-                    tasks += [Task(config_text(config), gate, offset, number, strategy, order) for order in mine]
+                for strategy in mine:
+                    tasks += [Task(config_text(config), gate, offset, number, strategy, order, dataflow)
+                              for order in orders_of(strategy, orders)]
+    if not tasks:
+        raise UserError(f"--strategies = {','.join(strategies)} is not legal for --tokens {','.join(map(str, tokens))}:"
+                        " every tile holds all of them; legal values: up to tile.tokens, or other strategies")
     return tasks
+
+
+def orders_of(strategy: str, orders: Sequence[str]) -> Sequence[str]:
+    """Load orders with which a strategy is played: all of streaming; one where no slice moves; none of the others."""
+    if strategy.startswith("fse"):
+        return orders
+    return ["balanced"] if strategy == "tokens-travel" else ["-"]
 
 
 def means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -71,9 +91,9 @@ def means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     table = []
     for (config, tokens, strategy, order), members in groups.items():
         entry = {"config": config, "tokens": tokens, "strategy": strategy, "order": order, "select": members[0]["select"],
-                 "windows": len(members)}
+                 "dataflow": ", ".join(sorted({row["dataflow"] for row in members})), "windows": len(members)}
         for key in ("active_experts", "cycles", "first_load_cycles", "streaming_cycles", "roofline", "over_roofline",
-                    "use_ddr", "use_mac", "use_d2d"):
+                    "use_ddr", "use_mac", "use_d2d", "d2d_bytes", "d2d_uj"):
             entry[key] = fmean(row[key] for row in members)
         entry["worst_over_roofline"] = max(row["over_roofline"] for row in members)
         entry["weight_bytes"] = members[0]["weight_bytes"]

@@ -11,19 +11,28 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from trajectile import sw_model
+from trajectile.scripts.area.outside import Outside
 from trajectile.scripts.errors import ToolError, UserError
 from trajectile.sw_model import baselines
 from trajectile.sw_model.config import Config, from_dict
+from trajectile.sw_model.config.topology import edge_hops, links
 from trajectile.sw_model.gates import traces, workloads
 from trajectile.sw_model.gates.reading import Reading
 from trajectile.sw_model.gates.selection import Selection, selected
 from trajectile.sw_model.gates.workloads import GateBatch
-from trajectile.sw_model.schedule.scheduler import ORDERS, roofline, schedule
+from trajectile.sw_model.schedule.dataflow import planned
+from trajectile.sw_model.schedule.scheduler import Schedule, roofline, schedule
 from trajectile.sw_model.timeline.model import simulate
 
-#: streaming; the same without skipping tiles; EP; EP with two buffers of a whole expert; Hydra
-STRATEGIES = ("fse", "fse-all-tiles", "ep", "ep-whole-experts", "hydra")
+#: streaming; the same without skipping tiles; every tile holds all tokens and computes slices of its own channel, as MoEShard
+#: shards experts; EP; EP with two buffers of a whole expert; Hydra
+STRATEGIES = ("fse", "fse-all-tiles", "tokens-travel", "ep", "ep-whole-experts", "hydra")
+#: of these, what is played as a schedule
+STREAMED = ("fse", "fse-all-tiles", "tokens-travel")
 #: tokens of a synthetic trace
 SYNTHETIC_TOKENS = 4096
 
@@ -90,6 +99,8 @@ class Task:
     tokens: int
     strategy: str
     order: str
+    #: of ``fse``, one of :data:`~trajectile.sw_model.schedule.dataflow.WISHES`; other strategies have one of their own
+    dataflow: str = "spread"
 
     @property
     def key(self) -> str:
@@ -120,17 +131,42 @@ def config_text(config: Config) -> str:
     return json.dumps({"name": config.name, **{k: v for k, v in config.as_dict.items() if k != "name"}}, sort_keys=True)
 
 
+def sharing(config: Config) -> Config:
+    """The same array in a build that shares.
+
+    Raises:
+        ConfigError: if it cannot be built.
+    """
+    return replace(config, array=replace(config.array, dataflows="both"))
+
+
+def can_travel(config: Config, tokens: int) -> bool:
+    """Whether the tokens of such a batch can travel: every tile has room for all of them."""
+    return tokens <= config.tile.tokens and config.io.bytes_per_cycle <= config.link.beat_bytes
+
+
+def _streamed(config: Config, task: Task, ids: NDArray[np.int64]) -> Schedule:
+    """The batch of a strategy whose weights or tokens go round the ring."""
+    if task.strategy == "tokens-travel":
+        return schedule(sharing(config), ids, task.order, dataflow="shared")
+    if task.strategy == "fse-all-tiles":
+        return schedule(config, ids, task.order, skip=False)
+    return planned(config, ids, task.order, task.dataflow)
+
+
 def evaluate(task: Task) -> dict[str, Any]:
     """Play one task on the timeline model or a baseline; the row of the result table."""
     values = json.loads(task.config)
     config = from_dict({k: v for k, v in values.items() if k != "name"}, values["name"])
     ids = task.gate.batch(config, task.offset, task.tokens).topk_ids
-    plan = schedule(config, ids, task.order if task.order in ORDERS else "index", skip=task.strategy != "fse-all-tiles")
-    bound = roofline(schedule(config, ids, "index")) if task.strategy == "fse-all-tiles" else roofline(plan)
-    if task.strategy.startswith("fse"):
+    plan = _streamed(config, task, ids) if task.strategy in STREAMED else None
+    # that of slices that skip tiles, for everybody
+    bound = roofline(plan if plan and plan.skip and not plan.shared else schedule(config, ids, "index"))
+    if plan:
         line = simulate(plan, record=False)
         cycles, inside, use = line.cycles, (line.first_load_cycles, line.streaming_cycles), line.utilisation()
-        memory = baselines.streaming_memory(config, task.tokens)
+        memory, dataflow = baselines.streaming_memory(config, task.tokens, shared=plan.shared), plan.dataflow
+        flits = sum(count * edge_hops(config.array, tile) for tile, count in enumerate(line.flits))
     else:
         homes = baselines.index_homes(config)
         if task.strategy == "hydra":
@@ -139,16 +175,19 @@ def evaluate(task: Task) -> dict[str, Any]:
         whole = task.strategy == "ep-whole-experts"
         run = baselines.simulate_ep(config, ids, homes, whole_experts=whole)
         cycles, inside = run.cycles, (run.first_load_cycles, run.streaming_cycles)
-        links = 2 * (config.array.rows * (config.array.cols - 1) + config.array.cols * (config.array.rows - 1))
+        ways = len(links(config.array))
         use = {"ddr": sum(run.ddr_beats) / (cycles * config.array.channels),
-               "mac": sum(run.mac_busy) / (cycles * config.array.tiles), "d2d": run.flits / (cycles * links)}
-        memory = baselines.ep_memory(config, task.tokens, run.most_tokens, whole_experts=whole)
+               "mac": sum(run.mac_busy) / (cycles * config.array.tiles), "d2d": run.flits / (cycles * ways)}
+        memory, dataflow = baselines.ep_memory(config, task.tokens, run.most_tokens, whole_experts=whole), "-"
+        flits = run.flits
+    d2d_bytes = flits * config.link.beat_bytes
     return {"config": config.name, "tokens": task.tokens, "offset": task.offset, "strategy": task.strategy,
-            "order": task.order, "select": task.gate.select and str(task.gate.select),
-            "active_experts": len(plan.expert_order), "cycles": cycles,
+            "order": task.order, "select": task.gate.select and str(task.gate.select), "dataflow": dataflow,
+            "active_experts": len(np.unique(ids[ids >= 0])), "cycles": cycles,
             "first_load_cycles": inside[0], "streaming_cycles": inside[1],
             "roofline": bound.cycles, "over_roofline": cycles / max(bound.cycles, 1),
             **{f"use_{name}": share for name, share in use.items()},
+            "d2d_bytes": d2d_bytes, "d2d_uj": 8 * d2d_bytes * Outside().d2d_pj_per_bit / 1e6,
             "weight_bytes": memory["weights"], "token_bytes": memory["tokens"]}
 
 

@@ -22,10 +22,11 @@ from trajectile.scripts.soc.ports import ports_of
 from trajectile.scripts.soc.waves import gtkwave
 from trajectile.sw_model import latencies
 from trajectile.sw_model.batch.records import blank_batch
-from trajectile.sw_model.config import Config
+from trajectile.sw_model.config import BF16_BYTES, INT32_BYTES, Config
 from trajectile.sw_model.numerics import image
 from trajectile.sw_model.numerics.integer import Results
-from trajectile.sw_model.schedule.scheduler import Roofline, Schedule, roofline, schedule
+from trajectile.sw_model.schedule.dataflow import planned
+from trajectile.sw_model.schedule.scheduler import Roofline, Schedule, roofline
 from trajectile.sw_model.timeline.activity import ddr_cycles
 from trajectile.sw_model.timeline.model import Event, Timeline
 from trajectile.sw_model.timeline.model import simulate as play
@@ -123,7 +124,8 @@ class Simulation:
         loads, releases = ([event.cycle for event in first.log if event.kind == kind] for kind in ("load", "release"))
         return {
             "config": {"name": config.name, **config.as_dict},
-            "trace": load.source, "tokens": len(load.topk_ids), "order": self.order, "seed": load.seed,
+            "trace": load.source, "tokens": len(load.topk_ids), "order": self.order, "dataflow": self.plan.dataflow,
+            "seed": load.seed,
             "batches": len(self.plans),
             "simulator": self.simulator, "timing_only": self.timing_only, "gate_level": self.gate_level,
             "results_exact": None if self.timing_only else bool(first.results), "results": first.results.message,
@@ -147,7 +149,7 @@ class Simulation:
 
 
 def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Path, order: str = "balanced",
-             bf16: bool = False, records: Sequence[Sequence[int]] | None = None,
+             dataflow: str = "spread", bf16: bool = False, records: Sequence[Sequence[int]] | None = None,
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
              runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False,
              cells: Technology | None = None, files: Callable[[Design], Mapping[str, str]] | None = None,
@@ -160,6 +162,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         load: the batch, or batches of one layer.
         folder: where job, logs and waves are at the end (:func:`~trajectile.scripts.folders.private`).
         order: load order.
+        dataflow: one of :data:`~trajectile.sw_model.schedule.dataflow.WISHES`, for each batch.
         bf16: results as bf16 instead of int32.
         records: of each tile its tokens in the order of their records, for every batch; None: spread as a host would.
         simulator: ``verilator`` or ``icarus``, both with cocotb; or ``native``, Verilator's model under a C++ main: for
@@ -191,7 +194,8 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
     loads = [load] if isinstance(load, Workload) else list(load)
     if any(one.values and loads[0].values and one.values.layer is not loads[0].values.layer for one in loads):
         raise ValueError("batches of different layers are not legal; legal: batches that share one layer's weights")
-    plans = [schedule(config, one.topk_ids, order, records=records, strict=False) for one in loads]
+    plans = [planned(config, one.topk_ids, order, dataflow, result_bytes=BF16_BYTES if bf16 else INT32_BYTES, records=records,
+                     strict=False) for one in loads]
     model = play(plans)
     say("generating the Verilog")
     made = design(config, timing_only=timing_only)

@@ -33,6 +33,7 @@ class Plan:
     #: which of the points each task is of
     owner: Sequence[int]
     tokens: int
+    strategy: str
 
 
 def variants(base: Config, vary: Sequence[tuple[str, Sequence[Any]]]) -> list[Point]:
@@ -81,7 +82,7 @@ def plan(base: Config, vary: Sequence[tuple[str, Sequence[Any]]], gate: Gate, *,
     points = variants(base, vary)
     tasks, owner = [], []
     for number, (_, variant) in enumerate(points):
-        if isinstance(variant, str) or tokens > variant.token_capacity:
+        if isinstance(variant, str) or tokens > _room(variant, strategy):
             continue
         for offset in window_offsets(gate.read(variant), tokens, windows):
             tasks.append(Task(config_text(variant), gate, offset, tokens, strategy, order))
@@ -90,7 +91,12 @@ def plan(base: Config, vary: Sequence[tuple[str, Sequence[Any]]], gate: Gate, *,
         why = [variant for _, variant in points if isinstance(variant, str)]
         raise UserError("--vary leaves no configuration that can be built: " + "; ".join(
             why or [f"none holds --tokens = {tokens}"]) + "; legal: at least one that can")
-    return Plan([field for field, _ in vary], points, tasks, owner, tokens)
+    return Plan([field for field, _ in vary], points, tasks, owner, tokens, strategy)
+
+
+def _room(config: Config, strategy: str) -> int:
+    """Tokens of a batch at the most: every tile may have to hold all of them."""
+    return config.tile.tokens if strategy == "tokens-travel" else config.token_capacity
 
 
 def entries_of(swept: Plan, rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -102,7 +108,7 @@ def entries_of(swept: Plan, rows: Sequence[dict[str, Any]]) -> list[dict[str, An
         if mine:
             entry |= {key: fmean(row[key] for row in mine) for key in MEASURED} | {"why_not": ""}
         else:
-            why = variant if isinstance(variant, str) else f"holds {variant.token_capacity} tokens only"
+            why = variant if isinstance(variant, str) else f"holds {_room(variant, swept.strategy)} tokens only"
             entry |= dict.fromkeys(MEASURED) | {"why_not": why}
         entries.append(entry)
     return entries

@@ -16,8 +16,8 @@ from trajectile.scripts.files import whole
 
 #: distinct for the colour-blind
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
-#: of strategies with their orders, which are nine
-LINES = (*COLOURS, "#882255")
+#: of strategies with their orders, which are ten
+LINES = (*COLOURS, "#882255", "#117733")
 
 
 def _panels(configs: Sequence[str]) -> tuple[Figure, Sequence[Axes]]:

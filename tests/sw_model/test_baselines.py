@@ -112,6 +112,7 @@ def test_memory():
     """By hand: smoke, 12 tokens, 6 on a tile. A slice has 15 words of 20 bytes and 10 bytes of parameters."""
     config = small()
     assert baselines.streaming_memory(config, 12) == {"weights": 3 * 310, "tokens": 6 * 5 * 12}
+    assert baselines.streaming_memory(config, 12, shared=True)["tokens"] == 12 * 5 * 12
     assert baselines.ep_memory(config, 12, 9, whole_experts=True) == {"weights": 2 * 3 * 310, "tokens": (6 + 18) * 5 * 12}
     config = small(tile__batches=2)
     assert baselines.streaming_memory(config, 12)["tokens"] == 2 * 6 * 5 * 12

@@ -17,6 +17,8 @@ from trajectile.scripts.plots import comparison as plots
 from trajectile.sw_model.config import load
 from trajectile.sw_model.gates.selection import Selection
 from trajectile.sw_model.gates.workloads import fit_skew, synthetic_trace
+from trajectile.sw_model.schedule.scheduler import schedule
+from trajectile.sw_model.timeline.model import simulate
 
 #: a small comparison: two configurations of one shape, two batch sizes
 SMALL = ["--tokens", "1,8", "--windows", "2"]
@@ -25,7 +27,7 @@ GATE = experiments.Gate(None, None, 0.2, 1)
 
 def tasks(count=6):
     text = experiments.config_text(load("smoke"))
-    return [experiments.Task(text, GATE, offset, 4, strategy, "balanced" if strategy.startswith("fse") else "-")
+    return [experiments.Task(text, GATE, offset, 4, strategy, "balanced" if strategy in experiments.STREAMED else "-")
             for offset in range(2048, 2048 + count) for strategy in experiments.STRATEGIES]
 
 
@@ -33,7 +35,7 @@ def test_compare_writes_everything(tmp_path, capsys):
     """A row for each configuration, batch size, strategy and order; CSV and JSON agree; plots; a table."""
     assert cli.main(["compare", "smoke", "demo", *SMALL, "-o", str(tmp_path)]) == 0
     entries = json.loads((tmp_path / "compare.json").read_text())
-    assert len(entries) == 2 * 2 * (3 + 3 + 1 + 1 + 1)
+    assert len(entries) == 2 * 2 * (3 + 3 + 1 + 1 + 1 + 1) - 1  # smoke's tiles have no room for all of eight tokens
     with (tmp_path / "compare.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [int(row["tokens"]) for row in rows] == [entry["tokens"] for entry in entries]
@@ -48,6 +50,46 @@ def test_compare_writes_everything(tmp_path, capsys):
     lines = {(entry["strategy"], entry["order"]) for entry in entries}
     assert len(set(plots.LINES)) == len(plots.LINES) >= len(lines)  # no two have the same colour
     assert "ep-whole-experts" in capsys.readouterr().out
+
+
+def test_tokens_travel(tmp_path, capsys):
+    """The same bytes from DDR, few over links, all tokens in every tile; what fits no tile is left out, and said."""
+    line = ["compare", "demo", "--tokens", "16,100", "--windows", "2", "--orders", "balanced", "-o", str(tmp_path)]
+    assert cli.main(line) == 0
+    assert "demo: tokens-travel is left out for 100 tokens" in capsys.readouterr().out
+    entries = json.loads((tmp_path / "compare.json").read_text())
+    assert [entry["tokens"] for entry in entries if entry["strategy"] == "tokens-travel"] == [16]
+    spread, shared = (next(entry for entry in entries if (entry["strategy"], entry["tokens"]) == (strategy, 16))
+                      for strategy in ("fse", "tokens-travel"))
+    assert (spread["dataflow"], shared["dataflow"]) == ("spread", "shared")
+    assert shared["d2d_bytes"] * 20 < spread["d2d_bytes"] and shared["weight_bytes"] == spread["weight_bytes"]
+    assert shared["token_bytes"] == 4 * spread["token_bytes"] and shared["roofline"] == spread["roofline"]
+    for entry in entries:
+        assert entry["d2d_uj"] == pytest.approx(entry["d2d_bytes"] * 8 * 0.5e-6)
+
+
+@pytest.mark.parametrize(("wish", "tokens", "dataflow"), [("spread", 16, "spread"), ("shared", 16, "shared"),
+                                                          ("auto", 16, "shared"), ("auto", 65, "spread")])
+def test_dataflow(wish, tokens, dataflow, tmp_path):
+    """Streaming in the dataflow that is asked for; where tokens travel in any case, the row is the same."""
+    arguments = ["compare", "demo", "--set", "array.dataflows=both", "--tokens", str(tokens), "--windows", "1", "--orders",
+                 "balanced", "--dataflow", wish, "--strategies", "fse,tokens-travel", "-o", str(tmp_path)]
+    assert cli.main(arguments) == 0
+    ours, *other = json.loads((tmp_path / "compare.json").read_text())
+    assert ours["dataflow"] == dataflow
+    assert tokens > 64 or (ours["cycles"] == other[0]["cycles"]) == (dataflow == "shared")
+
+
+def test_links_between(tmp_path):
+    """A flit over two links counts twice, as it does for EP."""
+    line = ["compare", "demo", "--tokens", "4", "--windows", "1", "--orders", "balanced", "--strategies", "fse", "--set",
+            "array.rows=1", "--set", "array.cols=3", "--set", "array.ddr_tiles=0,1,2", "-o", str(tmp_path)]
+    assert cli.main(line) == 0
+    [entry] = json.loads((tmp_path / "compare.json").read_text())
+    config = load("demo", ["array.rows=1", "array.cols=3", "array.ddr_tiles=0,1,2"])
+    ids = synthetic_trace(64, 6, experiments.SYNTHETIC_TOKENS, 0.2, 1).window(0, 2048, 4).topk_ids
+    there, back = sum(simulate(schedule(config, ids)).flits[:2]), simulate(schedule(config, ids)).flits[2]
+    assert entry["d2d_bytes"] == (there + 2 * back) * config.link.beat_bytes
 
 
 def test_fewer_experts(tmp_path, capsys):
@@ -121,6 +163,10 @@ def test_sweep(tmp_path, capsys):
     assert entries[3]["cycles"] < entries[2]["cycles"]  # twice the DDR rate
     assert (tmp_path / "sweep.png").read_bytes().startswith(b"\x89PNG")
     assert "tile.slots = 1 is not legal" in capsys.readouterr().out
+    assert cli.main(["sweep", "smoke", "--vary", "tile.tokens=3,6", "--tokens", "6", "--strategy", "tokens-travel", "-o",
+                     str(tmp_path / "travel")]) == 0
+    few, enough = json.loads((tmp_path / "travel" / "sweep.json").read_text())
+    assert few["why_not"] == "holds 3 tokens only" and enough["cycles"]
     curve = ["--vary", "link.latency_cycles=1,2,8", "--tokens", "6", "-o", str(tmp_path / "curve")]
     assert cli.main(["sweep", "smoke", *curve]) == 0
 
@@ -143,6 +189,9 @@ def test_buffering(tmp_path, capsys):
     (["compare", "smoke", "--fit", "nothing.npz"], "nothing.npz: no such file"),
     (["compare", "smoke", "--tokens", "1", "--executor", "dask"], "--scheduler is missing"),
     (["compare", "smoke", "--select", "best:0.5"], "select = 'best:0.5'"),
+    (["compare", "smoke", "--tokens", "1", "--dataflow", "shared"], "--dataflow = shared"),
+    (["compare", "demo", "--set", "array.dataflows=both", "--tokens", "65", "--dataflow", "shared"], "--tokens = 65"),
+    (["compare", "smoke", "--tokens", "12", "--strategies", "tokens-travel"], "--strategies = tokens-travel"),
     (["sweep", "smoke", "--vary", "tile.slots=3", "--select", "lynx:0"], "select = 'lynx:0'"),
     (["sweep", "smoke", "--vary", "tile.slots=1"], "tile.slots = 1"),
     (["sweep", "smoke", "--vary", "tile.slots=a"], "tile.slots = 'a'"),
