@@ -1,16 +1,18 @@
 """Token records, taken apart: heads for the token lists, rows for the token buffer."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal
+from amaranth.hdl import Cat, Module, Mux, Signal, Value
 from amaranth.lib import enum, stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from trajectile.hw.batch.layouts import NO_EXPERT, BatchLayouts
-from trajectile.hw.batch.ports import BeginPort, FillPort, InsertPort
+from trajectile.hw.batch.layouts import NO_EXPERT
+from trajectile.hw.batch.ports import BeginPort, FillPort, InsertPort, SectionPort
+from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.formats import EXPONENT_BITS, INPUT_SHIFT_BITS
 from trajectile.hw.io.ports import ReadBeats, RegionPort
 from trajectile.hw.lib.block import Block
 from trajectile.hw.lib.limits import exceeds
+from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.sw_model.config import BLOCK_INPUTS, ceil_div
 
 #: an item of a head: the token's exponent, or a choice
@@ -30,6 +32,10 @@ class RecordParser(Block):
     """Takes the records of a batch apart: first the heads of all its tokens, then their activations. Token ``i`` is number
     ``i // mac_t`` in lane ``i % mac_t``.
 
+    The tokens of a shared batch are those of all tiles, and come by sections (:class:`RecordRing`). A token's number goes on
+    from section to section. On the way the parser notes where this tile's tokens begin, where those of the ring-previous tile
+    do, and where the last token is. A place at which nothing is left is the one after the last token.
+
     A choice of an expert that does not exist is dropped and reported, and so is one that came with an error, or whose
     exponent did. Activations that came with an error are reported and used as they are. What is reported goes into the
     completion record; the batch goes on.
@@ -39,26 +45,32 @@ class RecordParser(Block):
 
     Latency: ``begin.start`` in cycle c starts the region in c (``latency_cycles`` = 0). The first item or word of a beat that
     is offered in cycle x is taken in x. Throughput: an exponent takes 1 cycle, a choice 2 (``choice_cycles`` = 2), a beat of
-    shifts 1, a word of activations as many as it has beats, at least 1. ``lists_done`` comes with the second cycle of the
-    last choice, ``rows_done`` with the last word; without tokens both come in c+1. Storage: shifts of a row, beats of a word
-    but the last, numbers.
+    shifts 1, a word of activations as many as it has beats, at least 1; a section's header takes 1 (``section_cycles`` = 1).
+    ``lists_done`` comes with the second cycle of the last choice, ``rows_done`` with the last word; if the last section is
+    empty, with its header. A spread batch without tokens has both in c+1. Storage: shifts of a row, beats of a word but the
+    last, numbers.
     """
 
     latency_cycles = 0
     choice_cycles = 2
+    section_cycles = 1
 
     begin: BeginPort.Interface
     region: RegionPort.Interface
     beats: stream.Interface
+    section: SectionPort.Interface
     insert: InsertPort.Interface
     fill: FillPort.Interface
 
-    def __init__(self, params: BatchLayouts):
+    def __init__(self, params: LinkLayouts):
         self.params = params
+        self.shares = shares = params.config.array.shares
         super().__init__({
             "begin": In(BeginPort(params)),  #: batch control; ``start`` only when the batch before is done
             "region": Out(RegionPort(params)),  #: what the io port is to read
-            "beats": In(stream.Signature(ReadBeats(params))),  #: it
+            "beats": In(stream.Signature(  #: it; of all tiles, with headers, if the batch is shared
+                params.record_item_layout if shares else ReadBeats(params))),
+            **({"section": Out(SectionPort(params))} if shares else {}),  #: whose part of a shared batch's records this is
             "insert": Out(InsertPort(params)),  #: to the token lists
             **({} if params.timing_only else {"fill": Out(FillPort(params))}),  #: to the token buffer
         })
@@ -78,42 +90,93 @@ class RecordParser(Block):
         # The token, and whether it is the last; it moves on when its head or its row ends.
         lane = Signal(params.lane_bits)
         token = Signal(params.token_bits)
-        left = Signal(params.batch_token_bits, name="tokens_left")  # this one too
+        left = Signal(params.batch_token_bits, name="tokens_left")  # of the section; this one too
         ends = Signal()
         last_token = left == 1
         last_lane = lane == config.tile.mac_t - 1
+        valid, all_end = beats.valid, ends & last_token  # a beat is offered; heads or rows of all tokens end
+        if self.shares:
+            section = self.section
+            valid, all_end = valid & ~section.header, section.ends & section.last
+            m.d.comb += section.tokens.eq(tokens)
         with m.If(ends):
             m.d.sync += [
-                lane.eq(Mux(last_lane | last_token, 0, lane + 1)),
-                token.eq(Mux(last_token, 0, token + last_lane)), left.eq(Mux(last_token, tokens, left - 1)),
+                lane.eq(Mux(last_lane, 0, lane + 1)), token.eq(token + last_lane), left.eq(Mux(last_token, tokens, left - 1)),
             ]
+        with m.If(all_end):
+            m.d.sync += [lane.eq(0), token.eq(0)]
         with m.Switch(part):
             with m.Case(Part.IDLE):
                 with m.If(begin.start):
+                    empty = begin.tokens == 0
                     m.d.sync += [
-                        part.eq(Mux(begin.tokens == 0, Part.EMPTY, Part.HEADS)), batch.eq(begin.batch),
-                        tokens.eq(begin.tokens), left.eq(begin.tokens),
+                        part.eq(Mux(empty & ~begin.shared if self.shares else empty, Part.EMPTY, Part.HEADS)),
+                        batch.eq(begin.batch), tokens.eq(begin.tokens), left.eq(begin.tokens),
                     ]
             with m.Case(Part.EMPTY):
                 m.d.sync += part.eq(Part.IDLE)
                 m.d.comb += [begin.lists_done.eq(1), begin.rows_done.eq(1)]
             with m.Case(Part.HEADS):
-                self._heads(m, ends)
-                with m.If(ends & last_token):
+                self._heads(m, valid, ends)
+                with m.If(all_end):
                     m.d.comb += begin.lists_done.eq(1)
                     m.d.sync += part.eq(Part.ROWS)
             with m.Case(Part.ROWS):
-                self._rows(m, ends)
-                with m.If(ends & last_token):
+                self._rows(m, valid, ends)
+                with m.If(all_end):
                     m.d.comb += begin.rows_done.eq(1)
                     m.d.sync += part.eq(Part.IDLE)
+        if self.shares:
+            self._sections(m, ends, left)
+            self._share(m, (part == Part.HEADS) & section.shared, ends, lane, token)
         m.d.comb += begin.bad_response.eq(beats.valid & beats.ready & beats.payload.error)
         m.d.comb += [self.insert.batch.eq(batch), self.insert.lane.eq(lane), self.insert.token.eq(token)]
         if not params.timing_only:
             m.d.comb += [self.fill.batch.eq(batch), self.fill.lane.eq(lane), self.fill.token.eq(token)]
         return m
 
-    def _heads(self, m: Module, ends: Signal) -> None:
+    @property
+    def _beat(self) -> Value:
+        """The beat of the io port."""
+        payload = self.beats.payload
+        beat: Value = payload.payload[:self.params.io_bits] if self.shares else payload.data
+        return beat
+
+    @property
+    def _tokens(self) -> Value:
+        """The number of tokens in a header."""
+        tokens: Value = self.beats.payload.payload[:self.params.batch_token_bits]
+        return tokens
+
+    def _sections(self, m: Module, ends: Signal, left: Signal) -> None:
+        """A header says how many tokens the section has; it ends with the last of them, or at once."""
+        beats, section = self.beats, self.section
+        m.d.comb += section.ends.eq(ends & (left == 1))
+        with m.If(section.header):
+            m.d.comb += [beats.ready.eq(beats.valid), section.ends.eq(beats.valid & (self._tokens == 0))]
+            with m.If(beats.valid):
+                m.d.sync += left.eq(self._tokens)
+
+    def _share(self, m: Module, heads: Value, ends: Signal, lane: Signal, token: Signal) -> None:
+        """What the heads of a shared batch show of its tokens: noted as they come, and shown in the same cycle."""
+        begin, section, share = self.begin, self.section, self.begin.share
+        noted = struct_signal(self.params.share_layout, name="noted_share")
+        total = noted.total + self._tokens
+        m.d.comb += share.eq(noted)
+        m.d.sync += noted.eq(share)
+        with m.If(begin.start):
+            m.d.sync += noted.eq(0)
+        with m.Elif(heads):
+            with m.If(ends):
+                m.d.comb += [share.last.lane.eq(lane), share.last.token.eq(token)]
+            with m.If(section.header & self.beats.valid):
+                m.d.comb += [share.total.eq(total), begin.too_many.eq(exceeds(total, self.params.config.tile.tokens))]
+                with m.If(section.own):
+                    m.d.comb += [share.own.lane.eq(lane), share.own.token.eq(token)]
+                with m.If(section.before):
+                    m.d.comb += [share.previous.lane.eq(lane), share.previous.token.eq(token), share.before.eq(self._tokens)]
+
+    def _heads(self, m: Module, valid: Value, ends: Signal) -> None:
         """Within the case of heads: an item at a time; choices in two cycles."""
         config, beats, insert = self.params.config, self.beats, self.insert
         top_k, items = config.layer.top_k, 8 * config.io.bytes_per_cycle // ITEM_BITS
@@ -129,14 +192,14 @@ class RecordParser(Block):
         last = number == top_k
         bad = Signal()
         m.d.comb += [
-            item.eq(beats.payload.data.word_select(place, ITEM_BITS)), insert.expert.eq(expert), insert.rank.eq(number - 1),
+            item.eq(self._beat.word_select(place, ITEM_BITS)), insert.expert.eq(expert), insert.rank.eq(number - 1),
             insert.weight.as_value().eq(item[16:]), insert.exponent.eq(exponent),
-            taken.eq(beats.valid & ((number == 0) | second)), beats.ready.eq(taken & ((place == items - 1) | last)),
+            taken.eq(valid & ((number == 0) | second)), beats.ready.eq(taken & ((place == items - 1) | last)),
             ends.eq(taken & last), bad.eq(exceeds(expert, config.layer.experts - 1)),
         ]
-        with m.If(beats.valid & (number == 0)):
+        with m.If(valid & (number == 0)):
             m.d.sync += [exponent.eq(item[:EXPONENT_BITS]), spoilt.eq(beats.payload.error)]
-        with m.If(beats.valid & (number != 0)):
+        with m.If(valid & (number != 0)):
             m.d.sync += [second.eq(~second), inserted.eq(insert.insert)]
             with m.If(~second):
                 m.d.comb += [
@@ -147,7 +210,7 @@ class RecordParser(Block):
         with m.If(taken):
             m.d.sync += [number.eq(Mux(last, 0, number + 1)), place.eq(Mux(last | (place == items - 1), 0, place + 1))]
 
-    def _rows(self, m: Module, ends: Signal) -> None:
+    def _rows(self, m: Module, valid: Value, ends: Signal) -> None:
         """Within the case of rows: shifts, then words of activations."""
         params, config, beats = self.params, self.params.config, self.beats
         beat_bytes, mac_k, chunks = config.io.bytes_per_cycle, config.tile.mac_k, config.gate_up_chunks
@@ -159,12 +222,12 @@ class RecordParser(Block):
         last = chunk == chunks - 1
         write = Signal()
         m.d.comb += [
-            beats.ready.eq(beats.valid & (~row | (place == words - 1) | last if words > 1 else 1)),
-            write.eq(beats.valid & row & (place == pieces - 1 if pieces > 1 else 1)), ends.eq(write & last),
+            beats.ready.eq(valid & (~row | (place == words - 1) | last if words > 1 else 1)),
+            write.eq(valid & row & (place == pieces - 1 if pieces > 1 else 1)), ends.eq(write & last),
         ]
-        with m.If(beats.valid & ~row):
+        with m.If(valid & ~row):
             m.d.sync += [place.eq(Mux(place == shift_beats - 1, 0, place + 1)), row.eq(place == shift_beats - 1)]
-        with m.If(beats.valid & row):
+        with m.If(valid & row):
             m.d.sync += place.eq(Mux(last & write | (place == max(words, pieces) - 1), 0, place + 1))
         with m.If(write):
             m.d.sync += [chunk.eq(Mux(last, 0, chunk + 1)), row.eq(~last)]
@@ -174,18 +237,18 @@ class RecordParser(Block):
         scales, block_chunks = config.tile.word_scales, BLOCK_INPUTS // config.tile.word_inputs
         shifts = Signal(INPUT_SHIFT_BITS * ceil_div(config.layer.d_model, BLOCK_INPUTS), reset_less=True)
         for number in range(shift_beats):
-            with m.If(beats.valid & ~row & (place == number)):
+            with m.If(valid & ~row & (place == number)):
                 piece = shifts[8 * beat_bytes * number:8 * beat_bytes * (number + 1)]
-                m.d.sync += piece.eq(beats.payload.data)
+                m.d.sync += piece.eq(self._beat)
         with m.If(write & (chunk % block_chunks == block_chunks - 1 if block_chunks > 1 else 1)):
             m.d.sync += shifts.eq(shifts >> INPUT_SHIFT_BITS * scales)
-        codes = beats.payload.data.word_select(place, 8 * mac_k) if words > 1 else beats.payload.data
+        codes = self._beat.word_select(place, 8 * mac_k) if words > 1 else self._beat
         if pieces > 1:
             before = [Signal(8 * beat_bytes, name=f"piece_{number}", reset_less=True) for number in range(pieces - 1)]
             for number, piece in enumerate(before):
-                with m.If(beats.valid & row & (place == number)):
-                    m.d.sync += piece.eq(beats.payload.data)
-            codes = Cat(before, beats.payload.data)
+                with m.If(valid & row & (place == number)):
+                    m.d.sync += piece.eq(self._beat)
+            codes = Cat(before, self._beat)
         m.d.comb += [self.fill.write.eq(write), self.fill.chunk.eq(chunk)]
         for number in range(scales):
             scaled = self.fill.word[number]

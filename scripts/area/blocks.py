@@ -26,7 +26,8 @@ GROUPS = {
     "batch_queue": "batch former", "batch_control": "batch former", "batch_former": "batch former",
     "count_exchange": "batch former", "expert_order": "batch former", "load_maker": "batch former",
     "token_lists": "batch former",
-    "record_reader": "io port", "record_parser": "io port", "io_reader": "io port", "burst_addresses": "io port",
+    "record_reader": "io port", "record_parser": "io port", "record_ring": "io port",
+    "io_reader": "io port", "burst_addresses": "io port",
     "result_writer": "io port", "result_pieces": "io port", "io_writer": "io port", "bfloat_converter": "io port",
     "tile": "wiring",
 }

@@ -7,17 +7,17 @@ import pytest
 from tests.support.blocks import run_block
 from tests.support.configurations import small
 from tests.support.io_memory import IoMemory
+from tests.support.token_records import Puts, Records
 from tests.support.watch import Watch
 from trajectile.hw.batch.layouts import NO_EXPERT
 from trajectile.hw.batch.record_reader import RecordReader
 from trajectile.hw.params import Params
-from trajectile.sw_model.config import ceil_div
 from trajectile.sw_model.timeline.ingest import ingest
 
 #: beats smaller than, as large as, and larger than a word of activations; heads of one and several beats; odd sizes
 SHAPES = {
     "word is a beat": {"io__bytes_per_cycle": 4, "tile__mac_k": 4, "tile__mac_n": 4},
-    "words in a beat": {"io__bytes_per_cycle": 32, "tile__mac_k": 4, "tile__mac_n": 4, "layer__d_model": 38},
+    "words in a beat": {"io__bytes_per_cycle": 32, "tile__mac_k": 4, "tile__mac_n": 8, "layer__d_model": 38},
     "all in a beat": {"io__bytes_per_cycle": 128, "tile__mac_k": 2, "tile__mac_n": 2, "layer__d_model": 7},
     "beats of a word": {"io__bytes_per_cycle": 8, "tile__mac_k": 32, "layer__d_model": 100},
     "blocks of a word": {"io__bytes_per_cycle": 16, "tile__mac_k": 64, "layer__d_model": 161},
@@ -27,71 +27,16 @@ SHAPES = {
     "lanes": {"io__bytes_per_cycle": 8, "tile__mac_k": 8, "tile__mac_t": 3, "tile__tokens": 7, "layer__d_model": 12},
     "one expert": {"io__bytes_per_cycle": 4, "layer__experts": 1, "layer__top_k": 1},
 }
+#: a batch may be shared in those whose beats are no longer than a weight word; a spread batch is the same there
+BUILDS = [*((name, "spread") for name in SHAPES), *((name, "both") for name in SHAPES if name != "all in a beat")]
 
 
-def config_of(name, **changes):
+def config_of(name, dataflows="spread", **changes):
     """One of the shapes."""
     usual = {"tile__tokens": 6, "tile__mac_t": 2, "tile__mac_n": 2, "link__beat_bytes": 1, "ddr__bytes_per_cycle": 1}
+    if dataflows == "both":
+        usual |= {"link__beat_bytes": SHAPES[name]["io__bytes_per_cycle"], "array__dataflows": "both"}
     return small(**(usual | SHAPES[name] | changes))
-
-
-class Records:
-    """Random records of some tokens, as bytes, and what they say."""
-
-    def __init__(self, config, rng, tokens, wrong=False):
-        self.config, self.tokens = config, tokens
-        top_k, experts = config.layer.top_k, config.layer.experts
-        illegal = [experts, NO_EXPERT, 0xFFFE, experts | 0x8000] if wrong else [NO_EXPERT]
-        choices = [*range(experts), *illegal]
-        self.exponents = [rng.randrange(256) for _ in range(tokens)]
-        self.choices = [[(rng.choice(choices), rng.getrandbits(16)) for _ in range(top_k)] for _ in range(tokens)]
-        blocks = ceil_div(config.layer.d_model, 32)
-        self.shifts = [[rng.randrange(4) for _ in range(blocks)] for _ in range(tokens)]
-        self.codes = [rng.randbytes(config.gate_up_chunks * config.tile.mac_k) for _ in range(tokens)]
-
-        def filled(part, size):
-            return part + rng.randbytes(size - len(part))
-        heads = b"".join(
-            filled(bytes([exponent]) + rng.randbytes(3) + b"".join(
-                expert.to_bytes(2, "little") + weight.to_bytes(2, "little") for expert, weight in choices),
-                config.head_bytes) for exponent, choices in zip(self.exponents, self.choices, strict=True))
-        rows = b""
-        for shifts, codes in zip(self.shifts, self.codes, strict=True):
-            field = sum(shift << 2 * block for block, shift in enumerate(shifts))
-            # what is behind the last block's shift may be anything
-            field |= rng.getrandbits(8 * config.shift_bytes) >> 2 * blocks << 2 * blocks
-            row = field.to_bytes(config.shift_bytes, "little") + codes
-            rows += filled(row, config.row_bytes)
-        self.bytes = heads + rows
-        assert len(self.bytes) == tokens * config.record_bytes
-
-    def place(self, token):
-        """Lane and index."""
-        return token % self.config.tile.mac_t, token // self.config.tile.mac_t
-
-    def inserts(self, spoilt=frozenset()):
-        """Lane, token, rank, expert, weight, exponent of every choice that is put into a list; ``spoilt`` are bad beats."""
-        beat, items = self.config.io.bytes_per_cycle, self.config.io.bytes_per_cycle // 4
-        head_beats = self.config.head_bytes // beat
-        return [(*self.place(token), rank, expert, weight, self.exponents[token])
-                for token in range(self.tokens) for rank, (expert, weight) in enumerate(self.choices[token])
-                if expert < self.config.layer.experts
-                and not {token * head_beats, token * head_beats + (rank + 1) // items} & set(spoilt)]
-
-    def fills(self):
-        """Lane, token, chunk, word of every word of activations."""
-        tile, found = self.config.tile, []
-        for token in range(self.tokens):
-            for chunk in range(self.config.gate_up_chunks):
-                word = 0
-                for scale in range(tile.word_scales):
-                    first = chunk * tile.mac_k + scale * tile.word_inputs
-                    block = first // 32
-                    shift = self.shifts[token][block] if block < len(self.shifts[token]) else 0
-                    codes = int.from_bytes(self.codes[token][first:first + tile.word_inputs], "little")
-                    word |= (codes | shift << 8 * tile.word_inputs) << (8 * tile.word_inputs + 2) * scale
-                found.append((*self.place(token), chunk, word))
-        return found
 
 
 class Bench:
@@ -102,44 +47,21 @@ class Bench:
         self.reader = reader = RecordReader(self.params)
         self.memory = IoMemory(config.io.bytes_per_cycle, read=reader.io, latency=config.io.latency_cycles, stall=stall,
                                seed=seed, base=base, contents=contents)
-        self.inserts, self.fills = [], []
-        #: lists as they would be, to answer ``twice``
-        self.lists = set()
+        self.puts = Puts(reader)
         begin = reader.begin
         self.watch = Watch(start=begin.start, lists=begin.lists_done, rows=begin.rows_done, expert=begin.bad_expert,
                            twice=begin.twice, response=begin.bad_response)
-
-    async def lists_bench(self, ctx):
-        """What the token lists do: they answer in the second cycle."""
-        insert = self.reader.insert
-        payload = (insert.batch, insert.lane, insert.token, insert.rank, insert.expert, insert.weight.as_value(),
-                   insert.exponent)
-        before = None
-        while True:
-            _, _, now, *values = await ctx.tick().sample(insert.insert, *payload)
-            if before is not None:
-                assert not now and values == before, "a choice takes two cycles"
-            ctx.set(insert.twice, 0)
-            before = None
-            if now:
-                before = values
-                key = (values[1], values[2], values[4])
-                ctx.set(insert.twice, key in self.lists)
-                if key not in self.lists:
-                    self.inserts.append(tuple(values))
-                self.lists.add(key)
-
-    async def fill_bench(self, ctx):
-        fill = self.reader.fill
-        while True:
-            _, _, write, *values = await ctx.tick().sample(
-                fill.write, fill.batch, fill.lane, fill.token, fill.chunk, fill.word.as_value())
-            if write:
-                self.fills.append(tuple(values))
+        self.ring = Watch()
+        if config.array.shares:
+            self.ring = Watch(come=reader.come.ready, go=reader.go.valid, share=begin.share.as_value() != 0,
+                              many=begin.too_many)
 
     async def begin(self, ctx, address, tokens, batch=0):
         """The strobe, with values that hold for it only; ends in the cycle after it."""
         begin = self.reader.begin
+        if self.ring.signals:
+            ctx.set(self.reader.come.valid, 1)  # of a shared batch that is next, or there is no room
+            ctx.set(self.reader.go.ready, batch)
         ctx.set(begin.start, 1)
         ctx.set(begin.batch, batch)
         ctx.set(begin.records, address // self.params.config.io.bytes_per_cycle)
@@ -151,8 +73,9 @@ class Bench:
         ctx.set(begin.tokens, 0)
 
     def run(self, *benches):
-        others = [] if self.params.timing_only else [self.fill_bench]
-        run_block(self.reader, *benches, background=[self.memory.run, self.watch.run, self.lists_bench, *others])
+        watches = [self.watch.run, self.ring.run] if self.ring.signals else [self.watch.run]
+        run_block(self.reader, *benches, background=[self.memory.run, *watches, *self.puts.benches])
+        assert not self.ring.cycles, "a spread batch has nothing to do with the ring"
 
     async def until_rows(self, ctx):
         count = len(self.watch["rows"])
@@ -164,10 +87,10 @@ class Bench:
 
 
 @pytest.mark.parametrize("stall", [0, 0.3])
-@pytest.mark.parametrize("name", SHAPES)
-def test_records(name, stall):
+@pytest.mark.parametrize(("name", "dataflows"), BUILDS)
+def test_records(name, dataflows, stall):
     """Several batches with random contents and delays: each choice once, each word once, in order, at its place."""
-    config = config_of(name)
+    config = config_of(name, dataflows)
     rng = random.Random(name)
     beat = config.io.bytes_per_cycle
     batches = [Records(config, rng, tokens, wrong=True) for tokens in (config.tile.tokens, 1, 0, config.tile.tokens - 1)]
@@ -177,7 +100,8 @@ def test_records(name, stall):
     async def main(ctx):
         address = base
         for number, records in enumerate(batches):
-            for kept in (bench.inserts, bench.fills, bench.lists, *bench.watch.cycles.values()):
+            bench.puts.clear()
+            for kept in bench.watch.cycles.values():
                 kept.clear()
             await bench.begin(ctx, address, records.tokens, number % 2)
             await bench.until_rows(ctx)
@@ -187,8 +111,8 @@ def test_records(name, stall):
             first = {}
             for insert in records.inserts():
                 first.setdefault((insert[0], insert[1], insert[3]), insert)
-            assert bench.inserts == [(number % 2, *insert) for insert in first.values()]
-            assert bench.fills == [(number % 2, *fill) for fill in records.fills()]
+            assert bench.puts.inserts == [(number % 2, *insert) for insert in first.values()]
+            assert bench.puts.fills == [(number % 2, *fill) for fill in records.fills()]
             wrong = sum(config.layer.experts <= expert != NO_EXPERT for choices in records.choices for expert, _ in choices)
             assert len(bench.watch["expert"]) == wrong
             assert len(bench.watch["twice"]) == len(records.inserts()) - len(first)
@@ -199,10 +123,10 @@ def test_records(name, stall):
 
 @pytest.mark.parametrize("timing_only", [False, True])
 @pytest.mark.parametrize("latency", [1, 30])
-@pytest.mark.parametrize("name", SHAPES)
-def test_latency(name, latency, timing_only):
+@pytest.mark.parametrize(("name", "dataflows"), BUILDS)
+def test_latency(name, dataflows, latency, timing_only):
     """The cycles of the golden model, also where bursts wait for others; without tokens one cycle."""
-    config = config_of(name, io__latency_cycles=latency, tile__tokens=12)
+    config = config_of(name, dataflows, io__latency_cycles=latency, tile__tokens=12)
     rng = random.Random(name)
     beat = config.io.bytes_per_cycle
     records = Records(config, rng, 12)
@@ -222,13 +146,13 @@ def test_latency(name, latency, timing_only):
         assert watch["lists"][number] - watch["start"][number] == expected.lists
         assert watch["rows"][number] - watch["start"][number] == expected.rows
     assert bench.memory.reads[0][0] - watch["start"][0] == bench.reader.latency_cycles
-    assert len(bench.inserts) == len({(lane, token, expert) for lane, token, _, expert, *_ in records.inserts()})
+    assert len(bench.puts.inserts) == len({(lane, token, expert) for lane, token, _, expert, *_ in records.inserts()})
 
 
-@pytest.mark.parametrize("name", SHAPES)
-def test_beats_with_errors(name):
+@pytest.mark.parametrize(("name", "dataflows"), BUILDS)
+def test_beats_with_errors(name, dataflows):
     """Choices that came with an error are dropped, and those of a token whose exponent did; each bad beat is reported."""
-    config = config_of(name)
+    config = config_of(name, dataflows)
     rng = random.Random(name)
     records = Records(config, rng, config.tile.tokens)
     heads = records.tokens * config.head_bytes // config.io.bytes_per_cycle
@@ -242,10 +166,10 @@ def test_beats_with_errors(name):
 
     bench.run(main)
     good = records.inserts(bench.memory.bad_beats)
-    assert {(lane, token, expert) for _, lane, token, _, expert, *_ in bench.inserts} == \
+    assert {(lane, token, expert) for _, lane, token, _, expert, *_ in bench.puts.inserts} == \
         {(lane, token, expert) for lane, token, _, expert, *_ in good}
     assert len(bench.watch["response"]) == len(bench.memory.bad_beats) and not bench.watch["expert"]
-    assert bench.fills == [(0, *fill) for fill in records.fills()]
+    assert bench.puts.fills == [(0, *fill) for fill in records.fills()]
 
 
 @pytest.mark.parametrize("seed", range(8))
@@ -253,7 +177,7 @@ def test_a_stop_ends_everything(seed):
     """Whenever it comes: the port comes to rest, nothing is put anywhere, and the next batch is whole."""
     print(f"seed {seed}")
     rng = random.Random(seed)
-    config = config_of(rng.choice(list(SHAPES)))
+    config = config_of(*rng.choice(BUILDS))
     records = Records(config, rng, config.tile.tokens)
     bench = Bench(config, stall=rng.choice([0, 0.3]), seed=seed, contents=records.bytes)
     reader = bench.reader
@@ -267,16 +191,17 @@ def test_a_stop_ends_everything(seed):
                     break
             ctx.set(reader.stop, 1)
             await ctx.tick().repeat(3)
-            kept = len(bench.inserts), len(bench.fills)
+            kept = len(bench.puts.inserts), len(bench.puts.fills)
             while not ctx.get(reader.quiet):
                 await ctx.tick()
-            assert kept == (len(bench.inserts), len(bench.fills))
+            assert kept == (len(bench.puts.inserts), len(bench.puts.fills))
             ctx.set(reader.stop, 0)
-            for seen in (bench.inserts, bench.fills, bench.lists, *bench.watch.cycles.values()):
+            bench.puts.clear()
+            for seen in bench.watch.cycles.values():
                 seen.clear()
         await bench.begin(ctx, 0, records.tokens, 1)
         await bench.until_rows(ctx)
 
     bench.run(main)
-    assert bench.fills == [(1, *fill) for fill in records.fills()]
+    assert bench.puts.fills == [(1, *fill) for fill in records.fills()]
     assert len(bench.watch["lists"]) == 1
