@@ -28,6 +28,7 @@ CONFIGS = {
                        link__beat_bytes=4), False),
     "conflicts": (small(layer__d_model=9, layer__d_ff=9, tile__slices=9, tile__mac_k=4, tile__mac_n=6, tile__mac_t=1), False),
     "bias": (small(layer__bias=True), False),
+    "tokens travel": (small(array__dataflows="both"), False),
     **{f"random {seed}": (random_config(seed), False) for seed in (1, 2, 3)},
 }
 
@@ -138,6 +139,8 @@ def test_blocks_and_contract_agree(name):
         "ANSWERED_CYCLES": (of["ResultWriter"].answer_cycles, latencies.ANSWERED_CYCLES),
         "link.latency_cycles": (of["D2DLink"].latency_cycles, config.link.latency_cycles),
     }
+    if "RecordRing" in of:
+        pairs["SECTION_CYCLES"] = (of["RecordParser"].section_cycles, latencies.SECTION_CYCLES)
     if "RecordPort" in of:
         pairs["RECORD_OUT_CYCLES"] = (of["RecordPort"].out_cycles, latencies.RECORD_OUT_CYCLES)
         pairs["RECORD_QUEUE_CYCLES"] = (of["RecordPort"].latency_cycles, latencies.RECORD_QUEUE_CYCLES)
