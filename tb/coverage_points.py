@@ -8,7 +8,7 @@ import re
 from typing import NamedTuple
 
 from trajectile.hw.batch.result_writer import Phase
-from trajectile.hw.d2d.layouts import NEIGHBOURS, FrameKind
+from trajectile.hw.d2d.layouts import NEIGHBOURS, FlitKind, FrameKind
 from trajectile.hw.host.codes import ERRORS, REFUSALS, Refusal
 
 
@@ -149,6 +149,8 @@ PACKETS = (
     Point("flit.header", "router", "arrival__valid & arrival__payload__head", "a header flit reaches its tile"),
     Point("flit.payload", "router", "arrival__valid & ~arrival__payload__head & ~arrival__payload__tail", "a payload flit"),
     Point("flit.tail", "router", "arrival__valid & arrival__payload__tail", "a tail flit"),
+    Point("flit.record", "router", f"arrival__valid & arrival__payload__kind == {FlitKind.RECORD.value}", "one of records"),
+    Point("flit.sums", "router", f"arrival__valid & arrival__payload__kind == {FlitKind.SUMS.value}", "one of sums"),
     Point("flit.through", "router", "pass_valid", "a flit passes the router of a tile between"),
     Point("flit.credit", "router", _of_ports("{low}__rx__credit"), "a credit comes back"),
     Point("flit.queued", "credit_fifo", "waiting != 0", "flits wait in the SRAM of an input"),
@@ -156,6 +158,9 @@ PACKETS = (
     Point("request.through", "router", "request_pass_valid", "a request passes a tile between"),
     Point("grant.packet", "router", "control__grant_in__valid", "a grant reaches its tile"),
     Point("grant.through", "router", "grant_pass_valid", "a grant passes a tile between"),
+    Point("permit.record", "router", "permit_in__valid & permit_in__payload__record", "a permit for records comes"),
+    Point("permit.sums", "router", "permit_in__valid & permit_in__payload__sums", "a permit for sums comes"),
+    Point("permit.through", "router", "permit_pass_valid", "a permit passes a tile between"),
     Point("count.packet", "router", "count_in__valid", "a count word reaches a tile"),
     Point("count.through", "router", "count_pass_fifo__head__valid", "a count word passes a tile between"),
     Point("count.queued", "count_fifo", "waiting != 0", "several count words wait for room on a link"),
@@ -165,6 +170,7 @@ PACKETS = (
     Point("frame.request", "link_rx", "deliver & frame__lanes__request_valid", "with a request"),
     Point("frame.grant", "link_rx", "deliver & frame__lanes__grant_valid", "with a grant"),
     Point("frame.count", "link_rx", "deliver & frame__lanes__count_valid", "with a count word"),
+    Point("frame.permit", "link_rx", "deliver & frame__lanes__permit_valid", "with a permit"),
     Point("frame.credit", "link_rx", "deliver & frame__lanes__credit", "with a credit"),
     Point("frame.again", "link_rx", f"heard & frame__kind == {FrameKind.DATA.value} & ~deliver & ~gap",
           "a DATA frame that was delivered before is dropped"),
@@ -175,6 +181,7 @@ PACKETS = (
     Point("replay.nak", "link_tx", "replays & asked & deaf == 0", "a nak starts a replay"),
     Point("replay.timeout", "link_tx", "replays & ~(asked & deaf == 0)", "the clock starts a replay"),
     Point("replay.frame", "link_tx", "fetched & sends", "a DATA frame goes again"),
+    Point("replay.permits", "link_tx", "record_permits > 1", "several permits for records wait for the end of a replay"),
     Point("replay.deaf", "link_tx", "asked & deaf != 0", "a nak is old news: the replay it asks for is under way"),
 )
 

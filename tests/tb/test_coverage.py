@@ -48,7 +48,8 @@ def test_every_point_is_watched():
     """In builds with everything in them, once in a module; and each has a line of meaning."""
     # in a line of three tiles flits pass the one between; words of 64 inputs have two blocks
     seen = set()
-    for changes in (["link.crc_bits=16", "tile.protect=secded", "array.cols=3", "layer.bias=true", "tile.scale_mantissa=3"],
+    for changes in (["link.crc_bits=16", "tile.protect=secded", "array.cols=3", "array.dataflows=both", "layer.bias=true",
+                     "tile.scale_mantissa=3"],
                     ["tile.mac_k=64", "layer.d_model=128"]):
         files = coverage.instrumented(design(load("smoke", changes)).files())
         watched = re.findall(r'"COVERED (\S+)"', "".join(files.values()))
