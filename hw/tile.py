@@ -6,14 +6,18 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 from trajectile.hw.batch.control import BatchControl
 from trajectile.hw.batch.former import BatchFormer
 from trajectile.hw.batch.queue import BatchQueue
+from trajectile.hw.batch.read_merge import ReadMerge
 from trajectile.hw.batch.record_reader import RecordReader
+from trajectile.hw.batch.reduction import RingReduction
 from trajectile.hw.batch.result_writer import ResultWriter
 from trajectile.hw.batch.token_lists import TokenLists
 from trajectile.hw.compute.unit import ComputeUnit
+from trajectile.hw.d2d.flit_merge import FlitMerge
 from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.d2d.link_layer import LinkLayer
 from trajectile.hw.d2d.port import FramePort, LanePort, d2d_port
 from trajectile.hw.d2d.receiver import SliceReceiver
+from trajectile.hw.d2d.record_port import RecordPort
 from trajectile.hw.d2d.router import Router
 from trajectile.hw.d2d.sender import SliceSender
 from trajectile.hw.ddr.loader import DdrLoader
@@ -25,13 +29,14 @@ from trajectile.hw.memory.expert_buffer import ExpertBuffer
 from trajectile.hw.params import Params
 from trajectile.hw.rules.engine import RuleEngine
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.config.topology import passing_edges, ring_next
+from trajectile.sw_model.config.topology import passing_edges, ring, ring_next
 
 
 class Tile(Block):
     """A tile holds its share of the tokens; micro-slices come from its DDR channel and from the ring-previous tile, meet
     the tokens, and go on to the ring-next tile. A batch begins with a doorbell at the host port, and ends with a completion
-    record that the tile writes by its io port.
+    record that the tile writes by its io port. In a shared batch a tile holds all tokens: their records come, and their sums
+    go, around the ring, and slices stay.
 
     Latency: a descriptor is offered to batch control in the cycle after its doorbell (``latency_cycles`` = 1); from there
     docs/architecture.md, "Latencies".
@@ -107,7 +112,6 @@ class Tile(Block):
         connect(m, loader.ddr, flipped(self.ddr))
         connect(m, router.arrival, receiver.arrival)
         connect(m, receiver.arriving, sender.arriving)
-        connect(m, sender.flits, router.local_in)
         self._links(m, platform, host, control, router)
         if not self.timing_only:
             self._buffer(m, platform, control, host, loader, receiver, sender, compute)
@@ -126,9 +130,14 @@ class Tile(Block):
         connect(m, former.load, loader.entries)
         connect(m, compute.look_up, lists.look_up)
         connect(m, control.result, writer.result)
+        if self.config.array.shares:
+            self._share(m, platform, control, reader, writer, sender, router, compute)
+        else:
+            connect(m, sender.flits, router.local_in)
         if not self.timing_only:
             connect(m, reader.fill, compute.fill)
-            connect(m, writer.read, compute.read)
+            if not self.config.array.shares:
+                connect(m, writer.read, compute.read)
             m.d.comb += writer.unit.eq(compute.unit)
         connect(m, reader.io, flipped(self.io.read))
         connect(m, writer.io, flipped(self.io.write))
@@ -189,6 +198,41 @@ class Tile(Block):
                         with m.Case(tile):
                             m.d.comb += [router.passes.eq(1), router.pass_from.eq(settings.route[start]),
                                          router.pass_to.eq(settings.route[ring_next(array, start)])]
+
+    def _share(self, m: Module, platform: object, control: BatchControl, reader: RecordReader, writer: ResultWriter,
+               sender: SliceSender, router: Router, compute: ComputeUnit) -> None:
+        """What travels in a shared batch: records, permits for them and for sums, and sums."""
+        params = self.params
+        records, reduction, merge = RecordPort(params), RingReduction(params), FlitMerge(params)
+        place(m, platform, reset=self.reset, record_port=records, ring_reduction=reduction, flit_merge=merge)
+        connect(m, records.come, reader.come)
+        connect(m, reader.go, records.go)
+        connect(m, control.reduce, reduction.reduce)
+        connect(m, sender.flits, merge.slices)
+        connect(m, reduction.flits, merge.sums)
+        connect(m, records.flits, merge.records)
+        connect(m, merge.flits, router.local_in)
+        came, permit = router.arrival, router.permit_in
+        m.d.comb += [
+            *(port.valid.eq(came.valid) for port in (records.arrival, reduction.arrival)),
+            *(port.payload.eq(came.payload) for port in (records.arrival, reduction.arrival)),
+            router.permit.valid.eq(records.permit_record | reduction.permit_sums),
+            router.permit.payload.record.eq(records.permit_record), router.permit.payload.sums.eq(reduction.permit_sums),
+            records.permitted.eq(permit.valid & permit.payload.record),
+            reduction.permitted.eq(permit.valid & permit.payload.sums),
+            self.phases.summed.eq(reduction.reduce.summed),
+        ]
+        for position, tile in enumerate(ring(self.config.array)):
+            with m.If(self.tile_id == tile):
+                m.d.comb += reader.position.eq(position)
+        if not self.timing_only:
+            reads = ReadMerge(params)
+            place(m, platform, read_merge=reads)
+            connect(m, writer.read, reads.writer)
+            connect(m, reduction.read, reads.reduction)
+            connect(m, reads.read, compute.read)
+            connect(m, reduction.put, compute.put)
+            m.d.comb += reduction.unit.eq(compute.unit)
 
     def _buffer(self, m: Module, platform: object, control: BatchControl, host: HostPort, loader: DdrLoader,
                 receiver: SliceReceiver, sender: SliceSender, compute: ComputeUnit) -> None:

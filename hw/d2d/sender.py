@@ -1,6 +1,6 @@
 """The sender: makes a packet of a slice and hands it to the router."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -105,16 +105,19 @@ class SliceSender(Block):
             with m.If(reads | word_ends):
                 m.d.sync += fetched.eq(reads)
 
+        content: Value = flits.payload.payload
         if config.array.shares:
-            m.d.comb += flits.payload.kind.eq(FlitKind.SLICE)
+            # a signal by itself: simulators of Verilog do not evaluate an `always` that gives a part of one a constant
+            content = Signal(params.payload_bits, name="content")
+            m.d.comb += [flits.payload.kind.eq(FlitKind.SLICE), flits.payload.payload.eq(content)]
         if params.timing_only:
-            m.d.comb += flits.payload.payload.eq(header)
+            m.d.comb += content.eq(header)
             return m
         m.d.comb += [self.read.en.eq(reads), self.read.slot.eq(send.done_slot), self.read.addr.eq(address)]
         with m.If(heads):
-            m.d.comb += flits.payload.payload.eq(header)
+            m.d.comb += content.eq(header)
         with m.Elif(cutting):
-            m.d.comb += flits.payload.payload.eq(arriving.payload)
+            m.d.comb += content.eq(arriving.payload)
         with m.Else():
-            m.d.comb += flits.payload.payload.eq(self.read.data.word_select(piece, 8 * config.flit_bytes))
+            m.d.comb += content.eq(self.read.data.word_select(piece, 8 * config.flit_bytes))
         return m

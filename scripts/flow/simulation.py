@@ -149,7 +149,7 @@ class Simulation:
 
 
 def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Path, order: str = "balanced",
-             dataflow: str = "spread", bf16: bool = False, records: Sequence[Sequence[int]] | None = None,
+             dataflow: str | Sequence[str] = "spread", bf16: bool = False, records: Sequence[Sequence[int]] | None = None,
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
              runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False,
              cells: Technology | None = None, files: Callable[[Design], Mapping[str, str]] | None = None,
@@ -162,7 +162,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         load: the batch, or batches of one layer.
         folder: where job, logs and waves are at the end (:func:`~trajectile.scripts.folders.private`).
         order: load order.
-        dataflow: one of :data:`~trajectile.sw_model.schedule.dataflow.WISHES`, for each batch.
+        dataflow: one of :data:`~trajectile.sw_model.schedule.dataflow.WISHES` for all batches, or one for each.
         bf16: results as bf16 instead of int32.
         records: of each tile its tokens in the order of their records, for every batch; None: spread as a host would.
         simulator: ``verilator`` or ``icarus``, both with cocotb; or ``native``, Verilator's model under a C++ main: for
@@ -194,8 +194,9 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
     loads = [load] if isinstance(load, Workload) else list(load)
     if any(one.values and loads[0].values and one.values.layer is not loads[0].values.layer for one in loads):
         raise ValueError("batches of different layers are not legal; legal: batches that share one layer's weights")
-    plans = [planned(config, one.topk_ids, order, dataflow, result_bytes=BF16_BYTES if bf16 else INT32_BYTES, records=records,
-                     strict=False) for one in loads]
+    wishes = [dataflow] * len(loads) if isinstance(dataflow, str) else dataflow
+    plans = [planned(config, one.topk_ids, order, wish, result_bytes=BF16_BYTES if bf16 else INT32_BYTES, records=records,
+                     strict=False) for one, wish in zip(loads, wishes, strict=True)]
     model = play(plans)
     say("generating the Verilog")
     made = design(config, timing_only=timing_only)

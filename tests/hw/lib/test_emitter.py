@@ -70,6 +70,15 @@ def test_one_module_a_kind_of_block(config):
     assert len(re.findall(r"^  trajectile_tile ", top, re.M)) == config.array.tiles
 
 
+@pytest.mark.parametrize("timing_only", [False, True])
+@pytest.mark.parametrize("config", [load("smoke", ["array.dataflows=both"]), PROTECTED], ids=["both", "secded"])
+def test_always_reads_something(config, timing_only):
+    """A simulator evaluates ``always @*`` when something that it reads changes: a constant alone would never be assigned."""
+    for name, text in design(config, timing_only=timing_only).modules.items():
+        constant = re.search(r"^  always @\*\n    \S+ = \d+'\w+;", text, re.M)
+        assert not constant, (name, constant)
+
+
 @pytest.mark.parametrize("config", [load("smoke"), load("demo"), PROTECTED], ids=["smoke", "demo", "secded"])
 def test_memory_is_in_the_wrappers(config):
     """Verilog arrays stand in SRAM modules only, without initial contents; but for the SiLU table, a ROM made of gates."""
