@@ -73,6 +73,9 @@ COMMANDS = {
     "synthesize": Command("synthesize", "area by block with Yosys", (
         "trajectile synthesize smoke --set tile.slots=4 --json area.json",
         "trajectile synthesize demo --technology asap7 --bare-macs --plot area.png")),
+    "fpga": Command("fpga", "a tile on an FPGA: resources, clock, bitstream", (
+        "trajectile fpga smoke --device lfe5u-85f --json fpga.json",
+        "trajectile fpga smoke --array --speed 8 --seed 2")),
     "compare": Command("compare", "streaming, EP and Hydra over batch sizes: cycles, memory", (
         "trajectile compare smoke --tokens 1,4 --windows 1",
         "trajectile compare qwen3-30b-a3b olmoe-1b-7b --tokens 1,16,256")),

@@ -1,0 +1,68 @@
+"""A tile or the array on an FPGA (Lattice ECP5): resources by block, speed with its critical path, bitstream."""
+
+import argparse
+from pathlib import Path
+
+from trajectile.hw.design import design
+from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.errors import Exit
+from trajectile.scripts.errors import UserError
+from trajectile.scripts.folders import private
+from trajectile.scripts.fpga import devices, flow, nextpnr, report
+from trajectile.scripts.fpga.harness import harness
+from trajectile.sw_model.config import Config
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``trajectile fpga``."""
+    parser.add_argument("--device", metavar="NAME", default=devices.DEFAULT,
+                        help=f"{', '.join(devices.DEVICES)} (default {devices.DEFAULT})")
+    parser.add_argument("--package", metavar="NAME", help=f"its package (default {devices.PACKAGE})")
+    parser.add_argument("--speed", metavar="GRADE", type=int, help="its speed grade: 6, 7 or 8 (default: the slowest)")
+    parser.add_argument("--array", action="store_true", help="all tiles with the links between them, in place of one tile")
+    parser.add_argument("--clock", metavar="MHZ", type=float, default=100.0,
+                        help="what place and route aim at (default 100)")
+    parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the placer (default 1)")
+    parser.add_argument("--flat", action="store_true",
+                        help="let optimisation cross blocks; use by block is less sure then (default: each block by itself)")
+    parser.add_argument("--pins", metavar="LPF", type=Path, help="places of the four pins (default: anywhere)")
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path,
+                        help="folder for netlist, logs and bitstream (default build/fpga/CONFIG-DEVICE)")
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """``trajectile fpga``: exit code 1 if the design does not fit or is not routed."""
+    target = devices.target(args.device, args.package, args.speed)
+    for name, low, high in (("clock", 1, 1000), ("seed", 0, 2**31 - 1)):
+        value = getattr(args, name)
+        if not low <= value <= high:
+            raise UserError(f"--{name} = {value} is not legal; legal values: {low} to {high}")
+    if args.pins and not args.pins.is_file():
+        raise UserError(f"--pins = {args.pins} is not legal; legal values: an LPF file that places clk, rst, serial_in and "
+                        "serial_out")
+    nextpnr.check()
+    folder = args.output or Path("build/fpga") / f"{config.name}{'-array' * args.array}-{target.device.name}"
+    with terminal.status("generating the design") as line:
+        made = design(config)
+        wrapped = harness(made, made.top if args.array else made.tile)
+        line.update("synthesizing")
+        netlist = flow.synthesize(made, wrapped, args.flat)
+        now = "packing"
+        line.update(now)
+
+        def told(said: str) -> None:
+            nonlocal now
+            phase = nextpnr.phase(said)
+            if phase and phase != now:
+                now = phase
+                line.update(now)
+        with private(folder, keep_failed=True) as place:
+            routed = flow.place_and_route(netlist, place, target, seed=args.seed, freq_mhz=args.clock, pins=args.pins,
+                                          told=told)
+    values = report.values_of(made, wrapped, "array" if args.array else "one tile", target, flow.cells(netlist), routed,
+                              seed=args.seed, freq_mhz=args.clock, flat=args.flat)
+    if routed.bitstream:
+        values["bitstream"] = str(folder / routed.bitstream.name)
+    terminal.answer(args, values)
+    report.show(values, terminal.console(args))
+    return Exit.DONE if values["routed"] else Exit.NOT_EXACT

