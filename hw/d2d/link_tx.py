@@ -119,7 +119,7 @@ class LinkTx(Block):
         lanes = self.lanes
         m.d.comb += [
             lanes.flit.ready.eq(room), fresh.flit_valid.eq(lanes.flit.valid),
-            # without a flit or word the lane shows what stands there, which may never have been written
+            # a lane that is not valid shows what stands there, which may never have been written: no part of a frame
             fresh.flit.eq(Mux(lanes.flit.valid, lanes.flit.payload.as_value(), 0)),
             fresh.count_valid.eq(lanes.count_valid), fresh.count.eq(Mux(lanes.count_valid, lanes.count.as_value(), 0)),
         ]
@@ -134,7 +134,7 @@ class LinkTx(Block):
             """A control lane: what has come and had no room waits."""
             kept = Signal.like(content, name=f"{name}_kept")
             waits = Signal(name=f"{name}_waits")
-            m.d.comb += [goes.eq(valid | waits), gone.eq(Mux(waits, kept, content))]
+            m.d.comb += [goes.eq(valid | waits), gone.eq(Mux(waits, kept, Mux(valid, content, 0)))]
             m.d.sync += waits.eq(goes & ~room)
             with m.If(valid):
                 m.d.sync += kept.eq(content)
