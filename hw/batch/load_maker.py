@@ -61,10 +61,11 @@ class LoadMaker(Block):
         pick = self.pick.payload
         order = ring(config.array)
 
-        # The slice that is looked at.
+        # The slice that is looked at. What counts has a reset: mapped to cells, its next value may be made of itself and its
+        # inverse even where it is loaded, so it would stay x for a simulator.
         busy = Signal()
-        entry = struct_signal(params.load_layout, name="entry", reset_less=True)
-        channel = Signal(range(channels), reset_less=True)
+        entry = struct_signal(params.load_layout, name="entry")
+        channel = Signal(range(channels))
         last_pick = Signal(reset_less=True)
         ahead = pick.stops[1:]
         stays = Signal(reset_less=True)  # slices of the batch do not travel
