@@ -71,7 +71,30 @@ class Tools:
 
     def nextpnr(self, arguments, folder, log, tool="", told=None):
         self.calls.append(arguments)
+        if tool == "run_ecppack":
+            (folder / arguments[1]).write_bytes(b"bits")
+        elif not self.code:
+            (folder / "report.json").write_text(json.dumps(ROUTED))
         return self.code, self.log
+
+
+ROUTED = {
+    "utilization": {"TRELLIS_COMB": {"used": 1, "available": 83640}}, "fmax": {"clk": {"achieved": 61.25, "constraint": 55}},
+    "critical_paths": [{"from": "posedge clk", "to": "posedge clk", "path": [
+        {"type": "logic", "delay": 16.326, "from": {"cell": "x"}, "to": {"cell": "tile.router.a_LUT4_Z"}}]}],
+}
+
+
+def test_routed(tmp_path, monkeypatch, made, capsys):
+    """Exit code 0; the folder has the bitstream and what led to it; the answer has speed and path, whatever was aimed at."""
+    tools = Tools(monkeypatch, tmp_path, made, "")
+    assert cli.main(["fpga", "smoke", "--clock", "55", "--json", "out.json"]) == 0
+    values = json.loads((tmp_path / "out.json").read_text())
+    assert values["routed"] and (values["fmax_mhz"], values["lut"], values["freq_mhz"]) == (61.25, 1, 55)
+    assert values["critical_path"]["to"] == "tile.router: a" and values["blocks"]["router"]["lut"] == 1
+    assert (tmp_path / values["bitstream"]).read_bytes() == b"bits"
+    assert (tmp_path / "build/fpga/smoke-lfe5u-85f/netlist.json").is_file()
+    assert "61.2 MHz" in capsys.readouterr().out and "--freq 55" in " ".join(tools.calls[0])
 
 
 FULL = """Info: Device utilisation:
