@@ -139,7 +139,7 @@ def test_address_and_data_far_apart(delays):
 @pytest.mark.parametrize("beat", [4, 128])
 def test_descriptor_fields_are_whole(preset, beat):
     """The largest addresses, tokens and tags arrive; they are those of the last write before the doorbell."""
-    config = load(preset, [f"io.bytes_per_cycle={beat}"])
+    config = load(preset, ["array.dataflows=spread", f"io.bytes_per_cycle={beat}"])
     bench = Bench(config)
     read, written = regions(config, config.tile.tokens, 1)
     size = config.channel_slices * config.slice_pitch_bytes
