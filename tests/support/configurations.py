@@ -17,7 +17,7 @@ MOST_MACS = 640
 
 
 def small(**changes: object) -> Config:
-    """The smoke configuration with some fields changed, ``small(tile__slots=4)``, with slices that travel if nothing is said."""
+    """The smoke configuration with some fields changed, ``small(tile__slots=4)``; weights travel if nothing is said."""
     def text(value: object) -> str:
         return str(value).lower() if isinstance(value, bool) else str(list(value) if isinstance(value, tuple) else value)
     return load("smoke", [f"{key.replace('__', '.')}={text(value)}"

@@ -72,7 +72,8 @@ def test_a_tile_is_late(icarus, batches, late, tmp_path):
     exact(config, loads, tmp_path, simulator=icarus, runs=[Run(late=late)])
 
 
-@pytest.mark.parametrize("overrides", [[], ["tile.mac_n=6"], ["io.bytes_per_cycle=32", "array.dataflows=spread"], ["tile.mac_n=8", "tile.mac_k=2"]])
+@pytest.mark.parametrize("overrides", [
+    [], ["tile.mac_n=6"], ["io.bytes_per_cycle=32", "array.dataflows=spread"], ["tile.mac_n=8", "tile.mac_k=2"]])
 def test_bf16(icarus, overrides, tmp_path):
     """Results as bf16, groups of which are dense or padded."""
     config = load("smoke", overrides)

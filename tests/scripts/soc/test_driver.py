@@ -81,7 +81,8 @@ def test_driver_names_no_number():
 @pytest.mark.parametrize("size", [{}, {"layer.d_model": 150, "tile.mac_n": 12}])
 def test_records_and_results(beat, size, tmp_path):
     """Records are those of the golden model, byte for byte; what the golden model writes as results is read back."""
-    config = load("smoke", ["array.dataflows=spread", f"io.bytes_per_cycle={beat}", *(f"{name}={value}" for name, value in size.items())])
+    config = load("smoke", ["array.dataflows=spread", f"io.bytes_per_cycle={beat}",
+                            *(f"{name}={value}" for name, value in size.items())])
     rng = np.random.default_rng(5)
     ids = np.array([rng.permutation(config.layer.experts)[:config.layer.top_k] for _ in range(5)])
     ids[1, 0] = -1

@@ -234,7 +234,8 @@ def test_words(changes, inputs, scales, word):
 
 def test_parameters_of_several_words():
     """Words of 4 bytes: 10 bytes of parameters take three of them, whole beats and flits, rest and all."""
-    config = load("smoke", ["tile.mac_k=2", "tile.mac_n=2", "tile.weights=mxfp4", "link.beat_bytes=3", "array.dataflows=spread"])
+    config = load("smoke", ["tile.mac_k=2", "tile.mac_n=2", "tile.weights=mxfp4", "link.beat_bytes=3",
+                            "array.dataflows=spread"])
     assert (config.tile.word_bytes, config.parameter_words, config.slice_words) == (4, 3, 3 + config.pass_words)
     assert (config.word_beats, config.parameter_beats, config.word_flits, config.parameter_flits) == (2, 6, 2, 6)
     assert config.slice_beats == 2 * config.slice_words and config.slice_flits == 2 * config.slice_words
