@@ -114,12 +114,15 @@ class _Help(argparse.RawDescriptionHelpFormatter):
 @cache
 def parser(only: str | None = None) -> argparse.ArgumentParser:
     """The argument parser: of all commands, or with the arguments of one only (its module alone is imported)."""
+    # The first line has all options, so that the help fits a screen with a line for every command.
     top = argparse.ArgumentParser(
         prog="trajectile", description="Expert-streaming Mixture-of-Experts accelerators: Verilog, simulation, area.",
-        epilog=CODES, formatter_class=_Help)
-    top.add_argument("--version", action="version", version=f"trajectile {version()}", help="print the version")
+        usage="trajectile [--help] [--version] [--completion bash|zsh|fish] COMMAND ...",
+        epilog=CODES, formatter_class=_Help, add_help=False)
+    top.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
+    top.add_argument("--version", action="version", version=f"trajectile {version()}", help=argparse.SUPPRESS)
     completion.add_argument(top, parser)
-    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    commands = top.add_subparsers(dest="command", required=True, prog="trajectile", metavar="COMMAND", title="commands")
     for name, command in COMMANDS.items():
         lines = "".join(f"  {line}\n" for line in command.examples)
         made = commands.add_parser(name, help=command.text, description=command.text + ".",

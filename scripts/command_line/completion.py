@@ -33,7 +33,7 @@ def add_argument(parser: argparse.ArgumentParser, whole: Callable[[], argparse.A
     """Add ``--completion``; ``whole`` makes the parser of all commands."""
     action = type("_Completion", (_Print,), {"whole": staticmethod(whole)})
     parser.add_argument("--completion", action=action, choices=SHELLS, metavar="SHELL",
-                        help="print a completion script for bash, zsh or fish")
+                        help=argparse.SUPPRESS)
 
 
 def words(name: str, found: Iterable[str], *, files: bool = False) -> dict[str, Any]:
