@@ -12,6 +12,7 @@ import numpy as np
 from rich.console import Console
 
 from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.batch import add_dataflow
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow.chat import MOST_SEQUENCES, Totals, array_layers, continued
@@ -38,6 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="0 takes the likeliest byte, 1 draws as the model says (default 0.5)")
     parser.add_argument("--seed", type=int, default=1, help="seed of the draws (default 1)")
     parser.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
+    add_dataflow(parser)
     parser.add_argument("--model-only", action="store_true", help="the golden model alone: the same text without Verilog")
 
 
@@ -84,8 +86,8 @@ def speak(args: argparse.Namespace, config: Config, prompt: Bytes, console: Cons
     stream = console if args.sequences == 1 else None
     with ExitStack() as stack:
         with terminal.status("reading the toy model") as line:
-            moe = stack.enter_context(array_layers(config, model, recorded, order=args.order, rtl=not args.model_only,
-                                                   folder=folder, say=line.update))
+            moe = stack.enter_context(array_layers(config, model, recorded, order=args.order, dataflow=args.dataflow,
+                                                   rtl=not args.model_only, folder=folder, say=line.update))
         began, totals = time.monotonic(), moe.totals
         if stream:
             stream.print(shown(prompt), end="", style="dim", highlight=False, markup=False, soft_wrap=True)
@@ -116,6 +118,7 @@ def summary(args: argparse.Namespace, config: Config, said: Said, exact: Bytes) 
         "config": {"name": config.name, **config.as_dict}, "prompt": args.prompt, "text": texts[0], "texts": texts,
         "float32": [shown(text) for text in exact], "rtl": not args.model_only, "equal": not whole.wrong,
         "wrong": whole.wrong, "tokens": int(said.written.size), "sequences": args.sequences,
+        "dataflow": args.dataflow,
         "batches": whole.batches, "cycles": whole.cycles, "roofline_cycles": whole.roofline,
         # a text of one byte is all prompt
         "cycles_per_token": said.cycles / said.tokens if said.tokens else None,

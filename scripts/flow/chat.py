@@ -18,7 +18,8 @@ from trajectile.sw_model.gates.toy_model import CONTEXT, Bytes, Cache, MoeLayer,
 from trajectile.sw_model.gates.workloads import GateBatch
 from trajectile.sw_model.numerics import integer
 from trajectile.sw_model.numerics.integer import Float32, QuantisedLayer
-from trajectile.sw_model.schedule.scheduler import roofline, schedule
+from trajectile.sw_model.schedule.dataflow import planned
+from trajectile.sw_model.schedule.scheduler import roofline
 from trajectile.sw_model.timeline.control import Batch
 from trajectile.sw_model.timeline.model import simulate
 from trajectile.tb.live import LiveArray
@@ -63,9 +64,10 @@ def toy_layers(config: Config, model: ToyModel, recorded: toy_model.Recorded) ->
 class ArrayLayers:
     """MoE layers on the array: a batch each, its results and its cycles compared with the golden model."""
 
-    def __init__(self, config: Config, layers: Sequence[QuantisedLayer], live: LiveArray | None, order: str):
+    def __init__(self, config: Config, layers: Sequence[QuantisedLayer], live: LiveArray | None, order: str,
+                 dataflow: str = "spread"):
         """``live`` is the Verilog; without it results and cycles are the golden model's."""
-        self.config, self.layers, self.live, self.order = config, layers, live, order
+        self.config, self.layers, self.live, self.order, self.dataflow = config, layers, live, order, dataflow
         self.totals = Totals()
 
     def __call__(self, number: int, x: Float32, gate: GateBatch) -> Float32:
@@ -76,7 +78,7 @@ class ArrayLayers:
         """
         config, layer, totals = self.config, self.layers[number], self.totals
         batch = integer.quantise_batch(x, gate.topk_ids, gate.topk_weights)
-        plan = schedule(config, batch.topk_ids, self.order)
+        plan = planned(config, batch.topk_ids, self.order, self.dataflow)
         golden = integer.integer_layer(config, layer, batch)
         queued = [replace(one, layer=layer_pitch(config) * number, tag=totals.batches % TAGS) for one in descriptors(plan, 0)]
         model = simulate([Batch(plan, (0,) * len(queued), [one.records for one in queued],
@@ -141,8 +143,8 @@ def _draw(logits: Float32, temperature: float, rng: np.random.Generator) -> int:
 
 
 @contextmanager
-def array_layers(config: Config, model: ToyModel, recorded: toy_model.Recorded, *, order: str, rtl: bool, folder: Path,
-                 say: Callable[[str], object] = str) -> Iterator[ArrayLayers]:
+def array_layers(config: Config, model: ToyModel, recorded: toy_model.Recorded, *, order: str, dataflow: str, rtl: bool,
+                 folder: Path, say: Callable[[str], object] = str) -> Iterator[ArrayLayers]:
     """The model's MoE layers on the array, in Verilog or as the golden model alone.
 
     Raises:
@@ -151,7 +153,7 @@ def array_layers(config: Config, model: ToyModel, recorded: toy_model.Recorded, 
     """
     layers = toy_layers(config, model, recorded)
     if not rtl:
-        yield ArrayLayers(config, layers, None, order)
+        yield ArrayLayers(config, layers, None, order, dataflow)
         return
     say("generating the Verilog")
     files = design(config).files()
@@ -159,6 +161,6 @@ def array_layers(config: Config, model: ToyModel, recorded: toy_model.Recorded, 
     try:
         live = LiveArray(config, files, layers, folder)
         with live:
-            yield ArrayLayers(config, layers, live, order)
+            yield ArrayLayers(config, layers, live, order, dataflow)
     except SimulationError as error:
         raise ToolError(str(error)) from error

@@ -68,12 +68,16 @@ def placement(config: Config, layers: int, rest: Rest, gib: float) -> dict[str, 
             "missing_bytes": max(total - gib * GIB, 0)}
 
 
-def tasks_of(config: Config, gate: Gate, sequences: Sequence[int], strategies: Sequence[str], windows: int) -> list[Task]:
+def tasks_of(config: Config, gate: Gate, sequences: Sequence[int], strategies: Sequence[str], windows: int,
+             dataflow: str = "spread") -> list[Task]:
     """A batch of each size and strategy on windows of every layer of the trace, as many of them as are asked for.
 
     Raises:
-        UserError: if a size does not fit trace or tiles.
+        UserError: if a size does not fit trace or tiles, or the dataflow the array.
     """
+    if dataflow == "shared" and not config.array.shares:
+        raise UserError(f"--dataflow = shared is not legal for {config.name}; legal values: spread, or with --set "
+                        "array.dataflows=both")
     trace = gate.read(config)
     layers = [gate.layer] if gate.layer is not None else [int(layer) for layer in trace.layers]
     tasks = []
@@ -86,7 +90,8 @@ def tasks_of(config: Config, gate: Gate, sequences: Sequence[int], strategies: S
             layer = layers[place * len(layers) // len(offsets)]
             one = Gate(gate.trace, layer if gate.trace else None, gate.skew, gate.seed, gate.how)
             tasks += [Task(config_text(config), one, offset, number, strategy,
-                           "balanced" if strategy in ("fse", "tokens-travel") else "-") for strategy in strategies]
+                           "balanced" if strategy in ("fse", "tokens-travel") else "-",
+                           dataflow if strategy == "fse" else "spread") for strategy in strategies]
     return tasks
 
 
