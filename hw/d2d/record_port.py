@@ -53,7 +53,8 @@ class RecordPort(Block):
         # Places count modulo twice the depth: equal ones are those of an empty queue, and there is always room. Contents need
         # no reset.
         queue = struct_signal(data.ArrayLayout(layout, RECORD_CREDITS), name="queue", reset_less=True)
-        write_at, read_at = Signal(range(2 * RECORD_CREDITS)), Signal(range(2 * RECORD_CREDITS))
+        write_at = Signal(range(2 * RECORD_CREDITS))
+        read_at = Signal(range(2 * RECORD_CREDITS))
         m.d.comb += [
             come.valid.eq(write_at != read_at), come.payload.eq(queue[read_at[:-1]]),
             self.permit_record.eq(come.valid & come.ready),

@@ -189,7 +189,7 @@ def test_buffering(tmp_path, capsys):
     (["compare", "smoke", "--fit", "nothing.npz"], "nothing.npz: no such file"),
     (["compare", "smoke", "--tokens", "1", "--executor", "dask"], "--scheduler is missing"),
     (["compare", "smoke", "--select", "best:0.5"], "select = 'best:0.5'"),
-    (["compare", "smoke", "--tokens", "1", "--dataflow", "shared"], "--dataflow = shared"),
+    (["compare", "smoke", "--set", "array.dataflows=spread", "--tokens", "1", "--dataflow", "shared"], "--dataflow = shared"),
     (["compare", "demo", "--set", "array.dataflows=both", "--tokens", "65", "--dataflow", "shared"], "--tokens = 65"),
     (["compare", "smoke", "--tokens", "12", "--strategies", "tokens-travel"], "--strategies = tokens-travel"),
     (["sweep", "smoke", "--vary", "tile.slots=3", "--select", "lynx:0"], "select = 'lynx:0'"),

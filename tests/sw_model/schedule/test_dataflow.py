@@ -22,7 +22,7 @@ def batch(config, tokens, seed=1):
 
 
 @pytest.mark.parametrize(("overrides", "tokens", "chosen"), [
-    ([], 1, "spread"), ([BOTH], 1, "shared"), ([BOTH], 16, "shared"), ([BOTH], 64, "shared"),
+    (["array.dataflows=spread"], 1, "spread"), ([BOTH], 1, "shared"), ([BOTH], 16, "shared"), ([BOTH], 64, "shared"),
     ([BOTH], 65, "spread"), ([BOTH, "tile.tokens=8"], 9, "spread"), ([BOTH, "tile.tokens=9"], 9, "shared"),
     ([BOTH], 0, "spread"),
     (CORNERS, 16, "shared"), (CORNERS, 64, "shared"), (CORNERS, 256, "spread"),
@@ -92,7 +92,7 @@ def test_wishes():
     with pytest.raises(ScheduleError, match="tokens = 65 is not legal with dataflow = 'shared'"):
         planned(config, ids, wish="shared")
     with pytest.raises(ScheduleError, match=r"array\.dataflows"):
-        planned(load("demo"), ids[:8], wish="shared")
+        planned(load("demo", ["array.dataflows=spread"]), ids[:8], wish="shared")
     with pytest.raises(ScheduleError, match="dataflow = 'both' is not legal; legal values: spread, shared, auto"):
         planned(config, ids, wish="both")
     records = [[0, 1, 2], [], [3], [4]]

@@ -41,9 +41,10 @@ def batch(request):
         return fired
     Tile.rule_request = spy
     try:
-        line = simulate([schedule(config, draw(config, number, 3),
-                                  dataflow="shared" if config.array.shares and number % 2 else "spread")
-                         for number in tokens])
+        line = simulate([schedule(
+            config, draw(config, number, 3),
+            dataflow="shared" if config.array.shares and number % 2 and number <= config.tile.tokens else "spread")
+            for number in tokens])
     finally:
         Tile.rule_request = original
     return line, asked
