@@ -95,20 +95,21 @@ def _of(entries: Sequence[dict[str, Any]], **wanted: Any) -> dict[str, Any]:
 
 
 def strategies(entries: Sequence[dict[str, Any]], config: str) -> Iterator[str]:
-    """Every batch size of one configuration: cycles over the roofline of all orders, EP and Hydra; use in `balanced`."""
+    """Every batch size of one configuration: cycles over the roofline of all orders and of the others; use in `balanced`."""
     def rows() -> Iterator[tuple[object, ...]]:
         for tokens in dict.fromkeys(entry["tokens"] for entry in entries if entry["config"] == config):
             mine = [entry for entry in entries if entry["config"] == config and entry["tokens"] == tokens]
             order = {name: _of(mine, strategy="fse", order=name) for name in ORDERS}
             ours = order["balanced"]
+            shared = [f"{entry['over_roofline']:.3f}" for entry in mine if entry["strategy"] == "tokens-travel"]
             yield (f"{tokens:,}", f"{ours['cycles']:,.0f}", f"{order['index']['over_roofline']:.3f}",
                    f"{order['paired']['over_roofline']:.3f}", f"**{ours['over_roofline']:.3f}**",
-                   f"{ours['worst_over_roofline']:.3f}",
+                   f"{ours['worst_over_roofline']:.3f}", *(shared or [""]),
                    *(f"{_of(mine, strategy=other)['over_roofline']:.3f}" for other in ("ep", "hydra")),
                    *(f"{ours[f'speedup_over_{other}']:.2f}" for other in ("ep", "hydra")),
                    *(f"{ours[f'use_{part}']:.0%}" for part in ("ddr", "mac", "d2d")))
-    yield from table_rows(("tokens", "cycles, `balanced`", "`index`", "`paired`", "`balanced`", "worst window", "EP", "Hydra",
-                           "vs EP", "vs Hydra", "DDR", "MAC", "D2D"), rows())
+    yield from table_rows(("tokens", "cycles, `balanced`", "`index`", "`paired`", "`balanced`", "worst window",
+                           "tokens travel", "EP", "Hydra", "vs EP", "vs Hydra", "DDR", "MAC", "D2D"), rows())
 
 
 def others(entries: Sequence[dict[str, Any]], skip: str) -> Iterator[str]:

@@ -141,7 +141,8 @@ def goodput(rows: Sequence[dict[str, Any]], curve: Callable[[float], tuple[float
     save(figure, path)
 
 
-def curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], path: Path, x: str, y: str) -> None:
+def curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], path: Path, x: str, y: str, *,
+           scale: str = "linear") -> None:
     """Panels by title, each with curves by name: points of two quantities, whose names are ``x`` and ``y``."""
     figure, axes = _panels(list(panels))
     for axis, (title, lines) in zip(axes, panels.items(), strict=False):
@@ -149,6 +150,8 @@ def curves(panels: Mapping[str, Mapping[str, Sequence[tuple[float, float]]]], pa
             axis.plot(*zip(*points, strict=True), marker="o", markersize=3, color=COLOURS[number], label=name)
         axis.set_title(title, fontsize=10)
         axis.set_xlabel(x)
+        axis.set_xscale(scale)
+        axis.set_yscale(scale)
         axis.grid(alpha=0.3)
     axes[0].set_ylabel(y)
     axes[0].legend(fontsize=7)

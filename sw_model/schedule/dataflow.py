@@ -32,8 +32,8 @@ SLACK = 1.01
 class Estimate:
     """Cycles of a batch by itself, by what they are for."""
 
-    #: slices of the channel that has most; computing of the tile that has most; flits over the busiest ring edge; the way in
-    #: and out of the tile that has most. The largest of them counts.
+    #: slices of the channel that has most; activations, then computing of the tile that has most; flits over the busiest ring
+    #: edge; the way in and out of the tile that has most. The largest of them counts.
     ddr: int
     mac: int
     link: int
@@ -55,8 +55,9 @@ class Estimate:
 
 def _compute(config: Config, passes: int) -> int:
     """Cycles from a slice's compute to that of the next one; none without passes."""
-    ends = (latencies.COMPUTE_SETUP_CYCLES + config.parameter_words + latencies.swiglu_drain_cycles(config)
-            - latencies.compute_early_cycles(config))
+    # hidden values of the last pass come while down words of the pass before are read
+    waits = max(latencies.swiglu_drain_cycles(config) - (config.down_words if passes > 1 else 0), 0)
+    ends = latencies.COMPUTE_SETUP_CYCLES + config.parameter_words + waits - latencies.compute_early_cycles(config)
     return ends + passes * config.pass_words if passes else 0
 
 
@@ -88,7 +89,8 @@ def estimate(plan: Schedule, *, result_bytes: int = INT32_BYTES) -> Estimate:
         read, sums, headers = max(own), 0, 0
     results = config.results_bytes(max(own), result_bytes) // width
     return Estimate(
-        ddr=max(len(tile.loads) for tile in plan.tiles) * config.slice_beats, mac=mac, link=link,
+        ddr=max(len(tile.loads) for tile in plan.tiles) * config.slice_beats,
+        mac=mac + read * config.row_bytes // width if mac else 0, link=link,
         io=max(read * config.record_bytes // width, results),
         heads=config.io.latency_cycles + headers
         + read * (latencies.EXPONENT_CYCLES + latencies.CHOICE_CYCLES * config.layer.top_k),

@@ -45,6 +45,8 @@ def test_rows(commands, tmp_path):
     ours = [entry for entry in entries if entry["strategy"] == "fse" and entry["order"] == "balanced"]
     assert [row[:2] for row in rows] == [[str(entry["tokens"]), f"{entry['cycles']:,.0f}"] for entry in ours]
     assert [row[4] for row in rows] == [f"**{entry['over_roofline']:.3f}**" for entry in ours]
+    [shared] = [entry for entry in entries if entry["strategy"] == "tokens-travel"]  # eight tokens have no room in a tile
+    assert [row[6] for row in rows] == [f"{shared['over_roofline']:.3f}", ""] and shared["tokens"] == 1
     other = list(cycles_page.others(entries, skip="demo"))[2]
     assert other.startswith("| smoke | ") and f"{ours[0]['speedup_over_ep']:.2f}" in other
     assert not any("smoke" in line for line in cycles_page.others(entries, skip="smoke"))
