@@ -23,7 +23,7 @@ from trajectile.sw_model.schedule.dataflow import choose_dataflow
 PAGE, LAYERS, ARRAYS, BYTES, MEMORY, PLOT = ("dataflows.md", "dataflows layers", "dataflows arrays", "dataflows bytes",
                                              "dataflows memory", "dataflows.png")
 FOLDER = Path("build/dataflows")
-BOTH, PLAYED = "--set array.dataflows=both", "--orders balanced"
+PLAYED = "--orders balanced"
 #: layers of the first table, with the windows of their traces
 TRACES = {"DeepSeek-MoE-16B (FLAME)": f"deepseek-moe-16b --trace {FLAME} --layer 5",
           "Qwen1.5-MoE-A2.7B": f"qwen1.5-moe-a2.7b --trace {QWEN} --layer 12",
@@ -32,7 +32,7 @@ SIZES = "1,2,4,8,16,64,256"
 #: grids, and tiles with a DDR channel
 GRIDS = {"2x2": (2, 2, "0,1,2,3"), "3x3": (3, 3, "0,1,2,3,4,5,6,7,8"), "3x3, corners": (3, 3, "0,2,6,8"),
          "4x4": (4, 4, ",".join(map(str, range(16)))), "4x4, corners": (4, 4, "0,3,12,15")}
-GRID = ("compare qwen3-30b-a3b --set array.dataflows=both --set tile.tokens=1024 --set array.rows={rows} "
+GRID = ("compare qwen3-30b-a3b --set tile.tokens=1024 --set array.rows={rows} "
         "--set array.cols={cols} --set array.ddr_tiles={channels} --set tile.slots={slots} --tokens {tokens} "
         "--strategies fse,tokens-travel --orders balanced --windows 1")
 SLOTS, GRID_SIZES = (3, 6, 12), (1, 4, 16, 64, 256, 1024)
@@ -43,12 +43,12 @@ FEW, FEW_SIZES = (2, 3, 4), (1, 16)
 def layer_command(layer: str, wish: str = "") -> str:
     """One layer at all batch sizes: both dataflows and EP, or streaming in the dataflow that is wished for."""
     played = f"--strategies fse --dataflow {wish}" if wish else "--strategies fse,tokens-travel,ep"
-    return f"compare {TRACES[layer]} {BOTH} --tokens {SIZES} {played} {PLAYED}"
+    return f"compare {TRACES[layer]} --tokens {SIZES} {played} {PLAYED}"
 
 
 def memory_command(layer: str, slots: int) -> str:
     """One layer with few slots, and EP with two whole experts."""
-    return (f"compare {TRACES[layer]} {BOTH} --set tile.slots={slots} --tokens {','.join(map(str, FEW_SIZES))} "
+    return (f"compare {TRACES[layer]} --set tile.slots={slots} --tokens {','.join(map(str, FEW_SIZES))} "
             f"--strategies fse,tokens-travel,ep-whole-experts {PLAYED}")
 
 
