@@ -33,7 +33,11 @@ def synthetic(config: Config, tokens: int, seed: int, skew: float = 1.0, experts
 
 def queued(config: Config, sizes: Sequence[int], seed: int) -> list[workload.Workload]:
     """Batches of so many tokens each for one layer, whose weights all of them share."""
-    whole = synthetic(config, sum(sizes), seed)
+    return cut(synthetic(config, sum(sizes), seed), sizes)
+
+
+def cut(whole: workload.Workload, sizes: Sequence[int]) -> list[workload.Workload]:
+    """A batch as several, of so many tokens each."""
     given, loads, first = whole.given, [], 0
     for size in sizes:
         part = slice(first, first + size)

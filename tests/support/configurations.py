@@ -1,5 +1,6 @@
 """Configurations for tests: a preset with changes, a tiny tile, random legal ones, scaled-down real layers."""
 
+from copy import deepcopy
 from typing import Any
 
 import numpy as np
@@ -69,6 +70,34 @@ def random_config(seed: int) -> Config:
         values["tile"]["batches"] = pick(1, 2)
         values["io"] = {"bytes_per_cycle": pick(4, 8, 16, 32, 128), "latency_cycles": int(rng.integers(1, 41))}
         return from_dict(values, name=f"random-{seed}")
+    raise AssertionError(f"no legal configuration found with seed {seed}")
+
+
+def sharing(config: Config) -> Config:
+    """The same with both dataflows: a beat of the io port no wider than a flit, which is no narrower than the narrowest beat.
+
+    Raises:
+        ConfigError: if a word of weights has fewer bytes than that.
+    """
+    values = deepcopy(config.as_dict)
+    link, io = values["link"], values["io"]
+    link["beat_bytes"] = max(link["beat_bytes"], 4)
+    while io["bytes_per_cycle"] > link["beat_bytes"]:
+        io["bytes_per_cycle"] //= 2
+    values["array"]["dataflows"] = "both"
+    return from_dict(values, f"{config.name}-sharing")
+
+
+def random_sharing(seed: int) -> Config:
+    """A small legal configuration with both dataflows; the token buffer has twice the usual room."""
+    for number in range(seed, seed + 10_000, 100):
+        try:
+            config = sharing(random_config(number))
+        except ConfigError:
+            continue
+        values = deepcopy(config.as_dict)
+        values["tile"]["tokens"] *= 2
+        return from_dict(values, config.name)
     raise AssertionError(f"no legal configuration found with seed {seed}")
 
 

@@ -56,17 +56,17 @@ class Playground:
 
     @classmethod
     def make(cls, config: Config, folder: Path, *, seed: int = 5, timing_only: bool = False,
-             instruments: Instruments | None = None) -> "Playground":
+             dataflows: Sequence[str] = ("spread",) * BATCHES, instruments: Instruments | None = None) -> "Playground":
         """Batches of a synthetic gate, observed as this test run is or as ``instruments`` say."""
         folder.mkdir(parents=True, exist_ok=True)
-        full = config.token_capacity
-        loads = [synthetic(config, full // 2 if number == 1 else full, seed + number) for number in range(BATCHES)]
+        most = [config.tile.tokens if dataflow == "shared" else config.token_capacity for dataflow in dataflows]
+        loads = [synthetic(config, full // 2 if number == 1 else full, seed + number) for number, full in enumerate(most)]
         # all meet the same weights
         loads = [replace(load, values=replace(load.given, layer=loads[0].given.layer)) for load in loads]
         loads[-1] = _wrong_choices(loads[-1], config)
         golden = []
-        for load in loads:
-            plan = schedule(config, load.topk_ids, "balanced", strict=False)
+        for load, dataflow in zip(loads, dataflows, strict=True):
+            plan = schedule(config, load.topk_ids, "balanced", dataflow=dataflow, strict=False)
             right = replace(load.given, batch=replace(load.given.batch, topk_ids=plan.topk_ids))
             golden.append(Golden(plan) if timing_only else Golden(plan, right.results(config), right.layer))
         plans = [one.plan for one in golden]

@@ -1,15 +1,45 @@
-"""What can be wrong with batches on the array: for the tests of errors, and for line coverage."""
+"""What can be wrong with batches on the array, and what it looks like: for the tests of errors, and for line coverage."""
 
+import random
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from tests.support.errors_bench import GOOD_BATCHES, Playground
+from tests.support.errors_bench import GOOD_BATCHES, NAMES, Playground
 from trajectile.hw.d2d.layouts import Port
+from trajectile.hw.host.codes import Refusal
+from trajectile.sw_model.batch.completion import RecordError
 from trajectile.sw_model.schedule.scheduler import ORDERS
 from trajectile.tb.job import Descriptor
-from trajectile.tb.scenario import DDR_FAULTS
+from trajectile.tb.scenario import DDR_FAULTS, Scenario
 
 RESETS = ("rst", "CONTROL.RESET")
+#: cycles that a host takes for a descriptor and its doorbell
+DOORBELL_CYCLES = 23
+#: the bit of STATUS
+FAILED = 8
+#: from the first tile's interrupt to the last one's
+SPREAD_CYCLES = 1
+#: what can be wrong: name, and the cause that some tile must give. Every other tile gives the same or STOPPED.
+CAUSES = {
+    "ddr_exokay": "DDR_RESPONSE", "ddr_slverr": "DDR_RESPONSE", "ddr_decerr": "DDR_RESPONSE",
+    "ddr_no_data": "WATCHDOG", "ddr_no_address": "WATCHDOG",
+    "io_no_data": "WATCHDOG", "io_no_data_in_rows": "WATCHDOG", "io_no_address": "WATCHDOG",
+    "io_bad_answer": "IO_RESPONSE", "io_bad_answer_to_record": "IO_RESPONSE",
+    "io_no_answer": "WATCHDOG", "io_no_answer_to_record": "WATCHDOG",
+    "watchdog": "WATCHDOG", "watchdog_at_the_end": "WATCHDOG", "alone": "WATCHDOG", "last_alone": "WATCHDOG",
+    "other_tag": "DISAGREE", "other_order": "DISAGREE",
+    "ring_next_wrong": "WATCHDOG", "ring_prev_wrong": "WATCHDOG",
+    "route_to_edge": "WATCHDOG", "route_to_itself": "WATCHDOG",
+}
+#: the same for what only shared batches have
+SHARED_CAUSES = {"too_many": "TOO_MANY", "watchdog_in_records": "WATCHDOG", "watchdog_in_sums": "WATCHDOG",
+                 "other_dataflow": "WATCHDOG", "swapped_dataflows": "DISAGREE"}
+#: those that are seen when the batch, or its results, have come to their end
+LATE = {"io_bad_answer_to_record", "io_no_answer_to_record", "watchdog_at_the_end"}
+#: what goes on, and what the completion record of a batch in some tile says of it
+NOTED = {"io_exokay": RecordError.RESPONSE, "io_slverr": RecordError.RESPONSE, "io_decerr": RecordError.RESPONSE,
+         "choices": RecordError.EXPERT | RecordError.TWICE}
 
 
 def patience(ground: Playground) -> int:
@@ -55,6 +85,25 @@ def wrongs(ground: Playground) -> dict[str, dict[str, Any]]:
     return {name: {"batches": many, "settings": watched} | fields for name, fields in found.items()}
 
 
+def shared_wrongs(ground: Playground) -> dict[str, dict[str, Any]]:
+    """Each wrong that fails an array whose first batch is shared, and the second one not; two are in flight."""
+    many, watched = ground.queued(3), ground.watched()
+    times = ground.model.batches[0][0]
+    assert times.begin is not None and times.lists is not None and times.finished is not None and times.summed is not None
+    too_many = [replace(descriptor, tokens=ground.config.tile.tokens) for descriptor in many[0]]
+    other = [replace(descriptor, shared=descriptor.shared ^ (tile == 0)) for tile, descriptor in enumerate(many[2])]
+    swapped = [[replace(descriptor, shared=descriptor.shared ^ (tile == 0)) for tile, descriptor in enumerate(batch)]
+               for batch in many[:2]]
+    found: dict[str, dict[str, Any]] = {
+        "too_many": {"batches": [too_many, many[1]]},
+        "watchdog_in_records": {"settings": {0: {"WATCHDOG": (times.lists - times.begin) // 2}}},
+        "watchdog_in_sums": {"settings": {0: {"WATCHDOG": (times.finished + times.summed) // 2 - times.begin}}},
+        "other_dataflow": {"batches": [*many[:2], other]},
+        "swapped_dataflows": {"batches": swapped},
+    }
+    return {name: {"batches": many, "settings": watched} | fields for name, fields in found.items()}
+
+
 def noted(ground: Playground) -> dict[str, dict[str, Any]]:
     """Each wrong with which batches go on, by name: what a completion record says, and fields of a scenario."""
     heads = len(ground.plan.tiles[0].records) * ground.config.head_bytes // ground.config.io.bytes_per_cycle
@@ -62,3 +111,38 @@ def noted(ground: Playground) -> dict[str, dict[str, Any]]:
         ("exokay", 0), ("slverr", 1), ("decerr", heads + 2))}
     return {name: {"batches": ground.queued(GOOD_BATCHES), **fields} for name, fields in found.items()} | {
         "choices": {"batches": ground.queued(2, first=GOOD_BATCHES)}}
+
+
+def failures(ground: Playground, which: Callable[[Playground], dict[str, dict[str, Any]]] = wrongs) -> list[Scenario]:
+    """All that is wrong, before each reset."""
+    return [Scenario(name=f"{name} {reset}", reset=reset, patience=patience(ground), **wrong)
+            for reset in RESETS for name, wrong in which(ground).items()]
+
+
+def phase_resets(ground: Playground) -> list[Scenario]:
+    """Resets of both kinds some cycles before and after each step of the first batch, in each tile; the doorbells need some
+    cycles before, and the hosts begin in the same cycle.
+    """
+    steps = ("begin", "lists", "rows", "formed", "first_load", "finished", "summed", "written", "complete")
+    known = {getattr(times, step) for times in ground.model.batches[0] for step in steps} - {None}
+    moments = sorted({DOORBELL_CYCLES + cycle + off for cycle in known for off in (-6, 1, 8)})
+    return [Scenario(name=f"reset_at_{moment}", patience=0, reset=RESETS[number % 2], batches=ground.queued(4),
+                     reset_after=max(moment, 1)) for number, moment in enumerate(moments)]
+
+
+def random_resets(ground: Playground, count: int, seed: int) -> list[Scenario]:
+    """Resets of both kinds at random moments of several batches, half of them while everything stalls at random."""
+    print(f"seed {seed}")
+    rng = random.Random(seed)
+    return [Scenario(name=f"reset_{number}", patience=0, reset=RESETS[number % 2], seed=number // 2 % 2 * (seed + number),
+                     batches=ground.queued(4), reset_after=rng.randrange(5, 2 * ground.model.cycles))
+            for number in range(count)]
+
+
+def check_failure(output: dict, *causes: str, spread: int = SPREAD_CYCLES) -> None:
+    """Every tile has failed, for one of these causes or because another one has; none takes a doorbell."""
+    names = [{name for number, name in enumerate(NAMES) if error >> number & 1} for _, error in output["states"]]
+    assert all(status & FAILED for status, _ in output["states"]), output["states"]
+    assert any(found & set(causes) for found in names) and all(found <= {*causes, "STOPPED"} for found in names), names
+    assert output["last"] - output["first"] <= spread
+    assert all(output["refused"]) and set(output["codes"]) == {Refusal.FAILED.name}

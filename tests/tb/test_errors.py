@@ -4,57 +4,19 @@ helps, and the next batches are exact.
 
 import functools
 import operator
-import random
 
 import pytest
 
 from tests.support.configurations import TINY, small
 from tests.support.errors_bench import NAMES, Playground
-from tests.support.wrongs import RESETS, noted, patience, wrongs
-from trajectile.hw.host.codes import Refusal
+from tests.support.wrongs import CAUSES, LATE, NOTED, RESETS, check_failure, failures, noted, patience, random_resets
 from trajectile.sw_model.batch.completion import RecordError
 from trajectile.sw_model.config import load
 from trajectile.tb.scenario import Scenario
 
-#: the bit of STATUS
-FAILED = 8
-#: from the first tile's interrupt to the last one's
-SPREAD_CYCLES = 1
-#: what can be wrong: name, and the cause that some tile must give. Every other tile gives the same or STOPPED.
-CAUSES = {
-    "ddr_exokay": "DDR_RESPONSE", "ddr_slverr": "DDR_RESPONSE", "ddr_decerr": "DDR_RESPONSE",
-    "ddr_no_data": "WATCHDOG", "ddr_no_address": "WATCHDOG",
-    "io_no_data": "WATCHDOG", "io_no_data_in_rows": "WATCHDOG", "io_no_address": "WATCHDOG",
-    "io_bad_answer": "IO_RESPONSE", "io_bad_answer_to_record": "IO_RESPONSE",
-    "io_no_answer": "WATCHDOG", "io_no_answer_to_record": "WATCHDOG",
-    "watchdog": "WATCHDOG", "watchdog_at_the_end": "WATCHDOG", "alone": "WATCHDOG", "last_alone": "WATCHDOG",
-    "other_tag": "DISAGREE", "other_order": "DISAGREE",
-    "ring_next_wrong": "WATCHDOG", "ring_prev_wrong": "WATCHDOG",
-    "route_to_edge": "WATCHDOG", "route_to_itself": "WATCHDOG",
-}
-#: those that are seen when the batch, or its results, have come to their end
-LATE = {"io_bad_answer_to_record", "io_no_answer_to_record", "watchdog_at_the_end"}
-#: what goes on, and what the completion record of a batch in some tile says of it
-NOTED = {"io_exokay": RecordError.RESPONSE, "io_slverr": RecordError.RESPONSE, "io_decerr": RecordError.RESPONSE,
-         "choices": RecordError.EXPERT | RecordError.TWICE}
 RANDOM_RINGS, RANDOM_RESETS = 6, 10
 #: accesses of each host that fit into a batch
 MEDDLES = 60
-
-
-def failures(ground: Playground, resets=RESETS) -> list[Scenario]:
-    """All that is wrong, before each of some resets."""
-    return [Scenario(name=f"{name} {reset}", reset=reset, patience=patience(ground), **wrong)
-            for reset in resets for name, wrong in wrongs(ground).items()]
-
-
-def random_resets(ground: Playground, count: int, seed: int) -> list[Scenario]:
-    """Resets of both kinds at random moments of several batches, half of them while everything stalls at random."""
-    print(f"seed {seed}")
-    rng = random.Random(seed)
-    return [Scenario(name=f"reset_{number}", patience=0, reset=RESETS[number % 2], seed=number // 2 % 2 * (seed + number),
-                     batches=ground.queued(4), reset_after=rng.randrange(5, 2 * ground.model.cycles))
-            for number in range(count)]
 
 
 def probing(ground: Playground) -> Scenario:
@@ -80,15 +42,6 @@ def played(ground) -> dict[str, dict]:
     cases.append(Scenario(name="meddle", patience=0, reset_after=5, meddle=MEDDLES))
     cases.append(probing(ground))
     return ground.play([*cases, *random_resets(ground, RANDOM_RESETS, 1)], "verilator")
-
-
-def check_failure(output: dict, *causes: str, spread: int = SPREAD_CYCLES) -> None:
-    """Every tile has failed, for one of these causes or because another one has; none takes a doorbell."""
-    names = [{name for number, name in enumerate(NAMES) if error >> number & 1} for _, error in output["states"]]
-    assert all(status & FAILED for status, _ in output["states"]), output["states"]
-    assert any(found & set(causes) for found in names) and all(found <= {*causes, "STOPPED"} for found in names), names
-    assert output["last"] - output["first"] <= spread
-    assert all(output["refused"]) and set(output["codes"]) == {Refusal.FAILED.name}
 
 
 @pytest.mark.parametrize("reset", RESETS)
