@@ -24,7 +24,7 @@ from trajectile.sw_model import config as configuration
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates.selection import Selection
 from trajectile.sw_model.schedule.dataflow import planned
-from trajectile.sw_model.schedule.scheduler import ORDERS
+from trajectile.sw_model.schedule.scheduler import ORDERS, ScheduleError
 from trajectile.sw_model.timeline.model import Timeline
 from trajectile.sw_model.timeline.model import simulate as play
 from trajectile.tb.runner import SimulationError
@@ -114,6 +114,8 @@ def simulate(config: Configured, overrides: Mapping[str, Any] | None = None, *, 
             return simulation.simulate(
                 accelerator, batch, folder=place, order=order, dataflow=dataflow, timing_only=timing_only, waves=waves,
                 simulator=simulator or simulation.usual_simulator(timing_only=timing_only))
+        except ScheduleError as error:
+            raise UserError(str(error)) from None
         except (SimulationError, YosysError) as error:
             raise ToolError(str(error)) from error
 
@@ -225,4 +227,7 @@ def timeline(config: Configured, overrides: Mapping[str, Any] | None = None, *, 
     accelerator = load(config, overrides)
     with _trace(trace, accelerator.layer.experts) as path:
         batch = workload.load(accelerator, gate_only=True, trace=path, **source)
-        return play(planned(accelerator, batch.topk_ids, order, dataflow))
+        try:
+            return play(planned(accelerator, batch.topk_ids, order, dataflow))
+        except ScheduleError as error:
+            raise UserError(str(error)) from None

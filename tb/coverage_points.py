@@ -259,6 +259,34 @@ BATCHES = (
     Point("complete.empty", "result_writer", "result__start & ~result__flush & result__descriptor__tokens == 0",
           "a record alone: the tile has no token"),
 )
+#: an item of a shared batch's records is taken
+_ITEM = "walks & items__valid & items__ready"
+SHARING = (
+    Point("flight.shared", "batch_control", "begin__start & begin__shared & |taken", "a shared batch begins behind another"),
+    Point("flight.spread", "batch_control", "begin__start & ~begin__shared & |taken", "one that is not"),
+    Point("flight.sums", "batch_control", "reduction_begun & ~summed & |(taken & listed & ~done)",
+          "sums go round while the next batch streams"),
+    Point("section.own", "record_ring", f"{_ITEM} & section__header & section__own", "this tile's part of records begins"),
+    Point("section.come", "record_ring", f"{_ITEM} & section__header & ~section__own", "another tile's part begins"),
+    Point("section.empty", "record_ring", f"{_ITEM} & section__header & items__payload__payload == 0", "a tile has none"),
+    Point("section.ends", "record_ring", f"{_ITEM} & ~goes_on", "an item is in all tiles"),
+    Point("section.room", "record_ring", "offered & goes_on & ~go__ready", "an item waits for room on its way on"),
+    Point("section.late", "record_ring", "walks & ~section__own & ~come__valid", "this tile waits for another one's records"),
+    Point("section.credit", "record_port", "full & credits == 0", "the ring-next tile has no room for a record"),
+    Point("section.flit", "record_port", "flits__valid & ~flits__ready", "a record waits until other flits have gone"),
+    Point("sum.partial", "ring_reduction", "sends & partial_left != 0", "a partial sum goes"),
+    Point("sum.passes", "ring_reduction", "sends & partial_left == 0", "a sum that came goes on"),
+    Point("sum.bank", "ring_reduction", "|(waits & ~writes)", "a sum waits: a word that comes reads from its bank"),
+    Point("sum.both", "ring_reduction", _several("writes"), "two sums are written at once"),
+    Point("sum.read", "ring_reduction", "may_send & going_left != 0 & arrives", "a word that goes waits for one that comes"),
+    Point("sum.behind", "ring_reduction", "may_send & going_left != 0 & partial_left == 0 & ahead == 0",
+          "nothing has come that could go on"),
+    Point("sum.flit", "ring_reduction", "flits__valid & ~flits__ready", "a sum waits for slices, or for the link"),
+    Point("sum.early", "ring_reduction", "permitted & ~active", "the ring-next tile has finished before this one"),
+    Point("sum.permit", "ring_reduction", "active & ~may_send & going_left != 0", "this tile waits for the ring-next one"),
+    Point("sum.nothing", "ring_reduction", "reduce__start & reduce__share__total == 0", "a batch has no tokens"),
+    Point("sum.unit", "compute_unit", "put__adopt & put__known == 0", "a tile that has computed nothing learns the unit"),
+)
 MEMORY = (
     Point("memory.weights_corrected", "expert_buffer", "corrected", "a single error in a slot is corrected"),
     Point("memory.weights_wrong", "expert_buffer", "error", "an error in a slot that cannot be corrected"),
@@ -342,5 +370,5 @@ TERMS = (
     Point("count.waits", "clip_counter", "(waits_0 | waits_1) & (add | write)", "a pass waits: one is being counted"),
     Point("count.end", "clip_counter", "write & written == 65535", "a count is as large as it can be"),
 )
-POINTS: tuple[Point, ...] = RULES + WAITS + PACKETS + ERROR_POINTS + BATCHES + MEMORY + WORDS + VALUES + TERMS
+POINTS: tuple[Point, ...] = RULES + WAITS + PACKETS + ERROR_POINTS + BATCHES + SHARING + MEMORY + WORDS + VALUES + TERMS
 assert len({point.name for point in POINTS}) == len(POINTS), "two points have one name"

@@ -71,6 +71,13 @@ def test_errors():
     """One line each, as on the command line."""
     with pytest.raises(trajectile.UserError, match=r"^--tokens = 1000000 is not legal; legal values: 0 to"):
         trajectile.timeline("smoke", tokens=10**6)
+    for play in (trajectile.timeline, trajectile.simulate):
+        for changes, tokens, wrong in (({"array.dataflows": "spread"}, 4, "array.dataflows = 'spread'"),
+                                       ({}, 7, "tokens = 7")):
+            with pytest.raises(trajectile.UserError, match=f"{wrong}.*legal values"):
+                play("smoke", changes, tokens=tokens, dataflow="shared")
+        with pytest.raises(trajectile.UserError, match=r"^dataflow = 'both' is not legal; legal values: spread, shared, a"):
+            play("smoke", tokens=4, dataflow="both")
     with pytest.raises(AttributeError, match="no attribute 'simulates'"):
         _ = trajectile.simulates
 

@@ -11,8 +11,8 @@ from tests.support.waves import check_save_file
 from trajectile.scripts import cli
 from trajectile.tb import runner
 
-SIMULATE_KEYS = {"config", "trace", "tokens", "order", "seed", "simulator", "results_exact", "events_exact", "cycles_rtl",
-                 "cycles_model", "roofline_cycles", "utilisation", "wall_seconds"}
+SIMULATE_KEYS = {"config", "trace", "tokens", "order", "dataflow", "seed", "simulator", "results_exact", "events_exact",
+                 "cycles_rtl", "cycles_model", "roofline_cycles", "utilisation", "wall_seconds"}
 
 
 def test_generate(tmp_path, capsys):
@@ -51,12 +51,13 @@ def test_simulate_on_a_trace(tmp_path, capsys, monkeypatch):
     out = tmp_path / "deep" / "run.json"
     assert cli.main(["simulate", "smoke", "--set", "layer.experts=8", "--set", "layer.top_k=3", "--trace", str(trace),
                      "--layer", "9", "--offset", "2", "--tokens", "5", "--order", "paired", "--simulator", "icarus",
-                     "--waves", "--seed", "3", "--json", str(out), "-o", str(tmp_path / "run")]) == 0
+                     "--waves", "--seed", "3", "--dataflow", "shared", "--json", str(out), "-o", str(tmp_path / "run")]) == 0
     values = json.loads(out.read_text())
     assert values.keys() >= SIMULATE_KEYS
     assert values["results_exact"] is True and values["events_exact"] is True
     assert values["cycles_rtl"] == values["cycles_model"] >= values["roofline_cycles"] > 0
     assert (values["tokens"], values["order"], values["seed"], values["simulator"]) == (5, "paired", 3, "icarus")
+    assert values["dataflow"] == "shared" and not any(tile["COUNT_SEND"] for tile in values["counters"])
     assert values["trace"].startswith("trace.npz layer 9")
     assert values["utilisation"].keys() == {"ddr", "mac", "d2d"} and all(0 < v < 1 for v in values["utilisation"].values())
     assert values["wall_seconds"].keys() == {"generate", "build", "run"}
@@ -86,6 +87,8 @@ def test_demo_writes_everything(tmp_path, capsys):
     (["simulate", "demo", "--layer", "7"], "layer = 7"),
     (["simulate", "smoke", "--simulator", "native", "--waves"], "--waves"),
     (["simulate", "smoke", "--skew", "-1"], "skew = -1.0"),
+    (["simulate", "smoke", "--dataflow", "shared", "--tokens", "7"], "tokens = 7 is not legal with dataflow = 'shared'"),
+    (["simulate", "smoke", "--dataflow", "shared", "--set", "array.dataflows=spread"], "array.dataflows = 'spread'"),
     (["synthesize", "smoke", "--liberty", "nothing.lib"], "--liberty = nothing.lib"),
     (["generate", "smoke", "-o", "x", "--set", "slots"], "--set = 'slots'"),
     (["generate", "smoke", "-o", "x", "--mhz", "0"], "--mhz = 0"),
