@@ -26,7 +26,9 @@ GROUPS = {
     "batch_queue": "batch former", "batch_control": "batch former", "batch_former": "batch former",
     "count_exchange": "batch former", "expert_order": "batch former", "load_maker": "batch former",
     "token_lists": "batch former",
-    "record_reader": "io port", "record_parser": "io port", "record_ring": "io port",
+    "record_reader": "io port", "record_parser": "io port",
+    "record_ring": "tokens travel", "record_port": "tokens travel", "flit_merge": "tokens travel",
+    "ring_reduction": "tokens travel", "read_merge": "tokens travel",
     "io_reader": "io port", "burst_addresses": "io port",
     "result_writer": "io port", "result_pieces": "io port", "io_writer": "io port", "bfloat_converter": "io port",
     "tile": "wiring",
@@ -35,7 +37,7 @@ GROUPS = {
 TABLES = {"token_lists": "token lists"}
 #: parts in the order of a table
 ORDER = ("MAC array", "SwiGLU", "expert buffer", "token buffer", "DDR loader", "router", "link layer", "rule engine",
-         "batch former", "token lists", "io port", "host port", "wiring")
+         "batch former", "token lists", "io port", "tokens travel", "host port", "wiring")
 #: what moves and steers slices, as against what stores and computes
 OVERHEAD = ("DDR loader", "router", "rule engine")
 #: what takes tokens in, forms batches and writes results
