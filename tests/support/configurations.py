@@ -11,7 +11,7 @@ from trajectile.sw_model.config.sections import ACTIVATIONS
 #: changes of the smoke configuration for :func:`small`: a tile that takes seconds in Yosys, and few gates for a simulator
 TINY = {"layer__d_model": 3, "layer__d_ff": 4, "layer__experts": 3, "layer__top_k": 2, "tile__mac_k": 2, "tile__mac_n": 2,
         "tile__mac_t": 1, "tile__slices": 2, "tile__slots": 2, "tile__tokens": 2, "link__beat_bytes": 1,
-        "link__latency_cycles": 1, "ddr__bytes_per_cycle": 1, "ddr__latency_cycles": 4}
+        "link__latency_cycles": 1, "ddr__bytes_per_cycle": 1, "ddr__latency_cycles": 4, "array__dataflows": "spread"}
 
 #: multipliers of the whole array in a random configuration, at the most: an interpreter has to compute them
 MOST_MACS = 640

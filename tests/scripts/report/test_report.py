@@ -85,7 +85,8 @@ def demo():
     batch = workload.load(config, gate_only=True, tokens=12)
     line = simulate(plan := schedule(config, batch.topk_ids))
     run = {"config": config.as_dict | {"name": "demo <b>"}, "tokens": 12, "trace": batch.source, "order": "balanced",
-           "seed": 1, "simulator": "none", "timing_only": False, "results_exact": True, "results": "all",
+           "seed": 1, "dataflow": "spread", "simulator": "none", "timing_only": False, "results_exact": True,
+           "results": "all",
            "events_exact": True, "events": "all", "cycles_rtl": line.cycles, "cycles_model": line.cycles,
            "roofline_cycles": 9000, "roofline": {"ddr": 9000.0, "mac": 10.0, "d2d": 20.0, "io": 30.0}, "fidelity": {},
            "first_load_cycles": line.first_load_cycles, "streaming_cycles": line.streaming_cycles, "host_accesses": 6,
