@@ -32,8 +32,8 @@ class Case:
     most_slices: int | None = None
     #: beats of each of a tile's two sections, besides its header; empty: none
     beats: tuple[int, ...] = ()
-    #: words of the sums of a tile's tokens; empty: one
-    words: tuple[int, ...] = ()
+    #: words of the sums of each tile's tokens, as they may be in a shared batch; empty: one word of each
+    words: tuple[tuple[int, ...], ...] = ()
     #: records that may be under way to a tile
     depth: int = 1
     #: flits that a lane holds
@@ -47,9 +47,9 @@ class Case:
         if (self.tiles < 2 or min(self.slots, self.batches, self.depth, self.room) < 1 or (self.most_slices or 0) < 0
                 or not self.kinds or not set(self.kinds) <= {SPREAD, SHARED} or (self.without and self.without not in GUARDS)
                 or any(len(numbers) not in (0, self.tiles) or min(numbers, default=0) < 0
-                       for numbers in (self.beats, self.words))):
+                       for numbers in (self.beats, *self.words))):
             raise ValueError(f"{self} is not legal; legal values: 2 or more tiles, 1 or more slots, batches, depth and room, "
-                             f"kinds of {(SPREAD, SHARED)}, a number of beats and of words for each tile or for none, "
+                             f"kinds of {(SPREAD, SHARED)}, beats and words of each tile or none, "
                              f"without one of {GUARDS} or nothing")
 
 
@@ -126,8 +126,8 @@ class Tile(NamedTuple):
 class State(NamedTuple):
     """The ring."""
 
-    #: for each batch that some tile may have begun: it is shared
-    shared: tuple[bool, ...]
+    #: for each batch that some tile may have begun: 0 if it is spread, else 1 and more, which of ``Case.words`` it has
+    shared: tuple[int, ...]
     tiles: tuple[Tile, ...]
 
 

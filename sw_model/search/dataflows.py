@@ -136,8 +136,10 @@ class Dataflows(Tokens):
         """Everything that can happen."""
         if self.chooses(state):
             for kind in self.case.kinds:
-                after = state._replace(shared=(*state.shared, kind == SHARED))
-                yield f"batch {len(state.shared)} is {kind}", self.settled(after)
+                for which in range(1, len(self.words) + 1) if kind == SHARED else (0,):
+                    words = f", with {self.words[which - 1]} words" if kind == SHARED and len(self.words) > 1 else ""
+                    yield (f"batch {len(state.shared)} is {kind}{words}",
+                           self.settled(state._replace(shared=(*state.shared, which))))
         for at in range(self.tiles):
             if not self.case.at_once:
                 yield from self.quick(state, at)

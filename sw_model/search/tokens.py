@@ -16,7 +16,7 @@ class Tokens(Facts):
 
     def __init__(self, case: Case):
         super().__init__(case)
-        beats, words = case.beats or (0,) * case.tiles, case.words or (1,) * case.tiles
+        beats, self.words = case.beats or (0,) * case.tiles, case.words or ((1,) * case.tiles,)
         items = [Item(round_, source, beat) for round_ in range(2) for source in range(case.tiles)
                  for beat in range(1 + beats[source])]
         #: items of a round
@@ -27,10 +27,11 @@ class Tokens(Facts):
         if case.without == "order":  # a tile's own first, then what comes: that of the tile before, and so on
             self.order = [[item for round_ in range(2) for step in range(case.tiles) for item in items
                            if item.round == round_ and item.source == (at - step) % case.tiles] for at in range(case.tiles)]
-        #: words of sums by tile: of its tokens, those that it sends, those that come
-        self.words = words
-        self.to_send = [sum(words) - words[at] for at in range(case.tiles)]
-        self.to_come = [sum(words) - words[at - 1] for at in range(case.tiles)]
+
+    def words_of(self, state: State, at: int) -> tuple[int, int, int, int]:
+        """Words of sums in a tile's oldest batch: of its tokens, of the ring-previous tile's; that it sends, that come."""
+        words = self.words[state.shared[state.tiles[at].ended] - 1]
+        return words[at], words[at - 1], sum(words) - words[at], sum(words) - words[at - 1]
 
     def quick(self, state: State, at: int) -> Steps:
         """All of them."""
@@ -55,18 +56,20 @@ class Tokens(Facts):
                 raise Wrong(f"item {flit.what} of batch {flit.batch} comes to tile {there}, which has no room for it")
             far = far._replace(queue=(*far.queue, flit))
         else:
-            far = self._added(far, there, flit)
+            far = self._added(state, there, flit)
         yield (f"a flit of {flit.kind.name} comes to tile {there}",
                self.put(state, (at, state.tiles[at]._replace(lane=tuple(rest))), (there, far)))
 
-    def _added(self, tile: Tile, at: int, flit: Flit) -> Tile:
+    def _added(self, state: State, at: int, flit: Flit) -> Tile:
         """A word of sums has come, and the tile has added its own."""
+        tile = state.tiles[at]
         if flit.batch != tile.ended:
             raise Wrong(f"sums of batch {flit.batch} come to tile {at} in batch {tile.ended}")
         if not tile.adds:
             raise Wrong(f"sums of batch {flit.batch} come to tile {at}, which still computes")
+        own, _, _, to_come = self.words_of(state, at)
         tiles = flit.what | 1 << at
-        if len(tile.come) >= self.to_come[at] - self.words[at] and tiles != (1 << self.tiles) - 1:
+        if len(tile.come) >= to_come - own and tiles != (1 << self.tiles) - 1:
             raise Wrong(f"a sum of batch {flit.batch} in tile {at} is that of tiles "
                         f"{[number for number in range(self.tiles) if tiles >> number & 1]} alone")
         return tile._replace(come=(*tile.come, tiles))
@@ -119,18 +122,21 @@ class Tokens(Facts):
         if before.permitted and self.case.without != "end of the permit":
             raise Wrong(f"tile {at} permits sums of batch {tile.ended} while it permits others")
         changes = [(at, tile._replace(adds=True))]
-        if self.to_come[at]:
+        if self.words_of(state, at)[3]:
             changes.append(((at - 1) % self.tiles, before._replace(permitted=True)))
         yield f"tile {at} adds up batch {tile.ended}", self.put(state, *changes)
 
     def _word(self, state: State, at: int) -> int | None:
         """The tiles that are in the next word that a tile sends, as a mask; None if it may not send."""
         tile, without = state.tiles[at], self.case.without
-        if (self.oldest(state, at) != SHARED or tile.sent == self.to_send[at]
+        if self.oldest(state, at) != SHARED:
+            return None
+        _, before, to_send, _ = self.words_of(state, at)
+        if (tile.sent == to_send
                 or not (tile.adds or without == "computed") or not (tile.permitted or without == "permit")):
             return None
         own = 1 << at if self.computed(state, at) else 0
-        received = tile.sent - self.words[at - 1]
+        received = tile.sent - before
         if received < 0:
             return own
         if received < len(tile.come):
@@ -141,7 +147,7 @@ class Tokens(Facts):
         """A word goes; with the last one the permit ends."""
         tile, word = state.tiles[at], self._word(state, at)
         if word is not None and self.has_room(state, at):
-            ends = tile.sent + 1 == self.to_send[at] and self.case.without != "end of the permit"
+            ends = tile.sent + 1 == self.words_of(state, at)[2] and self.case.without != "end of the permit"
             yield f"tile {at} sends a word of batch {tile.ended}", self.put(state, (at, tile._replace(
                 sent=tile.sent + 1, permitted=tile.permitted and not ends,
                 lane=(*tile.lane, Flit(Kind.SUMS, tile.ended, word)))))
@@ -149,6 +155,6 @@ class Tokens(Facts):
     def _completes(self, state: State, at: int) -> Steps:
         """A shared batch ends in a tile."""
         tile = state.tiles[at]
-        if tile.adds and tile.sent == self.to_send[at] and len(tile.come) == self.to_come[at]:
+        if tile.adds and (tile.sent, len(tile.come)) == self.words_of(state, at)[2:]:
             after = tile._replace(ended=tile.ended + 1, adds=False, sent=0, come=())
             yield f"batch {tile.ended} ends in tile {at}", self.put(state, (at, after))

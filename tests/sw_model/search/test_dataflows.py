@@ -1,5 +1,6 @@
 """The search with both dataflows: nothing is wrong, every batch ends, each guard is needed, and nothing is left out."""
 
+import itertools
 import re
 from graphlib import TopologicalSorter
 
@@ -12,6 +13,8 @@ from trajectile.sw_model.search.dataflows import Dataflows, search_dataflows
 
 regress = pytest.mark.regress
 SHARED_ONLY = (SHARED,)
+#: words of three tiles, of which any may have no tokens
+NO_TOKENS = tuple(itertools.product((0, 1), repeat=3))
 
 
 def case(tiles, slots=2, **changes):
@@ -28,17 +31,22 @@ def title(value):
 
 @pytest.mark.parametrize("case_", [
     # every combination of kinds, whatever is late
-    case(2, batches=1), case(2, batches=1, beats=(1, 2), words=(2, 3), depth=2, room=2), case(2, most_slices=0),
-    case(3, batches=1, most_slices=1), case(3, batches=1, kinds=SHARED_ONLY, words=(2, 0, 1), beats=(1, 0, 2)),
+    case(2, batches=1), case(2, batches=1, beats=(1, 2), words=((2, 3),), depth=2, room=2), case(2, most_slices=0),
+    case(3, batches=1, most_slices=1), case(3, batches=1, kinds=SHARED_ONLY, words=((2, 0, 1),), beats=(1, 0, 2)),
     case(4, batches=1, kinds=SHARED_ONLY, most_slices=0),
+    # any tile may have no tokens in a batch
+    case(2, batches=1, kinds=SHARED_ONLY, most_slices=0, words=((1, 1), (1, 0), (0, 1), (0, 0))),
     # what needs nobody at once
     case(2, at_once=True), case(2, slots=3, at_once=True), case(3, batches=1, at_once=True),
     case(4, batches=1, most_slices=2, at_once=True), case(5, kinds=SHARED_ONLY, at_once=True),
     case(5, batches=1, most_slices=1, at_once=True),
     *(pytest.param(case_, marks=regress) for case_ in (
-        case(2), case(2, beats=(1, 0), words=(2, 1)), case(2, depth=2, room=2, beats=(1, 1)),
+        case(2), case(2, beats=(1, 0), words=((2, 1),)), case(2, depth=2, room=2, beats=(1, 1)),
         case(3, batches=1, most_slices=2), case(3, kinds=SHARED_ONLY, most_slices=0), case(3, at_once=True),
         case(4, batches=1, at_once=True), case(4, most_slices=1, at_once=True),
+        case(2, most_slices=0, words=((1, 1), (1, 0), (0, 1))),
+        case(3, at_once=True, kinds=SHARED_ONLY, words=NO_TOKENS), case(4, batches=1, at_once=True, kinds=SHARED_ONLY, words=(
+            (1, 1, 1, 1), (1, 0, 0, 0), (0, 1, 0, 1), (0, 0, 1, 1))),
         case(5, batches=1, kinds=SHARED_ONLY, most_slices=0), case(5, batches=1, most_slices=2, at_once=True)))], ids=title)
 def test_nothing_is_wrong(case_):
     """Batches of both kinds, any slices, any tile late."""
@@ -97,7 +105,7 @@ def _reachable(system):
 
 
 @pytest.mark.parametrize("changes", [
-    {"batches": 1}, {"most_slices": 0}, {"batches": 1, "beats": (1, 0), "words": (0, 2), "room": 2},
+    {"batches": 1}, {"most_slices": 0}, {"batches": 1, "beats": (1, 0), "words": ((0, 2),), "room": 2},
     {"tiles": 3, "batches": 1, "most_slices": 1}, pytest.param({}, marks=regress),
     pytest.param({"tiles": 3, "batches": 1, "most_slices": 2}, marks=regress)], ids=title)
 def test_what_happens_at_once_leaves_nothing_out(changes):
@@ -139,7 +147,7 @@ class TwoBatches(Dataflows):
 
 
 @pytest.mark.parametrize("case_", [
-    case(2, most_slices=0), case(2, batches=1, words=(2, 0)), case(3, batches=1, kinds=SHARED_ONLY),
+    case(2, most_slices=0), case(2, batches=1, words=((2, 0),)), case(3, batches=1, kinds=SHARED_ONLY),
     case(3, batches=1, at_once=True), pytest.param(case(2), marks=regress),
     pytest.param(case(3, at_once=True), marks=regress)], ids=title)
 def test_every_batch_ends(case_):
@@ -151,8 +159,7 @@ def test_every_batch_ends(case_):
     ends = [state for state, steps in after.items() if not steps]
     print(len(after), "states,", len(ends), "ends")
     assert {state.shared for state in ends} == {
-        (first, second) for first in (False, True) for second in (False, True)
-        if "spread" in case_.kinds or (first and second)}
+        (first, second) for first in (0, 1) for second in (0, 1) if "spread" in case_.kinds or (first and second)}
     assert all(tile.ended == 2 for state in ends for tile in state.tiles)
 
 
@@ -174,9 +181,17 @@ def test_what_is_late_is_looked_at():
     assert len(kinds) == 4
 
 
+def test_a_permit_may_be_early():
+    """The far end gets nothing of a batch, has ended it, and permits the next, while this tile still computes the first."""
+    only_first = Case(tiles=3, slots=2, kinds=SHARED_ONLY, words=((1, 1, 1), (1, 0, 0)), at_once=True)
+    states = _reachable(Dataflows(only_first))
+    assert any(state.tiles[0].permitted and not state.tiles[0].adds and state.tiles[0].ended == 0 and state.shared[0] == 2
+               and state.tiles[1].ended == 1 and state.tiles[1].adds for state in states)
+
+
 @pytest.mark.parametrize("changes", [
     {"tiles": 1}, {"slots": 0}, {"batches": 0}, {"depth": 0}, {"room": 0}, {"kinds": ()}, {"kinds": ("both",)},
-    {"beats": (1,)}, {"words": (1, -1)}, {"without": "rule 4"}, {"most_slices": -1}])
+    {"beats": (1,)}, {"words": ((1, -1),)}, {"without": "rule 4"}, {"most_slices": -1}])
 def test_rings_that_are_none(changes):
     """What is legal is said."""
     with pytest.raises(ValueError, match="legal"):
