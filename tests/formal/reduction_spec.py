@@ -126,18 +126,10 @@ class ReductionSpec(Spec):
         with m.Elif(goes):
             m.d.sync += flits_left.eq(flits_left - 1)
         ends = goes & (flits_left == 1) & (going_left == 0)
-        # The far end permits once for each batch of which it gets anything, at the earliest when it has all of the last.
-        permits_left = Signal()
-        sent_all = Signal(init=1)
+        # The far end permits once for each batch of which it gets anything, at the earliest when it has all of the last such
+        # one. So a permit may come while a batch goes on of which the far end gets nothing: it is kept for the next.
         m.d.sync += permit.eq(dut.permitted | (permit & ~ends))
-        self.assume(~reduce.start | (total != tokens) | ~(permit | dut.permitted))
-        with m.If(reduce.start):
-            m.d.sync += [permits_left.eq((total != tokens) & ~permit & ~dut.permitted), sent_all.eq(total == tokens)]
-        with m.Elif(ends):
-            m.d.sync += sent_all.eq(1)
-        with m.Elif(dut.permitted):
-            m.d.sync += permits_left.eq(0)
-        self.assume(~dut.permitted | (~permit & (permits_left | (sent_all & ~active) | reduce.start)))
+        self.assume(~dut.permitted | ~permit)
         with m.If(reduce.start):
             m.d.sync += [partial.eq(before), written.eq(0)]
         with m.Else():
@@ -159,6 +151,7 @@ class ReductionSpec(Spec):
         self.reach(reduce.summed & (total == 0))
         self.reach(reduce.start & (total == 3) & (tokens == 1) & (before == 1) & ~active & permit)
         self.reach(ends & passes)
+        self.reach(reduce.summed & permit & (going_left == 0) & self._held(reduce.start, total == tokens) & (last != 0))
         if flits == 1:  # then the next but one word may come two cycles later, for the same bank
             self.reach(late)
 
@@ -182,7 +175,8 @@ class OneFlitSpec(ReductionSpec):
 
 
 _ASSUMES = ("one batch at a time; places as the records gave them; sums come after the permit, in the order in which they "
-            "go; a permit comes once for each batch, when the far end has all of the one before (batch control, tested)")
+            "go; a permit comes when the one before was used up, maybe long before the batch that it is for (batch control, "
+            "searched)")
 PROOFS = (
     Proof(name="sums-come", block="RingReduction", spec=ReductionSpec, group="come", size="3 tokens, 2 groups of 2 flits",
           assumes=_ASSUMES, says="a word that comes is added to this tile's own, and the sum is written once, two or three "
