@@ -128,10 +128,14 @@ class Tile(Block):
         connect(m, former.word_out, router.count)
         connect(m, router.count_in, former.word_in)
         connect(m, former.load, loader.entries)
+        for position, tile in enumerate(ring(self.config.array)):
+            with m.If(self.tile_id == tile):
+                m.d.comb += former.position.eq(position)
         connect(m, compute.look_up, lists.look_up)
         connect(m, control.result, writer.result)
         if self.config.array.shares:
             self._share(m, platform, control, reader, writer, sender, router, compute)
+            m.d.comb += reader.position.eq(former.position)
         else:
             connect(m, sender.flits, router.local_in)
         if not self.timing_only:
@@ -222,9 +226,6 @@ class Tile(Block):
             reduction.permitted.eq(permit.valid & permit.payload.sums),
             self.phases.summed.eq(reduction.reduce.summed),
         ]
-        for position, tile in enumerate(ring(self.config.array)):
-            with m.If(self.tile_id == tile):
-                m.d.comb += reader.position.eq(position)
         if not self.timing_only:
             reads = ReadMerge(params)
             place(m, platform, read_merge=reads)
@@ -252,7 +253,7 @@ class Tile(Block):
                engine: RuleEngine, loader: DdrLoader, compute: ComputeUnit) -> None:
         """What batch control sees, and what it tells."""
         m.d.comb += [
-            host.tile_id.eq(self.tile_id), former.tile_id.eq(self.tile_id), self.irq.eq(host.irq),
+            host.tile_id.eq(self.tile_id), self.irq.eq(host.irq),
             control.now.eq(host.now), control.limit.eq(host.settings.watchdog),
             control.halt.eq(self.halt), self.halt_out.eq(control.halt_out),
             control.reset.eq(self.reset), self.reset_out.eq(control.reset_out),

@@ -11,7 +11,6 @@ from trajectile.hw.batch.ports import CountPort, FormPort
 from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.d2d.port import Message
 from trajectile.hw.lib.block import Block, place
-from trajectile.sw_model.config.topology import ring
 
 
 class BatchFormer(Block):
@@ -34,7 +33,7 @@ class BatchFormer(Block):
     word_out: Message.Interface
     word_in: Message.Interface
     load: stream.Interface
-    tile_id: Signal
+    position: Signal
     arrivals: Signal
     waits: Signal
     count_sent: Signal
@@ -49,7 +48,7 @@ class BatchFormer(Block):
             "word_out": Out(Message(params.count_layout)),  #: count lane to the ring-next tile
             "word_in": In(Message(params.count_layout)),  #: and from the ring-previous one
             "load": Out(stream.Signature(params.load_layout)),  #: to the loader
-            "tile_id": In(params.tile_bits),  #: strap: number of this tile
+            "position": In(range(params.config.array.tiles)),  #: of this tile in the ring
             "arrivals": Out(params.arrival_bits),  #: slices of the batch formed last that arrive, from ``made`` on
             "waits": Out(params.config.tile.batches),  #: a load entry of the batch waits, a bit for each
             "count_sent": Out(1),  #: event: a word of this tile goes
@@ -73,11 +72,8 @@ class BatchFormer(Block):
             exchange.start.eq(form.start), exchange.batch.eq(form.batch), exchange.order.eq(form.order),
             exchange.tag.eq(form.tag), *([exchange.shared.eq(form.shared)] if params.config.array.shares else []),
             form.formed.eq(exchange.formed.formed), form.made.eq(maker.made), form.disagree.eq(exchange.disagree),
-            maker.formed.eq(exchange.formed.formed), maker.nothing.eq(order.nothing),
+            maker.formed.eq(exchange.formed.formed), maker.nothing.eq(order.nothing), maker.position.eq(self.position),
             self.arrivals.eq(maker.arrivals), self.waits.eq(maker.waits), self.count_sent.eq(exchange.sent),
             self.picked.eq(order.pick.valid & order.pick.ready), self.picked_expert.eq(order.pick.payload.expert),
         ]
-        for position, tile in enumerate(ring(params.config.array)):
-            with m.If(self.tile_id == tile):
-                m.d.comb += maker.position.eq(position)
         return m

@@ -43,6 +43,11 @@ class Counters:
     beats: int
     #: given to the ring edge out of a tile
     flits: int
+    #: of these, of slices; the others are items of records, and words of sums
+    slice_flits: int
+    records: int
+    #: tokens whose sums go to a ring-next tile: each counts once for each way
+    summed: int
     #: of these, over a tile between: each such tile counts
     flits_passed: int
     #: passes of a slice: segments of the MAC array
@@ -52,7 +57,7 @@ class Counters:
     computes: int
     #: read and written by the io port
     io_beats: int
-    #: of tokens
+    #: that are put into token lists
     choices: int
     #: active experts, once for each tile
     picks: int
@@ -66,23 +71,32 @@ def count(plan: Schedule, line: Timeline) -> Counters:
     passes = (words - kinds.count("compute") * config.parameter_words) // config.pass_words
     passed = sum(flits * (edge_hops(config.array, tile) - 1) for tile, flits in enumerate(line.flits))
     gate_up_words = passes * config.gate_up_groups * config.gate_up_chunks
+    others = sum(map(len, line.token_flits))
+    summed = (config.array.tiles - 1) * plan.tokens if plan.shared else 0
+    choices = int((plan.topk_ids >= 0).sum()) * (config.array.tiles if plan.shared else 1)
+    records = others - summed * (config.down_groups * config.sum_flits + 1)
     return Counters(line.cycles, plan.tokens, words, gate_up_words + passes * config.down_words, gate_up_words,
-                    sum(line.ddr_beats), sum(line.flits), passed, passes, kinds.count("load"), kinds.count("send"),
-                    kinds.count("compute"), sum(line.io_beats), int((plan.topk_ids >= 0).sum()), kinds.count("pick"))
+                    sum(line.ddr_beats), sum(line.flits), sum(line.flits) - others, records, summed, passed, passes,
+                    kinds.count("load"), kinds.count("send"), kinds.count("compute"), sum(line.io_beats), choices,
+                    kinds.count("pick"))
 
 
 def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
     """Cycles, in all tiles together, in which the modules of each kind work; those that are not here always do."""
     pairs = counters.passes * config.gate_up_groups * config.tile.mac_n // 2
     scans = counters.picks * config.layer.experts
+    # each is received and sent
+    sums = 2 * counters.summed * (config.down_groups + 1)
     return {
         "mac_pe": counters.weight_words, "mac_array": counters.weight_words, "compute_unit": counters.words,
         "mac_sequencer": counters.words, "lane_memory": counters.weight_words, "swiglu_lane": pairs, "hidden_buffer": pairs,
         "group_bias": counters.passes * config.gate_up_groups, "clip_counter": 3 * counters.passes,
         "expert_buffer": counters.words + counters.slices_sent * config.slice_words,
         "ddr_loader": counters.beats, "router": counters.flits + counters.flits_passed,
-        "credit_fifo": counters.flits_passed, "slice_sender": counters.flits, "slice_receiver": counters.flits,
-        "record_parser": counters.io_beats, "io_reader": counters.io_beats, "result_writer": counters.io_beats,
+        "credit_fifo": counters.flits_passed, "slice_sender": counters.slice_flits, "slice_receiver": counters.slice_flits,
+        "flit_merge": counters.flits, "record_port": counters.records, "ring_reduction": sums, "read_merge": sums,
+        "record_parser": counters.io_beats + counters.records, "record_ring": counters.io_beats + counters.records,
+        "io_reader": counters.io_beats, "result_writer": counters.io_beats,
         "result_pieces": counters.io_beats, "io_writer": counters.io_beats, "bfloat_converter": 0,
         "token_lists": 2 * counters.choices + counters.computes + counters.passes,
         "count_exchange": config.array.tiles**2 * config.count_words, "expert_order": scans,
@@ -98,11 +112,12 @@ def accesses(config: Config, counters: Counters) -> dict[str, list[tuple[float, 
     lanes = config.tile.mac_t
     received = counters.slices_sent * config.slice_words
     loaded = counters.slices_loaded * config.slice_words
-    groups = counters.passes * config.down_groups
+    groups, sums = counters.passes * config.down_groups, counters.summed * config.down_groups
     return {
         "expert buffer": [(counters.words + received, loaded + received)],
-        "token buffer": [(counters.gate_up_words * lanes, 0.0), (counters.passes * lanes, counters.passes * lanes),
-                         (groups * lanes, groups * lanes)],
+        "token buffer": [(counters.gate_up_words * lanes, 0.0),
+                         (counters.passes * lanes + 2 * counters.summed, counters.passes * lanes + counters.summed),
+                         (groups * lanes + 2 * sums, groups * lanes + sums)],
         "token lists": [(counters.passes * lanes, counters.choices),
                         (counters.choices + (counters.computes + config.array.tiles * config.layer.experts) * lanes,
                          counters.choices)],

@@ -50,10 +50,10 @@ def add_select(parser: argparse._ActionsContainer) -> None:
                         "xshare or lynx (xshare:0.7): fewer bytes from DDR, and other results (docs/selection.md)")
 
 
-def add_dataflow(parser: argparse._ActionsContainer) -> None:
-    """The option that says what travels."""
-    parser.add_argument("--dataflow", choices=WISHES, default="spread", help="slices travel to each tile's tokens (spread), "
-                        "every tile holds all tokens (shared; docs/dataflows.md), or by the batch (default spread)")
+def add_dataflow(parser: argparse._ActionsContainer, of: str = "") -> None:
+    """The option that says what travels; ``of``: for which strategy alone."""
+    parser.add_argument("--dataflow", choices=WISHES, default="spread", help=f"{of}slices travel to each tile's tokens "
+                        "(spread), every tile holds all tokens (shared; docs/dataflows.md), or by the batch (default spread)")
 
 
 def workload_of(args: argparse.Namespace, config: Config, *, gate_only: bool = False) -> workload.Workload:

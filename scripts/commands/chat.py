@@ -3,6 +3,7 @@
 import argparse
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,10 +16,10 @@ from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.batch import add_dataflow
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.errors import UserError
-from trajectile.scripts.flow.chat import MOST_SEQUENCES, Totals, array_layers, continued
+from trajectile.scripts.flow.chat import MOST_SEQUENCES, Totals, array_layers, capacity, continued
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import toy_model
-from trajectile.sw_model.gates.toy_model import Bytes
+from trajectile.sw_model.gates.toy_model import Bytes, MoeLayer, Recorded, ToyModel
 from trajectile.sw_model.schedule.scheduler import ORDERS
 
 #: the configuration without CONFIG
@@ -49,7 +50,7 @@ def checked(args: argparse.Namespace, config: Config) -> Bytes:
     Raises:
         UserError: for numbers out of range, or no prompt.
     """
-    for name, low, high in (("bytes", 1, 100_000), ("sequences", 1, min(MOST_SEQUENCES, config.token_capacity)),
+    for name, low, high in (("bytes", 1, 100_000), ("sequences", 1, min(MOST_SEQUENCES, capacity(config, args.dataflow))),
                             ("temperature", 0, 100)):
         value = getattr(args, name)
         if not low <= value <= high:
@@ -79,36 +80,34 @@ def shown(written: Bytes) -> str:
     return "".join(SHOWN[byte] for byte in written.tolist())
 
 
-def speak(args: argparse.Namespace, config: Config, prompt: Bytes, console: Console | None, folder: Path) -> Said:
-    """Continue the prompt; with a console and one text, bytes are shown as they come."""
-    model, recorded = toy_model.load()
+def texts_of(args: argparse.Namespace, config: Config, prompt: Bytes, model: ToyModel, moe: MoeLayer) -> Iterator[Bytes]:
+    """The bytes that the arguments ask for, uint8 [sequences] each."""
+    return continued(model, moe, prompt, length=args.bytes, sequences=args.sequences, temperature=args.temperature,
+                     seed=args.seed, capacity=capacity(config, args.dataflow))
+
+
+def speak(args: argparse.Namespace, config: Config, prompt: Bytes, model: ToyModel, recorded: Recorded, console: Console,
+          folder: Path) -> Said:
+    """Continue the prompt; one text alone is shown as it comes."""
     found: list[Bytes] = []
-    stream = console if args.sequences == 1 else None
+
+    def show_bytes(text: Bytes, **options: Any) -> None:
+        if args.sequences == 1:
+            console.print(shown(text), end="", highlight=False, markup=False, soft_wrap=True, **options)
     with ExitStack() as stack:
         with terminal.status("reading the toy model") as line:
             moe = stack.enter_context(array_layers(config, model, recorded, order=args.order, dataflow=args.dataflow,
                                                    rtl=not args.model_only, folder=folder, say=line.update))
-        began, totals = time.monotonic(), moe.totals
-        if stream:
-            stream.print(shown(prompt), end="", style="dim", highlight=False, markup=False, soft_wrap=True)
-        before = Totals()
-        for drawn in continued(model, moe, prompt, length=args.bytes, sequences=args.sequences,
-                               temperature=args.temperature, seed=args.seed, capacity=config.token_capacity):
+        began, totals, before = time.monotonic(), moe.totals, Totals()
+        show_bytes(prompt, style="dim")
+        for drawn in texts_of(args, config, prompt, model, moe):
             if not found:  # what the prompt has cost is known when the first byte is here
                 before = replace(totals)
             found.append(drawn)
-            if stream:
-                stream.print(shown(drawn), end="", highlight=False, markup=False, soft_wrap=True)
+            show_bytes(drawn)
         seconds = time.monotonic() - began
     return Said(np.stack(found, axis=1), totals, totals.cycles - before.cycles,
                 (totals.tokens - before.tokens) // len(model.blocks), seconds)
-
-
-def float_text(args: argparse.Namespace, config: Config, prompt: Bytes) -> Bytes:
-    """The same with all MoE layers in float32, uint8 [sequences, bytes]."""
-    model, _ = toy_model.load()
-    return np.stack(list(continued(model, model.exact, prompt, length=args.bytes, sequences=args.sequences,
-                                   temperature=args.temperature, seed=args.seed, capacity=config.token_capacity)), axis=1)
 
 
 def summary(args: argparse.Namespace, config: Config, said: Said, exact: Bytes) -> dict[str, Any]:
@@ -179,9 +178,11 @@ def answered(args: argparse.Namespace, config: Config, console: Console) -> dict
         UserError: for wrong arguments, or a configuration of another shape.
     """
     prompt = checked(args, config)
+    model, recorded = toy_model.load()
     with tempfile.TemporaryDirectory() as folder:
-        said = speak(args, config, prompt, console, Path(folder))
-    values = summary(args, config, said, float_text(args, config, prompt))
+        said = speak(args, config, prompt, model, recorded, console, Path(folder))
+    exact = np.stack(list(texts_of(args, config, prompt, model, model.exact)), axis=1)
+    values = summary(args, config, said, exact)
     show(console, values)
     return values
 

@@ -8,14 +8,13 @@ from typing import Any
 from rich.table import Table
 
 from trajectile.scripts.command_line import terminal
-from trajectile.scripts.command_line.batch import add_select
+from trajectile.scripts.command_line.batch import add_dataflow, add_select
 from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of, integers, names
 from trajectile.scripts.flow.comparison import DEFAULT_TOKENS, means, tasks_of, write
 from trajectile.scripts.flow.experiments import STRATEGIES, can_travel, run_all
 from trajectile.scripts.folders import private
 from trajectile.scripts.plots import comparison as plots
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.schedule.dataflow import WISHES
 from trajectile.sw_model.schedule.scheduler import ORDERS
 
 #: several configurations side by side
@@ -31,8 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--orders", type=names(ORDERS), default=list(ORDERS), metavar="O,O,...",
                         help="load orders of fse (default all)")
     parser.add_argument("--windows", type=int, default=4, help="windows of the trace for each batch size (default 4)")
-    parser.add_argument("--dataflow", choices=WISHES, default="spread", help="of fse: slices travel (spread), tokens travel "
-                        "(shared; docs/dataflows.md), or by the batch (default spread)")
+    add_dataflow(parser, "of fse: ")
     add_gate_arguments(parser)
     add_select(parser)
 

@@ -7,6 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.batch import add_dataflow
 from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of, integers, names
 from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow.comparison import write
@@ -23,10 +24,9 @@ from trajectile.scripts.flow.whole_model import (
 from trajectile.scripts.folders import private
 from trajectile.scripts.plots import whole_model as plots
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.schedule.dataflow import WISHES
 
-#: strategies that a user compares, of those that there are
-USUAL = tuple(name for name in ("fse", "tokens-travel", "ep", "hydra") if name in STRATEGIES)
+#: strategies that a user compares, if none are given
+USUAL = ("fse", "tokens-travel", "ep", "hydra")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +44,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mhz", type=float, default=800, help="clock of the array (default 800)")
     parser.add_argument("--ddr-gib", type=float, default=16, metavar="GIB", help="capacity of a DDR channel (default 16)")
     parser.add_argument("--windows", type=int, default=4, help="windows of the trace, spread over its layers (default 4)")
-    parser.add_argument("--dataflow", choices=WISHES, default="spread", help="of fse: slices travel (spread), tokens travel "
-                        "(shared; docs/dataflows.md), or by the batch (default spread)")
+    add_dataflow(parser, "of fse: ")
     add_gate_arguments(parser)
 
 
@@ -84,8 +83,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     shape = shape_of(config, args.layers, args.rest_us)
     layers = args.layers if args.layers is not None or shape is None else shape.moe_layers
     rest = rest_of(config, shape, context=args.context, rest_bits=args.rest_bits, rest_us=args.rest_us)
-    tasks = tasks_of(config, gate_of(args, console), args.sequences, args.strategies, args.windows,
-                     args.dataflow)
+    tasks = tasks_of(config, gate_of(args, console), args.sequences, args.strategies, args.windows, args.dataflow)
     folder = args.output or Path("build/model") / config.name
     with terminal.bar("batches", len(tasks)) as done:
         rows = rows_of(config, run_all(tasks, folder, kind=args.executor, address=args.scheduler, done=done), layers, rest,

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from trajectile.hw.batch.layouts import TAG_BITS
 from trajectile.hw.design import design
 from trajectile.scripts.errors import ToolError, UserError
 from trajectile.scripts.flow.outcomes import Golden, written_batch
@@ -29,8 +30,6 @@ from trajectile.tb.top import layer_pitch
 
 #: texts that one model continues at once
 MOST_SEQUENCES = 8
-#: what a host can call its batches
-TAGS = 256
 
 
 @dataclass
@@ -65,7 +64,7 @@ class ArrayLayers:
     """MoE layers on the array: a batch each, its results and its cycles compared with the golden model."""
 
     def __init__(self, config: Config, layers: Sequence[QuantisedLayer], live: LiveArray | None, order: str,
-                 dataflow: str = "spread"):
+                 dataflow: str):
         """``live`` is the Verilog; without it results and cycles are the golden model's."""
         self.config, self.layers, self.live, self.order, self.dataflow = config, layers, live, order, dataflow
         self.totals = Totals()
@@ -80,7 +79,8 @@ class ArrayLayers:
         batch = integer.quantise_batch(x, gate.topk_ids, gate.topk_weights)
         plan = planned(config, batch.topk_ids, self.order, self.dataflow)
         golden = integer.integer_layer(config, layer, batch)
-        queued = [replace(one, layer=layer_pitch(config) * number, tag=totals.batches % TAGS) for one in descriptors(plan, 0)]
+        layer_at, tag = layer_pitch(config) * number, totals.batches % 2**TAG_BITS
+        queued = [replace(one, layer=layer_at, tag=tag) for one in descriptors(plan, 0)]
         model = simulate([Batch(plan, (0,) * len(queued), [one.records for one in queued],
                                 [one.results for one in queued])], record=False)
         y, cycles = golden.y, model.cycles
@@ -132,6 +132,11 @@ def continued(model: ToyModel, moe: MoeLayer, prompt: Bytes, *, length: int, seq
             logits = model.logits(drawn[:, None], moe, cache)[:, -1]
 
 
+def capacity(config: Config, dataflow: str) -> int:
+    """Tokens of a batch at the most; those of a shared one have to fit into each tile."""
+    return config.tile.tokens if dataflow == "shared" else config.token_capacity
+
+
 def _draw(logits: Float32, temperature: float, rng: np.random.Generator) -> int:
     """A byte, by its likelihood."""
     number = rng.random()  # also where it is not needed: texts of other temperatures have the same numbers
@@ -159,8 +164,7 @@ def array_layers(config: Config, model: ToyModel, recorded: toy_model.Recorded, 
     files = design(config).files()
     say("building it, once for this design")
     try:
-        live = LiveArray(config, files, layers, folder)
-        with live:
+        with LiveArray(config, files, layers, folder) as live:
             yield ArrayLayers(config, layers, live, order, dataflow)
     except SimulationError as error:
         raise ToolError(str(error)) from error

@@ -54,25 +54,49 @@ def tasks_of(configs: Sequence[Config], gate: Gate, *, tokens: Sequence[int] = D
     tasks: list[Task] = []
     for config in configs:
         trace = gate.read(config)
-        if dataflow == "shared" and not config.array.shares:
-            raise UserError(f"--dataflow = shared is not legal for {config.name}; legal values: spread, or with --set "
-                            "array.dataflows=both")
         for number in tokens:
-            if not 1 <= number <= config.token_capacity:
-                raise UserError(f"--tokens = {number} is not legal for {config.name}; legal values: 1 to "
-                                f"{config.token_capacity}")
-            if dataflow == "shared" and not can_travel(config, number):
-                raise UserError(f"--tokens = {number} is not legal for {config.name} with --dataflow shared; legal values: 1 "
-                                f"to {config.tile.tokens} (tile.tokens: every tile holds all tokens)")
-            mine = [strategy for strategy in strategies if strategy != "tokens-travel" or can_travel(config, number)]
+            mine = playable(config, "--tokens", number, strategies, dataflow)
             for offset in window_offsets(trace, number, windows):
                 for strategy in mine:
                     tasks += [Task(config_text(config), gate, offset, number, strategy, order, dataflow)
                               for order in orders_of(strategy, orders)]
+    return not_empty(tasks, "--tokens", tokens, strategies)
+
+
+def not_empty(tasks: list[Task], option: str, sizes: Sequence[int], strategies: Sequence[str]) -> list[Task]:
+    """The tasks.
+
+    Raises:
+        UserError: if there is none, since none of these strategies can have a batch of any of these sizes.
+    """
     if not tasks:
-        raise UserError(f"--strategies = {','.join(strategies)} is not legal for --tokens {','.join(map(str, tokens))}:"
+        raise UserError(f"--strategies = {','.join(strategies)} is not legal for {option} {','.join(map(str, sizes))}:"
                         " every tile holds all of them; legal values: up to tile.tokens, or other strategies")
     return tasks
+
+
+def playable(config: Config, option: str, tokens: int, strategies: Sequence[str], dataflow: str) -> list[str]:
+    """Of some strategies those that a batch of so many tokens can have.
+
+    Args:
+        config: the accelerator.
+        option: that names the tokens.
+        tokens: of the batch.
+        strategies: of :data:`~trajectile.scripts.flow.experiments.STRATEGIES`.
+        dataflow: of streaming (``fse``).
+
+    Raises:
+        UserError: if the tiles have no room for the tokens, or cannot do what the dataflow wants.
+    """
+    if dataflow == "shared" and not config.array.shares:
+        raise UserError(f"--dataflow = shared is not legal for {config.name}; legal values: spread, or with --set "
+                        "array.dataflows=both")
+    if not 1 <= tokens <= config.token_capacity:
+        raise UserError(f"{option} = {tokens} is not legal for {config.name}; legal values: 1 to {config.token_capacity}")
+    if dataflow == "shared" and not can_travel(config, tokens):
+        raise UserError(f"{option} = {tokens} is not legal for {config.name} with --dataflow shared; legal values: 1 to "
+                        f"{config.tile.tokens} (tile.tokens: every tile holds all tokens)")
+    return [strategy for strategy in strategies if strategy != "tokens-travel" or can_travel(config, tokens)]
 
 
 def orders_of(strategy: str, orders: Sequence[str]) -> Sequence[str]:

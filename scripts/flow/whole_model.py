@@ -2,12 +2,12 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from trajectile.scripts.errors import UserError
-from trajectile.scripts.flow.comparison import window_offsets
+from trajectile.scripts.flow.comparison import not_empty, orders_of, playable, window_offsets
 from trajectile.scripts.flow.experiments import Gate, Task, config_text
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.whole.shapes import SHAPES, Shape
@@ -70,29 +70,24 @@ def placement(config: Config, layers: int, rest: Rest, gib: float) -> dict[str, 
 
 def tasks_of(config: Config, gate: Gate, sequences: Sequence[int], strategies: Sequence[str], windows: int,
              dataflow: str = "spread") -> list[Task]:
-    """A batch of each size and strategy on windows of every layer of the trace, as many of them as are asked for.
+    """A batch of each size and strategy on windows of every layer of the trace, as many of them as are asked for. Batches
+    whose tokens cannot travel are left out.
 
     Raises:
         UserError: if a size does not fit trace or tiles, or the dataflow the array.
     """
-    if dataflow == "shared" and not config.array.shares:
-        raise UserError(f"--dataflow = shared is not legal for {config.name}; legal values: spread, or with --set "
-                        "array.dataflows=both")
     trace = gate.read(config)
     layers = [gate.layer] if gate.layer is not None else [int(layer) for layer in trace.layers]
-    tasks = []
+    tasks: list[Task] = []
     for number in sequences:
-        if not 1 <= number <= config.token_capacity:
-            raise UserError(f"--sequences = {number} is not legal for {config.name}; legal values: 1 to "
-                            f"{config.token_capacity}")
+        mine = playable(config, "--sequences", number, strategies, dataflow)
         offsets = window_offsets(trace, number, windows)
         for place, offset in enumerate(offsets):
             layer = layers[place * len(layers) // len(offsets)]
-            one = Gate(gate.trace, layer if gate.trace else None, gate.skew, gate.seed, gate.how)
-            tasks += [Task(config_text(config), one, offset, number, strategy,
-                           "balanced" if strategy in ("fse", "tokens-travel") else "-",
-                           dataflow if strategy == "fse" else "spread") for strategy in strategies]
-    return tasks
+            one = replace(gate, layer=layer if gate.trace else None)
+            tasks += [Task(config_text(config), one, offset, number, strategy, order, dataflow)
+                      for strategy in mine for order in orders_of(strategy, ["balanced"])]
+    return not_empty(tasks, "--sequences", sequences, strategies)
 
 
 def rows_of(config: Config, batches: Sequence[dict[str, Any]], layers: int, rest: Rest, mhz: float) -> list[dict[str, Any]]:
@@ -117,14 +112,14 @@ def rows_of(config: Config, batches: Sequence[dict[str, Any]], layers: int, rest
             "sequences": sequences, "strategy": strategy, "layer_cycles": cycles, "layer_roofline": roof,
             "moe_us": moe * 1e6, "rest_us": other * 1e6, "step_us": step * 1e6, "tokens_per_second": sequences / step,
             "over_roofline": step / best, "moe_share": moe / step,
-            "ddr_bytes_per_token": (layers * roof_bytes(config, members) + (
+            "ddr_bytes_per_token": (layers * ddr_bytes(config, members) + (
                 rest.weight_bytes + sequences * rest.cache_bytes)) / sequences,
             "d2d_use": fmean(row["use_d2d"] for row in members), "windows": len(members),
             "weight_bytes": members[0]["weight_bytes"], "token_bytes": max(row["token_bytes"] for row in members)})
     return found
 
 
-def roof_bytes(config: Config, members: Sequence[dict[str, Any]]) -> float:
+def ddr_bytes(config: Config, members: Sequence[dict[str, Any]]) -> float:
     """Bytes that a layer reads from DDR, by the use of the channels."""
     rate = config.array.channels * config.ddr.bytes_per_cycle
     return fmean(row["use_ddr"] * row["cycles"] * rate for row in members)

@@ -24,7 +24,7 @@ from trajectile.sw_model.timeline.model import Event
 FILE = "report.html"
 #: how figures are written
 FORMS = {"int": "{:,}", "share": "{:.1%}", "ratio": "{:.3f}", "one": "{:,.1f}", "two": "{:,.2f}", "five": "{:.5f}",
-         "text": "{}", "count": "{:,}"}
+         "text": "{}"}
 
 
 def look_up(facts: Mapping[str, Any], path: str) -> Any:
@@ -37,8 +37,6 @@ def look_up(facts: Mapping[str, Any], path: str) -> Any:
 
 def shown(value: Any, form: str) -> str:
     """A fact as the page writes it."""
-    if form == "count":
-        value = len(value)
     return "none" if value is None else FORMS[form].format(round(value) if form == "int" else value)
 
 

@@ -84,13 +84,13 @@
     dots.replaceChildren();
     for (const v of visits) {
       if (v[BEGIN] > t) break;  // they are in the order in which they begin
-      const opacity = followed(v) ? 1 : .15, dot = (points, from, to) => {
+      const opacity = followed(v) ? 1 : .15, dot = (kind, points, from, to) => {
         const [cx, cy] = along(points, Math.min(Math.max((now - from) / (to - from || 1), 0), 1));
-        draw("circle", {class: `f-${v[LINK] || points.length !== 2 || points === ways[v[TL]] ? "link" : "ddr"} moving`, cx, cy, r: 7, opacity}, dots);
+        draw("circle", {class: `f-${kind} moving`, cx, cy, r: 7, opacity}, dots);
       };
-      if (v[SEND] !== null && v[NEXT] !== null && v[SEND] <= t && t <= v[NEXT]) dot(ways[v[TL]], v[SEND], v[NEXT]);
+      if (v[SEND] !== null && v[NEXT] !== null && v[SEND] <= t && t <= v[NEXT]) dot("link", ways[v[TL]], v[SEND], v[NEXT]);
       if (v[RELEASE] !== null && v[RELEASE] <= t) continue;
-      if (!v[LINK] && t <= (v[FILLED] ?? Infinity) && chips[v[TL]]) dot(chips[v[TL]], v[BEGIN], v[FILLED] ?? last);
+      if (!v[LINK] && t <= (v[FILLED] ?? Infinity) && chips[v[TL]]) dot("ddr", chips[v[TL]], v[BEGIN], v[FILLED] ?? last);
       const {box, label} = slots[v[TL]][v[SLOT]];
       box.setAttribute("class", `f-${state(v, t)}`);
       box.setAttribute("opacity", opacity);
@@ -110,12 +110,12 @@
   const stop = () => { running = false; play.textContent = "Play"; play.setAttribute("aria-pressed", "false"); };
   const frame = time => {
     if (!running) return;
-    const passed = Math.min((time - before) / 1000, .1) * $("speed").value;
+    const passed = time - before, speed = $("speed").value;
     if (still) {  // no motion: a picture for each change
-      if (passed * 2 >= .05 && time - before > 500 / $("speed").value) before = time, step(1) || stop();
+      if (passed * speed > 500) before = time, step(1) || stop();
     } else {
       before = time;
-      go(now + passed * last / 60);
+      go(now + Math.min(passed, 100) * speed * last / 60000);
       if (now >= last) stop();
     }
     requestAnimationFrame(frame);

@@ -45,4 +45,4 @@ def played(config: Config, stays: Sequence[Visit], events: Sequence[Event], tile
                    for visit in kept],
         "steps": [[event.cycle, event.tile, STEPS[event.kind]] for event in events
                   if event.kind in STEPS and event.cycle <= end],
-        "left_out": len(stays) - len(kept)}
+        "shown": len(kept), "left_out": len(stays) - len(kept)}

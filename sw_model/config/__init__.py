@@ -9,11 +9,9 @@ from trajectile.sw_model.config.accelerator import (
     INT32_BYTES,
     PARAMETER_BYTES,
     Config,
-    from_dict,
-    load,
-    presets,
 )
 from trajectile.sw_model.config.checks import ConfigError
+from trajectile.sw_model.config.loading import from_dict, load, presets
 from trajectile.sw_model.config.overrides import parse_override, parse_variation
 from trajectile.sw_model.config.sections import (
     ACTIVATIONS,

@@ -32,7 +32,7 @@ Batches are numbered from the last one that has not ended everywhere, so the sea
 are kept up to rotation of the ring.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from trajectile.sw_model.search.walk import Walked, walk
@@ -46,6 +46,25 @@ class Slice(NamedTuple):
     todo: bool
     #: tiles that it has to go on
     far: int
+
+
+def slices_of(batch: int, at: int, ended: Sequence[int], *, stay: bool = False) -> Iterator[Slice]:
+    """The slices of a batch that a tile may load: they go any way that the batch has not ended on, or ``stay``.
+
+    Args:
+        batch: its number.
+        at: the tile.
+        ended: batches that have ended, by tile.
+        stay: slices have tokens where they are loaded, and go nowhere.
+    """
+    far = 0
+    while True:
+        yield Slice(batch, True, far)
+        if far:
+            yield Slice(batch, False, far)
+        far += 1
+        if stay or far == len(ended) or ended[(at + far) % len(ended)] > batch:
+            return
 
 
 class Tile(NamedTuple):
@@ -97,16 +116,8 @@ class Batches:
 
     def _loads(self, state: State, at: int) -> Iterator[Slice]:
         """What a tile may load."""
-        batch, far = state[at].listed, 0
-        if batch == self.formed(state):
-            return
-        while True:
-            yield Slice(batch, True, far)
-            if far:
-                yield Slice(batch, False, far)
-            far += 1
-            if far == self.tiles or state[(at + far) % self.tiles].ended > batch:
-                return
+        batch = state[at].listed
+        return iter(()) if batch == self.formed(state) else slices_of(batch, at, [tile.ended for tile in state])
 
     def _comes(self, state: State, at: int, batch: int) -> bool:
         """A slice of the batch is here or will come."""

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
+from trajectile.sw_model.search.batches import Slice
+
 #: what may be left out, to see that it is needed: the free slot of rule 1; credits for records; that these are not those of
 #: the lane; sections in an order that all tiles keep; the permit for sums; its end; that a word has come before it is passed
 #: on; that a tile has computed everything before it sends sums
@@ -69,16 +71,6 @@ class Flit(NamedTuple):
     #: of a slice: twice the tiles that it has to go on after the next one, and 1 more if that one has tokens for it; of a
     #: record: which item it is; of sums: the tiles that are in it, as a mask
     what: int
-
-
-class Slice(NamedTuple):
-    """A slice in a slot."""
-
-    batch: int
-    #: it has tokens here, and has not met them
-    todo: bool
-    #: tiles that it has to go on
-    far: int
 
 
 class Item(NamedTuple):

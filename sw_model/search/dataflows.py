@@ -40,7 +40,8 @@ any number of batches. Rotations of the ring are not alike: the tile in position
 
 from collections.abc import Iterator
 
-from trajectile.sw_model.search.dataflow_state import SHARED, Case, Flit, Kind, Slice, State, Tile
+from trajectile.sw_model.search.batches import Slice, slices_of
+from trajectile.sw_model.search.dataflow_state import SHARED, Case, Flit, Kind, State, Tile
 from trajectile.sw_model.search.tokens import Steps, Tokens
 from trajectile.sw_model.search.walk import Walked, Wrong, walk
 
@@ -64,16 +65,10 @@ class Dataflows(Tokens):
 
     def _loads(self, state: State, at: int) -> Iterator[Slice]:
         """What a tile may load."""
-        batch, far = state.tiles[at].listed, 0
+        batch = state.tiles[at].listed
         if batch == self.formed(state):
-            return
-        while True:
-            yield Slice(batch, True, far)
-            if far:
-                yield Slice(batch, False, far)
-            far += 1
-            if state.shared[batch] or far == self.tiles or state.tiles[(at + far) % self.tiles].ended > batch:
-                return
+            return iter(())
+        return slices_of(batch, at, [tile.ended for tile in state.tiles], stay=bool(state.shared[batch]))
 
     def _forwards(self, state: State, at: int) -> Steps:
         """A slice goes to the ring-next tile."""

@@ -4,7 +4,8 @@ slices.
 
 from collections.abc import Iterator
 
-from trajectile.sw_model.search.dataflow_state import SHARED, SPREAD, Case, Facts, Flit, Item, Kind, Slice, State, Tile
+from trajectile.sw_model.search.batches import Slice
+from trajectile.sw_model.search.dataflow_state import SHARED, SPREAD, Case, Facts, Flit, Item, Kind, State, Tile
 from trajectile.sw_model.search.walk import Wrong
 
 #: what happens, and the state after it

@@ -12,7 +12,7 @@ from trajectile.hw.batch.ports import CountPort
 from trajectile.hw.params import Params
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.accelerator import COUNTS_PER_WORD
-from trajectile.sw_model.config.topology import ring, ring_distance, ring_next
+from trajectile.sw_model.config.topology import ring_distance, ring_next
 
 
 def random_passes(config: Config, rng: np.random.Generator) -> np.ndarray:
@@ -135,11 +135,10 @@ class Ring(Elaboratable):
     def elaborate(self, platform: object) -> Module:
         """Registers on the lanes; the last cycle is that of the former's own register."""
         m = Module()
-        order: Any = ring(self.config.array)
         for position, (former, lists, edge) in enumerate(zip(self.formers, self.lists, self.edges, strict=True)):
             m.submodules[f"former_{position}"], m.submodules[f"lists_{position}"] = former, lists
             m.d.comb += [
-                former.tile_id.eq(order[position]), lists.counts.read.eq(former.counts.read),
+                former.position.eq(position), lists.counts.read.eq(former.counts.read),
                 lists.counts.batch.eq(former.counts.batch), lists.counts.expert.eq(former.counts.expert),
                 former.counts.passes.eq(lists.counts.passes),
             ]

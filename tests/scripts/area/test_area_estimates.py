@@ -76,12 +76,25 @@ def test_counters_of_a_batch(cols):
     assert counters.words == sum(line.mac_busy) == counters.weight_words + counters.computes * config.parameter_words
     assert counters.weight_words == counters.passes * config.pass_words
     assert counters.slices_loaded * config.slice_beats == counters.beats
-    assert counters.slices_sent * (1 + config.slice_flits) == counters.flits
+    assert counters.slices_sent * (1 + config.slice_flits) == counters.flits == counters.slice_flits
+    assert counters.records == counters.summed == power.busy_cycles(config, counters)["ring_reduction"] == 0
     assert counters.flits_passed == (line.flits[2] if cols == 3 else 0)
     assert cols == 2 or counters.flits_passed > 0
     reads, writes = power.accesses(config, counters)["expert buffer"][0]
     assert reads == counters.words + counters.slices_sent * config.slice_words
     assert writes == (counters.slices_loaded + counters.slices_sent) * config.slice_words
+
+
+def test_counters_of_a_shared_batch():
+    """No slice moves: flits are items of records, with a header for each section that a tile hands on, and words of sums."""
+    config = load("demo")
+    plan = schedule(config, workload.load(config, gate_only=True, tokens=10).topk_ids, "balanced", dataflow="shared")
+    counters, ways = power.count(plan, simulate(plan)), config.array.tiles - 1
+    assert counters.slice_flits == 0 and counters.summed == 10 * ways
+    assert counters.records == ways * (2 * config.array.tiles + config.records_bytes(10) // config.io.bytes_per_cycle)
+    assert counters.choices == config.array.tiles * int((plan.topk_ids >= 0).sum())
+    busy = power.busy_cycles(config, counters)
+    assert 0 < busy["record_port"] == counters.records and busy["slice_sender"] == 0 < busy["ring_reduction"]
 
 
 @pytest.fixture(scope="module")

@@ -50,6 +50,13 @@ def test_long_prompts(tmp_path):
     assert many["texts"][0] == one["text"] and len(many["texts"]) == 8
 
 
+def test_shared_batches(tmp_path):
+    """A prompt that fits the array and no tile is read in smaller pieces; the text is the same."""
+    spread, shared = (said(tmp_path, "--prompt", "x = 1\n" * 20, "--bytes", "2", "--model-only", "--dataflow", dataflow)
+                      for dataflow in ("spread", "shared"))
+    assert spread["text"] == shared["text"] and (spread["batches"], shared["batches"]) == (2 * 2, 2 * 3)
+
+
 def test_pieces():
     """Logits after a prompt do not depend on how it is cut."""
     model, _ = toy_model.load()

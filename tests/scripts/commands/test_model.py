@@ -35,6 +35,17 @@ def test_parts_add_up(tmp_path, capsys):
     assert "as given" in capsys.readouterr().out
 
 
+def test_tokens_that_do_not_fit_a_tile(tmp_path, capsys):
+    """They do not travel: that strategy has no row, and is refused where it is the only one."""
+    size = ["smoke", "--layers", "2", "--rest-us", "1", "--windows", "1"]
+    found = answered(tmp_path, *size, "--sequences", "4,8")
+    assert [row["sequences"] for row in found["rows"] if row["strategy"] == "tokens-travel"] == [4]
+    for arguments, wrong in ((["--strategies", "tokens-travel"], "--strategies = tokens-travel"),
+                             (["--dataflow", "shared"], "--sequences = 8")):
+        assert main(["model", *size, "--sequences", "8", *arguments]) == 2
+        assert wrong in capsys.readouterr().err
+
+
 def test_a_known_model(tmp_path, capsys):
     """Its layers and the rest are known; too small a memory is said, and by how much."""
     found = answered(tmp_path, "qwen3-30b-a3b", "--sequences", "1", "--windows", "1", "--strategies", "fse", "--ddr-gib", "2")

@@ -184,6 +184,37 @@ def test_player(demo, tmp_path):
     assert "hidden" not in re.search(r'<div id="player"[^>]*>', opened.html)[0]
 
 
+#: before everything else: no motion, and frames that come when they are asked for
+STILL = """<script>matchMedia = () => ({matches: true});
+  const frames = []; requestAnimationFrame = f => frames.push(f);</script>"""
+#: two frames that are far apart, at each speed
+FRAMES = """<script>addEventListener("load", () => {
+  const $ = id => document.getElementById(id), said = [];
+  for (const speed of ["0.1", "4"]) {
+    $("speed").value = speed; $("cycle").value = 0; $("cycle").oninput();
+    $("play").click();
+    const start = performance.now();
+    for (const later of [400 / speed, 700 / speed]) {
+      frames.splice(0).forEach(f => f(start + later));
+      said.push(+$("cycle").value);
+    }
+    $("play").click();
+  }
+  document.body.insertAdjacentHTML("beforeend", `<pre id="probe">${
+    JSON.stringify(said)}</pre>`);
+});</script>"""
+
+
+def test_player_without_motion(demo, tmp_path):
+    """A picture for each change, at any speed, also the slowest."""
+    config, line, found = demo
+    page = re.sub(r"<meta http-equiv.*?>", STILL, render(config, found)) + FRAMES
+    (tmp_path / "page.html").write_text(page, encoding="utf-8")
+    opened = open_page(tmp_path / "page.html")
+    first = min(event.cycle for event in line.events if event.cycle > 0 and event.kind not in ("count", "pick"))
+    assert json.loads(re.search(r'<pre id="probe">(.*?)</pre>', opened.html)[1]) == [0, first, 0, first]
+
+
 def test_a_long_run_is_cut(demo, monkeypatch):
     """A page holds the first stays in slots, and says how many are left out."""
     config, line, found = demo

@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.support.paths import DOCS
+from tests.support.states import reachable
 from trajectile.sw_model.search.batches import Batches, Slice, search_batches
 
 regress = pytest.mark.regress
@@ -40,16 +41,6 @@ def test_without_the_bubble_they_do(at_once):
     assert found.found == "standstill" and all(len(tile.slots) == 2 for tile in found.run[-1][1])
 
 
-def _reachable(system):
-    found, todo = {system.start}, [system.start]
-    while todo:
-        for _, state in system.steps(todo.pop()):
-            if state not in found:
-                found.add(state)
-                todo.append(state)
-    return found
-
-
 class Unturned(Batches):
     """States are kept as they are, but for the numbers of the batches."""
 
@@ -68,21 +59,21 @@ def test_rotations_leave_nothing_out(batches):
     """The states are those of the search without symmetry, turned."""
     arguments = (2, 2, batches, True, True, False, batches == 2)
     few, many = Batches(*arguments), Unturned(*arguments)
-    every = _reachable(many)
-    assert {few.canonical(list(state)) for state in every} == _reachable(few)
-    assert len(every) > len(_reachable(few))
+    every = reachable(many)
+    assert {few.canonical(list(state)) for state in every} == reachable(few)
+    assert len(every) > len(reachable(few))
 
 
 def test_rows_at_once_leave_nothing_out():
     """Where all rows that can come have come, the two searches see the same states."""
-    few = _reachable(Batches(2, 2, 2, True, True, False, True))
-    many = _reachable(Batches(2, 2, 2, True, True, False, False))
+    few = reachable(Batches(2, 2, 2, True, True, False, True))
+    many = reachable(Batches(2, 2, 2, True, True, False, False))
     assert {state for state in many if all(tile.rows == tile.ended + 2 for tile in state)} == few
 
 
 def test_two_batches_are_in_the_ring_at_once():
     """A tile has slices of the next batch while its neighbour has some of this one; rows are late; a tile is ahead."""
-    states = _reachable(Batches(2, 2, 2, True, True, False, False))
+    states = reachable(Batches(2, 2, 2, True, True, False, False))
     assert any({slice_.batch for tile in state for slice_ in tile.slots} == {0, 1} for state in states)
     pairs = [pair for state in states for pair in (state, state[::-1])]
     assert any(Slice(0, False, 1) in here.slots and Slice(1, True, 0) in there.slots for here, there in pairs)

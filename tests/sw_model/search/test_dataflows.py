@@ -7,6 +7,7 @@ from graphlib import TopologicalSorter
 import pytest
 
 from tests.support.paths import DOCS
+from tests.support.states import reachable
 from trajectile.sw_model.search.batches import Batches
 from trajectile.sw_model.search.dataflow_state import GUARDS, SHARED, SPREAD, Case, Kind
 from trajectile.sw_model.search.dataflows import Dataflows, search_dataflows
@@ -94,16 +95,6 @@ def test_credits_of_a_lane_do_with_two_tiles():
     assert not search_dataflows(case(2, without="own credits", most_slices=1)).found
 
 
-def _reachable(system):
-    found, todo = {system.start}, [system.start]
-    while todo:
-        for _, state in system.steps(todo.pop()):
-            if state not in found:
-                found.add(state)
-                todo.append(state)
-    return found
-
-
 @pytest.mark.parametrize("changes", [
     {"batches": 1}, {"most_slices": 0}, {"batches": 1, "beats": (1, 0), "words": ((0, 2),), "room": 2},
     {"tiles": 3, "batches": 1, "most_slices": 1}, pytest.param({}, marks=regress),
@@ -111,9 +102,9 @@ def _reachable(system):
 def test_what_happens_at_once_leaves_nothing_out(changes):
     """Where nothing is left that could happen at once, the two searches see the same states."""
     few, many = (Dataflows(Case(**{"tiles": 2, "slots": 2} | changes, at_once=at_once)) for at_once in (True, False))
-    every = _reachable(many)
+    every = reachable(many)
     settled = {state for state in every if not any(True for at in range(many.tiles) for _ in many.quick(state, at))}
-    assert settled == _reachable(few) and len(settled) < len(every)
+    assert settled == reachable(few) and len(settled) < len(every)
 
 
 class Unturned(Batches):
@@ -132,8 +123,8 @@ def test_spread_batches_are_those_of_the_other_search(changes):
     alone = Case(**{"tiles": 2, "slots": 2} | changes, kinds=(SPREAD,), at_once=True)
     system = Dataflows(alone)
     states = {tuple((tile.ended, tile.rows, tile.counted, tile.listed, tile.slots) for tile in state.tiles)
-              for state in _reachable(system) if not system.chooses(state)}
-    assert states == _reachable(Unturned(alone.tiles, alone.slots, alone.batches, True, True, False, True))
+              for state in reachable(system) if not system.chooses(state)}
+    assert states == reachable(Unturned(alone.tiles, alone.slots, alone.batches, True, True, False, True))
 
 
 class TwoBatches(Dataflows):
@@ -153,7 +144,7 @@ class TwoBatches(Dataflows):
 def test_every_batch_ends(case_):
     """But for loads no step can come again, and where none is left all batches have ended."""
     system = TwoBatches(case_)
-    after = {state: list(system.steps(state)) for state in _reachable(system)}
+    after = {state: list(system.steps(state)) for state in reachable(system)}
     TopologicalSorter({state: {new for name, new in steps if " loads " not in name}
                        for state, steps in after.items()}).prepare()  # raises CycleError
     ends = [state for state, steps in after.items() if not steps]
@@ -167,9 +158,9 @@ def test_what_is_late_is_looked_at():
     """Records of the next batch wait for a tile that has not ended; slices and sums of two batches are on lanes at once; a
     tile adds up while its neighbour computes; a slice waits for rows that come round the ring.
     """
-    states = _reachable(Dataflows(case(2, batches=1)))
+    states = reachable(Dataflows(case(2, batches=1)))
     assert any(tile.queue and not tile.rows and tile.items == 0 and tile.slots for state in states for tile in state.tiles)
-    states |= _reachable(Dataflows(case(2, most_slices=1)))
+    states |= reachable(Dataflows(case(2, most_slices=1)))
     pairs = [pair for state in states for pair in (state.tiles, state.tiles[::-1])]
     assert any(here.adds and not there.adds and there.ended == here.ended for here, there in pairs)
     lanes = {(flit.kind, flit.batch, there.lane[0].kind, there.lane[0].batch)
@@ -184,7 +175,7 @@ def test_what_is_late_is_looked_at():
 def test_a_permit_may_be_early():
     """The far end gets nothing of a batch, has ended it, and permits the next, while this tile still computes the first."""
     only_first = Case(tiles=3, slots=2, kinds=SHARED_ONLY, words=((1, 1, 1), (1, 0, 0)), at_once=True)
-    states = _reachable(Dataflows(only_first))
+    states = reachable(Dataflows(only_first))
     assert any(state.tiles[0].permitted and not state.tiles[0].adds and state.tiles[0].ended == 0 and state.shared[0] == 2
                and state.tiles[1].ended == 1 and state.tiles[1].adds for state in states)
 

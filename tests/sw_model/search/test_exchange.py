@@ -5,6 +5,7 @@ import re
 import pytest
 
 from tests.support.paths import DOCS
+from tests.support.states import reachable
 from trajectile.sw_model.search.exchange import Exchange, search_exchange
 from trajectile.sw_model.search.walk import walk
 
@@ -48,16 +49,6 @@ def test_one_bank_is_too_little(tiles):
     assert all(name for name, _ in found.run) and len(str(found).splitlines()) == 1 + len(found.run)
 
 
-def _reachable(exchange):
-    found, todo = {exchange.start}, [exchange.start]
-    while todo:
-        for _, state in exchange.steps(todo.pop()):
-            if state not in found:
-                found.add(state)
-                todo.append(state)
-    return found
-
-
 class Unturned(Exchange):
     """States are kept as they are, but for the numbers of the batches."""
 
@@ -72,14 +63,14 @@ class Unturned(Exchange):
 def test_rotations_leave_nothing_out(tiles, words, batches):
     """The states are those of the search without symmetry, turned."""
     exchange = Exchange(tiles, words, batches, 2, "made")
-    every = _reachable(Unturned(tiles, words, batches, 2, "made"))
-    assert {exchange.canonical(list(state)) for state in every} == _reachable(exchange)
-    assert len(every) > len(_reachable(exchange))
+    every = reachable(Unturned(tiles, words, batches, 2, "made"))
+    assert {exchange.canonical(list(state)) for state in every} == reachable(exchange)
+    assert len(every) > len(reachable(exchange))
 
 
 def test_what_is_late_is_looked_at():
     """Counts of the next batch have come to a tile that has not made its entries of this one; words wait in a row."""
-    states = _reachable(Exchange(3, 1, 2, 2, "made"))
+    states = reachable(Exchange(3, 1, 2, 2, "made"))
     assert any(tile.made == 0 and tile.come[0] == 2 for state in states for tile in state)
     assert any(tile.link == (0, 1) for state in states for tile in state)
 
