@@ -63,7 +63,8 @@ COMMANDS = {
         "trajectile simulate qwen3-30b-a3b --timing-only --tokens 256")),
     "chat": Command("chat", "a language model writes, its MoE layers on the Verilog", (
         "trajectile chat --prompt 'def load(' --bytes 80",
-        "trajectile chat --sequences 8 --model-only")),
+        "trajectile chat --sequences 8 --model-only",
+        "trajectile chat smollm2-135m --tokens 4")),
     "timeline": Command("timeline", "what slices did: for the Perfetto viewer, a picture", (
         "trajectile timeline smoke --tokens 8",
         "trajectile timeline demo --tokens 16 --rtl")),

@@ -1,4 +1,4 @@
-"""The toy model continues a prompt with its MoE layers on the array, each layer of each step a batch, checked as it goes."""
+"""A language model continues a prompt with its MoE layers on the array: each layer of each step is a batch, and checked."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from trajectile.hw.batch.layouts import TAG_BITS
 from trajectile.hw.design import design
-from trajectile.scripts.errors import ToolError, UserError
+from trajectile.scripts.errors import ToolError
 from trajectile.scripts.flow.outcomes import Golden, written_batch
-from trajectile.scripts.flow.workload import is_toy
+from trajectile.scripts.flow.speakers import Speaker, Tokens
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.gates import toy_model
-from trajectile.sw_model.gates.toy_model import CONTEXT, Bytes, Cache, MoeLayer, ToyModel
+from trajectile.sw_model.gates.toy_model import MoeLayer
 from trajectile.sw_model.gates.workloads import GateBatch
 from trajectile.sw_model.numerics import integer
 from trajectile.sw_model.numerics.integer import Float32, QuantisedLayer
@@ -43,21 +42,6 @@ class Totals:
     roofline: int = 0
     #: what was not as the golden model has it; empty if everything was
     wrong: list[str] = field(default_factory=list)
-
-
-def toy_layers(config: Config, model: ToyModel, recorded: toy_model.Recorded) -> list[QuantisedLayer]:
-    """The MoE layers in the format of the tiles, with units chosen on recorded text.
-
-    Raises:
-        UserError: if the configuration has another shape.
-    """
-    if not is_toy(config):
-        layer = config.layer
-        raise UserError(f"layer = {layer.d_model} x {layer.d_ff}, {layer.experts} experts, top {layer.top_k} is not legal; "
-                        "legal: that of the toy model, 64 x 64, 64 experts, top 6, as in configs/demo.toml")
-    return [integer.prepared(config, block.experts, integer.quantise_batch(
-        recorded.x[number], recorded.trace.topk_ids[number], recorded.trace.topk_weights[number]))
-        for number, block in enumerate(model.blocks)]
 
 
 class ArrayLayers:
@@ -104,32 +88,32 @@ class ArrayLayers:
         return integer.dequantise(y, layer)
 
 
-def continued(model: ToyModel, moe: MoeLayer, prompt: Bytes, *, length: int, sequences: int, temperature: float, seed: int,
-              capacity: int) -> Iterator[Bytes]:
-    """Bytes that follow a prompt, one after the other, uint8 [sequences] each.
+def continued(speaker: Speaker, moe: MoeLayer, prompt: Tokens, *, length: int, sequences: int, temperature: float, seed: int,
+              capacity: int) -> Iterator[Tokens]:
+    """Tokens that follow a prompt, one after the other, [sequences] each.
 
-    Each text draws its bytes with random numbers of its own, so it is the same whatever runs beside it.
+    Each text draws its tokens with random numbers of its own, so it is the same whatever runs beside it.
 
     Args:
-        model: in float32 but for its MoE layers.
+        speaker: in float32 but for its MoE layers.
         moe: computes these.
-        prompt: uint8 [bytes]; at least one.
-        length: bytes to draw.
+        prompt: [tokens]; at least one.
+        length: tokens to draw.
         sequences: texts, all with this prompt.
-        temperature: what logits are divided by; 0: the likeliest byte.
+        temperature: what logits are divided by; 0: the likeliest token.
         seed: of the random numbers.
         capacity: most tokens of a batch; a longer prompt is read in pieces.
     """
-    cache, draws = Cache(), [np.random.default_rng([seed, number]) for number in range(sequences)]
-    piece = min(CONTEXT, capacity // sequences)
+    cache, draws = speaker.new_cache(), [np.random.default_rng([seed, number]) for number in range(sequences)]
+    piece = min(speaker.piece, capacity // sequences)
     for begin in range(0, len(prompt), piece):
         text = np.repeat(prompt[None, begin:begin + piece], sequences, axis=0)
-        logits = model.logits(text, moe, cache)[:, -1]
+        logits = speaker.logits(text, moe, cache)[:, -1]
     for count in range(length):
-        drawn = np.array([_draw(one, temperature, rng) for one, rng in zip(logits, draws, strict=True)], dtype=np.uint8)
+        drawn = np.array([_draw(one, temperature, rng) for one, rng in zip(logits, draws, strict=True)])
         yield drawn
         if count + 1 < length:
-            logits = model.logits(drawn[:, None], moe, cache)[:, -1]
+            logits = speaker.logits(drawn[:, None], moe, cache)[:, -1]
 
 
 def capacity(config: Config, dataflow: str) -> int:
@@ -138,7 +122,7 @@ def capacity(config: Config, dataflow: str) -> int:
 
 
 def _draw(logits: Float32, temperature: float, rng: np.random.Generator) -> int:
-    """A byte, by its likelihood."""
+    """A token, by its likelihood."""
     number = rng.random()  # also where it is not needed: texts of other temperatures have the same numbers
     if temperature == 0:
         return int(np.argmax(logits))
@@ -148,15 +132,14 @@ def _draw(logits: Float32, temperature: float, rng: np.random.Generator) -> int:
 
 
 @contextmanager
-def array_layers(config: Config, model: ToyModel, recorded: toy_model.Recorded, *, order: str, dataflow: str, rtl: bool,
-                 folder: Path, say: Callable[[str], object] = str) -> Iterator[ArrayLayers]:
+def array_layers(config: Config, speaker: Speaker, *, order: str, dataflow: str, rtl: bool, folder: Path,
+                 say: Callable[[str], object] = str) -> Iterator[ArrayLayers]:
     """The model's MoE layers on the array, in Verilog or as the golden model alone.
 
     Raises:
-        UserError: if the configuration has another shape than the model.
         ToolError: if the simulation cannot be built.
     """
-    layers = toy_layers(config, model, recorded)
+    layers = speaker.layers(config)
     if not rtl:
         yield ArrayLayers(config, layers, None, order, dataflow)
         return

@@ -13,8 +13,9 @@ import numpy as np
 from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.errors import ToolError, UserError
+from trajectile.scripts.flow import smollm2
 from trajectile.scripts.maintain import pages
-from trajectile.scripts.maintain.accuracy import measure, rtl, smollm2
+from trajectile.scripts.maintain.accuracy import measure, rtl
 from trajectile.scripts.maintain.accuracy.measure import SCHEMES, IntegerMlps, Measured
 from trajectile.scripts.maintain.accuracy.rtl import Ran
 from trajectile.scripts.report.markdown import table_rows

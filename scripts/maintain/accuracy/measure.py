@@ -11,7 +11,8 @@ from pydoc_data.topics import topics
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.scripts.maintain.accuracy.smollm2 import Mlp, Model, encoder
+from trajectile.scripts.flow import smollm2
+from trajectile.scripts.flow.smollm2 import Mlp, Model, one_expert
 from trajectile.sw_model.config import Config, load
 from trajectile.sw_model.numerics import integer
 from trajectile.sw_model.numerics.fidelity import Fidelity, fidelity
@@ -21,8 +22,8 @@ from trajectile.sw_model.numerics.weights import WeightFormat
 
 #: windows of the text, tokens that are predicted in each, and tokens from one window to the next
 WINDOWS, PREDICTED, STEP = 4, 255, 1500
-#: columns of a slice, and tokens of the text on which units are chosen
-SLICE_COLUMNS, CALIBRATED = 32, 256
+#: columns of a slice
+SLICE_COLUMNS = 32
 
 
 #: activations of tokens as the hardware is given them
@@ -65,12 +66,6 @@ def configuration(kind: WeightFormat, d_model: int, d_ff: int) -> Config:
                          f"tile.scale_mantissa={kind.mantissa_bits}"])
 
 
-def one_expert(x: Float32) -> QuantisedBatch:
-    """A batch whose tokens all choose the only expert with weight 1."""
-    only = np.zeros((len(x), 1), dtype=np.int64)
-    return integer.quantise_batch(x, only, np.ones(only.shape))
-
-
 def one_scale(x: Float32) -> QuantisedBatch:
     """The same with one scale for all inputs of a token: that of its largest block."""
     batch = one_expert(x)
@@ -86,15 +81,7 @@ class IntegerMlps:
         self.quantised = quantised
         first = model.blocks[0].mlp
         self.config = configuration(kind, first.w_gate.shape[2], first.w_gate.shape[1])
-        inputs: dict[int, Float32] = {}
-
-        def watched(number: int, x: Float32) -> Float32:
-            inputs[number] = x
-            return model.exact(number, x)
-        # units of results are those of text that is not measured
-        model.logits(calibration_text(model), watched)
-        self.layers = [integer.prepared(self.config, block.mlp, quantised(inputs[number]))
-                       for number, block in enumerate(model.blocks)]
+        self.layers = smollm2.integer_mlps(self.config, model, quantised)
         #: results of a token in a block that clipped
         self.clipped = 0
         #: inputs that each block was given first
@@ -140,15 +127,9 @@ SCHEMES = (Scheme("float32", float32), *MX8,
            *(scheme for pair in FOUR_BITS for scheme in pair))
 
 
-def calibration_text(model: Model) -> list[int]:
-    """Token numbers of text that :func:`windows` does not have: the last topics."""
-    text = "\n".join(topics[name] for name in sorted(topics, reverse=True))[:4 * CALIBRATED]
-    return encoder(model)(text)[:CALIBRATED]
-
-
 def windows(model: Model) -> list[list[int]]:
-    """The text as token numbers."""
-    ids = encoder(model)("\n".join(topics[name] for name in sorted(topics))[:STEP * WINDOWS * 8])
+    """The text as token numbers; units of results are chosen on other text."""
+    ids = smollm2.encoder(model)("\n".join(topics[name] for name in sorted(topics))[:STEP * WINDOWS * 8])
     return [ids[number * STEP:number * STEP + PREDICTED + 1] for number in range(WINDOWS)]
 
 

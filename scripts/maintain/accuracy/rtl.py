@@ -6,9 +6,9 @@ from pathlib import Path
 
 from trajectile.scripts.errors import ToolError
 from trajectile.scripts.flow import simulation
+from trajectile.scripts.flow.smollm2 import Model
 from trajectile.scripts.flow.workload import Values, Workload
 from trajectile.scripts.maintain.accuracy.measure import IntegerMlps
-from trajectile.scripts.maintain.accuracy.smollm2 import Model
 from trajectile.tb.runner import SimulationError
 
 FOLDER = Path("build/accuracy")

@@ -174,7 +174,7 @@ def test_completion_in_bash(capsys, tmp_path):
         return subprocess.run(["bash", "-c", ask], capture_output=True, text=True, check=True, cwd=tmp_path).stdout.split()
 
     assert offered("trajectile", "sim") == ["simulate"]
-    assert offered("trajectile", "simulate", "smo") == ["smoke"]
+    assert offered("trajectile", "simulate", "smok") == ["smoke"]
     assert offered("trajectile", "simulate", "smoke", "--set", "tile.sl") == ["tile.slices=", "tile.slots="]
     assert offered("trajectile", "simulate", "smoke", "--simulator", "na") == ["native"]
 

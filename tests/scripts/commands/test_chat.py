@@ -5,10 +5,11 @@ import json
 import numpy as np
 import pytest
 
+from tests.support.small_smollm2 import BLOCKS, OVERRIDES, VOCABULARY, SmallTokenizer, small_model
 from trajectile.scripts.cli import main
-from trajectile.scripts.flow import chat
+from trajectile.scripts.flow import chat, smollm2
+from trajectile.scripts.flow.speakers import speaker_of, toy_speaker
 from trajectile.sw_model.config import load
-from trajectile.sw_model.gates import toy_model
 
 
 def said(tmp_path, *arguments):
@@ -59,11 +60,58 @@ def test_shared_batches(tmp_path):
 
 def test_pieces():
     """Logits after a prompt do not depend on how it is cut."""
-    model, _ = toy_model.load()
-    prompt = np.frombuffer(b"def read(self):\n        return ", dtype=np.uint8)
-    texts = [np.stack(list(chat.continued(model, model.exact, prompt, length=8, sequences=1, temperature=0, seed=1,
+    speaker = toy_speaker()
+    prompt = speaker.encoded("def read(self):\n        return ")
+    texts = [np.stack(list(chat.continued(speaker, speaker.exact, prompt, length=8, sequences=1, temperature=0, seed=1,
                                           capacity=capacity))).tolist() for capacity in (4, 100)]
     assert texts[0] == texts[1]
+
+
+@pytest.fixture(name="smollm2_installed")
+def small_smollm2(monkeypatch):
+    """A small model of SmolLM2's kind; arguments of a configuration of its shape."""
+    model = small_model()
+    monkeypatch.setattr(smollm2, "load", lambda: model)
+    monkeypatch.setattr(smollm2, "tokenizer", lambda _: SmallTokenizer)
+    monkeypatch.setattr(smollm2, "CALIBRATED", 32)
+    return ["demo", *(word for override in OVERRIDES for word in ("--set", override))]
+
+
+def test_a_dense_model(smollm2_installed, tmp_path):
+    """An MLP is one expert: a batch for each block and step, and a long prompt in pieces that the tiles hold."""
+    size = [*smollm2_installed, "--model-only", "--tokens", "5", "--sequences", "2"]
+    short = said(tmp_path, *size)
+    assert short["model"] == "SmolLM2-135M" and short["prompt"] == "The capital of France is"
+    assert short["batches"] == BLOCKS * 5 and short["tokens"] == 10 and short["texts"][0] != short["texts"][1]
+    assert said(tmp_path, *size, "--prompt", "a" * 300)["batches"] == BLOCKS * (3 + 4)
+
+
+def test_a_cache_changes_nothing():
+    """A text in pieces has the logits of the whole."""
+    model, cache = small_model(), smollm2.Cache()
+    ids = np.arange(22).reshape(2, 11) * 7 % VOCABULARY
+    pieces = [model.following(ids[:, begin:end], model.exact, cache) for begin, end in ((0, 4), (4, 5), (5, 11))]
+    whole = np.stack([model.logits(text, model.exact) for text in ids.tolist()])
+    np.testing.assert_allclose(np.concatenate(pieces, axis=1), whole, rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.regress
+def test_a_dense_model_through_the_verilog(smollm2_installed, tmp_path):
+    """All blocks, all steps: the golden model's tokens."""
+    arguments = [*smollm2_installed, "--tokens", "6", "--temperature", "1"]
+    rtl, model = said(tmp_path, *arguments), said(tmp_path, *arguments, "--model-only")
+    assert rtl["equal"] and rtl["rtl"] and rtl["batches"] == BLOCKS * 6
+    assert (rtl["text"], rtl["cycles"]) == (model["text"], model["cycles"])
+
+
+def test_no_model_of_this_shape(smollm2_installed, monkeypatch, capsys):
+    """Named, or what is to be installed."""
+    assert main(["chat", "smollm2-135m", "--model-only"]) == 2
+    assert "layer = 576 x 1536, 1 experts, top 1 is not legal" in capsys.readouterr().err
+    monkeypatch.undo()
+    monkeypatch.setattr(smollm2, "find_spec", lambda name: None)
+    assert main(["chat", "smollm2-135m", "--model-only"]) == 3
+    assert smollm2.INSTALL in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("arguments", "names"), [
@@ -78,4 +126,4 @@ def test_wrong_input(arguments, names, capsys):
 
 def test_the_demo_has_its_shape():
     """So both share a build."""
-    assert chat.toy_layers(load("demo"), *toy_model.load())[0].d_model == 64
+    assert speaker_of(load("demo")).layers(load("demo"))[0].d_model == 64

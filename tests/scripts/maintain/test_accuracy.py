@@ -6,44 +6,31 @@ import numpy as np
 import pytest
 
 from tests.support.paths import DOCS
+from tests.support.small_smollm2 import D_MODEL, SmallTokenizer, small_model
 from trajectile.scripts.errors import ToolError
+from trajectile.scripts.flow import smollm2
 from trajectile.scripts.maintain import pages
 from trajectile.scripts.maintain.accuracy import __main__ as command
-from trajectile.scripts.maintain.accuracy import measure, rtl, smollm2
+from trajectile.scripts.maintain.accuracy import measure, rtl
 from trajectile.scripts.maintain.accuracy.measure import KINDS, SCHEMES, Measured, Scheme
 from trajectile.sw_model.numerics.fidelity import fidelity
-from trajectile.sw_model.numerics.layers import FloatLayer
 from trajectile.tb.runner import SimulationError
 from trajectile.tb.scoreboard import Verdict
 
-D_MODEL, D_FF, VOCABULARY, BLOCKS = 64, 96, 80, 2
-
 
 @pytest.fixture(scope="module", name="model")
-def small_model():
-    """Random weights; channel 3 of the MLPs' inputs is a hundred times the others, as in trained models."""
-    print("seed 5")
-    rng = np.random.default_rng(5)
-
-    def draw(*shape):
-        return (rng.standard_normal(shape) * shape[-1]**-0.5).astype(np.float32)
-    heads, kv_heads = smollm2.HEADS * smollm2.HEAD_DIM, smollm2.KV_HEADS * smollm2.HEAD_DIM
-    outlier = np.where(np.arange(D_MODEL) == 3, 100, 1).astype(np.float32)
-    flat = np.ones(D_MODEL, dtype=np.float32)
-    blocks = tuple(smollm2.Block(
-        flat, draw(heads, D_MODEL), draw(kv_heads, D_MODEL), draw(kv_heads, D_MODEL), draw(D_MODEL, heads), outlier,
-        FloatLayer(draw(1, D_FF, D_MODEL) / outlier, draw(1, D_FF, D_MODEL) / outlier, draw(1, D_MODEL, D_FF)))
-        for _ in range(BLOCKS))
-    return smollm2.Model(draw(VOCABULARY, D_MODEL), blocks, flat, (), ())
+def random_model():
+    """As ``small_model`` draws it."""
+    return small_model()
 
 
 @pytest.fixture(name="installed")
 def small_model_installed(model, monkeypatch):
     """The command finds the small model, a tokenizer without a package, and little text."""
     monkeypatch.setattr(smollm2, "load", lambda: model)
-    monkeypatch.setattr(measure, "encoder", lambda _: lambda text: [ord(letter) % VOCABULARY for letter in text])
+    monkeypatch.setattr(smollm2, "tokenizer", lambda _: SmallTokenizer)
     monkeypatch.setattr(measure, "PREDICTED", 9)
-    monkeypatch.setattr(measure, "CALIBRATED", 16)
+    monkeypatch.setattr(smollm2, "CALIBRATED", 16)
     return model
 
 
