@@ -130,8 +130,8 @@ class Bench:
             await ctx.tick()
         raise AssertionError("hung")
 
-    def run(self, main):
-        others = [] if self.params.timing_only else [self.read_bench]
+    def run(self, main, *background):
+        others = [*background] if self.params.timing_only else [self.read_bench, *background]
 
         async def bench(ctx):
             await self.set_up(ctx)
@@ -314,14 +314,24 @@ def test_a_stop_gives_up_results(seed):
     assert len(bench.watch["complete"]) == 6 + sum(number >= 10 for number in late)
 
 
-def test_answers_with_errors():
-    """Each is reported; the batch's record comes all the same."""
+@pytest.mark.parametrize("burst", [0, 1])
+def test_answers_with_errors(burst):
+    """Each is reported. Batch control stops all in the next cycle: the record says failed, also after the last answer."""
     bench = Bench(config_of("narrow"))
-    bench.memory.bad_bursts = {0, 1}
+    writer, address = bench.writer, 4096 - 264  # results of 420 bytes from 4096 - 200 on
+    bench.memory.bad_bursts = {burst}
+
+    async def stop_bench(ctx):
+        await ctx.tick().until(writer.result.bad_response)
+        ctx.set(writer.stop, 1)
+        while True:
+            await ctx.tick()
 
     async def main(ctx):
-        await bench.start(ctx, tokens=5)
+        await bench.start(ctx, address=address, tokens=5)
         await bench.until_complete(ctx)
 
-    bench.run(main)
-    assert len(bench.watch["bad"]) == 2
+    bench.run(main, stop_bench)
+    assert [at for _, at, _ in bench.memory.writes] == [address + 64, 4096, address]
+    assert len(bench.watch["bad"]) == 1
+    assert bench.record(address).failed
