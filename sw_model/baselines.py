@@ -25,6 +25,7 @@ from trajectile.sw_model.config import INT32_BYTES, Config, ceil_div
 from trajectile.sw_model.config.topology import grid_path
 from trajectile.sw_model.schedule.scheduler import ScheduleError
 from trajectile.sw_model.timeline.compute import compute_cycles
+from trajectile.sw_model.timeline.counters import Counters
 from trajectile.sw_model.timeline.ingest import ingest
 from trajectile.sw_model.timeline.results import write_results
 
@@ -226,6 +227,20 @@ def simulate_ep(config: Config, topk_ids: IntArray, homes: IntArray, *, whole_ex
         ddr_beats=beats, mac_busy=tuple(mac_busy), flits=links.flits,
         io_beats=tuple(read + written.beats for read, written in zip(records.beats, out, strict=True)),
         most_tokens=int(total.max(initial=0)))
+
+
+def ep_counters(config: Config, topk_ids: IntArray, run: BaselineRun) -> Counters:
+    """What a batch did. Each slice that was loaded is computed once. Tokens that are fetched, and results that come back, are
+    counted on the links and not in the buffers.
+    """
+    weight_words, loaded = sum(run.mac_busy), sum(run.ddr_beats) // config.slice_beats
+    passes, choices = weight_words // config.pass_words, np.asarray(topk_ids)
+    return Counters(
+        cycles=run.cycles, tokens=len(topk_ids), words=weight_words + loaded * config.parameter_words,
+        weight_words=weight_words, gate_up_words=weight_words - passes * config.down_words, beats=sum(run.ddr_beats),
+        flits=run.flits, slice_flits=0, records=0, summed=0, flits_passed=0, passes=passes, slices_loaded=loaded,
+        slices_sent=0, computes=loaded, io_beats=sum(run.io_beats), choices=int((choices >= 0).sum()),
+        picks=loaded // config.tile.slices)
 
 
 def tokens_of(config: Config, tokens: int) -> int:

@@ -11,3 +11,12 @@ class Outside:
     d2d_pj_per_bit: float = 0.5
     #: of DRAM; 0: not counted
     ddr_pj_per_bit: float = 0.0
+
+    def of_bits(self, links: float, dram: float) -> dict[str, float]:
+        """Picojoules of so many bits, by part."""
+        return {"D2D links": links * self.d2d_pj_per_bit, "DDR": dram * self.ddr_pj_per_bit}
+
+
+#: Picojoules of a bit from an HBM2 stack, I/O included (M. O'Connor et al., Fine-Grained DRAM, MICRO 2017), rounded; DRAM on
+#: a board takes more
+HBM2_PJ_PER_BIT = 3.9

@@ -7,7 +7,7 @@ the load model; controllers count as busy as the data path.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from rich.console import Console
@@ -23,62 +23,7 @@ from trajectile.scripts.area.outside import Outside
 from trajectile.scripts.area.technology import Technology
 from trajectile.scripts.errors import UserError
 from trajectile.sw_model.config import COUNTS_PER_WORD, Config
-from trajectile.sw_model.config.topology import edge_hops
-from trajectile.sw_model.schedule.scheduler import Schedule
-from trajectile.sw_model.timeline.model import Timeline
-
-
-@dataclass(frozen=True)
-class Counters:
-    """What a batch did in all tiles together."""
-
-    cycles: int
-    tokens: int
-    #: from slots: parameters, weights, biases
-    words: int
-    #: of weights, which are multiplied
-    weight_words: int
-    #: of these, of gate and up: they meet activations
-    gate_up_words: int
-    beats: int
-    #: given to the ring edge out of a tile
-    flits: int
-    #: of these, of slices; the others are items of records, and words of sums
-    slice_flits: int
-    records: int
-    #: tokens whose sums go to a ring-next tile: each counts once for each way
-    summed: int
-    #: of these, over a tile between: each such tile counts
-    flits_passed: int
-    #: passes of a slice: segments of the MAC array
-    passes: int
-    slices_loaded: int
-    slices_sent: int
-    computes: int
-    #: read and written by the io port
-    io_beats: int
-    #: that are put into token lists
-    choices: int
-    #: active experts, once for each tile
-    picks: int
-
-
-def count(plan: Schedule, line: Timeline) -> Counters:
-    """Counters of a batch, from the model's run with its events."""
-    config = plan.config
-    words = sum(line.mac_busy)
-    kinds = [event.kind for event in line.events]
-    passes = (words - kinds.count("compute") * config.parameter_words) // config.pass_words
-    passed = sum(flits * (edge_hops(config.array, tile) - 1) for tile, flits in enumerate(line.flits))
-    gate_up_words = passes * config.gate_up_groups * config.gate_up_chunks
-    others = sum(map(len, line.token_flits))
-    summed = (config.array.tiles - 1) * plan.tokens if plan.shared else 0
-    choices = int((plan.topk_ids >= 0).sum()) * (config.array.tiles if plan.shared else 1)
-    records = others - summed * (config.down_groups * config.sum_flits + 1)
-    return Counters(line.cycles, plan.tokens, words, gate_up_words + passes * config.down_words, gate_up_words,
-                    sum(line.ddr_beats), sum(line.flits), sum(line.flits) - others, records, summed, passed, passes,
-                    kinds.count("load"), kinds.count("send"), kinds.count("compute"), sum(line.io_beats), choices,
-                    kinds.count("pick"))
+from trajectile.sw_model.timeline.counters import Counters
 
 
 def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
@@ -127,50 +72,143 @@ def accesses(config: Config, counters: Counters) -> dict[str, list[tuple[float, 
     }
 
 
-@dataclass
-class _Sum:
-    """Energy by part and kind, in pJ."""
+@dataclass(frozen=True)
+class Works:
+    """All modules of a kind in a part of the tile, one tile's."""
 
-    values: dict[str, dict[str, float]] = field(default_factory=dict)
+    part: str
+    kind: str
+    #: of a cycle in which they work
+    logic_pj: float
+    #: of every cycle
+    clock_pj: float
+    leakage_nw: float
 
-    def add(self, part: str, kind: str, energy_pj: float) -> None:
-        row = self.values.setdefault(part, {})
-        row[kind] = row.get(kind, 0.0) + energy_pj
+
+@dataclass(frozen=True)
+class Remembers:
+    """The memories of one kind in a part of the tile, one tile's."""
+
+    part: str
+    #: place among the part's kinds of memory, and how many there are: which accesses are its own (:func:`accesses`)
+    place: int
+    kinds: int
+    read_pj: float
+    write_pj: float
+    leakage_nw: float
 
 
-def power_of(config: Config, made: Design, mapped: Mapped, technology: Technology,
-             choices: Mapping[str, Choice], counters: Counters, clock_mhz: float, outside: Outside) -> dict[str, Any]:
-    """The estimate, from the netlist that :func:`~trajectile.scripts.area.flow.map_tile` left.
+@dataclass(frozen=True)
+class TileEnergy:
+    """What the parts of a tile take when they work: all that a batch's counters are multiplied with."""
+
+    modules: tuple[Works, ...]
+    memories: tuple[Remembers, ...]
+    #: memories whose energy is not known
+    unknown: tuple[str, ...]
+    sram_energies: str
+
+    @property
+    def leakage_watts(self) -> float:
+        """Of a tile, whatever it does."""
+        return (sum(one.leakage_nw for one in self.modules) + sum(one.leakage_nw for one in self.memories)) * 1e-9
+
+    @staticmethod
+    def read(values: Mapping[str, Any]) -> "TileEnergy":
+        """As ``--json`` of ``trajectile synthesize --power`` has it.
+
+        Raises:
+            KeyError, TypeError: if it is something else.
+        """
+        return TileEnergy(tuple(Works(**row) for row in values["modules"]),
+                          tuple(Remembers(**row) for row in values["memories"]), tuple(values["unknown"]),
+                          values["sram_energies"])
+
+
+def tile_energy(made: Design, mapped: Mapped, technology: Technology, choices: Mapping[str, Choice]) -> TileEnergy:
+    """Energies of a tile's parts, from the netlist that :func:`~trajectile.scripts.area.flow.map_tile` left.
 
     Raises:
         UserError: if the libraries have no energies.
     """
     if technology.loads is None:
         raise UserError("a power estimate needs energies; legal: --liberty with the full library of the technology")
-    modules = netlist.read(mapped.folder / "fast.blif")
-    tiles, seconds = config.array.tiles, counters.cycles / (clock_mhz * 1e6)
-    busy = busy_cycles(config, counters)
+    netlists = netlist.read(mapped.folder / "fast.blif")
     energies: dict[str, BlockEnergy] = {}
-    total, unknown = _Sum(), set[str]()
-    for name, group, times in placed(mapped.modules, made):
-        kind = name.removeprefix(PREFIX)
-        if name in choices and not choices[name].registers:
-            continue
+    modules: list[Works] = []
+    held: dict[str, list[tuple[str, int]]] = {}
+    for name, part, times in placed(mapped.modules, made):
+        if name in choices:
+            held.setdefault(part, []).append((name, times))
+            if not choices[name].registers:
+                continue
         if name not in energies:
-            energies[name] = energy_of(modules[name], technology.cells, technology.loads)
+            energies[name] = energy_of(netlists[name], technology.cells, technology.loads)
         energy = energies[name]
-        works = busy.get(kind, 0.0 if kind.startswith("sram_") else counters.cycles * tiles)
-        total.add(group, "logic", times * works * energy.logic_fj / 1e3)
-        total.add(group, "clock", times * tiles * counters.cycles * energy.clock_fj / 1e3)
-        total.add(group, "leakage", times * tiles * energy.leakage_nw * seconds * 1e3)
-    _memories(config, made, mapped, choices, counters, seconds, total, unknown)
-    bits = {"D2D links": (8 * config.flit_bytes * (counters.flits + counters.flits_passed), outside.d2d_pj_per_bit),
-            "DDR": (8 * config.ddr.bytes_per_cycle * counters.beats, outside.ddr_pj_per_bit)}
-    for part, (moved, each) in bits.items():
-        if each:
-            total.add(part, "bits", moved * each)
-    energy_pj = sum(sum(row.values()) for row in total.values.values())
-    order = [*ORDER, *bits]
+        modules.append(Works(part, name.removeprefix(PREFIX), times * energy.logic_fj / 1e3, times * energy.clock_fj / 1e3,
+                             times * energy.leakage_nw))
+    memories, unknown = [], set[str]()
+    for part, mine in held.items():
+        kinds = sorted(mine, key=lambda item: (item[1], -choices[item[0]].width))  # fewest first, of these the widest
+        for place, (name, times) in enumerate(kinds):
+            choice = choices[name]
+            if choice.registers or choice.macros is None:
+                continue
+            macro = choice.macros
+            if macro.read_pj is None or macro.write_pj is None:
+                unknown.add(f"{part}: {choice.depth}x{choice.width} ({macro.picked})")
+            memories.append(Remembers(part, place, len(kinds), macro.read_pj or 0.0, macro.write_pj or 0.0,
+                                      times * (macro.leakage_nw or 0.0)))
+    return TileEnergy(tuple(modules), tuple(memories), tuple(sorted(unknown)), technology.srams.source)
+
+
+def parts_pj(config: Config, tile: TileEnergy, counters: Counters, clock_mhz: float,
+             outside: Outside) -> dict[str, dict[str, float]]:
+    """Energy of a batch by part of the tiles and kind, in pJ; links and DRAM with their bits."""
+    tiles, seconds = config.array.tiles, counters.cycles / (clock_mhz * 1e6)
+    busy, wanted = busy_cycles(config, counters), accesses(config, counters)
+    found: dict[str, dict[str, float]] = {}
+
+    def add(part: str, kind: str, energy_pj: float) -> None:
+        row = found.setdefault(part, {})
+        row[kind] = row.get(kind, 0.0) + energy_pj
+    for one in tile.modules:
+        works = busy.get(one.kind, 0.0 if one.kind.startswith("sram_") else counters.cycles * tiles)
+        add(one.part, "logic", works * one.logic_pj)
+        add(one.part, "clock", tiles * counters.cycles * one.clock_pj)
+        add(one.part, "leakage", tiles * one.leakage_nw * seconds * 1e3)
+    for memory in tile.memories:
+        rows = wanted.get(memory.part, [])
+        if len(rows) == memory.kinds:
+            reads, writes = rows[memory.place]
+        else:  # kinds that look the same are one; kinds of one use share its accesses
+            reads, writes = (sum(row[side] for row in rows) / memory.kinds for side in (0, 1))
+        add(memory.part, "SRAM", reads * memory.read_pj + writes * memory.write_pj)
+        add(memory.part, "leakage", tiles * memory.leakage_nw * seconds * 1e3)
+    bits = bits_pj(config, counters, outside)
+    for part, energy_pj in bits.items():
+        if energy_pj:
+            add(part, "bits", energy_pj)
+    return {part: found[part] for part in [*ORDER, *bits] if part in found}
+
+
+def bits_pj(config: Config, counters: Counters, outside: Outside) -> dict[str, float]:
+    """Energy of what goes over links and comes from DRAM, in pJ."""
+    return outside.of_bits(8 * config.flit_bytes * (counters.flits + counters.flits_passed),
+                           8 * config.ddr.bytes_per_cycle * counters.beats)
+
+
+def power_of(config: Config, made: Design, mapped: Mapped, technology: Technology,
+             choices: Mapping[str, Choice], counters: Counters, clock_mhz: float, outside: Outside) -> dict[str, Any]:
+    """The estimate of a batch, and the energies that it is made of (``tile``).
+
+    Raises:
+        UserError: if the libraries have no energies.
+    """
+    tile = tile_energy(made, mapped, technology, choices)
+    parts = parts_pj(config, tile, counters, clock_mhz, outside)
+    seconds = counters.cycles / (clock_mhz * 1e6)
+    energy_pj = sum(sum(row.values()) for row in parts.values())
     return {
         "what": "ESTIMATE of all tiles, one batch",
         "clock_mhz": clock_mhz, "cycles": counters.cycles, "tokens": counters.tokens,
@@ -179,38 +217,12 @@ def power_of(config: Config, made: Design, mapped: Mapped, technology: Technolog
         "energy_uj": energy_pj / 1e6,
         "uj_per_token": energy_pj / 1e6 / counters.tokens,
         "watts": energy_pj / 1e12 / seconds,
-        "parts_uj": {part: {kind: value / 1e6 for kind, value in total.values[part].items()}
-                     for part in order if part in total.values},
+        "parts_uj": {part: {kind: value / 1e6 for kind, value in row.items()} for part, row in parts.items()},
         "ddr_bytes": config.ddr.bytes_per_cycle * counters.beats,
-        "sram_energies": technology.srams.source,
-        "unknown": sorted(unknown),
+        "sram_energies": tile.sram_energies,
+        "unknown": list(tile.unknown),
+        "tile": asdict(tile),
     }
-
-
-def _memories(config: Config, made: Design, mapped: Mapped, choices: Mapping[str, Choice], counters: Counters, seconds: float,
-              total: _Sum, unknown: set[str]) -> None:
-    """Add the accesses and the leakage of the memories; name those whose energy is not known."""
-    by_group: dict[str, list[tuple[str, int]]] = {}
-    for name, group, times in placed(mapped.modules, made):
-        if name in choices:
-            by_group.setdefault(group, []).append((name, times))
-    wanted = accesses(config, counters)
-    for group, memories in by_group.items():
-        rows = wanted.get(group, [])
-        kinds = sorted(memories, key=lambda item: (item[1], -choices[item[0]].width))  # fewest first, of these the widest
-        if len(rows) != len(kinds):  # kinds that look the same are one; kinds of one use share its accesses
-            rows = [(sum(row[0] for row in rows) / len(kinds), sum(row[1] for row in rows) / len(kinds))] * len(kinds)
-        for (name, times), (reads, writes) in zip(kinds, rows, strict=True):
-            choice = choices[name]
-            if choice.registers or choice.macros is None:
-                continue
-            memory = choice.macros
-            if memory.read_pj is None or memory.write_pj is None:
-                unknown.add(f"{group}: {choice.depth}x{choice.width} ({memory.picked})")
-            else:
-                total.add(group, "SRAM", reads * memory.read_pj + writes * memory.write_pj)
-            if memory.leakage_nw is not None:
-                total.add(group, "leakage", times * config.array.tiles * memory.leakage_nw * seconds * 1e3)
 
 
 def show(values: Mapping[str, Any], console: Console) -> None:

@@ -8,10 +8,10 @@ from trajectile.hw.lib.yosys import YosysError, YosysMissing
 from trajectile.scripts.area import power, speed, tile_report
 from trajectile.scripts.area import technology as technologies
 from trajectile.scripts.area.outside import Outside
-from trajectile.scripts.area.power import Counters
 from trajectile.scripts.area.technology import Technology
 from trajectile.scripts.errors import ToolError, UserError
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.timeline.counters import Counters
 
 
 def synthesize(config: Config, folder: Path, technology: Technology | None = None, *, registers: int | None = None,

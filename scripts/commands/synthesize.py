@@ -10,7 +10,6 @@ from rich.console import Console
 
 from trajectile.scripts.area import bare_macs, changes, power, speed, tile_report
 from trajectile.scripts.area.outside import Outside
-from trajectile.scripts.area.power import Counters
 from trajectile.scripts.area.synthesis import synthesize
 from trajectile.scripts.area.technology import TECHNOLOGIES
 from trajectile.scripts.command_line import terminal
@@ -21,6 +20,7 @@ from trajectile.scripts.plots import area as area_plots
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.dataflow import planned
 from trajectile.sw_model.schedule.scheduler import ORDERS
+from trajectile.sw_model.timeline.counters import Counters, count
 from trajectile.sw_model.timeline.model import simulate
 
 
@@ -52,7 +52,7 @@ def _counters(args: argparse.Namespace, config: Config) -> Counters:
     plan = planned(config, load.topk_ids, args.order, args.dataflow)
     if not plan.tokens:
         raise UserError("--tokens = 0 is not legal with --power; legal values: 1 or more")
-    return power.count(plan, simulate(plan))
+    return count(plan, simulate(plan, record=False))
 
 
 def _base(path: Path) -> dict[str, Any]:

@@ -19,13 +19,14 @@ from trajectile.scripts.area.outside import Outside
 from trajectile.scripts.errors import ToolError, UserError
 from trajectile.sw_model import baselines
 from trajectile.sw_model.config import Config, from_dict
-from trajectile.sw_model.config.topology import edge_hops, links
+from trajectile.sw_model.config.topology import links
 from trajectile.sw_model.gates import traces, workloads
 from trajectile.sw_model.gates.reading import Reading
 from trajectile.sw_model.gates.selection import Selection, selected
 from trajectile.sw_model.gates.workloads import GateBatch
 from trajectile.sw_model.schedule.dataflow import planned
 from trajectile.sw_model.schedule.scheduler import Schedule, roofline, schedule
+from trajectile.sw_model.timeline.counters import count
 from trajectile.sw_model.timeline.model import simulate
 
 #: streaming; the same without skipping tiles; every tile holds all tokens and computes slices of its own channel, as MoEShard
@@ -166,7 +167,7 @@ def evaluate(task: Task) -> dict[str, Any]:
         line = simulate(plan, record=False)
         cycles, inside, use = line.cycles, (line.first_load_cycles, line.streaming_cycles), line.utilisation()
         memory, dataflow = baselines.streaming_memory(config, task.tokens, shared=plan.shared), plan.dataflow
-        flits = sum(count * edge_hops(config.array, tile) for tile, count in enumerate(line.flits))
+        counters = count(plan, line)
     else:
         homes = baselines.index_homes(config)
         if task.strategy == "hydra":
@@ -179,8 +180,8 @@ def evaluate(task: Task) -> dict[str, Any]:
         use = {"ddr": sum(run.ddr_beats) / (cycles * config.array.channels),
                "mac": sum(run.mac_busy) / (cycles * config.array.tiles), "d2d": run.flits / (cycles * ways)}
         memory, dataflow = baselines.ep_memory(config, task.tokens, run.most_tokens, whole_experts=whole), "-"
-        flits = run.flits
-    d2d_bytes = flits * config.link.beat_bytes
+        counters = baselines.ep_counters(config, ids, run)
+    d2d_bytes = (counters.flits + counters.flits_passed) * config.link.beat_bytes
     return {"config": config.name, "tokens": task.tokens, "offset": task.offset, "strategy": task.strategy,
             "order": task.order, "select": task.gate.select and str(task.gate.select), "dataflow": dataflow,
             "active_experts": len(np.unique(ids[ids >= 0])), "cycles": cycles,
@@ -188,7 +189,7 @@ def evaluate(task: Task) -> dict[str, Any]:
             "roofline": bound.cycles, "over_roofline": cycles / max(bound.cycles, 1),
             **{f"use_{name}": share for name, share in use.items()},
             "d2d_bytes": d2d_bytes, "d2d_uj": 8 * d2d_bytes * Outside().d2d_pj_per_bit / 1e6,
-            "weight_bytes": memory["weights"], "token_bytes": memory["tokens"]}
+            "weight_bytes": memory["weights"], "token_bytes": memory["tokens"], "counters": asdict(counters)}
 
 
 @contextmanager

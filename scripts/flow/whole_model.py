@@ -1,15 +1,20 @@
 """A whole model on the array: tokens a second, from the cycles of its MoE layers and a roofline of the rest."""
 
+import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from trajectile.scripts.area.outside import Outside
+from trajectile.scripts.area.power import TileEnergy, bits_pj, parts_pj
 from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow.comparison import not_empty, orders_of, playable, window_offsets
 from trajectile.scripts.flow.experiments import Gate, Task, config_text
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.timeline.counters import Counters
 from trajectile.sw_model.whole.shapes import SHAPES, Shape
 
 #: sequences at once, if none are given
@@ -90,7 +95,54 @@ def tasks_of(config: Config, gate: Gate, sequences: Sequence[int], strategies: S
     return not_empty(tasks, "--sequences", sequences, strategies)
 
 
-def rows_of(config: Config, batches: Sequence[dict[str, Any]], layers: int, rest: Rest, mhz: float) -> list[dict[str, Any]]:
+@dataclass(frozen=True)
+class Energies:
+    """What a step's energy is estimated with."""
+
+    outside: Outside
+    #: of a tile's parts; None: not known, and not counted
+    tile: TileEnergy | None = None
+
+    def of_layer(self, config: Config, counters: Counters, mhz: float) -> dict[str, float]:
+        """A batch's, in uJ: of the tiles, of links, of DRAM."""
+        bits = bits_pj(config, counters, self.outside)
+        tiles = 0.0
+        if self.tile:
+            parts = parts_pj(config, self.tile, counters, mhz, self.outside)
+            tiles = sum(sum(row.values()) for part, row in parts.items() if part not in bits)
+        return {"tiles": tiles / 1e6, "d2d": bits["D2D links"] / 1e6, "ddr": bits["DDR"] / 1e6}
+
+    def of_rest(self, config: Config, rest: Rest, sequences: int, seconds: float) -> dict[str, float]:
+        """A step's beside its MoE layers, in uJ: its bytes from DRAM, and what the tiles leak meanwhile."""
+        leaks = config.array.tiles * self.tile.leakage_watts if self.tile else 0.0
+        dram = self.outside.of_bits(0, 8 * (rest.weight_bytes + sequences * rest.cache_bytes))["DDR"]
+        return {"tiles": leaks * seconds * 1e6, "d2d": 0.0, "ddr": dram / 1e6}
+
+
+def energies_of(config: Config, path: Path | None, outside: Outside) -> Energies:
+    """Energies, those of the tiles as ``trajectile synthesize --power --json`` wrote them.
+
+    Raises:
+        UserError: if the file has none, or those of other tiles.
+    """
+    if path is None:
+        return Energies(outside)
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        tile, made_for = TileEnergy.read(values["power"]["tile"]), values["config"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UserError(f"--energy = {path} is not legal ({type(error).__name__}: {error}); legal: JSON that trajectile "
+                        "synthesize --power --json wrote") from None
+    mine = json.loads(json.dumps(config.as_dict))
+    wrong = [section for section, fields in mine.items() if made_for.get(section) != fields and section != "name"]
+    if wrong:
+        raise UserError(f"--energy = {path} is of other tiles (other are: {', '.join(wrong)}); legal: JSON that trajectile "
+                        "synthesize --power --json wrote for this configuration")
+    return Energies(outside, tile)
+
+
+def rows_of(config: Config, batches: Sequence[dict[str, Any]], layers: int, rest: Rest, mhz: float,
+            energies: Energies) -> list[dict[str, Any]]:
     """A row for each number of sequences and strategy: a step of all layers, one after the other.
 
     Args:
@@ -99,6 +151,7 @@ def rows_of(config: Config, batches: Sequence[dict[str, Any]], layers: int, rest
         layers: MoE layers of the model.
         rest: what is not MoE.
         mhz: clock of the array.
+        energies: of tiles, links, DRAM.
     """
     groups = defaultdict(list)
     for row in batches:
@@ -108,12 +161,17 @@ def rows_of(config: Config, batches: Sequence[dict[str, Any]], layers: int, rest
         cycles, roof = (fmean(row[key] for row in members) for key in ("cycles", "roofline"))
         moe, other = layers * cycles / hertz, rest.seconds(config, sequences, hertz)
         step, best = moe + other, layers * roof / hertz + other
+        per_layer = [energies.of_layer(config, Counters(**row["counters"]), mhz) for row in members]
+        energy = {part: (layers * fmean(one[part] for one in per_layer) + value) / sequences
+                  for part, value in energies.of_rest(config, rest, sequences, other).items()}
         found.append({
             "sequences": sequences, "strategy": strategy, "layer_cycles": cycles, "layer_roofline": roof,
             "moe_us": moe * 1e6, "rest_us": other * 1e6, "step_us": step * 1e6, "tokens_per_second": sequences / step,
             "over_roofline": step / best, "moe_share": moe / step,
             "ddr_bytes_per_token": (layers * ddr_bytes(config, members) + (
                 rest.weight_bytes + sequences * rest.cache_bytes)) / sequences,
+            "uj_per_token": sum(energy.values()), **{f"{part}_uj_per_token": value for part, value in energy.items()},
+            "watts": sum(energy.values()) * 1e-6 * sequences / step,
             "d2d_use": fmean(row["use_d2d"] for row in members), "windows": len(members),
             "weight_bytes": members[0]["weight_bytes"], "token_bytes": max(row["token_bytes"] for row in members)})
     return found

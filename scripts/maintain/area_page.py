@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from trajectile.scripts.area import bare_macs, power, technology
+from trajectile.scripts.area import bare_macs, technology
 from trajectile.scripts.area.blocks import ORDER
 from trajectile.scripts.area.synthesis import synthesize
 from trajectile.scripts.command_line import terminal
@@ -21,6 +21,7 @@ from trajectile.scripts.plots import area as area_plots
 from trajectile.scripts.report.markdown import table_rows
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.scheduler import schedule
+from trajectile.sw_model.timeline.counters import count
 from trajectile.sw_model.timeline.model import simulate
 
 FOLDER = Path("build/area")
@@ -60,7 +61,7 @@ def full(preset: str, name: str, pdk: Path, *overrides: str, estimates: bool) ->
     with terminal.status(f"synthesizing {folder.name}"):
         values = synthesize(
             config, folder, cells, clock_mhz=technology.TECHNOLOGIES[name].clock_mhz if estimates else None,
-            counters=power.count(plan, simulate(plan)) if estimates else None)
+            counters=count(plan, simulate(plan, record=False)) if estimates else None)
         return values | {"bare_macs": bare_macs.compare(config, values, folder / "bare_macs", cells)}
 
 

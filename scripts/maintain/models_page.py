@@ -21,6 +21,8 @@ PAGE = "models.md"
 WHOLE = ("model qwen3-30b-a3b --set tile.weights=mxfp4 --context 1024",
          "model gpt-oss-120b --set tile.weights=mxfp4 --context 1024",
          "model deepseek-v3 --set tile.weights=mxfp4 --context 1024 --ddr-gib 128")
+#: the command above the table of energies
+ENERGY = "model qwen3-30b-a3b --set tile.weights=mxfp4 --context 1024 --sequences 1,8,64 --windows 2"
 #: layers of the GPU's file: our preset and its gate
 LAYERS = {"qwen3-30b-a3b": "qwen3-30b-a3b --skew 0", "deepseek-moe-16b": f"deepseek-moe-16b --trace {FLAME} --layer 5",
           "qwen1.5-moe-a2.7b": f"qwen1.5-moe-a2.7b --trace {QWEN} --layer 12"}
@@ -49,6 +51,16 @@ def whole(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
                            "MoE over the roofline", "DDR MB a token"), lines())
 
 
+def energies(rows: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """A row for each number of sequences and strategy: a token's energy and its parts, in mJ."""
+    counted = any(row["tiles_uj_per_token"] for row in rows)
+    yield from table_rows(
+        ("sequences", "strategy", "mJ a token", "DRAM", "links", "tiles", "W"),
+        ((row["sequences"], row["strategy"], f"{row['uj_per_token'] / 1e3:,.1f}", f"{row['ddr_uj_per_token'] / 1e3:,.1f}",
+          f"{row['d2d_uj_per_token'] / 1e3:,.2f}", f"{row['tiles_uj_per_token'] / 1e3:,.1f}" if counted else "",
+          f"{row['watts']:,.2f}") for row in rows))
+
+
 def beside(measured: Sequence[dict[str, str]], ours: dict[tuple[str, int], float]) -> Iterator[str]:
     """Shares of the roofline: the fused kernel, PyTorch's, ours."""
     def lines() -> Iterator[tuple[object, ...]]:
@@ -66,8 +78,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m trajectile.scripts.maintain.models_page", description=__doc__)
     parser.add_argument("csv", type=Path, metavar="CSV", help="what the GPU reached")
     parser.add_argument("folder", type=Path, metavar="FOLDER", help="gate traces")
+    parser.add_argument("--energy", metavar="FILE",
+                        help="of a tile of the model in the table of energies, from synthesize --power --json")
     args = parser.parse_args(arguments)
     commands = Commands(args.folder)
+    found = commands.answer(ENERGY, *(["--energy", args.energy] if args.energy else []))["rows"]
+    pages.write_part(PAGE, "energies", "\n".join(energies(found)))
     parts: list[str] = []
     for command in WHOLE:
         found = commands.answer(command)

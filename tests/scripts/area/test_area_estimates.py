@@ -14,10 +14,12 @@ from trajectile.scripts.area.cells import Arc, Cell, Table
 from trajectile.scripts.area.graph import LoadModel
 from trajectile.scripts.area.library_text import library_text
 from trajectile.scripts.area.netlist import CONSTANTS, Module
+from trajectile.scripts.area.outside import Outside
 from trajectile.scripts.flow import workload
 from trajectile.scripts.plots import area as area_plots
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.scheduler import schedule
+from trajectile.sw_model.timeline.counters import count
 from trajectile.sw_model.timeline.model import simulate
 
 LOADS = LoadModel(wire_ff=1.0, slew_ps=10.0, buffer="sg13g2_buf_2")
@@ -72,9 +74,12 @@ def test_counters_of_a_batch(cols):
     config = load("smoke", [f"array.cols={cols}"])
     plan = schedule(config, workload.load(config, gate_only=True).topk_ids, "balanced")
     line = simulate(plan)
-    counters = power.count(plan, line)
+    counters = count(plan, line)
     assert counters.words == sum(line.mac_busy) == counters.weight_words + counters.computes * config.parameter_words
     assert counters.weight_words == counters.passes * config.pass_words
+    kinds = [event.kind for event in line.events]
+    assert [counters.slices_loaded, counters.slices_sent, counters.computes, counters.picks] == [
+        kinds.count(kind) for kind in ("load", "send", "compute", "pick")]
     assert counters.slices_loaded * config.slice_beats == counters.beats
     assert counters.slices_sent * (1 + config.slice_flits) == counters.flits == counters.slice_flits
     assert counters.records == counters.summed == power.busy_cycles(config, counters)["ring_reduction"] == 0
@@ -89,7 +94,10 @@ def test_counters_of_a_shared_batch():
     """No slice moves: flits are items of records, with a header for each section that a tile hands on, and words of sums."""
     config = load("demo")
     plan = schedule(config, workload.load(config, gate_only=True, tokens=10).topk_ids, "balanced", dataflow="shared")
-    counters, ways = power.count(plan, simulate(plan)), config.array.tiles - 1
+    line, ways = simulate(plan), config.array.tiles - 1
+    counters, kinds = count(plan, line), [event.kind for event in line.events]
+    assert [counters.slices_loaded, counters.slices_sent, counters.computes, counters.picks] == [
+        kinds.count(kind) for kind in ("load", "send", "compute", "pick")]
     assert counters.slice_flits == 0 and counters.summed == 10 * ways
     assert counters.records == ways * (2 * config.array.tiles + config.records_bytes(10) // config.io.bytes_per_cycle)
     assert counters.choices == config.array.tiles * int((plan.topk_ids >= 0).sum())
@@ -132,6 +140,12 @@ def test_the_command(timed, tmp_path, capsys):
     assert not [path for path in speed["longest"] if "$" in path["from"] + path["to"]]  # registers have names
     parts = energy["parts_uj"]
     assert sum(sum(row.values()) for row in parts.values()) == pytest.approx(energy["energy_uj"])
+    tile = power.TileEnergy.read(energy["tile"])  # another program can make the sum from what the file has
+    config = load("smoke", tiny[1::2])
+    plan = schedule(config, workload.load(config, gate_only=True).topk_ids, "balanced")
+    again = power.parts_pj(config, tile, count(plan, simulate(plan, record=False)), 500, Outside())
+    assert {part: sum(row.values()) / 1e6 for part, row in again.items()} == pytest.approx(
+        {part: sum(row.values()) for part, row in parts.items()})
     assert energy["uj_per_token"] * energy["tokens"] == pytest.approx(energy["energy_uj"]) and "DDR" not in parts
     assert energy["energy_uj"] / (energy["cycles"] / 500) == pytest.approx(energy["watts"])
     # two products that share a scale and an accumulator: less than two accumulators, more than one

@@ -19,16 +19,23 @@ def said(tmp_path, *arguments):
     return json.loads(path.read_text())
 
 
-def test_text_through_the_verilog(tmp_path, capsys):
+#: more than the toy model sees at once, and more than a batch
+LONG_PROMPT = ("class Reader:\n    def __init__(self, path):\n        self.path = path\n" * 4)[:256]
+
+
+@pytest.mark.parametrize(("prompt", "sequences", "length", "batches"), [("import ", 8, 4, 2 * 4), (LONG_PROMPT, 1, 2, 2 * 3)],
+                         ids=["decode of 8 sequences", "prefill of 256 tokens"])
+def test_text_through_the_verilog(prompt, sequences, length, batches, tmp_path, capsys):
     """A prompt and some bytes: every layer equal to the golden model, and the text that this writes alone."""
-    arguments = ["--prompt", "import ", "--bytes", "6", "--sequences", "2", "--seed", "3"]
+    arguments = ["--prompt", prompt, "--bytes", str(length), "--sequences", str(sequences), "--seed", "3"]
     rtl = said(tmp_path, *arguments)
     assert "every layer are the golden model's" in capsys.readouterr().out
     model = said(tmp_path, *arguments, "--model-only")
     assert rtl["equal"] and rtl["rtl"] and not model["rtl"]
     same = ("text", "texts", "float32", "tokens", "batches", "cycles", "roofline_cycles", "cycles_per_token")
     assert [rtl[key] for key in same] == [model[key] for key in same]
-    assert rtl["tokens"] == 12 and rtl["batches"] == 2 * 6 and rtl["text"] != rtl["texts"][1]
+    assert rtl["tokens"] == sequences * length and rtl["batches"] == batches
+    assert len(set(rtl["texts"])) > 1 or sequences == 1
 
 
 def test_a_difference_is_seen(tmp_path, monkeypatch, capsys):
@@ -42,13 +49,12 @@ def test_a_difference_is_seen(tmp_path, monkeypatch, capsys):
     assert "NOT EQUAL" in capsys.readouterr().out
 
 
-def test_long_prompts(tmp_path):
-    """256 bytes, more than the model sees at once, and eight texts: a prompt in pieces gives what the whole gives."""
-    prompt = "class Reader:\n    def __init__(self, path):\n        self.path = path\n" * 4
-    one = said(tmp_path, "--prompt", prompt[:256], "--bytes", "3", "--model-only")
-    assert one["tokens"] == 3 and one["batches"] == 2 * (2 + 2)
-    many = said(tmp_path, "--prompt", prompt[:256], "--bytes", "3", "--sequences", "8", "--model-only")
-    assert many["texts"][0] == one["text"] and len(many["texts"]) == 8
+def test_texts_beside_each_other(tmp_path):
+    """Eight texts leave room for smaller pieces of a prompt; each is what it is alone."""
+    one = said(tmp_path, "--prompt", LONG_PROMPT[:64], "--bytes", "2", "--model-only")
+    assert one["tokens"] == 2 and one["batches"] == 2 * (1 + 1)
+    many = said(tmp_path, "--prompt", LONG_PROMPT[:64], "--bytes", "2", "--sequences", "8", "--model-only")
+    assert many["texts"][0] == one["text"] and len(many["texts"]) == 8 and many["batches"] == 2 * (2 + 1)
 
 
 def test_shared_batches(tmp_path):
