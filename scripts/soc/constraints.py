@@ -1,5 +1,6 @@
 """SDC constraints of tile and array: clock, reset, I/O delays, and the only exceptions there are."""
 
+import re
 from collections.abc import Sequence
 
 from trajectile.scripts.soc.ports import Port
@@ -8,6 +9,10 @@ from trajectile.scripts.soc.ports import Port
 STRAP = "tile_id"
 #: share of a cycle that is outside, before an input and after an output
 OUTSIDE = 0.4
+#: the same of ports whose other end is near: paths from input to output go through them, so the rest of a cycle is theirs
+NEAR = 0.1
+#: share of a cycle that the clock's edges are uncertain by
+UNCERTAINTY = 0.05
 
 _HEAD = """\
 # {module}: one clock, every input and output registered to it outside, synchronous reset.
@@ -15,21 +20,49 @@ _HEAD = """\
 {origin}
 #
 # Set before reading this file, to change it: trajectile_period_ns, trajectile_outside (share of a cycle that lies outside,
-# before an input and after an output), trajectile_uncertainty_ns. Units: ns. Add driving cells, loads and the clock tree's
-# latency of your technology.
+# before an input and after an output), trajectile_near (the same of ports whose other end must be near),
+# trajectile_uncertainty_ns. Units: ns. Add driving cells, loads and the clock tree's latency of your technology.
 #
+{near}#
 # Exceptions: {exceptions}
 # No multicycle path: every path takes one cycle. No false path otherwise: there is one clock, and rst is synchronous and
 # timed like any input (bring an asynchronous reset in through a synchronizer of two flip-flops outside).
 
 if {{![info exists trajectile_period_ns]}} {{ set trajectile_period_ns {period:.3f} }}
 if {{![info exists trajectile_outside]}} {{ set trajectile_outside {outside} }}
-if {{![info exists trajectile_uncertainty_ns]}} {{ set trajectile_uncertainty_ns [expr {{0.05 * $trajectile_period_ns}}] }}
+if {{![info exists trajectile_near]}} {{ set trajectile_near {near_share} }}
+if {{![info exists trajectile_uncertainty_ns]}} {{
+    set trajectile_uncertainty_ns [expr {{{uncertainty} * $trajectile_period_ns}}]
+}}
 set trajectile_io_ns [expr {{$trajectile_outside * $trajectile_period_ns}}]
+set trajectile_near_ns [expr {{$trajectile_near * $trajectile_period_ns}}]
 
 create_clock -name clk -period $trajectile_period_ns [get_ports clk]
 set_clock_uncertainty $trajectile_uncertainty_ns [get_clocks clk]
 """
+
+
+#: about ports that are near, by what they are called
+_WHY = (
+    (r"(halt|reset)(_out)?", "halt, reset, halt_out, reset_out: registers of the array beside the tile"),
+    (r"(events|phases)__\w+", "events, phases: to be watched; nothing on a chip, or registers beside the tile"),
+    (r"\w+__tx__flit__ready", "ready of a link: from a register of the PHY"),
+    (r"io(__\d+)?__read__rready", "RREADY of io: depends on RVALID in the same cycle; a register slice or a memory beside it"),
+)
+
+
+def near(port: Port) -> bool:
+    """Whether a port's other end must be near."""
+    return any(re.fullmatch(pattern, port.name) for pattern, _ in _WHY)
+
+
+def _near_text(ports: Sequence[Port]) -> str:
+    """What the head says about the ports that are near."""
+    found = [why for pattern, why in _WHY if any(re.fullmatch(pattern, port.name) for port in ports)]
+    if not found:
+        return ""
+    return "".join(f"# {line}\n" for line in (
+        "Near, because paths go from inputs through to outputs without a register:", *(f"  {why}." for why in found)))
 
 
 def _pattern(port: Port) -> str:
@@ -44,14 +77,15 @@ def sdc(module: str, ports: Sequence[Port], origin: str, mhz: float) -> str:
     exceptions = [f"{STRAP} is a strap, constant while the clock runs."] if straps else []
     exceptions += ["link_hold belongs to the model of the PHY and is 0 on a chip."] if held else []
     text = _HEAD.format(module=module, origin="\n".join(f"# {line}".rstrip() for line in origin.splitlines()),
-                        exceptions=" ".join(exceptions) or "none.", period=1000 / mhz, outside=OUTSIDE)
-    groups: dict[tuple[str, bool], list[str]] = {}
+                        exceptions=" ".join(exceptions) or "none.", period=1000 / mhz, outside=OUTSIDE, near_share=NEAR,
+                        uncertainty=UNCERTAINTY, near=_near_text(ports))
+    groups: dict[tuple[str, bool, bool], list[str]] = {}
     for port in ports:
         if port.name != "clk" and port not in straps and port not in held:
-            groups.setdefault((port.interface, port.is_input), []).append(_pattern(port))
-    for (interface, is_input), patterns in groups.items():
-        command = "set_input_delay" if is_input else "set_output_delay"
-        text += f"\n# {interface or 'single ports'}\n{command} $trajectile_io_ns -clock clk [get_ports [list \\\n"
+            groups.setdefault((port.interface, port.is_input, near(port)), []).append(_pattern(port))
+    for (interface, is_input, is_near), patterns in groups.items():
+        command, share = "set_input_delay" if is_input else "set_output_delay", "near" if is_near else "io"
+        text += f"\n# {interface or 'single ports'}\n{command} $trajectile_{share}_ns -clock clk [get_ports [list \\\n"
         text += "".join(f"    {pattern} \\\n" for pattern in patterns) + "]]\n"
     if straps:
         text += f"\nset_false_path -from [get_ports [list {' '.join(map(_pattern, straps))}]]\n"

@@ -18,7 +18,8 @@ from trajectile.hw.design import design
 from trajectile.hw.host.regmap import Access, RegisterMap
 from trajectile.hw.lib import yosys
 from trajectile.hw.params import Params
-from trajectile.scripts.soc import bundle, fusesoc, verilog
+from trajectile.scripts import cli
+from trajectile.scripts.soc import bundle, constraints, fusesoc, verilog
 from trajectile.scripts.soc.ports import Port, ports_of
 from trajectile.scripts.soc.systemrdl import TILE_STRIDE, systemrdl
 from trajectile.sw_model.config import load
@@ -116,10 +117,31 @@ def test_constraints(name, folder):
     inputs, outputs = tcl.names(said["set_input_delay"]), tcl.names(said["set_output_delay"])
     assert sorted(["clk", *still, *inputs]) == sorted(port for port, (way, _) in ports.items() if way == "input")
     assert sorted(outputs) == sorted(port for port, (way, _) in ports.items() if way == "output")
-    assert {float(words[0]) for words in said["set_input_delay"] + said["set_output_delay"]} == {0.5}
+    for words in said["set_input_delay"] + said["set_output_delay"]:
+        near = {constraints.near(Port(port, True, 1, "")) for port in tcl.names([words])}
+        assert {0.125 if is_near else 0.5 for is_near in near} == {float(words[0])}
     text = (folder / f"trajectile_{name}.sdc").read_text()
     assert all((f"{{{port}[*]}}" in text) == (width > 1) for port, (_, width) in ports.items())
     assert _Tcl().run("set trajectile_period_ns 4.0\n" + text)["create_clock"][0][3] == "4.0"
+
+
+def test_near_ports():
+    """Told by their names, also in the array."""
+    def is_near(name):
+        return constraints.near(Port(name, True, 1, ""))
+    assert all(map(is_near, ("halt", "reset_out", "events__send", "events__0__send", "io__0__read__rready",
+                             "north__tx__flit__ready")))
+    assert not any(map(is_near, ("irq", "host__rready", "io__read__rvalid", "north__rx__flit__ready", "rst")))
+
+
+def test_the_clock_of_a_technology(tmp_path):
+    """In the constraints; the command in their head says the same."""
+    for words, period in ((["--technology", "sg13g2"], "10.000"), (["--technology", "asap7"], "1.250"),
+                          (["--mhz", "50"], "20.000")):
+        assert cli.main(["generate", "smoke", "--timing-only", *words, "-o", str(tmp_path)]) == 0
+        text = (tmp_path / "trajectile_tile.sdc").read_text()
+        assert f"set trajectile_period_ns {period} " in text
+        assert ("--mhz" in text) == (period != "1.250")
 
 
 def test_fusesoc(folder, tmp_path):
