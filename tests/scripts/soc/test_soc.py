@@ -136,12 +136,9 @@ def test_near_ports():
 
 def test_the_clock_of_a_technology(tmp_path):
     """In the constraints; the command in their head says the same."""
-    for words, period in ((["--technology", "sg13g2"], "10.000"), (["--technology", "asap7"], "1.250"),
-                          (["--mhz", "50"], "20.000")):
-        assert cli.main(["generate", "smoke", "--timing-only", *words, "-o", str(tmp_path)]) == 0
-        text = (tmp_path / "trajectile_tile.sdc").read_text()
-        assert f"set trajectile_period_ns {period} " in text
-        assert ("--mhz" in text) == (period != "1.250")
+    assert cli.main(["generate", "smoke", "--timing-only", "--technology", "sg13g2", "-o", str(tmp_path)]) == 0
+    text = (tmp_path / "trajectile_tile.sdc").read_text()
+    assert "set trajectile_period_ns 10.000 " in text and "--mhz 100 " in text
 
 
 def test_fusesoc(folder, tmp_path):
