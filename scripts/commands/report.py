@@ -8,6 +8,7 @@ from typing import Any
 
 from trajectile.scripts.area.synthesis import synthesize
 from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.again import again
 from trajectile.scripts.command_line.batch import add_batch_arguments, simulated
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.command_line.tables import simulation_table
@@ -29,22 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command_line(args: argparse.Namespace, page: str = "report") -> str:
-    """The command that gives a page with the same figures: what differs from the default of an argument."""
-    parser = argparse.ArgumentParser()
-    add_batch_arguments(parser)
-    words = ["trajectile", page, str(args.config)]
-    for override in args.overrides:
-        words += ["--set", override]
-    usual = usual_simulator(timing_only=args.timing_only)
-    for name, default in vars(parser.parse_args([])).items():
-        value, option = getattr(args, name), "--" + name.replace("_", "-")
-        if value is True:
-            words.append(option)
-        elif value is not False and value != default and not (name == "simulator" and value == usual):
-            words += [option, str(value)]
+    """The command that gives a page with the same figures."""
+    words = [again(args, page, add_batch_arguments, {"simulator": usual_simulator(timing_only=args.timing_only)})]
     if getattr(args, "area", None):
-        words += ["--area", str(args.area)]
-    return shlex.join([*words, *(["--no-area"] if getattr(args, "no_area", False) else [])])
+        words += ["--area", shlex.quote(str(args.area))]
+    return " ".join([*words, *(["--no-area"] if getattr(args, "no_area", False) else [])])
 
 
 def _read_area(path: Path) -> Any:

@@ -57,6 +57,25 @@ def stack(edges: Sequence[int], shares: Mapping[str, Sequence[float]], reasons: 
                    "sums.", (0, 0, edges[-1], HEIGHT), 'preserveAspectRatio="none" class="time tall"')
 
 
+#: rows of a tile's phases, from above; those of one row do not overlap
+PHASE_ROWS = (("queue", "records"), ("lists", "counts", "order"), ("slices", "sums", "results", "completion"))
+
+
+def phases(found: Sequence[Mapping[str, Any]], span: tuple[int, int], title: str) -> Markup:
+    """Phases of a batch in one tile over some of its cycles."""
+    rows = {name: number for number, names in enumerate(PHASE_ROWS) for name in names}
+    high, body, (first, last) = HEIGHT / len(PHASE_ROWS), "", span
+    seen = [phase for phase in found if phase["begin"] < last and phase["end"] > first]
+    for phase in seen:
+        begin, end = max(phase["begin"], first), min(phase["end"], last)
+        tip = f"{phase['name']}: cycles {phase['begin']:,} to {phase['end']:,}"
+        body += (f'<rect class="f-{phase["name"]}" x="{_number(begin)}" y="{_number(high * rows[phase["name"]] + 3)}" '
+                 f'width="{_number(max(end - begin, (last - first) / 400))}" height="{_number(high - 6)}">'  # all are seen
+                 f'<title>{escape(tip)}</title></rect>')
+    return _figure(body, title, "; ".join(f"{one['name']} from {one['begin']:,} to {one['end']:,}" for one in seen),
+                   (first, 0, last - first, HEIGHT), 'preserveAspectRatio="none" class="time"')
+
+
 def centre(config: Config, tile: int, pitch: float) -> tuple[float, float]:
     """Where a tile is drawn: its centre."""
     return (tile % config.array.cols * pitch, tile // config.array.cols * pitch)

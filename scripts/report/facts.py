@@ -14,6 +14,7 @@ from trajectile.sw_model.config.topology import edge_path, ring_next
 from trajectile.sw_model.schedule.scheduler import Schedule
 from trajectile.sw_model.timeline.activity import RESOURCES, busy_between, busy_spans
 from trajectile.sw_model.timeline.model import Event
+from trajectile.sw_model.timeline.phases import PHASES, Phase, phases
 from trajectile.sw_model.timeline.stalls import DDR_REASONS, MAC_REASONS, ddr_account, mac_account, over_time, totals
 from trajectile.sw_model.timeline.visits import Visit, journeys, visits
 
@@ -69,6 +70,16 @@ def _steps(config: Config, events: Sequence[Event]) -> list[dict[str, int | None
         if event.kind in STEPS and found[event.tile][event.kind] is None:
             found[event.tile][event.kind] = event.cycle
     return found
+
+
+def _phase_spans(steps: Sequence[Phase], cycles: int) -> dict[str, tuple[int, int]]:
+    """Cycles of the pictures of phases: all, until slices travel everywhere, from the first tile that has finished on."""
+    slices = [one for one in steps if one.name == "slices"]
+    if not slices:
+        return {"all": (0, cycles)}
+    begun, over = max(one.begin for one in slices), min(one.end for one in slices)
+    return {"all": (0, cycles), "the beginning": (0, min(begun + max(begun // 8, 8), cycles)),
+            "the end": (max(over - max((cycles - over) // 8, 8), 0), cycles)}
 
 
 def _trajectories(stays: Sequence[Visit]) -> list[dict[str, Any]]:
@@ -135,6 +146,7 @@ def facts(config: Config, plan: Schedule, events: Sequence[Event], run: Mapping[
     mac, ddr = mac_account(config, events, cycles), ddr_account(config, events, cycles)
     words = [counters["COUNT_WORD"] for counters in run["counters"]]
     stays = visits(events)
+    steps = phases(config.array.tiles, events)
     trajectories, tiles = _trajectories(stays), _tiles(config, stays, plan)
     return {
         "run": {key: _plain(value) for key, value in run.items() if key not in ("wall_seconds", "files")},
@@ -144,6 +156,8 @@ def facts(config: Config, plan: Schedule, events: Sequence[Event], run: Mapping[
         "edges": edges,
         "step_names": {kind: name for kind, name in STEPS.items() if kind != "summed" or plan.shared},
         "steps": _steps(config, events),
+        "phase_names": {name: text for name, text in PHASES.items() if name in {one.name for one in steps}},
+        "phases": [one._asdict() for one in steps], "phase_spans": _phase_spans(steps, edges[-1]),
         "utilisation": _over_time(config, events, plan, edges),
         "mac": {
             "reasons": MAC_REASONS, "cycles": [totals(spans, list(MAC_REASONS)) for spans in mac], "words": words,
@@ -153,7 +167,8 @@ def facts(config: Config, plan: Schedule, events: Sequence[Event], run: Mapping[
             "cycles": [totals(spans, list(DDR_REASONS)) for spans in ddr.values()],
         },
         "tiles": tiles,
-        "player": played(config, stays, events, tiles, cycles),
+        "player": played(config, stays, events, tiles, cycles) | {
+            "phases": [[one.tile, one.name, one.begin, one.end] for one in steps]},
         "slices": len(journeys(stays)),
         "trajectories": trajectories[:TRAJECTORIES],
         "other_trajectories": {"kinds": len(trajectories[TRAJECTORIES:]),

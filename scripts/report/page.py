@@ -71,6 +71,8 @@ def render(config: Config, found: Mapping[str, Any]) -> str:
         tenths=lambda values: _tenths(values, edges),
         steps=lambda name, kind: charts.steps(edges, found["utilisation"][name], kind, f"{name} over the batch"),
         stack=charts.stack(edges, found["mac"]["over_time"], found["mac"]["reasons"], "Where the MAC arrays' cycles went"),
+        phases=lambda tile, name, span: charts.phases([one for one in found["phases"] if one["tile"] == tile], span,
+                                                      f"phases of tile {tile}, {name}"),
         array=charts.array(config, found["tiles"]),
         way=lambda kind: charts.trajectory(config, kind, paths)) + "\n"
 

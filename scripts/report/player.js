@@ -49,6 +49,7 @@
       return {box, label: draw("text", {class: "held", x: left + cell / 2, y: top + cell / 2 + 4, style: `font-size:${Math.min(cell / 3.2, 12)}px`}, stage, "")};
     });
   });
+  const doing = data.paths.map((_, tile) => { const [x, y] = at(tile); return draw("text", {class: "small", x, y: y + TILE / 2 - 8}, stage, ""); });
   const dots = draw("g", {}, stage);
 
   // what happens: cycles in which something changes, and in words
@@ -82,6 +83,9 @@
     const t = Math.floor(now);
     for (const tile of slots) for (const {box, label} of tile) box.setAttribute("class", "idle"), box.removeAttribute("opacity"), label.textContent = "";
     dots.replaceChildren();
+    const phases = doing.map(() => []);
+    for (const [tile, phase, begin, end] of data.phases) if (begin <= t && t < end) phases[tile].push(phase);
+    doing.forEach((label, tile) => label.textContent = phases[tile].join(", "));
     for (const v of visits) {
       if (v[BEGIN] > t) break;  // they are in the order in which they begin
       const opacity = followed(v) ? 1 : .15, dot = (kind, points, from, to) => {

@@ -19,6 +19,7 @@ from trajectile.scripts.report.page import look_up, render, shown
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.scheduler import schedule
 from trajectile.sw_model.timeline.model import simulate
+from trajectile.sw_model.timeline.phases import phases
 from trajectile.sw_model.timeline.visits import visits
 
 SECTIONS = ("exactness", "roofline", "watch", "utilisation", "stalls", "trajectories", "area", "energy", "configuration",
@@ -78,14 +79,12 @@ def written(tmp_path_factory):
     return (folder / "here" / "page.html").read_text(encoding="utf-8"), json.loads((folder / "run.json").read_text())
 
 
-@pytest.fixture(scope="module")
-def demo():
-    """Configuration and facts of a batch of the demo, from the model; its counters are the model's."""
-    config = load("demo")
+def model_facts(config, dataflow="spread", area=None):
+    """Timeline and facts of a batch of the demo, from the model; its counters are the model's."""
     batch = workload.load(config, gate_only=True, tokens=12)
-    line = simulate(plan := schedule(config, batch.topk_ids))
+    line = simulate(plan := schedule(config, batch.topk_ids, dataflow=dataflow))
     run = {"config": config.as_dict | {"name": "demo <b>"}, "tokens": 12, "trace": batch.source, "order": "balanced",
-           "seed": 1, "dataflow": "spread", "simulator": "none", "timing_only": False, "results_exact": True,
+           "seed": 1, "dataflow": dataflow, "simulator": "none", "timing_only": False, "results_exact": True,
            "results": "all",
            "events_exact": True, "events": "all", "cycles_rtl": line.cycles, "cycles_model": line.cycles,
            "roofline_cycles": 9000, "roofline": {"ddr": 9000.0, "mac": 10.0, "d2d": 20.0, "io": 30.0}, "fidelity": {},
@@ -93,8 +92,20 @@ def demo():
            "utilisation": line.utilisation(),
            "ddr_cycles": {"start": 1, "busy": 2, "idle": 3, "tail": 4},
            "counters": [{"COUNT_WORD": n} for n in line.mac_busy]}
-    area = AREA | {"config": run["config"], "power": POWER | {"cycles": line.cycles}}
-    return config, line, facts(config, plan, line.events, run, area, "trajectile report demo")
+    area = area and area | {"config": run["config"], "power": POWER | {"cycles": line.cycles}}
+    return line, facts(config, plan, line.events, run, area, "trajectile report demo")
+
+
+def shared_facts(config):
+    """The same of a shared batch, without area."""
+    return model_facts(config, "shared")[1]
+
+
+@pytest.fixture(scope="module")
+def demo():
+    """Configuration, timeline and facts."""
+    config = load("demo")
+    return config, *model_facts(config, area=AREA)
 
 
 def test_figures_are_those_of_the_run(written):
@@ -124,6 +135,25 @@ def test_the_tour_is_this_run(written):
     assert written[1]["events_exact"] is written[1]["results_exact"] is True
 
 
+def test_phases(written):
+    """A bar for each phase of each tile, from the doorbell to the completion record."""
+    inside = json.loads(re.search(r'id="facts">(.*?)</script>', written[0], re.S)[1])
+    assert [inside["phases"], inside["phase_names"].keys() & {"sums"}] == [
+        [one._asdict() for one in phases(4, tour.batch()[1].events)], set()]
+    for one in inside["phases"]:
+        assert f"<title>{one['name']}: cycles {one['begin']:,} to {one['end']:,}</title>" in written[0]
+    assert max(one["end"] for one in inside["phases"]) == inside["run"]["cycles_rtl"]
+
+
+def test_a_shared_batch():
+    """Records of all tiles and sums have their phases, on the page and in the player."""
+    config = load("demo")
+    page = render(config, shared_facts(config))
+    assert ">sums: cycles" in page and "go round" in page and "records and sums go round the ring in their phases" in page
+    player_facts = json.loads(re.search(r'id="facts">(.*?)</script>', page, re.S)[1])["player"]
+    assert {name for _, name, _, _ in player_facts["phases"]} >= {"records", "lists", "counts", "slices", "sums", "results"}
+
+
 def test_sums(written, demo):
     """Cycles of a tile, of a channel and shares over time: they are those of the batch, and of the counters of the RTL."""
     inside = json.loads(re.search(r'id="facts">(.*?)</script>', written[0], re.S)[1])
@@ -150,7 +180,8 @@ CLICKS = """<script>addEventListener("load", () => {
   const $ = id => document.getElementById(id), said = [];
   const read = what => said.push([what, $("says").textContent, $("cycle").value,
     document.querySelectorAll("#stage .moving").length, document.querySelectorAll("#stage [opacity='0.15']").length,
-    [...document.querySelectorAll("#stage .held")].map(e => e.textContent).filter(t => t).sort()]);
+    [...document.querySelectorAll("#stage .held")].map(e => e.textContent).filter(t => t).sort(),
+    [...document.querySelectorAll("#stage .small")].map(e => e.textContent)]);
   const key = name => $("player").dispatchEvent(new KeyboardEvent("keydown", {key: name, bubbles: true}));
   read("open");
   $("forward").click(); read("forward");
@@ -171,7 +202,11 @@ def test_player(demo, tmp_path):
     opened = open_page(tmp_path / "page.html")
     assert opened.console == []
     *said, playing, stopped = json.loads(html.unescape(re.search(r'<pre id="probe">(.*?)</pre>', opened.html)[1]))
-    says = {what: (text, int(cycle), moving, faint, names) for what, text, cycle, moving, faint, names in said}
+    says = {what: (text, int(cycle), moving, faint, names) for what, text, cycle, moving, faint, names, _ in said}
+    for _, _, cycle, _, _, _, phases_shown in said:
+        now = [one for one in found["phases"] if one["begin"] <= int(cycle) < one["end"]]
+        assert phases_shown == [", ".join(one["name"] for one in now if one["tile"] == tile) for tile in range(4)]
+    assert "slices" in said[2][6][0]
     assert (playing, stopped) == ("Pause", "Play")
     assert "the doorbell rings" in says["open"][0] and says["forward"][1] == min(
         event.cycle for event in line.events if event.cycle > 0 and event.kind not in ("count", "pick"))
