@@ -98,7 +98,7 @@ RECORD_OUT_CYCLES, RECORD_QUEUE_CYCLES = 1, 1
 PERMIT_CYCLES = STATE_CYCLES
 #: a word of sums arrives, and the tile's own is read, to the bank's register that holds both; a word is read to its first
 #: flit
-SUM_CYCLES, SUM_OUT_CYCLES = 2, 2
+SUM_CYCLES, SUM_OUT_CYCLES = 2, 1
 #: the last flit gone and the last word written to `summed`
 SUMMED_CYCLES = STATE_CYCLES
 

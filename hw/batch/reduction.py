@@ -57,12 +57,14 @@ class Going(NamedTuple):
     #: what came of its token has been added and written, or else nothing will come of it
     passes: Value
     #: it is read
-    sends: Signal
-    #: in the cycle after that: it is taken into the output register; it is a closing word
-    fetched: Signal
-    closing: Signal
-    #: a flit of it goes
+    reads: Signal
+    #: it stands at the read port, and none of its flits has gone
+    stands: Signal
+    #: a flit goes; it is a word's first one
     goes: Signal
+    steps: Signal
+    #: flits that have not gone of the word before
+    rest: Signal
 
 
 class RingReduction(Block):
@@ -77,16 +79,21 @@ class RingReduction(Block):
     comes. A word that comes has the read port in any case. Its sum is written in the first cycle in which no word that comes
     reads the same bank. The block is part of the reset by the host.
 
+    The first flit of a word that goes is offered as it stands at the read port; the others wait in a register from then on.
+    If a word that comes is read before the link has taken that flit, it is withdrawn, and the word is read again. So no read
+    depends on what the link takes in its cycle, which is known too late to address a memory.
+
     Latency: ``reduce.start`` in cycle s, ``permit_sums`` in s+1 (``latency_cycles`` = 1). With a word's last flit in cycle a
     its sum may be written from a+2 on (``sum_cycles`` = 2), and is not later than a+3. A word that is read in cycle u to be
-    sent is offered from u+2 on (``send_cycles`` = 2). ``reduce.summed`` comes in the cycle after the last flit has gone and
+    sent is offered from u+1 on (``send_cycles`` = 1). ``reduce.summed`` comes in the cycle after the last flit has gone and
     the last sum was written (``summed_cycles`` = 1), or in s+1. Throughput: one flit per cycle comes; one flit per cycle
-    goes, with a cycle's rest after each word. Storage: the word that comes, a sum for each bank, the word that goes.
+    goes, with a cycle's rest after a word of one flit. Storage: the word that comes, a sum for each bank, the word that goes
+    but its first flit.
     """
 
     latency_cycles = 1
     sum_cycles = 2
-    send_cycles = 2
+    send_cycles = 1
     summed_cycles = 1
 
     reduce: ReducePort.Interface
@@ -125,7 +132,7 @@ class RingReduction(Block):
             m.d.sync += active.eq(0)
         coming = self._come(m, last)
         going = self._go(m, last, coming)
-        rests = ~coming.adds & ~coming.waits.any() & ~going.fetched & ~self.flits.valid
+        rests = ~coming.adds & ~coming.waits.any() & ~self.flits.valid
         m.d.comb += reduce.summed.eq(active & (coming.word.left == 0) & (going.word.left == 0) & rests)
         m.d.sync += self.permit_sums.eq(reduce.start & (reduce.share.total != reduce.share.before))
         if not self.params.timing_only:
@@ -183,41 +190,39 @@ class RingReduction(Block):
     def _go(self, m: Module, last: data.View, coming: Coming) -> Going:
         """A word is read if it is there and nothing else is in its way; its flits go."""
         config, reduce, flits, pieces = self.params.config, self.reduce, self.flits, self.params.config.sum_flits
-        sends = Signal()
-        fetched = Signal()
-        closing = Signal()
+        reads = Signal()
+        stands = Signal()
         goes = Signal()
-        ends = Signal()
-        flits_left = Signal(range(pieces + 1))
+        steps = Signal()
+        rest = Signal(range(pieces))  # flits of the word before that have not gone
         may_send = Signal()
         partial_left = Signal(self.params.batch_token_bits)  # tokens of which nothing comes
         ahead = Signal(range(config.tile.tokens * (config.down_groups + 1) + 1))  # words that were written and not sent
-        word = self._walk(m, "going", last, first=reduce.share.own, tokens=reduce.share.total - reduce.tokens, step=sends)
+        word = self._walk(m, "going", last, first=reduce.share.own, tokens=reduce.share.total - reduce.tokens, step=steps)
         passes = partial_left == 0
         m.d.comb += [
-            sends.eq(may_send & (word.left != 0) & (~passes | (ahead != 0)) & ~coming.arrives
-                     & ~(coming.waits & word.bank).any() & ~fetched & (~flits.valid | ends)),
-            flits.valid.eq(flits_left != 0), flits.payload.kind.eq(FlitKind.SUMS), flits.payload.head.eq(closing),
-            goes.eq(flits.valid & flits.ready), ends.eq(goes & (flits_left == 1)),
+            reads.eq(may_send & (word.left != 0) & (~passes | (ahead != 0)) & ~coming.arrives
+                     & ~(coming.waits & word.bank).any() & ~stands & (rest < 2)),
+            flits.valid.eq(stands | (rest != 0)), flits.payload.kind.eq(FlitKind.SUMS),
+            flits.payload.head.eq(word.closes & (rest == 0)),
+            goes.eq(flits.valid & flits.ready), steps.eq(goes & (rest == 0)),
         ]
-        m.d.sync += fetched.eq(sends)
-        with m.If(sends):
-            m.d.sync += closing.eq(word.closes)
-        with m.If(fetched):
-            m.d.sync += flits_left.eq(Mux(closing, 1, pieces))
+        m.d.sync += stands.eq(reads | (stands & ~steps & ~coming.arrives))
+        with m.If(steps):
+            m.d.sync += rest.eq(Mux(word.closes, 0, pieces - 1))
         with m.Elif(goes):
-            m.d.sync += flits_left.eq(flits_left - 1)
+            m.d.sync += rest.eq(rest - 1)
         with m.If(reduce.start):
             m.d.sync += [partial_left.eq(reduce.share.before), ahead.eq(0)]
         with m.Else():
-            m.d.sync += ahead.eq(ahead + sum(coming.writes) - (sends & passes))
-            with m.If(sends & word.closes & ~passes):
+            m.d.sync += ahead.eq(ahead + sum(coming.writes) - (steps & passes))
+            with m.If(steps & word.closes & ~passes):
                 m.d.sync += partial_left.eq(partial_left - 1)
         with m.If(self.permitted):
             m.d.sync += may_send.eq(1)
-        with m.Elif(ends & (word.left == 0)):
+        with m.Elif(steps & word.closes & (word.left == 1)):
             m.d.sync += may_send.eq(0)
-        return Going(word, passes, sends, fetched, closing, goes)
+        return Going(word, passes, reads, stands, goes, steps, rest)
 
     def _contents(self, m: Module, coming: Coming, going: Going) -> None:
         """What is in the words."""
@@ -227,7 +232,7 @@ class RingReduction(Block):
             m.d.sync += batch.eq(self.reduce.batch)
         place = data.View(params.place_layout, Mux(coming.arrives, coming.word.place.as_value(), going.word.place.as_value()))
         m.d.comb += [
-            read.read.eq(coming.arrives | going.sends), read.batch.eq(batch), read.lane.eq(place.lane),
+            read.read.eq(coming.arrives | going.reads), read.batch.eq(batch), read.lane.eq(place.lane),
             read.token.eq(place.token), read.group_index.eq(Mux(coming.arrives, coming.word.group, going.word.group)),
             read.of_clips.eq(Mux(coming.arrives, coming.word.closes, going.word.closes)),
             read.written.eq(~coming.arrives & going.passes),
@@ -263,14 +268,15 @@ class RingReduction(Block):
                     m.d.sync += row.eq(added_row)
                 m.d.comb += put.row[bank].eq(row)
 
-        leaves = Signal(params.result_bits, reset_less=True)
         known = of_batch(batch, [put.known[number] for number in range(config.tile.batches)])
         unit = of_batch(batch, [self.unit[number] for number in range(config.tile.batches)])
-        with m.If(going.fetched & going.closing):
-            m.d.sync += leaves[:params.closing_layout.size].eq(Cat(read.clips, unit, known))
-        with m.Elif(going.fetched):
-            m.d.sync += leaves.eq(read.results)
-        if config.sum_flits > 1:
-            with m.Elif(going.goes):
-                m.d.sync += leaves.eq(leaves >> piece_bits)
-        m.d.comb += self.flits.payload.payload.eq(leaves[:piece_bits])
+        first = Mux(going.word.closes, Cat(read.clips, unit, known), read.results[:piece_bits])
+        if config.sum_flits == 1:
+            m.d.comb += self.flits.payload.payload.eq(first)
+            return
+        others = Signal(params.result_bits - piece_bits, reset_less=True)
+        with m.If(going.stands & (going.rest == 0)):
+            m.d.sync += others.eq(read.results[piece_bits:])
+        with m.Elif(going.goes):
+            m.d.sync += others.eq(others >> piece_bits)
+        m.d.comb += self.flits.payload.payload.eq(Mux(going.rest == 0, first, others[:piece_bits]))

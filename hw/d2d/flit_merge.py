@@ -13,7 +13,10 @@ class FlitMerge(Block):
     records.
 
     To the sender it looks as if there were nothing else: its flit goes in the cycle in which the router takes one. Like the
-    sender's, the flit at ``flits`` may be replaced by another as long as it was not taken.
+    sender's, the flit at ``flits`` may be replaced by another, or by none, as long as it was not taken.
+
+    A flit of a slice may be much wider than one of sums or of records. In the bits that those do not use the lane shows the
+    sender's.
 
     Latency: none, a flit is at ``flits`` in the cycle in which it is offered (``latency_cycles`` = 0). Throughput: one flit
     per cycle, of all three together. Storage: none.
@@ -47,8 +50,10 @@ class FlitMerge(Block):
             records.ready.eq(flits.ready & ~slices.valid & ~sums.valid),
             flits.payload.eq(slices.payload),
         ]
-        with m.If(~slices.valid & sums.valid):
-            m.d.comb += flits.payload.eq(sums.payload)
-        with m.Elif(~slices.valid & records.valid):
-            m.d.comb += flits.payload.eq(records.payload)
+        for valid, others, bits in ((~slices.valid & sums.valid, sums.payload, self.params.sum_payload_bits),
+                                    (~slices.valid & ~sums.valid & records.valid, records.payload,
+                                     self.params.record_payload_bits)):
+            with m.If(valid):
+                m.d.comb += [flits.payload.kind.eq(others.kind), flits.payload.head.eq(others.head),
+                             flits.payload.tail.eq(others.tail), flits.payload.payload[:bits].eq(others.payload)]
         return m

@@ -81,6 +81,9 @@ class LinkLayouts(BatchLayouts):
         #: io port, with ``error`` if it came with one
         self.record_item_layout = data.StructLayout({
             "head": unsigned(1), "error": unsigned(1), "payload": unsigned(max(self.io_bits, self.batch_token_bits))})
+        #: bits of a flit's payload that matter if it is one of sums, or of records
+        self.sum_payload_bits = min(self.payload_bits, max(self.result_bits, self.closing_layout.size))
+        self.record_payload_bits = self.record_item_layout["payload"].width
         #: what a tile allows the ring-previous one (control lane, back): a flit of records more; its sums
         self.permit_layout = data.StructLayout({"record": unsigned(1), "sums": unsigned(1)})
         #: all lanes of a link in one cycle

@@ -70,8 +70,9 @@ def estimate(plan: Schedule, *, result_bytes: int = INT32_BYTES) -> Estimate:
     """
     config, tiles, tokens = plan.config, plan.config.array.tiles, plan.tokens
     width, own = config.io.bytes_per_cycle, [len(tile.records) for tile in plan.tiles]
-    # two cycles a word, or one a flit: a word is read, and sent
-    groups = config.down_groups * max(latencies.SUM_OUT_CYCLES, config.sum_flits) + latencies.SUM_OUT_CYCLES
+    # two cycles a word, or one a flit: a word is read, and its first flit goes
+    least = latencies.SUM_OUT_CYCLES + 1
+    groups = config.down_groups * max(least, config.sum_flits) + least
     if plan.shared:
         mac = max(sum(_compute(config, int(tile.passes[load.expert])) for load in tile.loads) for tile in plan.tiles)
         link = max((tokens - own[ring_next(config.array, tile)]) * (config.record_bytes // width)

@@ -32,13 +32,15 @@ class Reduction:
         self._start = 0  # cycle in which it starts
         self._next = -1  # next cycle in which there is something to do
         self._permitted = False  # the ring-next tile takes sums
-        # What goes: words that have been read, that have not; of these, such as take nothing of what comes; words that came
-        # and have been written, but not read. Then of the word in the output register flits, and when the next may go.
+        # What goes: words that have begun to go, that have not; of these, such as take nothing of what comes; words that came
+        # and have been written, but have not begun to go. Then flits left of one that has; the next one stands at the read
+        # port, from this cycle on.
         self._sent = self._to_send = self._own = self._ahead = 0
-        self._left = self._ready = 0
-        # What comes: words that came, that have not been written; first cycle in which a bank's register holds a word.
+        self._left = 0
+        self._stands: int | None = None
+        # What comes: words that came, that have not been written; by bank: first cycle in which its register holds each.
         self._came = self._to_write = 0
-        self._banks: list[int | None] = [None] * 3
+        self._banks: list[list[int]] = [[], [], []]
         self._arrives = False  # the last flit of a word is here in this cycle
 
     def start(self, batch: int, plan: Schedule, cycle: int) -> None:
@@ -73,33 +75,35 @@ class Reduction:
             Whether a flit goes.
         """
         reads = self._words[self._came % len(self._words)][0] if self._arrives else None
-        bank, flits = self._words[self._sent % len(self._words)]
-        may_read = (now > self._start and self._permitted and self._to_send > 0 and (self._own > 0 or self._ahead > 0)
-                    and reads is None and not self._holds(bank, now))
+        bank = self._words[self._sent % len(self._words)][0]
+        may_read = now > self._start and self._may_read() and reads is None and not self._holds(bank, now)
         self._write(now, reads)
-        if reads is not None:
-            self._arrives, self._came, self._banks[reads] = False, self._came + 1, now + latencies.SUM_CYCLES
-        goes = self._left > 0 and now >= self._ready and free == now
+        goes = free == now and (self._left > 0 or self._stands is not None)
         if goes:
             self._go(now)
-        if may_read and not self._left:
-            self._sent, self._to_send = self._sent + 1, self._to_send - 1
-            self._own, self._ahead = (self._own - 1, self._ahead) if self._own else (0, self._ahead - 1)
-            self._left, self._ready = flits, now + latencies.SUM_OUT_CYCLES
+        if reads is not None:
+            self._arrives, self._came, self._stands = False, self._came + 1, None
+            self._banks[reads].append(now + latencies.SUM_CYCLES)
+        if may_read:
+            self._stands = now + latencies.SUM_OUT_CYCLES
         self._end(now)
         self._plan(now, free)
         return goes
 
+    def _may_read(self) -> bool:
+        """The next word that goes may be read, if nothing else is."""
+        return (self._permitted and self._to_send > 0 and (self._own > 0 or self._ahead > 0) and self._stands is None
+                and self._left < 2)
+
     def _holds(self, bank: int, now: int) -> bool:
         """A bank's register holds a word that is to be written."""
-        since = self._banks[bank]
-        return since is not None and since <= now
+        return bool(self._banks[bank]) and self._banks[bank][0] <= now
 
     def _write(self, now: int, reads: int | None) -> None:
         """Words in registers are written, but in the bank that is read."""
         for bank in range(3):
             if bank != reads and self._holds(bank, now):
-                self._banks[bank] = None
+                self._banks[bank].pop(0)
                 self._to_write -= 1
                 self._ahead += 1
 
@@ -107,7 +111,12 @@ class Reduction:
         """A flit goes."""
         tile = self.tile
         self.flits.append(now)
-        self._left -= 1
+        if self._left:
+            self._left -= 1
+        else:
+            self._stands, self._left = None, self._words[self._sent % len(self._words)][1] - 1
+            self._sent, self._to_send = self._sent + 1, self._to_send - 1
+            self._own, self._ahead = (self._own - 1, self._ahead) if self._own else (0, self._ahead - 1)
         if not self._left:
             tile.model.at(now + tile.header_latency, tile.next, "word")
             self._permitted = self._to_send > 0
@@ -120,10 +129,10 @@ class Reduction:
 
     def _plan(self, now: int, free: int) -> None:
         """When to look again; arriving words and permits come by themselves."""
-        looks = [max(since, now + 1) for since in self._banks if since is not None]
-        if self._left:
-            looks.append(max(self._ready, now + 1, free))
-        elif self._to_send and self._permitted and (self._own or self._ahead):
+        looks = [max(bank[0], now + 1) for bank in self._banks if bank]
+        if self._left or self._stands is not None:
+            looks.append(max(now + 1, free))
+        if self._may_read():
             looks.append(now + 1)
         if looks:
             self._look(min(looks))

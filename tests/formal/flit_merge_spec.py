@@ -13,7 +13,8 @@ class FlitMergeSpec(Spec):
 
     def build(self) -> None:
         m, params = self.m, tiny(array__dataflows="both")
-        params.flit_layout = data.StructLayout({"kind": FlitKind, "head": 1, "tail": 1, "payload": 2})
+        params.flit_layout = data.StructLayout({"kind": FlitKind, "head": 1, "tail": 1, "payload": 3})
+        params.sum_payload_bits, params.record_payload_bits = bits = 2, 1
         m.submodules.dut = dut = FlitMerge(params)
         sources = {"slices": dut.slices, "sums": dut.sums, "records": dut.records}
         for name, source in sources.items():
@@ -33,8 +34,14 @@ class FlitMergeSpec(Spec):
         taken, gone = Signal(8), Signal(8)
         m.d.sync += [taken.eq(taken + sum(takes.values())), gone.eq(gone + goes)]
         self.claim("all", "as many have gone as were taken", taken == gone)
-        self.claim("all", "unchanged", shown == Mux(takes["slices"], dut.slices.payload.as_value(), Mux(
-            takes["sums"], dut.sums.payload.as_value(), dut.records.payload.as_value())), when=goes)
+        for name, used in zip(("sums", "records"), bits, strict=True):
+            source = sources[name].payload
+            self.claim("all", "unchanged but for what it does not use", (Cat(
+                out.payload.kind, out.payload.head, out.payload.tail, out.payload.payload[:used]) == Cat(
+                    source.kind, source.head, source.tail, source.payload[:used])), when=takes[name])
+        self.claim("all", "unchanged", shown == dut.slices.payload.as_value(), when=takes["slices"])
+        self.claim("all", "what is not used is the sender's", Mux(takes["records"], out.payload.payload[1:] == (
+            dut.slices.payload.payload[1:]), out.payload.payload[2:] == dut.slices.payload.payload[2:]), when=goes)
         self.claim("all", "the lane has a flit if there is one", out.valid == Cat(
             source.valid for source in sources.values()).any())
         self.claim("all", "sums go before records", ~takes["records"], when=dut.sums.valid)
@@ -42,7 +49,7 @@ class FlitMergeSpec(Spec):
             self.reach(take)
 
 
-_SIZE = "flits of 6 bits"
+_SIZE = "flits of 7 bits, of sums 6, of records 5"
 PROOFS = (
     Proof(name="merge-slices", block="FlitMerge", spec=FlitMergeSpec, group="slices", size=_SIZE, assumes="nothing",
           says="flits of slices go as if there were no others", mutants=("merge-slices-wait", "merge-sums-first"), quick=True,

@@ -112,20 +112,21 @@ class ReductionSpec(Spec):
                    active & (read.batch == self._held(reduce.start, reduce.batch)), when=read.read | put.write.any())
 
         # -- what goes ------------------------------------------------------------------------------------------------
-        m.d.comb += sends.eq(read.read & ~arrives)
+        reads, goes = self.wire(read.read & ~arrives, "reads"), self.wire(dut.flits.valid & dut.flits.ready, "goes")
         going, going_word, going_left = walk("going", own, total - tokens, sends)
         permit = Signal()
         partial = Signal(params.batch_token_bits)  # tokens of which nothing comes
         written = Signal(range(params.config.tile.tokens * (groups + 1) + 1))  # words of the others, not sent
         passes = self.wire(partial == 0, "passes")
-        goes = self.wire(dut.flits.valid & dut.flits.ready, "goes")
-        flits_left, fetched, fetched_closing = Signal(range(flits + 1)), Signal(), Signal()
-        m.d.sync += [fetched.eq(sends), fetched_closing.eq(going_word == groups)]
-        with m.If(fetched):
-            m.d.sync += flits_left.eq(Mux(fetched_closing, 1, flits))
+        # A word stands at the read port until its first flit goes, or another is read; then its other flits go.
+        stands, rest = Signal(), Signal(range(max(flits, 2)))
+        m.d.comb += sends.eq(goes & (rest == 0))
+        m.d.sync += stands.eq(reads | (stands & ~sends & ~arrives))
+        with m.If(sends):
+            m.d.sync += rest.eq(Mux(going_word == groups, 0, flits - 1))
         with m.Elif(goes):
-            m.d.sync += flits_left.eq(flits_left - 1)
-        ends = goes & (flits_left == 1) & (going_left == 0)
+            m.d.sync += rest.eq(rest - 1)
+        ends = sends & (going_word == groups) & (going_left == 1)
         # The far end permits once for each batch of which it gets anything, at the earliest when it has all of the last such
         # one. So a permit may come while a batch goes on of which the far end gets nothing: it is kept for the next.
         m.d.sync += permit.eq(dut.permitted | (permit & ~ends))
@@ -136,18 +137,27 @@ class ReductionSpec(Spec):
             m.d.sync += written.eq(written + sum(put.write) - (sends & passes))
             with m.If(sends & (going_word == groups) & ~passes):
                 m.d.sync += partial.eq(partial - 1)
-        self.claim("go", "a word goes if the far end has permitted it, if it is next, and all of it has been added",
-                   permit & (going_left != 0) & (~passes | (written != 0)), when=sends)
+        self.claim("go", "a word is read to go if the far end has permitted it, if it is next, and all of it has been added",
+                   permit & (going_left != 0) & (~passes | (written != 0)), when=reads)
         self.claim("go", "it is what is next",
                    (read.written == passes) & (read.token == going) & (read.lane == 0)
-                   & Mux(going_word == groups, read.of_clips, ~read.of_clips & (read.group_index == going_word)), when=sends)
-        self.claim("go", "flits are offered from two cycles later on until they go", dut.flits.valid == (flits_left != 0))
-        self.claim("go", "no word is read before there is room for it", flits_left == 0, when=fetched)
-        self.claim("go", "a closing word is marked", dut.flits.payload.head == self._held(fetched, fetched_closing),
-                   when=dut.flits.valid)
+                   & Mux(going_word == groups, read.of_clips, ~read.of_clips & (read.group_index == going_word)), when=reads)
+        self.claim("go", "nothing is read while a word stands there whose flit may still go", ~stands, when=reads)
+        self.claim("go", "a flit is offered while the word stands at the read port, then its others are",
+                   dut.flits.valid == (stands | (rest != 0)))
+        self.claim("go", "a closing word is marked", dut.flits.payload.head == (going_word == groups),
+                   when=dut.flits.valid & (rest == 0))
+        self.claim("go", "and nothing else is", ~dut.flits.payload.head, when=dut.flits.valid & (rest != 0))
+        # what it is: clips, or the first of the outputs, or, of the others, what the last one was when the first flit went
+        later = self._held(sends, read.results.word_select(output, 32))
+        leaves = dut.flits.payload.payload
+        self.claim("flit", "as it stands there", Mux(going_word == groups, leaves[:16] == read.clips,
+                                                     leaves[:32] == read.results[:32]), when=stands & (rest == 0))
+        self.claim("flit", "the last one as it stood there", leaves[:32] == later, when=rest == 1)
         self.claim("go", "the end is told when all has gone and all is written, and only then",
-                   (came_left == 0) & (going_left == 0) & (flits_left == 0) & ~fetched & ~due & ~adds & active,
+                   (came_left == 0) & (going_left == 0) & (rest == 0) & ~stands & ~due & ~adds & active,
                    when=reduce.summed)
+        self.reach(arrives & stands & ~goes)
         self.reach(reduce.summed & (total == 0))
         self.reach(reduce.start & (total == 3) & (tokens == 1) & (before == 1) & ~active & permit)
         self.reach(ends & passes)
@@ -190,8 +200,11 @@ PROOFS = (
     Proof(name="sums-go", block="RingReduction", spec=ReductionSpec, group="go", size="3 tokens, 2 groups of 2 flits",
           assumes=_ASSUMES, says="words go in turn, when the far end has permitted it and all has been added; `summed` when "
                                  "all has gone and is written",
-          mutants=("sums-not-permitted", "sums-permitted-for-ever", "sums-not-waited-for", "sums-overtaken", "sums-early",
-                   "sums-put-in-vain")),
+          mutants=("sums-not-permitted", "sums-permitted-for-ever", "sums-not-waited-for", "sums-overtaken", "sums-skipped",
+                   "sums-stand-for-ever", "sums-early", "sums-put-in-vain")),
+    Proof(name="sums-flits", block="RingReduction", spec=ReductionSpec, group="flit", size="3 tokens, 2 groups of 2 flits",
+          assumes=_ASSUMES, says="the flits of a word are what stood at the read port when the first went",
+          mutants=("sums-others-early",)),
     Proof(name="sums-added", block="RingReduction", spec=ReductionSpec, group="sum", size="3 tokens, 2 groups of 2 flits",
           assumes=_ASSUMES, says="a sum is that of what came and what was here; counts of clips stop at their end",
           bound=20, mutants=("sums-clips-wrap",)),

@@ -212,7 +212,7 @@ BY_TESTS = (
            new="fifo.head.ready.eq(1)", killed_by=COUNTS),
     # -- flits of records and sums --------------------------------------------------------------------------------
     Mutant(name="merge-sums-first", module="hw.d2d.flit_merge", description="flits of sums go before those of slices",
-           old="m.If(~slices.valid & sums.valid)", new="m.If(sums.valid)", killed_by=MERGE),
+           old="(~slices.valid & sums.valid, sums.payload", new="(sums.valid, sums.payload", killed_by=MERGE),
     Mutant(name="merge-two-at-once", module="hw.d2d.flit_merge", description="a flit of records is taken beside one of sums",
            old="records.ready.eq(flits.ready & ~slices.valid & ~sums.valid)",
            new="records.ready.eq(flits.ready & ~slices.valid)", killed_by=MERGE),

@@ -62,9 +62,8 @@ class NaiveReduction:
         self.added: list[tuple[int, tuple[int, Any], Any]] = []
         self.waiting: dict[Any, tuple[int, tuple[int, Any], Any]] = {}
         self.written: dict[tuple[int, Any], tuple[int, Any]] = {}
-        self.last_read = -2
-        self.out: list[tuple[int, tuple[int, Any], Any]] = []  # from when on it is offered, which word, its value
-        self.out_piece = 0
+        self.stands: tuple[Any, Any] | None = None  # the word that stands at the read port, and its value
+        self.out: list[tuple[tuple[Any, ...], Any]] = []  # flits of a word whose first has gone, and its value
         self.adopted: tuple[int, int] | None = None  # from when on, the unit
         self.idle_from = cycle + 1
 
@@ -119,19 +118,27 @@ class NaiveReduction:
                 del self.waiting[bank]
                 self.idle_from = cycle + 1
 
-        if self.out and self.out[0][0] <= cycle:
-            since, which, read = self.out[0]
-            # a closing word has the unit of the cycle in which it was taken
-            out.offers = (*which, self.out_piece), (read, self.unit_at(since - 1)) if which[1] == CLOSING else read
+        rest = len(self.out)  # flits of a word whose first has gone
+        if rest:
+            out.offers = self.out[0]
+        elif self.stands:
+            which, value = self.stands
+            # a closing word says the unit of the cycle
+            out.offers = (*which, 0), (value, self.unit_at(cycle)) if which[1] == CLOSING else value
+        free = not self.stands and rest < 2
         if out.offers and ready:
-            self.out_piece += 1
-            if self.out_piece == (1 if self.out[0][1][1] == CLOSING else self.flits):
-                self.out_piece = 0
+            if rest:
                 self.out.pop(0)
-                if not self.out and not self.to_send:
-                    self.permitted = False
-                    self.idle_from = cycle + 1
+            else:
+                (*which, _), value = out.offers
+                self.out = [((*which, piece), value) for piece in range(1, 1 if which[1] == CLOSING else self.flits)]
+                self.to_send.pop(0)
+                self.stands = None
+            if not self.out and not self.to_send:
+                self.permitted = False
+                self.idle_from = cycle + 1
 
+        next_word = self.to_send[0] if free and self.to_send and self.permitted else None
         if arrives:
             out.reads = arrives
             own = self.own(*arrives)
@@ -143,15 +150,12 @@ class NaiveReduction:
             else:
                 value = [(a + b) % 2**32 for a, b in zip(own, flit, strict=True)]
             self.added.append((cycle + 2, arrives, value))
-        elif self.to_send and self.permitted:
-            token, word = which = self.to_send[0]
+            self.stands = None  # something else stands there
+        elif next_word:
+            token, word = next_word
             partial = token in self.partial
-            if ((partial or which in before) and self.bank(word) not in full and self.last_read != cycle - 1
-                    and not self.out):  # it is empty, or its last flit goes in this cycle
-                self.to_send.pop(0)
-                self.last_read = cycle
-                out.reads, out.passes_on = which, not partial
-                value = self.own(token, word) if partial else self.written[which][1]
-                self.out.append((cycle + 2, which, value))
+            if (partial or next_word in before) and self.bank(word) not in full:
+                out.reads, out.passes_on = next_word, not partial
+                self.stands = next_word, self.own(token, word) if partial else self.written[next_word][1]
 
         out.summed = (not self.to_send and not self.out and not self.to_write and cycle == self.idle_from)

@@ -101,8 +101,8 @@ class Tile:
     receive: deque[tuple[int, int]] = field(default_factory=deque)
     kept: int = 0  # words that come from nobody, at the head of ``send``
     ahead: int = 0
-    reading: Word | None = None  # read in the cycle before
-    held: Word | None = None  # in the output register, with the flits that are left
+    stands: Word | None = None  # at the read port
+    held: Word | None = None  # its first flit has gone; with the flits that are left
     adding: Word | None = None  # arrived in the cycle before
     registers: list[Word | None] = field(default_factory=lambda: [None] * 3)
 
@@ -243,32 +243,36 @@ class Array:
             writes[bank] = None
             written += 1
         # what goes
-        goes = state.held is not None and not slices
-        self.waits["sums: slice"] += state.held is not None and slices
-        held = state.held
+        held, stands = state.held, state.stands
+        goes = bool(held or stands) and not slices
+        self.waits["sums: slice"] += bool(held or stands) and slices
         if goes:
-            assert held is not None
             self.flits[tile].append(now)
+            if held is None:
+                assert stands is not None and state.send.popleft() == stands[:2]
+                state.ahead -= not state.kept
+                state.kept -= state.kept > 0
+                held, stands = stands, None
             held = held._replace(flits=held.flits - 1)
             self.mail["sums", now + self.flight(tile), self.beyond(tile)].append(held)
             held = held if held.flits else None
         # what is read to go
-        reading = None
-        if state.sums >= 0 and state.send and state.permitted and state.reading is None and (
-                state.held is None or (goes and held is None)):
-            token, number = state.send[0]
-            if not state.kept and not state.ahead:
+        if state.sums >= 0 and state.permitted and state.stands is None and (state.held is None or state.held.flits == 1):
+            if not state.send:
+                pass
+            elif not state.kept and not state.ahead:
                 self.waits["read: ahead"] += 1
             elif arrives:
                 self.waits["read: arrival"] += 1
-            elif state.registers[self.bank(number)] is not None:
+            elif state.registers[self.bank(state.send[0][1])] is not None:
                 self.waits["read: bank"] += 1
             else:
-                state.send.popleft()
-                state.ahead -= not state.kept
-                state.kept -= state.kept > 0
-                reading = Word(token, number, self.words[state.sums, tile, token, number],
-                               1 if number == self.config.down_groups else self.config.sum_flits)
+                token, number = state.send[0]
+                stands = Word(token, number, self.words[state.sums, tile, token, number],
+                              1 if number == self.config.down_groups else self.config.sum_flits)
+        elif arrives and stands:
+            self.waits["read: again"] += 1
+            stands = None
         # the next cycle
         adding = None
         if arrives:
@@ -278,13 +282,10 @@ class Array:
             bank = self.bank(state.adding.number)
             assert writes[bank] is None
             writes[bank] = state.adding
-        if state.reading is not None:
-            assert held is None
-            held = state.reading
-        idle = not (state.send or state.receive or held or reading or adding or any(writes))
-        if goes and not (held or reading or state.send):
+        idle = not (state.send or state.receive or held or adding or any(writes))
+        if goes and not (held or state.send):
             state.permitted = False
-        state.held, state.reading, state.adding, state.registers = held, reading, adding, writes
+        state.held, state.stands, state.adding, state.registers = held, stands, adding, writes
         state.ahead += written
         if state.sums >= 0 and idle:
             self.summed[state.sums, tile] = now + 1
@@ -298,7 +299,7 @@ class Array:
         for number in self.shared:
             if self.line.batches[number][tile].reduce != now:
                 continue
-            assert state.sums < 0 and state.held is None and not state.receive
+            assert state.sums < 0 and not (state.held or state.stands or state.receive)
             plan, back = self.batches[number].plan, self.before(tile)
             state.sums, state.ahead = number, 0
             state.send, state.receive = deque(self.down(plan, tile)), deque(self.down(plan, back))

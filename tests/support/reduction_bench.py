@@ -125,7 +125,7 @@ class TileBench:
                                           "payload": payload})
         if self.timing_only:
             return
-        # what was read in the cycle before, and on the other output anything
+        # what was read last, and on the other output anything
         ctx.set(dut.read.results, rng.getrandbits(self.params.result_bits))
         ctx.set(dut.read.clips, rng.getrandbits(16))
         if self.answer:
@@ -157,9 +157,8 @@ class TileBench:
         return expected
 
     def _memory(self, ctx: Any, expected: Outputs) -> None:
-        """A read is answered in the next cycle; nothing is read from a bank that is written."""
+        """A read is answered from the next cycle on until another one; nothing is read from a bank that is written."""
         read, put, batch, mac_t = self.dut.read, self.dut.put, self.batch, self.config.tile.mac_t
-        self.answer = ()
         banks = []
         assert ctx.get(read.read) == (expected.reads is not None)
         if expected.reads:

@@ -170,7 +170,9 @@ def test_latency_of_the_start():
 
 
 def test_latency_of_a_word_that_goes():
-    """From the permit, or from the flit before, to the read, to the flit; from the last flit to the end."""
+    """From the permit, or from the flit before, to the read, to the flit; from the last flit to the end; groups of more
+    flits follow each other without a gap.
+    """
     dut, _, watch = reduction("two groups, one flit")
 
     async def bench(ctx):
@@ -182,10 +184,22 @@ def test_latency_of_a_word_that_goes():
     run_block(dut, bench, background=[watch.run])
     permitted, first, ready = watch["permitted"][0], watch["offers"][0], watch["ready"][0]
     assert ready > first + 2
-    assert watch["read"] == [permitted + 1, ready, ready + 2]
+    assert watch["read"] == [permitted + 1, ready + 1, ready + 3]
     assert watch["offers"] == [*range(first, ready + 1), ready + 2, ready + 4]
     assert first == permitted + 1 + dut.send_cycles and watch["summed"] == [watch["offers"][-1] + dut.summed_cycles]
     assert (dut.send_cycles, dut.summed_cycles) == (latencies.SUM_OUT_CYCLES, latencies.SUMMED_CYCLES)
+
+    dut, config, watch = reduction("five groups, four flits")
+
+    async def full_rate(ctx):
+        start(ctx, dut, total=1, tokens=0, before=1)
+        ctx.set(dut.flits.ready, 1)
+        await pulse(ctx, dut.reduce.start, dut.permitted)
+        await ctx.tick().repeat(40)
+
+    run_block(dut, full_rate, background=[watch.run])
+    first, flits = watch["offers"][0], 5 * config.sum_flits + 1
+    assert watch["offers"] == list(range(first, first + flits))
 
 
 def test_latency_of_a_word_that_comes():

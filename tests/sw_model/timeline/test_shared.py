@@ -108,7 +108,7 @@ def test_everything_that_can_wait_has_waited():
     for seed in SEEDS:
         waits += run(seed).naive.waits
     assert set(waits) == {"record: credit", "record: slice", "record: sums", "item: register", "sums: slice", "read: ahead",
-                          "read: arrival", "read: bank"}
+                          "read: arrival", "read: bank", "read: again"}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -177,12 +177,14 @@ def test_one_token_by_hand():
     computed = next(event.cycle for event in line.events if event.kind == "computed")
     assert [one.finished for one in times] == [computed + 14, times[1].made + 1]
     reduce = [one.finished + 1 for one in times]
-    # each tile sends the other's token: three groups of two flits and a closing flit, a word when the one before goes
+    # each tile sends the other's token: three groups of two flits and a closing flit, from the cycle after the first read on;
+    # each further word is read while the last flit of the one before goes
     first = [max(reduce[0] + 1, reduce[1] + 1 + control), max(reduce[1] + 1, reduce[0] + 1 + control)]
-    sums = [[u + 2 + 3 * word + flit for word in range(4) for flit in range(2 if word < 3 else 1)] for u in first]
-    # the last word of tile 0 arrives at tile 1 in the cycle in which that would have read its own
-    assert sums[0][-1] + hop == sums[1][-1] - 2
-    sums[1][-1] += 1
+    sums = [[u + 1 + flit for flit in range(3 * 2 + 1)] for u in first]
+    # the first word of tile 0 is there when tile 1 would read its own, so that reads it in the next cycle; the last one when
+    # it would read its third; and in the cycle after that the sum of the third is written to the bank of that
+    assert [sums[0][flit] + hop for flit in (1, 6)] == [first[1], first[1] + 1 + 4]
+    sums[1] = [cycle + (1 if number < 4 else 3) for number, cycle in enumerate(sums[1])]
     assert [list(flits) for flits in line.token_flits] == [records[tile] + sums[tile] for tile in range(2)]
     summed = [max(sums[tile][-1], sums[1 - tile][-1] + hop + 2) + 1 for tile in range(2)]
     assert [one.summed for one in times] == summed
