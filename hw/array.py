@@ -1,6 +1,6 @@
 """The array: tiles as instances of one module, and the links between them."""
 
-from amaranth.hdl import Cat, Module, Signal
+from amaranth.hdl import Cat, ClockDomain, ClockSignal, Module, ResetSignal, Signal
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.d2d.layouts import NEIGHBOURS
@@ -20,11 +20,16 @@ class TileArray(Block):
     A batch starts by the exchange of counts over the links. Any tile's failure stops all of them; any tile's RESET resets all
     of them, until the last is ready. Links are pipelines that drain in that time.
 
+    With ``array.clocks`` = ``independent`` each tile has a clock and a reset of its own, which the PHY of a link takes from
+    its sender. There is no wire between two tiles but the pins of their links.
+
     Latency: what one tile asks for in cycle c (halt, reset) comes to all tiles in c+1 (``latency_cycles`` = 1).
     """
 
     latency_cycles = 1
 
+    clocks: list[Signal]
+    resets: list[Signal]
     host: list[AxiLite.Interface]
     irq: Signal
     io: list[Axi4.Interface]
@@ -37,7 +42,12 @@ class TileArray(Block):
         self.config, self.timing_only = config, timing_only
         self.params = params = Params(config, timing_only=timing_only)
         array = config.array
+        self.clocked = not array.independent
         super().__init__({
+            **({
+                "clocks": In(1).array(array.tiles),  #: clock of each tile
+                "resets": In(1).array(array.tiles),  #: rst of each tile
+            } if array.independent else {}),
             "host": In(AxiLite()).array(array.tiles),  #: host port of each tile
             "irq": Out(array.tiles),  #: interrupt of each tile
             "io": Out(Axi4(params.address_bits, params.io_bits)).array(array.tiles),  #: io port of each tile
@@ -57,28 +67,35 @@ class TileArray(Block):
         m = Module()
         array = self.config.array
         tiles = [Tile(self.config, timing_only=self.timing_only) for _ in range(array.tiles)]
+        domains = ["sync"] * array.tiles
+        if array.independent:
+            domains = [f"clock_{number}" for number in range(array.tiles)]
+            for number, domain in enumerate(domains):
+                m.domains += ClockDomain(domain, local=True)
+                m.d.comb += [ClockSignal(domain).eq(self.clocks[number]), ResetSignal(domain).eq(self.resets[number])]
         halt = Signal()
         reset = Signal()
         for number, tile in enumerate(tiles):
-            place(m, platform, {f"tile_{number}": tile})
+            place(m, platform, {f"tile_{number}": tile}, domain=domains[number])
             connect(m, flipped(self.host[number]), tile.host)
             connect(m, tile.io, flipped(self.io[number]))
             connect(m, tile.events, flipped(self.events[number]))
             connect(m, tile.phases, flipped(self.phases[number]))
             m.d.comb += [
-                tile.tile_id.eq(number), tile.halt.eq(halt),
-                tile.reset.eq(reset), self.irq[number].eq(tile.irq),
+                tile.tile_id.eq(number), *([] if array.independent else [tile.halt.eq(halt), tile.reset.eq(reset)]),
+                self.irq[number].eq(tile.irq),
             ]
-        m.d.sync += [
-            halt.eq(Cat(tile.halt_out for tile in tiles).any()),
-            reset.eq(Cat(tile.reset_out for tile in tiles).any()),
-        ]
+        if not array.independent:
+            m.d.sync += [
+                halt.eq(Cat(tile.halt_out for tile in tiles).any()),
+                reset.eq(Cat(tile.reset_out for tile in tiles).any()),
+            ]
         for channel, number in enumerate(array.ddr_tiles):
             connect(m, tiles[number].ddr, flipped(self.ddr[channel]))
         for number, wire in enumerate(links(array)):
             link = D2DLink(self.params)
             name = f"link_{wire.tile}_to_{wire.peer}"
-            place(m, platform, {name: link})
+            place(m, platform, {name: link}, domain=domains[wire.tile])
             near = tiles[wire.tile].ports[NEIGHBOURS[wire.port]]
             far = tiles[wire.peer].ports[NEIGHBOURS[wire.peer_port]]
             connect(m, near.tx, link.near)

@@ -12,6 +12,7 @@ from trajectile.hw.batch.reduction import RingReduction
 from trajectile.hw.batch.result_writer import ResultWriter
 from trajectile.hw.batch.token_lists import TokenLists
 from trajectile.hw.compute.unit import ComputeUnit
+from trajectile.hw.d2d.epochs import Epochs
 from trajectile.hw.d2d.flit_merge import FlitMerge
 from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.d2d.link_layer import LinkLayer
@@ -71,10 +72,12 @@ class Tile(Block):
             "host": In(AxiLite()),  #: registers: descriptors in, status out
             "irq": Out(1),  #: a batch is complete, or the tile has failed (if enabled)
             "io": Out(Axi4(params.address_bits, params.io_bits)),  #: token records in, results and completion records out
-            "halt_out": Out(1),  #: this tile fails: stop every tile
-            "halt": In(1),  #: a tile has failed: stop
-            "reset_out": Out(1),  #: the host has written RESET, or a reset must go on: reset every tile
-            "reset": In(1),  #: reset all blocks that hold parts of batches
+            **({} if config.array.independent else {  # else they go as parts of frames
+                "halt_out": Out(1),  #: this tile fails: stop every tile
+                "halt": In(1),  #: a tile has failed: stop
+                "reset_out": Out(1),  #: the host has written RESET, or a reset must go on: reset every tile
+                "reset": In(1),  #: reset all blocks that hold parts of batches
+            }),
             "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR channel, if the tile has one
             "north": Out(d2d_port(params)),  #: pins to and from the tile above
             "east": Out(d2d_port(params)),  #: to the right
@@ -95,6 +98,8 @@ class Tile(Block):
         engine, loader, router = RuleEngine(params), DdrLoader(params), Router(params)
         sender, receiver = SliceSender(params), SliceReceiver(params)
         compute = ComputeUnit(params)
+        if self.config.array.independent:
+            self.reset = Signal()
         # A reset by the host leaves its registers and descriptors, which get their records, and what must answer for accesses
         # that are under way on DDR and io ports.
         place(m, platform, host_port=host, batch_queue=queue, batch_control=control, record_reader=reader,
@@ -178,13 +183,28 @@ class Tile(Block):
 
     def _links(self, m: Module, platform: object, host: HostPort, control: BatchControl, router: Router) -> None:
         """Pins, with a link layer before them if there is one, and which of them the ring takes by the routing table."""
+        if self.config.array.independent:
+            epochs = Epochs(self.params)
+            place(m, platform, epochs=epochs)
+            m.d.comb += [
+                epochs.ask.eq(host.batches.ask_reset), control.begin_reset.eq(epochs.begins),
+                host.settling.eq(epochs.settling), epochs.restart.eq(self.reset), control.halt.eq(epochs.halt),
+                host.epoch.eq(epochs.epoch), host.known.eq(epochs.known),
+                host.ready.eq(epochs.ready == self.params.ready_hops),
+            ]
+            m.d.sync += self.reset.eq(control.reset_out)
         for port, pins in self.ports.items():
             if not self.config.link.crc_bits:
                 connect(m, router.ports[port], flipped(pins))
                 continue
             name = port.name.lower()
             layer = LinkLayer(self.params)
-            place(m, platform, {f"link_layer_{name}": layer}, reset=self.reset)
+            if self.config.array.independent:
+                place(m, platform, {f"link_layer_{name}": layer})
+                connect(m, epochs.links[port.value], layer.epochs)
+                m.d.comb += [layer.ready.eq(epochs.ready), layer.failed.eq(host.batches.failed)]
+            else:
+                place(m, platform, {f"link_layer_{name}": layer}, reset=self.reset)
             connect(m, router.ports[port], layer.lanes)
             connect(m, layer.pins, flipped(pins))
             connect(m, layer.status, host.links[port.value])
@@ -255,8 +275,9 @@ class Tile(Block):
         m.d.comb += [
             host.tile_id.eq(self.tile_id), self.irq.eq(host.irq),
             control.now.eq(host.now), control.limit.eq(host.settings.watchdog),
-            control.halt.eq(self.halt), self.halt_out.eq(control.halt_out),
-            control.reset.eq(self.reset), self.reset_out.eq(control.reset_out),
+            *([] if self.config.array.independent else [control.halt.eq(self.halt), self.halt_out.eq(control.halt_out)]),
+            control.reset.eq(self.reset),
+            *([] if self.config.array.independent else [self.reset_out.eq(control.reset_out)]),
             control.errors.ddr_response.eq(loader.bad_response), control.errors.disagree.eq(control.form.disagree),
             control.load.eq(engine.load.start), control.load_batch.eq(engine.load.entry.batch),
             control.let_in.eq(engine.let_in), control.used_by.eq(engine.used_by), control.busy.eq(compute.busy),

@@ -81,6 +81,11 @@ PAYLOAD_CYCLES = 2
 WRITTEN_CYCLES = 0
 #: what a link layer adds to a link's flight: two cycles at the near end (frame, CRC), two at the far end (check, deliver)
 LINK_LAYER_CYCLES = 4
+#: what the crossing between two clocks adds to a link's flight, at the most, as long as no frame waits in it: the
+#: synchroniser's two cycles, the phase between the clocks, the read register
+CROSSING_CYCLES = 4
+#: how many frames may wait in a crossing because the sender's clock is faster, before IDLE frames are left out
+DRIFT_CYCLES = 2
 #: how much longer than two flights a credit takes until it may be spent again: the flit's register, the credit's, the count
 CREDIT_CYCLES = 3
 #: how much longer than two flights no new frame goes because one was lost

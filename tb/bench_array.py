@@ -1,6 +1,7 @@
 """cocotb: runs the batches of a job through the array and writes down what came out."""
 
 import json
+import math
 import os
 import random
 from collections.abc import Coroutine, Iterable, Sequence
@@ -9,15 +10,29 @@ from typing import Any, TypeVar
 
 import cocotb
 from cocotb.clock import Clock
+from cocotb.handle import LogicObject
 from cocotb.triggers import ClockCycles, Combine, First, ReadOnly, RisingEdge, Timer
 
 from trajectile.hw.host.regmap import RegisterMap
-from trajectile.tb.handles import Top
+from trajectile.tb.clocks import TileClock
+from trajectile.tb.handles import Top, each
 from trajectile.tb.host import TileHost
-from trajectile.tb.host_ops import counter_ops, descriptor_ops, doorbell_op, failure, put, setup_ops, state_ops
+from trajectile.tb.host_ops import (
+    counter_ops,
+    descriptor_ops,
+    doorbell_op,
+    failure,
+    get,
+    port_mask,
+    put,
+    setup_ops,
+    state_ops,
+)
 from trajectile.tb.job import JOB, Job, Run, awaited
 
 T = TypeVar("T")
+#: femtoseconds of a step of the simulators' time
+STEP_FS = 1000
 #: what a bench writes of a batch, as JSON has it
 Output = dict[str, Any]
 
@@ -44,39 +59,60 @@ def tile_hosts(dut: Top, job: Job, run: Run) -> list[TileHost]:
 
 async def reset(dut: Top, run: Run, hosts: Sequence[TileHost], cycles: int = 3) -> None:
     """Reset everything; nothing stalls or fails."""
-    dut.rst.value = 1
+    for rst in each(dut, "rst"):
+        rst.value = 1
     if hasattr(dut, "ddr_fault"):
         dut.ddr_fault.value = dut.ddr_fault_at.value = dut.io_fault.value = dut.io_fault_at.value = 0
     dut.stall_seed.value, dut.stall_ddr.value, dut.stall_io.value, dut.stall_link.value = run.seed, 0, 0, 0
-    dut.wanted.value = dut.mark.value = 0
+    dut.wanted.value = 0
+    for one in each(dut, "mark"):
+        one.value = 0
     for host in hosts:
         host.quiet()
-    await ClockCycles(dut.clk, cycles)
-    dut.rst.value = 0
+    await all_of(_cycles(clock, cycles) for clock in each(dut, "clk"))
+    for rst in each(dut, "rst"):
+        rst.value = 0
+
+
+async def _cycles(clock: LogicObject, cycles: int) -> None:
+    """So many cycles of a clock."""
+    await ClockCycles(clock, cycles)
 
 
 async def set_up(dut: Top, job: Job, hosts: Sequence[TileHost]) -> None:
     """What a host does once: the place of each tile in the ring, interrupts. Meanwhile tiles empty their token lists."""
     await all_of(host.do(setup_ops(host.map, host.tile)) for host in hosts)
-    await ClockCycles(dut.clk, job.config.layer.experts)
+    if job.config.array.independent:
+        await all_of(opened(host) for host in hosts)
+    await all_of(_cycles(clock, job.config.layer.experts) for clock in each(dut, "clk"))
+
+
+async def opened(host: TileHost) -> None:
+    """Wait until all links of a tile are open, where tiles have clocks of their own."""
+    wanted = port_mask(host.map, host.tile)
+    while [wanted] != await host.do([get(host.map, "LINK_OPEN")]):
+        await host.clock
 
 
 async def mark(dut: Top) -> None:
     """Begin new logs, and count completion records anew."""
-    dut.mark.value = 1
-    await ClockCycles(dut.clk, 1)
-    dut.mark.value = 0
+    async def pulse(one: LogicObject, clock: LogicObject) -> None:
+        one.value = 1
+        await ClockCycles(clock, 1)
+        one.value = 0
+    await all_of(pulse(*pair) for pair in zip(each(dut, "mark"), each(dut, "clk"), strict=True))
 
 
 async def queue(dut: Top, job: Job, run: Run, hosts: Sequence[TileHost], number: int) -> None:
     """Queue a batch in every tile; the doorbells of all ring in the same cycle, but of those that are late."""
     batch = job.batches[number]
     await all_of(host.do(descriptor_ops(host.map, batch[host.tile])) for host in hosts)
-    await RisingEdge(dut.clk)
+    await RisingEdge(each(dut, "clk")[0])
 
     async def ring(host: TileHost) -> None:
         if run.late and run.late[host.tile]:
-            await ClockCycles(dut.clk, run.late[host.tile])
+            for _ in range(run.late[host.tile]):
+                await host.clock
         await host.do([doorbell_op(host.map, batch[host.tile])])
     await all_of(ring(host) for host in hosts)
 
@@ -102,15 +138,16 @@ async def ended(dut: Top, job: Job, hosts: Sequence[TileHost], records: int) -> 
     """
     registers = hosts[0].map
     dut.wanted.value = records
-    await RisingEdge(dut.clk)
+    clock = each(dut, "clk")[0]
+    await RisingEdge(clock)
     await ReadOnly()
     if not dut.all_done.value:
         done = RisingEdge(dut.all_done)
         if await First(done, Timer(job.max_cycles * PERIOD_NS, "ns")) is not done:
-            await RisingEdge(dut.clk)  # the timer ends beside an edge, not after it
+            await RisingEdge(clock)  # the timer ends beside an edge, not after it
             states = [await host.do([*state_ops(registers), *counter_ops(registers)]) for host in hosts]
             raise AssertionError(f"hung: not done after {job.max_cycles} cycles; state and counters by tile: {states}")
-    await RisingEdge(dut.clk)
+    await RisingEdge(clock)
 
 
 async def finish(dut: Top, job: Job, hosts: Sequence[TileHost]) -> Output:
@@ -122,6 +159,7 @@ async def finish(dut: Top, job: Job, hosts: Sequence[TileHost]) -> Output:
     """
     registers = hosts[0].map
     await ended(dut, job, hosts, len(job.batches))
+    await _seen_by_all(dut, job)
     assert dut.irq.value == (1 << len(hosts)) - 1, "a tile is done and does not say so"
 
     async def read(host: TileHost) -> Output:
@@ -132,9 +170,16 @@ async def finish(dut: Top, job: Job, hosts: Sequence[TileHost]) -> Output:
     if message := failure(registers, await all_of(host.do(state_ops(registers)) for host in hosts)):
         raise BatchFailed(message)
     tiles = await all_of(read(host) for host in hosts)
-    await RisingEdge(dut.clk)
+    await RisingEdge(each(dut, "clk")[0])
+    await _seen_by_all(dut, job)
     assert not dut.irq.value, "the interrupt stays after it was cleared"
     return {"tiles": tiles}
+
+
+async def _seen_by_all(dut: Top, job: Job) -> None:
+    """What a tile has done in its last cycle shows, whatever its clock is."""
+    if job.config.array.independent:
+        await ClockCycles(each(dut, "clk")[0], 4)
 
 
 async def batch(dut: Top, job: Job, run: Run, hosts: Sequence[TileHost]) -> Output:
@@ -145,11 +190,29 @@ async def batch(dut: Top, job: Job, run: Run, hosts: Sequence[TileHost]) -> Outp
     return await finish(dut, job, hosts)
 
 
+async def wave(signal: LogicObject, clock: TileClock) -> None:
+    """The clock of a tile, at twice the nominal period; edges are rounded to the simulator's steps. Drift is a wave."""
+    rng, ideal, edges, now = random.Random(clock.seed), float(clock.phase_fs), 0, 0
+    signal.value = 0
+    while True:
+        at = max(round(2 * (ideal + rng.uniform(-1, 1) * clock.jitter_fs) / STEP_FS), now + 2)
+        await Timer(at - now, "step")
+        signal.value = 1
+        half = clock.period_fs // STEP_FS
+        await Timer(half, "step")
+        signal.value, now, edges = 0, at + half, edges + 1
+        ideal += clock.period_fs + clock.drift_fs * math.sin(2 * math.pi * (edges % clock.drift_edges) / clock.drift_edges)
+
+
 @cocotb.test()
 async def run_job(dut: Top) -> None:
     """All runs of the job, one after the other; the output is ``output.json`` in the current folder."""
     job = Job.load(Path(os.environ[JOB]))
-    Clock(dut.clk, PERIOD_NS, "ns", impl="gpi").start()
+    if job.config.array.independent:
+        for clock, own in zip(each(dut, "clk"), job.runs[0].clocks, strict=True):
+            cocotb.start_soon(wave(clock, own))
+    else:
+        Clock(dut.clk, PERIOD_NS, "ns", impl="gpi").start()
     outputs = []
     for run in job.runs:
         cocotb.log.info("run %s", run)

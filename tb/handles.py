@@ -31,6 +31,16 @@ class Top(Protocol):
     fault_run: LogicArrayObject
 
 
+def each(top: Top, name: str) -> list[LogicObject]:
+    """The port of that name; or those of all tiles, ``clk_0`` and so on, where each tile has one of its own."""
+    if hasattr(top, name):
+        return [getattr(top, name)]
+    found: list[LogicObject] = []
+    while hasattr(top, f"{name}_{len(found)}"):
+        found.append(getattr(top, f"{name}_{len(found)}"))
+    return found
+
+
 class Pins:
     """The AXI4-Lite pins of one tile's host port."""
 

@@ -8,7 +8,7 @@ from cocotb.triggers import RisingEdge
 
 from trajectile.hw.host.axi import Response
 from trajectile.hw.host.regmap import RegisterMap
-from trajectile.tb.handles import Pins, Top
+from trajectile.tb.handles import Pins, Top, each
 from trajectile.tb.host_ops import Op
 
 #: an access takes a few cycles; more than this is a hang
@@ -25,7 +25,8 @@ class TileHost(Pins):
     def __init__(self, top: Top, tile: int, registers: RegisterMap, rng: random.Random | None = None):
         super().__init__(top, tile)
         self.tile, self.map, self.rng = tile, registers, rng
-        self.clock = RisingEdge(top.clk)
+        clocks = each(top, "clk")
+        self.clock = RisingEdge(clocks[tile % len(clocks)])
 
     def quiet(self) -> None:
         """Ask for nothing."""

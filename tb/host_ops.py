@@ -3,9 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
+from trajectile.hw.d2d.layouts import NEIGHBOURS
 from trajectile.hw.host.axi import HOST_DATA_BITS
 from trajectile.hw.host.regmap import ROUTE_BITS, ROUTE_TILES, RegisterMap
-from trajectile.sw_model.config.topology import ring_next, ring_prev, route
+from trajectile.sw_model.config.topology import neighbour, ring_next, ring_prev, route
 from trajectile.tb.job import Descriptor
 
 
@@ -47,6 +48,12 @@ def setup_ops(registers: RegisterMap, tile: int) -> Iterator[Op]:
     yield from route_ops(registers, route(array, tile))
     causes = registers["IRQ_ENABLE"]
     yield put(registers, "IRQ_ENABLE", causes.field("COMPLETE").mask | causes.field("ERROR").mask)
+
+
+def port_mask(registers: RegisterMap, tile: int) -> int:
+    """The bits of LINK_OPEN when all links of a tile are open."""
+    array = registers.params.config.array
+    return sum(1 << port.value for port in NEIGHBOURS if neighbour(array, tile, port.value) is not None)
 
 
 def descriptor_ops(registers: RegisterMap, descriptor: Descriptor) -> Iterator[Op]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from trajectile.hw.params import Params
 from trajectile.sw_model.config import Config, from_dict
+from trajectile.tb.clocks import TileClock
 from trajectile.tb.faults import LinkFaults
 
 #: environment variable with the job file
@@ -47,6 +48,8 @@ class Run:
     faults: tuple[LinkFaults, ...] = ()
     #: cycles by which the host of each tile is late with every doorbell
     late: tuple[int, ...] = ()
+    #: clock of each tile, where each has one
+    clocks: tuple[TileClock, ...] = ()
 
     @property
     def stalls(self) -> bool:
@@ -59,7 +62,7 @@ class Run:
         def unlisted(fault: Mapping[str, Any]) -> dict[str, Any]:
             return {key: tuple(value) if isinstance(value, list) else value for key, value in fault.items()}
         return cls(**{**values, "faults": tuple(LinkFaults(**unlisted(fault)) for fault in values["faults"]),
-                      "late": tuple(values["late"])})
+                      "late": tuple(values["late"]), "clocks": tuple(TileClock(**clock) for clock in values["clocks"])})
 
 
 @dataclass(frozen=True)

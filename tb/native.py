@@ -12,18 +12,18 @@ from dataclasses import replace
 from pathlib import Path
 
 from trajectile.hw.host.regmap import RegisterMap
-from trajectile.tb.host_ops import Op, counter_ops, descriptor_ops, doorbell_op, failure, setup_ops, state_ops
+from trajectile.tb.host_ops import Op, counter_ops, descriptor_ops, doorbell_op, failure, port_mask, setup_ops, state_ops
 from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.job import Job, awaited
 from trajectile.tb.runner import Build, cached, tail
 from trajectile.tb.toolchain import SimulationError, environment, seen_from
 from trajectile.tb.top import SOURCES, TOP
 
-MAIN = Path(__file__).parent / "cpp" / "main.cpp"
+CPP = Path(__file__).parent / "cpp"
 
 
 def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O2",
-          instruments: Instruments = OFF) -> Build:
+          instruments: Instruments = OFF, independent: bool = False, link_faults: bool = False) -> Build:
     """Compile a design with the C++ main, or find it compiled.
 
     Args:
@@ -32,6 +32,8 @@ def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O
         tiles: tiles of the array.
         optimise: option of the C++ compiler.
         instruments: what is observed of its runs.
+        independent: each tile has a clock of its own (``tb/cpp/dies.cpp``).
+        link_faults: there is an input that starts faults of links.
 
     Raises:
         SimulationError: if Verilator, make or g++ is missing or does not accept the design.
@@ -40,12 +42,16 @@ def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O
     ports = "".join(f"    HOST_PORTS({tile}),\n" for tile in range(tiles))
     sources = {**instruments.files(files), f"{TOP}.v": top,
                **{path.name: path.read_text(encoding="utf-8") for path in SOURCES}}
-    texts = sources | {"main.cpp": MAIN.read_text(encoding="utf-8"), "ports.inc": ports}
+    main = "dies.cpp" if independent else "main.cpp"
+    texts = sources | {name: (CPP / name).read_text(encoding="utf-8") for name in (main, "host.h")} | {"ports.inc": ports}
+    if independent:
+        texts["pins.inc"] = "".join(f"    TILE_PINS({tile}),\n" for tile in range(tiles))
+    defined = ["-CFLAGS", "-DLINK_FAULTS"] if link_faults and independent else []
 
     def compile_into(folder: Path, log: Path) -> None:
         command = ["verilator", "--cc", "--exe", "--build", "-j", "2", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style",
                    "--x-assign", "fast", "--x-initial", "fast", "--top-module", TOP, "-Mdir", "model", "-o", "simulation",
-                   *sources, "../main.cpp"]
+                   *defined, *sources, f"../{main}"]
         with log.open("w", encoding="utf-8") as output:
             done = subprocess.run(command, cwd=folder, env=environment(optimise, folder), stdout=output,
                                   stderr=subprocess.STDOUT, check=False)
@@ -54,7 +60,7 @@ def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O
 
     if not (shutil.which("make") and shutil.which("g++")):
         raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
-    return replace(cached("native", [optimise], texts, compile_into), instruments=instruments)
+    return replace(cached("native", [optimise, *defined], texts, compile_into), instruments=instruments)
 
 
 def lines(tile: int, ops: Sequence[Op]) -> str:
@@ -62,14 +68,24 @@ def lines(tile: int, ops: Sequence[Op]) -> str:
     return "".join(f"{tile} r {op.address}\n" if op.value is None else f"{tile} w {op.address} {op.value}\n" for op in ops)
 
 
+def opened_op(registers: RegisterMap, tile: int) -> str:
+    """Wait until all links of a tile are open, where tiles have clocks of their own."""
+    mask = port_mask(registers, tile)
+    return f"{tile} p {registers['LINK_OPEN'].offset} {mask} {mask}\n"
+
+
 def run(made: Build, job: Job, folder: Path, plusargs: Sequence[str] = ()) -> None:
-    """Run a job's batches once; ``output.json`` in ``folder`` is what ``trajectile.tb.bench_array`` writes.
+    """Run a job's batches once; ``output.json`` in ``folder`` is what ``trajectile.tb.bench_array`` writes. Where tiles have
+    clocks of their own, the hosts ring when all links are open.
 
     Raises:
         SimulationError: if the simulation stops, hangs, a tile fails or refuses an access.
     """
     registers, tiles = RegisterMap(job.params), range(job.config.array.tiles)
-    script = "".join(lines(tile, list(setup_ops(registers, tile))) for tile in tiles)
+    script = "".join(clock.line(tile) for tile, clock in enumerate(job.runs[0].clocks))
+    script += "".join(lines(tile, list(setup_ops(registers, tile))) for tile in tiles)
+    if job.config.array.independent:
+        script += "".join(opened_op(registers, tile) for tile in tiles)
     script += f"pause {job.config.layer.experts}\n"  # token lists are emptied after a reset
     for number, batch in enumerate(job.batches):
         script += "".join(lines(tile, list(descriptor_ops(registers, batch[tile]))) for tile in tiles)

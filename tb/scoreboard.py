@@ -1,5 +1,6 @@
 """Two scoreboards: events cycle for cycle, results bit for bit."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
@@ -9,10 +10,12 @@ import numpy as np
 
 from trajectile.sw_model.numerics.integer import Results
 from trajectile.sw_model.timeline.model import Event, Timeline
+from trajectile.sw_model.timeline.visits import visits
 
 
-def read_events(prefix: Path, tiles: int) -> list[list[Event]]:
-    """The event monitors' logs, a list for each run, ordered as the model's; cycle 0 is that of the first doorbell.
+def read_events(prefix: Path, tiles: int, *, independent: bool = False) -> list[list[Event]]:
+    """The event monitors' logs, a list for each run, ordered as the model's; cycle 0 is that of the first doorbell: of any
+    tile, or where clocks are ``independent`` of each tile by itself, since their cycles cannot be compared.
 
     A line "reset" ends each run but the last, which ends with a completion record.
 
@@ -38,9 +41,20 @@ def read_events(prefix: Path, tiles: int) -> list[list[Event]]:
         counts.append(number if whole else -1)
     if len(set(counts)) > 1 or -1 in counts:
         raise ValueError(f"{prefix}*.log: resets by tile {counts} (-1: cut off)")
+    if independent:
+        return [_by_own_doorbell(run) for run in runs]
     starts = [min((event.cycle for event in run if event.kind == "doorbell"), default=0) for run in runs]
     return [sorted(event._replace(cycle=event.cycle - start) for event in run)
             for run, start in zip(runs, starts, strict=True)]
+
+
+def _by_own_doorbell(run: Sequence[Event]) -> list[Event]:
+    """Events of a run with the cycles of each tile counted from its own first doorbell."""
+    starts: dict[int, int] = {}
+    for event in run:
+        if event.kind == "doorbell":
+            starts.setdefault(event.tile, event.cycle)
+    return sorted(event._replace(cycle=event.cycle - starts.get(event.tile, 0)) for event in run)
 
 
 def doorbells(events: Sequence[Event], tiles: int) -> list[tuple[int, ...]]:
@@ -66,6 +80,55 @@ def check_events(seen: Sequence[Event], model: Timeline) -> Verdict:
         if rtl != golden:
             return Verdict(False, f"event {number} of {len(model.events)}: RTL {rtl}, model {golden}")
     return Verdict(True, f"{len(model.events)} events equal")
+
+
+#: steps of a batch that follow one another whatever the clocks are
+CHAIN = ("doorbell", "begin", "lists", "formed", "finished", "summed", "written", "complete")
+
+
+def lives(log: Sequence[Event]) -> Counter[tuple[object, ...]]:
+    """What became of each slice at each tile, and how often."""
+    return Counter((v.tile, v.batch, v.expert, v.index, v.from_link, v.filled is None, v.compute is None, v.computed is None,
+                    v.send is None, v.sent is None, v.release is None) for v in visits(log))
+
+
+def check_order(seen: Sequence[Event], model: Timeline) -> Verdict:
+    """Events of tiles with clocks of their own: none more and none fewer than the model's; every slice in each tile, every
+    batch and every slot in the right order; loads and picks of each tile in the model's order. Cycles are not compared.
+    """
+    try:
+        stays = visits(seen)
+    except ValueError as error:
+        return Verdict(False, str(error))
+    if lives(seen) != lives(model.events):
+        lost, more = lives(model.events) - lives(seen), lives(seen) - lives(model.events)
+        return Verdict(False, f"slices lost {list(lost)[:3]}, slices too many {list(more)[:3]}")
+    free: dict[tuple[int, int], int] = {}
+    for stay in stays:
+        ends = [end for end in (stay.filled, stay.computed, stay.sent) if end is not None]
+        pairs = [(stay.begin, stay.filled), (stay.filled, stay.compute), (stay.compute, stay.computed),
+                 (stay.begin, stay.send), (stay.send, stay.sent), (None if stay.cut else stay.filled, stay.send),
+                 *((end, stay.release) for end in ends)]
+        if any(first is not None and second is not None and first > second for first, second in pairs):
+            return Verdict(False, f"steps of a slice are not in order: {stay}")
+        if free.get((stay.tile, stay.slot), -1) > stay.begin:
+            return Verdict(False, f"a slot is taken before it is free: {stay}")
+        free[stay.tile, stay.slot] = stay.release if stay.release is not None else 2**63
+    for tile in range(model.config.array.tiles):
+        for kind in ("load", "pick"):
+            rtl, golden = ([(e.expert, e.slice_index) for e in log if e.tile == tile and e.kind == kind]
+                           for log in (seen, model.events))
+            if rtl != golden:
+                return Verdict(False, f"tile {tile}: {kind}s in another order than the model's")
+        times: dict[str, list[int]] = {kind: [e.cycle for e in seen if e.tile == tile and e.kind == kind] for kind in CHAIN}
+        for number, _ in enumerate(times["doorbell"]):
+            row = [times[kind][number] for kind in CHAIN if len(times[kind]) > number]
+            if row != sorted(row):
+                return Verdict(False, f"tile {tile}, batch {number}: steps {row} are not in order")
+    kinds = Counter((e.tile, e.kind) for e in seen)
+    if kinds != Counter((e.tile, e.kind) for e in model.events):
+        return Verdict(False, f"numbers of events differ from the model's: {kinds}")
+    return Verdict(True, f"{len(model.events)} events in order, none more, none fewer")
 
 
 def check_results(seen: Results, golden: Results) -> Verdict:

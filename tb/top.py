@@ -4,6 +4,7 @@ Everything that runs every cycle is Verilog, so that the cocotb side wakes only 
 """
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
@@ -78,11 +79,17 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
     With ``held_inputs`` every input but the clock is taken over at a rising edge of ``host_clk``, which the native simulation
     moves only when it has something to say: Verilator evaluates what follows an input at every call.
 
+    Where tiles have clocks of their own, there are ``clk_<tile>``, ``rst_<tile>`` and ``mark_<tile>`` in place of those of
+    all, and all that is around a tile runs in its clock.
+
     The DDR models have room for so many ``layers``, one behind the other (:func:`layer_pitch`).
     """
     params, array = Params(config, timing_only=timing_only), config.array
-    inputs: list[tuple[str, int]] = [("clk", 1), ("rst", 1), ("stall_seed", 32), ("stall_ddr", 1), ("stall_io", 1),
-                                      ("stall_link", 1), ("mark", 1), ("wanted", COMPLETED_BITS)]
+    own = of_tile(config)
+    clocks, resets, marks = ([(name, 1) for name in dict.fromkeys(own(tile)(what) for tile in range(array.tiles))]
+                             for what in ("clk", "rst", "mark"))
+    inputs: list[tuple[str, int]] = [*clocks, *resets, ("stall_seed", 32), ("stall_ddr", 1), ("stall_io", 1),
+                                      ("stall_link", 1), *marks, ("wanted", COMPLETED_BITS)]
     if memory_models:
         inputs += [("ddr_fault", 3 * array.channels), ("ddr_fault_at", 32),
                    ("io_fault", 3 * array.tiles), ("io_fault_at", 32)]
@@ -91,7 +98,11 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
     outputs: list[tuple[str, int]] = [("irq", array.tiles), ("all_done", 1)]
     wires: list[tuple[str, int]] = []
     body = []
-    ports = {"clk": "clk", "rst": "rst", "irq": "irq", "link_hold": "link_hold"}
+    ports = {"clk": "clk", "rst": "rst"}
+    if array.independent:
+        ports = {f"{port}__{tile}": own(tile)(name) for port, name in (("clocks", "clk"), ("resets", "rst"))
+                 for tile in range(array.tiles)}
+    ports |= {"irq": "irq", "link_hold": "link_hold"}
     wires.append(("link_hold", len(links(array))))
 
     # Members of a signature as its manager sees them: In comes back from the subordinate.
@@ -102,11 +113,11 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
             ports[f"host__{tile}__{name}"] = f"host_{tile}_{name}"
     ddr = _members(Axi4Read(params.address_bits, params.beat_bits))
     beats = layers * layer_pitch(config) // config.ddr.bytes_per_cycle
-    for channel in range(array.channels):
-        own = {name: f"ddr_{channel}_{name}" for name, _, _ in ddr}
+    for channel, owner in enumerate(array.ddr_tiles):
+        pins = {name: f"ddr_{channel}_{name}" for name, _, _ in ddr}
         for name, is_in, width in ddr:
-            (wires if memory_models else inputs if is_in else outputs).append((own[name], width))
-            ports[f"ddr__{channel}__{name}"] = own[name]
+            (wires if memory_models else inputs if is_in else outputs).append((pins[name], width))
+            ports[f"ddr__{channel}__{name}"] = pins[name]
         if not memory_models:
             inputs.append((f"ddr_{channel}_rid", 1))
             outputs.append((f"ddr_{channel}_arid", 1))
@@ -114,8 +125,8 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
         else:
             faults = f"ddr_fault[{3 * channel + 2}:{3 * channel}]"
             body.append(_instance("ddr_model", f"ddr_{channel}", {
-                "clk": "clk", "rst": "rst", "stall_enable": "stall_ddr", "stall_seed": "stall_seed",
-                "fault": faults, "fault_at": "ddr_fault_at", **own,
+                "clk": own(owner)("clk"), "rst": own(owner)("rst"), "stall_enable": "stall_ddr", "stall_seed": "stall_seed",
+                "fault": faults, "fault_at": "ddr_fault_at", **pins,
             }, {
                 "ADDR_BITS": params.address_bits, "BEAT_BITS": params.beat_bits,
                 "BEAT_BYTES_LOG2": config.ddr.bytes_per_cycle.bit_length() - 1,
@@ -125,10 +136,10 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
             }))
     io = _members(Axi4(params.address_bits, params.io_bits))
     for tile in range(array.tiles):
-        own = {}
+        pins = {}
         for name, is_in, width in io:
             # of "read__araddr" the AXI name
-            own[name.split("__")[-1]] = wire = f"io_{tile}_{name.split('__')[-1]}"
+            pins[name.split("__")[-1]] = wire = f"io_{tile}_{name.split('__')[-1]}"
             (wires if memory_models else inputs if is_in else outputs).append((wire, width))
             ports[f"io__{tile}__{name}"] = wire
         if not memory_models:
@@ -138,8 +149,8 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
         else:
             faults = f"io_fault[{3 * tile + 2}:{3 * tile}]"
             body.append(_instance("io_model", f"io_{tile}", {
-                "clk": "clk", "rst": "rst", "mark": "mark", "stall_enable": "stall_io", "stall_seed": "stall_seed",
-                "fault": faults, "fault_at": "io_fault_at", **own,
+                "clk": own(tile)("clk"), "rst": own(tile)("rst"), "mark": own(tile)("mark"), "stall_enable": "stall_io",
+                "stall_seed": "stall_seed", "fault": faults, "fault_at": "io_fault_at", **pins,
             }, {
                 "ADDR_BITS": params.address_bits, "BEAT_BITS": params.io_bits,
                 "BEAT_BYTES_LOG2": config.io.bytes_per_cycle.bit_length() - 1, "LATENCY": config.io.latency_cycles,
@@ -152,22 +163,25 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
                 wires.append((f"{port}_{tile}_{name}", width))
                 ports[f"{port}__{tile}__{name}"] = f"{port}_{tile}_{name}"
                 monitored[{"release": "released", "begin": "begun"}.get(name, name)] = f"{port}_{tile}_{name}"
-        body.append(f"    reg [{COMPLETED_BITS - 1}:0] completed_{tile};\n"
-                    f"    always @(posedge clk) if (rst || mark) completed_{tile} <= 0;\n"
+        clk, rst, mark = map(own(tile), ("clk", "rst", "mark"))
+        start = " = 0" if array.independent else ""  # a tile may never see a clock
+        body.append(f"    reg [{COMPLETED_BITS - 1}:0] completed_{tile}{start};\n"
+                    f"    always @(posedge {clk}) if ({rst} || {mark}) completed_{tile} <= 0;\n"
                     f"        else if (phases_{tile}_complete) completed_{tile} <= completed_{tile} + 1'b1;\n")
-        body.append(_instance("event_monitor", f"monitor_{tile}", {"clk": "clk", "rst": "rst", "mark": "mark", **monitored}, {
+        body.append(_instance("event_monitor", f"monitor_{tile}", {"clk": clk, "rst": rst, "mark": mark, **monitored}, {
             "TILE": tile, "SLOTS": config.tile.slots, "SLOT_BITS": params.slot_bits,
             "EXPERT_BITS": params.expert_bits, "INDEX_BITS": params.index_bits}))
-    for number in range(len(links(array))):
+    for number, link in enumerate(links(array)):
         body.append(_instance("stall_source", f"hold_{number}", {
-            "clk": "clk", "rst": "rst", "enable": "stall_link", "seed": "stall_seed", "stall": f"link_hold[{number}]",
+            "clk": own(link.tile)("clk"), "rst": own(link.tile)("rst"), "enable": "stall_link", "seed": "stall_seed",
+            "stall": f"link_hold[{number}]",
         }, {"ID": 4 * number + 2}))
     body.append(_instance("trajectile_array", "dut", ports))
     held = []
     if held_inputs:
         held = [f"    reg {span(width)}{name};\n    always @(posedge host_clk) {name} <= in_{name};\n"
-                for name, width in inputs[1:]]
-        inputs = [inputs[0], ("host_clk", 1), *((f"in_{name}", width) for name, width in inputs[1:])]
+                for name, width in inputs[len(clocks):]]
+        inputs = [*inputs[:len(clocks)], ("host_clk", 1), *((f"in_{name}", width) for name, width in inputs[len(clocks):])]
     done = " && ".join(f"completed_{tile} >= wanted" for tile in range(array.tiles))
     declared = [f"    input wire {span(width)}{name}" for name, width in inputs]
     declared += [f"    output wire {span(width)}{name}" for name, width in outputs]
@@ -175,6 +189,11 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
             + ",\n".join(declared) + "\n);\n"
             + "".join(f"    wire {span(width)}{name};\n" for name, width in wires)
             + "".join(held) + f"    assign all_done = {done};\n" + "".join(body) + "endmodule\n")
+
+
+def of_tile(config: Config) -> Callable[[int], Callable[[str], str]]:
+    """By tile: the name of what each tile has of its own, where each has a clock, and all have together otherwise."""
+    return lambda tile: lambda name: f"{name}_{tile}" if config.array.independent else name
 
 
 def visible(top: str) -> str:

@@ -29,7 +29,8 @@ class BatchControl(Block):
 
     **Reset.** It goes out as ``reset_out`` and comes back to all tiles as ``reset``, a level. Every tile keeps it high for
     ``hold_cycles``, until it is ``quiet``, and until each of its descriptors has its record. So all tiles leave the reset in
-    the same cycle.
+    the same cycle. Where each tile has a clock of its own, both wires end in the tile: ``begin_reset`` is what all tiles
+    agree upon (:class:`~trajectile.hw.d2d.epochs.Epochs`), and each leaves the reset when it is ready.
 
     Latency: a descriptor offered in cycle c begins in c if nothing stands against it; the step from one phase to the next
     takes a cycle (``latency_cycles`` = 1). An error in cycle c ends all here in c+1 and in all other tiles in c+2. Storage: a
@@ -67,9 +68,11 @@ class BatchControl(Block):
     reset_out: Signal
     reset: Signal
     quiet: Signal
+    begin_reset: Signal
 
     def __init__(self, params: BatchLayouts, *, hold_cycles: int):
         self.params, self.hold_cycles = params, hold_cycles
+        self.independent = params.config.array.independent
         batches = params.config.tile.batches
         super().__init__({
             "descriptors": In(stream.Signature(params.descriptor_layout)),  #: from the queue
@@ -100,6 +103,7 @@ class BatchControl(Block):
             "reset_out": Out(1),  #: keep every tile in reset
             "reset": In(1),  #: blocks that hold parts of batches are in reset
             "quiet": In(1),  #: nothing is under way on DDR and io ports; looked at during ``reset``
+            **({"begin_reset": In(1)} if self.independent else {}),  #: a reset begins, whoever has asked for it
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -298,12 +302,13 @@ class BatchControl(Block):
         hold = Signal(range(self.hold_cycles + 1))
         was_reset = Signal()
         m.d.sync += was_reset.eq(self.reset)
-        with m.If(self.status.ask_reset | (self.reset & ~was_reset)):
+        begins = self.begin_reset if self.independent else self.status.ask_reset
+        with m.If(begins | (self.reset & ~was_reset)):
             m.d.sync += hold.eq(self.hold_cycles)
         with m.Else():
             m.d.sync += hold.eq(Mux(hold == 0, 0, hold - 1))
         rests = self.quiet & ~taken.any() & ~self.descriptors.valid
         m.d.comb += [
-            self.reset_out.eq(self.status.ask_reset | (hold != 0) | (self.reset & ~rests)),
+            self.reset_out.eq(begins | (hold != 0) | (self.reset & ~rests)),
             self.status.resetting.eq((hold != 0) | self.reset),
         ]

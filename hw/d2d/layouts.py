@@ -33,6 +33,19 @@ class FrameKind(enum.Enum, shape=2):
     DATA = 2  #: some lane carries something; ``seq`` counts these frames
 
 
+class LinkState(enum.Enum, shape=2):
+    """How far a link has come, as the sender of a frame sees it; only where tiles have clocks of their own."""
+
+    NEW = 0  #: the tile comes out of ``rst`` and knows no epoch yet; the rest of the frame means nothing
+    CLOSED = 1  #: nothing has been heard in this epoch, or the tile is in reset
+    HEARD = 2  #: the far end has been heard in this epoch
+    OPEN = 3  #: the far end has heard this one in this epoch: DATA may go
+
+
+#: bits of the number of a reset, modulo which it counts
+EPOCH_BITS = 4
+
+
 class FlitKind(enum.Enum, shape=2):
     """What a flit is part of, where tokens travel too (docs/dataflows.md)."""
 
@@ -99,6 +112,15 @@ class LinkLayouts(BatchLayouts):
             **({"permit_valid": unsigned(1), "permit": self.permit_layout} if shares else {}),
             "credit": unsigned(1),
         })
+        #: tiles that a wave of readiness passes before everybody is known to be ready
+        self.ready_hops = config.array.rows + config.array.cols - 1
+        #: what each frame says of its tile, where tiles have clocks of their own (docs/clocks.md)
+        self.news_layout = data.StructLayout({
+            "state": LinkState,
+            "epoch": unsigned(EPOCH_BITS),
+            "halt": unsigned(1),
+            "ready": unsigned(bits_for(self.ready_hops)),
+        })
         #: sequence numbers tell the frames of a window that come again from those that come too early
         self.seq_bits = bits_for(2 * config.link_window - 1)
         #: what a link layer sends in a cycle (docs/link.md). The CRC is lowest: bit i of a frame is the coefficient of x^i.
@@ -108,6 +130,7 @@ class LinkLayouts(BatchLayouts):
             "seq": unsigned(self.seq_bits),
             "ack": unsigned(self.seq_bits),
             "nak": unsigned(1),
+            **({"news": self.news_layout} if config.array.independent else {}),
             "lanes": self.lanes_layout,
         })
         self.frame_bits = self.frame_layout.size

@@ -15,7 +15,8 @@ class D2DLink(Block):
     """Carries every lane, or the frame of a link layer, to the far end.
 
     ``hold`` stands for a PHY that is busy (retraining, replay). Without a link layer it takes no flit in that cycle; with
-    one it loses the frame, and the far end sees zeros.
+    one it loses the frame, and the far end sees zeros. Where tiles have clocks of their own, it runs in the sender's, and
+    passes it on.
 
     Latency: ``latency_cycles``, which is ``link.latency_cycles`` of the configuration. Throughput: one flit or frame per
     cycle.
@@ -45,6 +46,8 @@ class D2DLink(Block):
         m = Module()
         if self.params.config.link.crc_bits:
             sent, received = cast(Frame.Interface, self.near), cast(Frame.Interface, self.far)
+            if self.params.config.array.independent:
+                m.d.comb += received.clk.eq(sent.clk)
             self._carry(m, "frame", Mux(self.hold, 0, sent.frame.as_value()), received.frame)
             return m
         near, far = cast(D2DTransmit.Interface, self.near), cast(D2DReceive.Interface, self.far)

@@ -1,6 +1,6 @@
 """The receiving half of a link layer: CRC check, order, acknowledgement."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, ResetInserter, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
@@ -18,6 +18,9 @@ class LinkRx(Block):
     delivered before is dropped. If one comes too early, or an IDLE frame has a later number, frames were lost: ``gap`` is
     high until the missing one has come.
 
+    Where tiles have clocks of their own, ``news`` of every valid frame goes to the training of the link, which says whether
+    the frame ``counts``. That goes on in a reset, when everything else begins anew.
+
     Latency: lanes of a frame at the pins in cycle c are at the router in c+2 (``latency_cycles`` = 2). The far end's
     acknowledgement goes to :class:`~trajectile.hw.d2d.link_tx.LinkTx` in c+1. Throughput: one frame per cycle. Storage: one
     frame and its lanes in flip-flops.
@@ -34,6 +37,10 @@ class LinkRx(Block):
     ack: Signal
     nak: Signal
     bad: Signal
+    comes: Signal
+    news: data.View
+    counts: Signal
+    restart: Signal
 
     def __init__(self, params: LinkLayouts):
         self.params = params
@@ -47,11 +54,18 @@ class LinkRx(Block):
             "ack": Out(params.seq_bits),  #: with ``heard``: its acknowledgement
             "nak": Out(1),  #: with ``heard``: its nak
             "bad": Out(1),  #: a frame was not valid, and not all zeros (for the counter)
+            **({
+                "comes": Out(1),  #: a valid frame has come, of whatever epoch
+                "news": Out(params.news_layout),  #: with ``comes``: what it says of the far end
+                "counts": In(1),  #: with ``comes``: it is of this epoch, and the link is open
+                "restart": In(1),  #: forget all frames and begin anew
+            } if params.config.array.independent else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
         """Two stages: the CRC tree, then everything that follows from it."""
         m = Module()
+        independent = self.params.config.array.independent
         layout = self.params.frame_layout
         crc_bits = layout["crc"].width
         of_zeros = ALGORITHMS[crc_bits](layout.size - crc_bits).compute([0])
@@ -59,14 +73,23 @@ class LinkRx(Block):
         syndrome = Signal(crc_bits, init=of_zeros)
         m.d.sync += [frame.eq(self.frame), syndrome.eq(crc(self.frame.as_value()[crc_bits:], crc_bits) ^ self.frame.crc)]
 
+        whole = m
+        if independent:  # all but the frame that comes in
+            m = Module()
+            whole.submodules.order = ResetInserter(self.restart)(m)
         idle, data = frame.kind == FrameKind.IDLE, frame.kind == FrameKind.DATA
         wanted = frame.seq == self.expected
         ahead = (frame.seq - self.expected)[:self.params.seq_bits]
         deliver = Signal()
+        valid: Value = (syndrome == 0) & (idle | data)
+        counts, whatever = valid, self.heard
+        if independent:
+            m.d.comb += [self.comes.eq(valid), self.news.eq(frame.news)]
+            counts, whatever = valid & self.counts, self.comes
         m.d.comb += [
-            self.heard.eq((syndrome == 0) & (idle | data) & ~self.down),
+            self.heard.eq(counts & ~self.down),
             self.ack.eq(frame.ack), self.nak.eq(frame.nak),
-            self.bad.eq(~self.heard & ~((frame.kind == FrameKind.NOTHING) & (syndrome == of_zeros)) & ~self.down),
+            self.bad.eq(~whatever & ~((frame.kind == FrameKind.NOTHING) & (syndrome == of_zeros)) & ~self.down),
             deliver.eq(self.heard & data & wanted),
         ]
         # The number of an IDLE frame may be a whole window ahead, that of a DATA frame may not: it is one of the last window.
@@ -85,4 +108,4 @@ class LinkRx(Block):
         ]
         if self.params.config.array.shares:
             m.d.sync += [lanes.permit_valid.eq(deliver & come.permit_valid), lanes.permit.eq(come.permit)]
-        return m
+        return whole

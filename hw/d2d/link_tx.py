@@ -1,6 +1,6 @@
 """The sending half of a link layer: frames, sequence numbers, replay buffer, link-down."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, ResetInserter, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
@@ -10,6 +10,10 @@ from trajectile.hw.d2d.port import D2DTransmit
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1R1W
 from trajectile.hw.lib.struct_signal import struct_signal
+
+#: frames with content, one after the other, after which an IDLE frame goes: a crossing may leave it out. With clocks that
+#: differ by 200 ppm a frame gathers in 5,000
+IDLE_EVERY = 1024
 
 
 class LinkTx(Block):
@@ -25,6 +29,10 @@ class LinkTx(Block):
     direction (``sw_model/config/topology.py``), a tile sends its next request only after the grant of its last one, and a
     grant only after a request. So the message before has already crossed this link. Permits for records are credits, at most
     ``RECORD_CREDITS`` of them. A permit for sums is kept; the next one is for the next batch, after all sums of this one.
+
+    Where tiles have clocks of their own, content also waits until the link is open, and once in ``IDLE_EVERY`` frames. A
+    frame goes in every cycle, with the tile's news, in a reset and on a link that is down too. Everything else begins anew
+    with ``restart``.
 
     Latency: lanes in cycle c are in ``frame`` in c+2 (``latency_cycles`` = 2). Throughput: one frame per cycle; without
     errors no lane ever waits. Storage: ``link_window`` times the lanes in two-port SRAM; two frames, a request, a grant in
@@ -43,11 +51,14 @@ class LinkTx(Block):
     down: Signal
     sends: Signal
     replays: Signal
+    news: data.View
+    is_open: Signal
+    restart: Signal
 
     def __init__(self, params: LinkLayouts):
         self.params = params
         #: cycles from the start of a replay in which naks may have been sent before its first frame came
-        self.deaf_cycles = 2 * params.config.link_flight_cycles + 1
+        self.deaf_cycles = 2 * params.config.link_budget_cycles + 1
         super().__init__({
             "lanes": In(D2DTransmit(params)),  #: from the router
             "frame": Out(params.frame_layout),  #: to the pins
@@ -59,12 +70,21 @@ class LinkTx(Block):
             "down": Out(1),  #: the link is down; only a reset ends it
             "sends": Out(1),  #: a DATA frame is chosen in this cycle (for the counter)
             "replays": Out(1),  #: a replay starts (for the counter)
+            **({
+                "news": In(params.news_layout),  #: of the tile, to the far end
+                "is_open": In(1),  #: the far end is awake, in the same epoch
+                "restart": In(1),  #: forget all frames and begin anew
+            } if params.config.array.independent else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
         """What waits, window and replay, frame, CRC."""
-        m = Module()
+        whole = m = Module()
         params = self.params
+        independent = params.config.array.independent
+        if independent:  # all but the frame that goes out
+            m = Module()
+            whole.submodules.order = ResetInserter(self.restart)(m)
         layout, window = params.frame_layout, params.config.link_window
         buffer = Sram1R1W(depth=window, width=params.lanes_layout.size)
         place(m, platform, replay_buffer=buffer)
@@ -79,16 +99,19 @@ class LinkTx(Block):
         fetched_seq = Signal(params.seq_bits)
         room = Signal()  # a new frame may go
         fresh = struct_signal(params.lanes_layout, name="fresh")
+        may: Value = ~self.down
+        if independent:
+            may &= self.is_open & ~self._pause(m)
         m.d.comb += [
             outstanding.eq(following - oldest), after.eq(at + 1),
             # numbers of a full window differ in their highest bit only: no subtraction on the way to the router
-            room.eq(~replaying & ~fetched & ((following ^ oldest) != window) & ~self.down),
+            room.eq(~replaying & ~fetched & ((following ^ oldest) != window) & may),
         ]
         take = room & self._waiting(m, room, fresh)
         m.d.comb += [
             buffer.wen.eq(take), buffer.waddr.eq(following), buffer.wdata.eq(fresh),
             buffer.ren.eq(replaying), buffer.raddr.eq(at),
-            self.sends.eq(take | fetched),
+            self.sends.eq(take | (fetched & self.is_open if independent else fetched)),
         ]
         m.d.sync += [fetched.eq(replaying), fetched_seq.eq(at), following.eq(following + take)]
         with m.If(replaying):
@@ -98,9 +121,11 @@ class LinkTx(Block):
             m.d.sync += [replaying.eq(1), at.eq(oldest)]
 
         # Two stages: the frame is chosen, then its CRC is made. What is no frame is all zeros.
+        m = whole
         body = struct_signal(layout, name="body")
         with m.If(self.down):
-            m.d.sync += body.kind.eq(FrameKind.NOTHING)
+            # where there is no other way to tell, a link that is down still says so
+            m.d.sync += body.kind.eq(FrameKind.IDLE if independent else FrameKind.NOTHING)
         with m.Elif(self.sends):
             m.d.sync += body.kind.eq(FrameKind.DATA)
         with m.Else():
@@ -109,10 +134,24 @@ class LinkTx(Block):
             body.seq.eq(Mux(fetched, fetched_seq, following)), body.ack.eq(self.expected), body.nak.eq(self.gap),
             body.lanes.eq(Mux(fetched, buffer.rdata, fresh.as_value())), self.frame.eq(0),
         ]
+        if independent:
+            m.d.sync += body.news.eq(self.news)
         crc_bits = layout["crc"].width
         with m.If(body.kind != FrameKind.NOTHING):
             m.d.sync += [self.frame.eq(body), self.frame.crc.eq(crc(body.as_value()[crc_bits:], crc_bits))]
         return m
+
+    def _pause(self, m: Module) -> Signal:
+        """Whether new content waits for a cycle, so that an IDLE frame goes."""
+        row = Signal(range(IDLE_EVERY))
+        pause = Signal()
+        with m.If(~self.sends):
+            m.d.sync += [row.eq(0), pause.eq(0)]
+        with m.Else():
+            m.d.sync += row.eq(row + 1)
+            with m.If(row == IDLE_EVERY - 2):
+                m.d.sync += pause.eq(1)
+        return pause
 
     def _waiting(self, m: Module, room: Value, fresh: data.View) -> Value:
         """Collect in ``fresh`` what the router sends, now or while there was no ``room``; returns whether it is anything."""

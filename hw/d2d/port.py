@@ -127,9 +127,13 @@ class Frame(NamedSignature):
 
     class Interface(wiring.PureInterface):
         frame: data.View
+        clk: Signal
 
     def __init__(self, params: LinkLayouts):
-        super().__init__({"frame": Out(params.frame_layout)})
+        super().__init__({
+            "frame": Out(params.frame_layout),  #: a frame
+            **({"clk": Out(1)} if params.config.array.independent else {}),  #: the sender's clock goes with its frames
+        })
 
 
 class FramePort(NamedSignature):

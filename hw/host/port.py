@@ -6,7 +6,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.batch.layouts import PAGE_BITS, RECORD_COUNTERS, BatchLayouts
 from trajectile.hw.batch.ports import QUEUE_DEPTH, DoorbellPort, StatusPort
-from trajectile.hw.d2d.layouts import NEIGHBOURS
+from trajectile.hw.d2d.layouts import EPOCH_BITS, NEIGHBOURS
 from trajectile.hw.host.access import AccessBus, AccessPort
 from trajectile.hw.host.axi import HOST_DATA_BITS, AxiLite
 from trajectile.hw.host.codes import ERRORS, Refusal
@@ -50,6 +50,10 @@ class HostPort(Block):
     settings: Settings.Interface
     counts: CountStrobes.Interface
     links: list[LinkStatus.Interface]
+    epoch: Signal
+    known: Signal
+    settling: Signal
+    ready: Signal
 
     def __init__(self, params: BatchLayouts):
         self.params, self.config = params, params.config
@@ -65,7 +69,15 @@ class HostPort(Block):
             "irq": Out(1),  #: a cause that is enabled has occurred
             "settings": Out(Settings(params)),  #: what the host has set
             "counts": Out(CountStrobes(corrects=params.protect == "secded")),  #: what the counters count
-            **({"links": Out(LinkStatus()).array(len(NEIGHBOURS))} if self.config.link.crc_bits else {}),  #: link layers
+            **({
+                "links": Out(LinkStatus(opens=self.config.array.independent)).array(len(NEIGHBOURS)),  #: link layers
+            } if self.config.link.crc_bits else {}),
+            **({
+                "epoch": In(EPOCH_BITS),  #: number of the last reset
+                "known": In(1),  #: it is known
+                "settling": In(1),  #: this tile is out of its reset, but others may not be
+                "ready": In(1),  #: all tiles that links reach are in this epoch, and out of reset
+            } if self.config.array.independent else {}),
         })
 
     def elaborate(self, platform: object) -> Module:
@@ -112,7 +124,8 @@ class HostPort(Block):
             batches.ask_reset.eq(written["CONTROL"] & _field(self.map["CONTROL"], "RESET", access.data)),
             fields["TILE_ID", "VALUE"].eq(self.tile_id),
             fields["STATUS", "BUSY"].eq((self.doorbell.level != 0) | (batches.running != 0)),
-            fields["STATUS", "FAILED"].eq(batches.failed), fields["STATUS", "RESETTING"].eq(batches.resetting),
+            fields["STATUS", "FAILED"].eq(batches.failed), fields["STATUS", "RESETTING"].eq(
+                batches.resetting | self.settling if self.config.array.independent else batches.resetting),
             *(fields["ERROR", name].eq(batches.error[number]) for number, (name, _) in enumerate(ERRORS)),
             fields["QUEUE", "WAITING"].eq(self.doorbell.level), fields["QUEUE", "RUNNING"].eq(batches.running),
             *(shown.eq(fields[name, "VALUE"]) for name, shown in self.settings.by_name.items()),
@@ -121,6 +134,12 @@ class HostPort(Block):
         ]
         if self.config.link.crc_bits:
             m.d.comb += Cat(fields["LINK_DOWN", port.name] for port in NEIGHBOURS).eq(Cat(link.down for link in self.links))
+        if self.config.array.independent:
+            m.d.comb += [
+                Cat(fields["LINK_OPEN", port.name] for port in NEIGHBOURS).eq(Cat(link.is_open for link in self.links)),
+                fields["EPOCH", "NUMBER"].eq(self.epoch), fields["EPOCH", "KNOWN"].eq(self.known),
+                fields["EPOCH", "READY"].eq(self.ready),
+            ]
         return m
 
     def _decode(self, m: Module, access: AccessBus.Interface, fields: Fields, written: Written, refusal: Signal,

@@ -83,18 +83,20 @@ class LinkStatus(NamedSignature):
         frames: Signal
         replays: Signal
         errors: Signal
+        is_open: Signal
 
         @property
         def by_name(self) -> Mapping[str, Value]:
             """Strobes by the end of the name of their counter: ``LINK_COUNTERS`` of ``hw/host/regmap.py``."""
             return {"FRAMES": self.frames, "REPLAYS": self.replays, "ERRORS": self.errors}
 
-    def __init__(self) -> None:
+    def __init__(self, *, opens: bool) -> None:
         super().__init__({
             "down": In(1),  #: the link is down; only a reset ends it
             "frames": In(1),  #: a DATA frame goes out, for the first time or again (for the counter)
             "replays": In(1),  #: a replay starts (for the counter)
             "errors": In(1),  #: a frame came with a wrong CRC or kind (for the counter)
+            **({"is_open": In(1)} if opens else {}),  #: the far end is awake, in the same epoch
         })
 
 

@@ -14,7 +14,7 @@ from amaranth.utils import bits_for
 
 from trajectile.hw.batch.layouts import PAGE_BITS, TAG_BITS, BatchLayouts, Order
 from trajectile.hw.batch.ports import QUEUE_DEPTH
-from trajectile.hw.d2d.layouts import NEIGHBOURS, Port
+from trajectile.hw.d2d.layouts import EPOCH_BITS, NEIGHBOURS, Port
 from trajectile.hw.host.axi import HOST_ADDRESS_BITS, HOST_DATA_BITS
 from trajectile.hw.host.codes import ERRORS, Refusal
 from trajectile.hw.host.doorbell import RESULT_FORMATS
@@ -315,8 +315,24 @@ def _links(params: BatchLayouts) -> list[Register]:
         Register(name="LINK_DOWN", offset=0x204, access=Access.RO, meaning="links that are down until a reset", fields=tuple(
             Field(name=port.name, low=port.value, width=1, meaning=f"the link at port {port.name.lower()}")
             for port in NEIGHBOURS)),
+        *(_dies() if params.config.array.independent else ()),
         *(_value(name, 0x210 + 4 * number, Access.RO, meaning)
           for number, (name, meaning) in enumerate(link_counters(params))),
+    ]
+
+
+def _dies() -> list[Register]:
+    """What a host sees of tiles with clocks of their own."""
+    return [
+        Register(name="LINK_OPEN", offset=0x208, access=Access.RO,
+                 meaning="links whose far end is awake and in the same epoch", fields=tuple(
+            Field(name=port.name, low=port.value, width=1, meaning=f"the link at port {port.name.lower()}")
+            for port in NEIGHBOURS)),
+        Register(name="EPOCH", offset=0x20C, access=Access.RO,
+                 meaning="the last reset of the array that this tile knows of", fields=(
+            Field(name="NUMBER", low=0, width=EPOCH_BITS, meaning="its number; it counts modulo 16"),
+            Field(name="KNOWN", low=8, width=1, meaning="0: after rst, no neighbour has been heard yet"),
+            Field(name="READY", low=9, width=1, meaning="all tiles that links reach are in this epoch, and out of reset"))),
     ]
 
 

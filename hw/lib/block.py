@@ -4,7 +4,7 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 
-from amaranth.hdl import Instance, Module, ResetInserter, Value
+from amaranth.hdl import DomainRenamer, Instance, Module, ResetInserter, Value
 from amaranth.lib import wiring
 
 
@@ -13,6 +13,8 @@ class Block(wiring.Component):
 
     #: cycles from what the docstring names first to what that causes; every block has it, and a test measures it
     latency_cycles: int
+    #: it has ports ``clk`` and ``rst``
+    clocked: bool = True
 
     @property
     def module_name(self) -> str:
@@ -29,15 +31,19 @@ class SharedModules(ABC):
 
 
 def place(m: Module, platform: object, numbered: Mapping[str, wiring.Component] | None = None, /, *,
-          reset: Value | None = None, **blocks: wiring.Component) -> None:
+          reset: Value | None = None, domain: str = "sync", **blocks: wiring.Component) -> None:
     """Add blocks to ``m`` by name: as one shared Verilog module each, or elaborated in place (in Amaranth's simulator).
 
     ``numbered`` are those whose names are made up (``{f"tile_{number}": tile}``).
 
-    With ``reset`` they are reset while it is high too; the contents of memories stay, as in any reset.
+    With ``reset`` they are reset while it is high too; the contents of memories stay, as in any reset. ``domain`` is the
+    one of ``m`` whose clock and reset they get.
     """
     for name, block in {**(numbered or {}), **blocks}.items():
+        renamed = DomainRenamer(domain) if domain != "sync" else None
         if isinstance(platform, SharedModules):
-            m.submodules[name] = platform.instance(block, name, reset)
+            placed = platform.instance(block, name, reset)
+            m.submodules[name] = renamed(placed) if renamed else placed
         else:
-            m.submodules[name] = block if reset is None else ResetInserter(reset)(block)
+            whole = block if reset is None else ResetInserter(reset)(block)
+            m.submodules[name] = renamed(whole) if renamed else whole

@@ -96,7 +96,7 @@ def simulated(args: argparse.Namespace, config: Config, console: Console, folder
     with terminal.status("making the batch"):
         load = workload_of(args, config, gate_only=args.timing_only)
     args.simulator = args.simulator or simulation.usual_simulator(
-        timing_only=args.timing_only, gate_level=cells is not None)
+        timing_only=args.timing_only, gate_level=cells is not None, independent=config.array.independent)
     console.print(f"[bold]{config.name}[/]: {load.source}, order {args.order}, {args.simulator}, seed {args.seed}",
                   highlight=False)
     with terminal.status("scheduling") as line:

@@ -71,6 +71,9 @@ def table(config: Config, rows: Sequence[dict[str, Any]]) -> Table:
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile link``."""
+    if config.array.independent:
+        raise ConfigError("array.clocks", config.array.clocks,
+                          "common (trajectile link measures the link layer in one clock)")
     if not config.link.crc_bits:
         raise ConfigError("link.crc_bits", 0, "16 or 32 (trajectile link measures the link layer: --set link.crc_bits=16)")
     bers = rates(args.ber)

@@ -21,7 +21,7 @@ from trajectile.tb.faults import Injected
 from trajectile.tb.io_log import Written
 from trajectile.tb.job import Descriptor, Job, Run
 from trajectile.tb.runner import SimulationError
-from trajectile.tb.scoreboard import Verdict, check_events, check_results, doorbells, read_events
+from trajectile.tb.scoreboard import Verdict, check_events, check_order, check_results, doorbells, read_events
 
 #: where in the completion record the cycles from the doorbell stand
 CYCLES_BYTE = 8
@@ -78,7 +78,7 @@ def read_outcomes(job: Job, golden: Sequence[Golden], folder: Path) -> list[Outc
     outputs = json.loads((folder / "output.json").read_text(encoding="utf-8"))
     tiles = range(job.config.array.tiles)
     try:
-        logs = read_events(folder / "events", len(tiles))
+        logs = read_events(folder / "events", len(tiles), independent=job.config.array.independent)
         written = list(zip(*(io_log.read(folder / "events", tile) for tile in tiles), strict=False))
     except ValueError as error:
         raise SimulationError(f"{error}; a log is cut off where no space is left") from error
@@ -111,7 +111,9 @@ def read_outcomes(job: Job, golden: Sequence[Golden], folder: Path) -> list[Outc
 def _compared(job: Job, golden: Sequence[Golden], found: Outcome, written: Sequence[Written], *, exact: bool) -> Outcome:
     """A run that has ended well, with its verdicts."""
     model, events = None, Verdict(True, "not compared: random stalls, faults or foreign models")
-    if exact:
+    if job.config.array.independent:
+        events = check_order(found.log, simulate([one.plan for one in golden]))
+    elif exact:
         rung = doorbells(found.log, job.config.array.tiles)
         if len(rung) != len(job.batches):
             raise SimulationError(f"{len(rung)} of {len(job.batches)} batches were queued in every tile")

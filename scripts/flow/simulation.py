@@ -30,7 +30,7 @@ from trajectile.sw_model.schedule.scheduler import Roofline, Schedule, roofline
 from trajectile.sw_model.timeline.activity import ddr_cycles
 from trajectile.sw_model.timeline.model import Event, Timeline
 from trajectile.sw_model.timeline.model import simulate as play
-from trajectile.tb import faults, native, runner
+from trajectile.tb import clocks, faults, native, runner
 from trajectile.tb.faulty_link import faulty_link
 from trajectile.tb.host_ops import descriptor_ops, doorbell_op
 from trajectile.tb.instruments import OFF, Instruments
@@ -41,11 +41,11 @@ from trajectile.tb.top import bench_top
 SIMULATORS = (*runner.SIMULATORS, "native")
 
 
-def usual_simulator(*, timing_only: bool = False, gate_level: bool = False) -> str:
+def usual_simulator(*, timing_only: bool = False, gate_level: bool = False, independent: bool = False) -> str:
     """The simulator that is taken where none is named: for gates one that starts with x, if it is there."""
     if gate_level:
         return "icarus" if runner.have_icarus() else "verilator"
-    return "native" if timing_only else "verilator"
+    return "native" if timing_only or independent else "verilator"
 
 
 @dataclass(frozen=True, repr=False)
@@ -129,7 +129,7 @@ class Simulation:
             "batches": len(self.plans),
             "simulator": self.simulator, "timing_only": self.timing_only, "gate_level": self.gate_level,
             "results_exact": None if self.timing_only else bool(first.results), "results": first.results.message,
-            "events_exact": bool(first.events), "events": first.events.message,
+            "events_exact": None if config.array.independent else bool(first.events), "events": first.events.message,
             "cycles_rtl": first.cycles, "cycles_model": model.cycles, "roofline_cycles": self.roofline.cycles,
             "streaming_cycles": max(releases, default=0) - min(loads, default=0),
             "first_load_cycles": min(loads) + latencies.ADDRESS_CYCLES if loads else 0,
@@ -145,6 +145,21 @@ class Simulation:
             "fidelity": fidelity,
             "wall_seconds": self.wall_seconds,
             "files": str(self.folder),
+            **(self._dies() if config.array.independent else {}),
+        }
+
+    def _dies(self) -> dict[str, Any]:
+        """What :meth:`summary` says besides of tiles with clocks of their own."""
+        common = replace(self.config, array=replace(self.config.array, clocks="common"))
+        model = play([replace(plan, config=common) for plan in self.plans], record=False)
+        log = self.first.log
+        return {
+            "events_in_order": bool(self.first.events),
+            "clocks": [{"ppm": round(clock.ppm, 3), **asdict(clock)} for clock in self.first.run.clocks],
+            "cycles_by_tile": [
+                max((event.cycle for event in log if event.tile == tile and event.kind == "complete"), default=0)
+                for tile in range(self.config.array.tiles)],
+            "cycles_common": model.cycles, "ratio_to_common": self.cycles / model.cycles,
         }
 
 
@@ -153,8 +168,8 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
              runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False,
              cells: Technology | None = None, files: Callable[[Design], Mapping[str, str]] | None = None,
-             plusargs: Sequence[str] = (), may_fail: bool = False, layers: int = 1, instruments: Instruments = OFF,
-             say: Callable[[str], object] = str) -> Simulation:
+             plusargs: Sequence[str] = (), ppm: float = clocks.PPM, may_fail: bool = False, layers: int = 1,
+             instruments: Instruments = OFF, say: Callable[[str], object] = str) -> Simulation:
     """Run a batch, or several one after the other, through the RTL and compare them with the golden model.
 
     Args:
@@ -176,6 +191,8 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         cells: run the synthesized netlist of the tile in these cells, in place of its Verilog.
         files: what is built of the design, if it is neither.
         plusargs: more of them for the simulator, for such Verilog.
+        ppm: how far the clocks of tiles that have their own are off at the most; they are drawn from the seed of ``load``,
+            where ``runs`` have none.
         may_fail: a batch that tiles report as failed is an outcome, with verdicts that say so (not native).
         layers: for how many layers the DDR models have room.
         instruments: what is observed besides (coverage).
@@ -188,10 +205,16 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
     """
     if waves and simulator == "native":
         raise UserError("--waves is not legal with --simulator native; legal: verilator, icarus")
-    if simulator == "native" and tuple(runs) != (Run(),):
+    if simulator == "native" and [replace(run, clocks=()) for run in runs] != [Run()]:
         raise ValueError(f"runs = {runs} is not legal with simulator native; legal: one run without stalls")
+    if config.array.independent and simulator != "native" and any(run.faults for run in runs):
+        raise ValueError("runs with faults of links are not legal where tiles have clocks of their own")
     began = time.monotonic()
     loads = [load] if isinstance(load, Workload) else list(load)
+    calm = tuple(runs) == (Run(),)
+    if config.array.independent:
+        runs = [run if run.clocks else replace(run, clocks=clocks.draw(config.array.tiles, loads[0].seed, ppm))
+                for run in runs]
     if any(one.values and loads[0].values and one.values.layer is not loads[0].values.layer for one in loads):
         raise ValueError("batches of different layers are not legal; legal: batches that share one layer's weights")
     wishes = [dataflow] * len(loads) if isinstance(dataflow, str) else dataflow
@@ -210,7 +233,8 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
                     link_faults=link_faults, layers=layers)
     sources = files(made) if files else gate_level(made, cells) if cells else made.files()
     if simulator == "native":
-        built = native.build(sources, top, config.array.tiles, optimise=optimise, instruments=instruments)
+        built = native.build(sources, top, config.array.tiles, optimise=optimise, instruments=instruments,
+                             independent=config.array.independent)
     else:
         built = runner.build(sources, top, simulator, waves=waves, optimise=optimise, instruments=instruments)
     start_run = time.monotonic()
@@ -219,7 +243,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         values = [None if timing_only else one.given for one in loads]
         # stalls stretch a batch; ten times the model's cycles and then some is a hang
         job = Job(config, [descriptors(plan, number, bf16=bf16) for number, plan in enumerate(plans)],
-                  max_cycles=model.cycles * (1 if runs == (Run(),) else 40) + 10_000, runs=runs, timing_only=timing_only,
+                  max_cycles=model.cycles * (1 if calm else 40) + 10_000, runs=runs, timing_only=timing_only,
                   may_fail=may_fail, foreign=axi_models)
         job.save(work / "job.json")
         plusargs = [*plusargs, *write_files(config, values[0], work), *write_records(plans, [

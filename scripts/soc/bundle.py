@@ -8,7 +8,7 @@ from trajectile.hw.params import Params
 from trajectile.scripts.files import together
 from trajectile.scripts.soc import driver, fusesoc, instances, verilog, waves
 from trajectile.scripts.soc import link_frame as frame_docs
-from trajectile.scripts.soc.constraints import sdc
+from trajectile.scripts.soc.constraints import of_dies, sdc
 from trajectile.scripts.soc.ports import ports_of, summary_of
 from trajectile.scripts.soc.register_map import c_header, markdown
 from trajectile.scripts.soc.systemrdl import systemrdl
@@ -56,7 +56,8 @@ def texts(made: Design, command: str, mhz: float) -> dict[str, str]:
     for name, own in ports.items():
         module = f"trajectile_{name}"
         files[f"{module}_instance.vh"] = instances.template(module, name, own, origin)
-        files[f"{module}.sdc"] = sdc(module, own, origin, mhz)
+        dies = config.array.independent and name == "array"
+        files[f"{module}.sdc"] = (of_dies if dies else sdc)(module, own, origin, mhz)
     files |= {
         "trajectile.core": fusesoc.core(config.name, version(), f"Trajectile, configuration {config.name}{note}"),
         "registers.md": markdown(params), "registers.rdl": systemrdl(params), "trajectile.h": c_header(params),

@@ -79,6 +79,10 @@ def sdc(module: str, ports: Sequence[Port], origin: str, mhz: float) -> str:
     text = _HEAD.format(module=module, origin="\n".join(f"# {line}".rstrip() for line in origin.splitlines()),
                         exceptions=" ".join(exceptions) or "none.", period=1000 / mhz, outside=OUTSIDE, near_share=NEAR,
                         uncertainty=UNCERTAINTY, near=_near_text(ports))
+    come = [port for port in ports if port.name.endswith("__rx__clk")]
+    # clocks have no delays, and what comes with one is timed by it
+    held += [port for port in ports if port.name.endswith("__clk")]
+    held += [port for port in ports if come and port.name.endswith("__rx__frame")]
     groups: dict[tuple[str, bool, bool], list[str]] = {}
     for port in ports:
         if port.name != "clk" and port not in straps and port not in held:
@@ -87,8 +91,36 @@ def sdc(module: str, ports: Sequence[Port], origin: str, mhz: float) -> str:
         command, share = "set_input_delay" if is_input else "set_output_delay", "near" if is_near else "io"
         text += f"\n# {interface or 'single ports'}\n{command} $trajectile_{share}_ns -clock clk [get_ports [list \\\n"
         text += "".join(f"    {pattern} \\\n" for pattern in patterns) + "]]\n"
+    text += clock_groups(["clk"], come)
     if straps:
         text += f"\nset_false_path -from [get_ports [list {' '.join(map(_pattern, straps))}]]\n"
+    held = [port for port in held if port.name == "link_hold"]
     if held:
         text += f"\nset_case_analysis 0 [get_ports [list {' '.join(map(_pattern, held))}]]\n"
     return text
+
+
+def clock_groups(clocks: Sequence[str], others: Sequence[Port]) -> str:
+    """Clocks that come with frames, or of other dies, and that nothing but synchronisers joins; empty where there is none.
+
+    What comes with a clock is timed by it.
+    """
+    if not others:
+        return ""
+    text = ("\n# Clocks of their own (docs/clocks.md): pointers cross in gray code through two flip-flops. Keep each of\n"
+            "# their buses within a period of the faster clock (set_max_delay, or what your tool has for it).\n")
+    for port in others:
+        text += f"create_clock -name {port.name} -period $trajectile_period_ns [get_ports {port.name}]\n"
+        frame = port.name.replace("__clk", "__frame")
+        if frame != port.name:
+            text += f"set_input_delay $trajectile_io_ns -clock {port.name} [get_ports {{{frame}[*]}}]\n"
+    names = [*clocks, *(port.name for port in others)]
+    return text + "set_clock_groups -asynchronous " + " ".join(f"-group [get_clocks {name}]" for name in names) + "\n"
+
+
+def of_dies(module: str, ports: Sequence[Port], origin: str, mhz: float) -> str:
+    """Constraints of an array whose tiles are dies: clocks only. What is outside of a die is in the tile's constraints."""
+    first = "".join(f"# {line}".rstrip() + "\n" for line in origin.splitlines())
+    return (f"# {module}: a clock for each tile.\n#\n{first}\n"
+            f"if {{![info exists trajectile_period_ns]}} {{ set trajectile_period_ns {1000 / mhz:.3f} }}\n"
+            + clock_groups([], [port for port in ports if port.name.startswith("clocks__")]))

@@ -23,7 +23,8 @@ def template(module: str, instance: str, ports: Sequence[Port], origin: str) -> 
             lines.append("")
         note = f"{'to' if port.is_input else 'from'} the {instance}" + (f": {port.meaning}" if port.meaning else "")
         lines.append(f"wire {port.span}{wires[port.name]};  // {note}")
-    pins = [("clk", "clk"), ("rst", "rst"), *wires.items()]
-    return (comment(f"Instantiation template of {module}: copy it into a module with clk and rst, drive the wires 'to the "
+    pins = [*((port.name, port.name) for port in ports if port not in own), *wires.items()]
+    where = " with clk and rst" if len(pins) > len(wires) else ""
+    return (comment(f"Instantiation template of {module}: copy it into a module{where}, drive the wires 'to the "
                     f"{instance}'.\n\n{origin}\n\n{LEFT_OUT}") + "\n".join(lines)
             + f"\n\n{module} {instance} (\n" + ",\n".join(f"    .{port}({wire})" for port, wire in pins) + "\n);\n")

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from amaranth.hdl import Shape
 from amaranth.lib import data
 
-from trajectile.hw.d2d.layouts import FlitKind, FrameKind
+from trajectile.hw.d2d.layouts import FlitKind, FrameKind, LinkState
 from trajectile.hw.params import Params
 from trajectile.scripts.report.markdown import table_rows
 from trajectile.scripts.soc.register_map import bit_range
@@ -16,6 +16,10 @@ MEANINGS = {
     "seq": "number of this DATA frame; of an IDLE frame: number of the next DATA frame",
     "ack": "all DATA frames before this number have come",
     "nak": "the frame with this number is missing: send again from it on",
+    "news.state": "how far the sender has come with this link: " + ", ".join(f"{one.value} {one.name}" for one in LinkState),
+    "news.epoch": "number of the last reset that the sender knows of",
+    "news.halt": "the sender has failed in this epoch",
+    "news.ready": "hops from the sender within which all tiles are in this epoch and out of reset, and one more",
     "lanes.flit_valid": "the flit lane carries something",
     "lanes.flit.head": "first flit of a packet",
     "lanes.flit.tail": "last flit of a packet",

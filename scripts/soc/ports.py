@@ -66,7 +66,8 @@ def ports_of(component: wiring.Component) -> list[Port]:
     """Clock, reset, and the ports of a component in its order, named as in Verilog."""
     own = [Port("__".join(map(str, path)), member.flow is In, len(Value.cast(value)), _meaning(component, path))
            for path, member, value in component.signature.flatten(component)]
-    return [*(Port(name, True, 1, meaning) for name, meaning in _COMMON.items()), *own]
+    common = _COMMON if getattr(component, "clocked", True) else {}
+    return [*(Port(name, True, 1, meaning) for name, meaning in common.items()), *own]
 
 
 def summary_of(component: wiring.Component) -> str:

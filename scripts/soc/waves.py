@@ -22,7 +22,8 @@ _PHASES = ("doorbell", "begin", "lists", "rows", "count", "formed", "pick", "pic
 def groups(config: Config, array: Sequence[Port]) -> dict[str, list[Port]]:
     """Title to ports of the array: clock and interrupts, then for each tile its events, DDR, io and host ports."""
     ports = {port.name: port for port in array}
-    shown = {"array": [ports[name] for name in ("clk", "rst", "irq", "link_hold")]}
+    own = [name for name in ports if name.startswith(("clocks__", "resets__"))]
+    shown = {"array": [ports[name] for name in (*(own or ("clk", "rst")), "irq", "link_hold")]}
     for tile in range(config.array.tiles):
         shown[f"tile {tile}: what batches do"] = [
             ports[name] for name in (f"phases__{tile}__{phase}" for phase in _PHASES) if name in ports]

@@ -27,7 +27,13 @@ from trajectile.sw_model.config.sections import (
     ceil_div,
     divisors,
 )
-from trajectile.sw_model.latencies import CREDIT_CYCLES, LINK_LAYER_CYCLES, LOAD_AHEAD_CYCLES
+from trajectile.sw_model.latencies import (
+    CREDIT_CYCLES,
+    CROSSING_CYCLES,
+    DRIFT_CYCLES,
+    LINK_LAYER_CYCLES,
+    LOAD_AHEAD_CYCLES,
+)
 
 #: Address space of a DDR channel: a whole model.
 DDR_ADDRESS_BITS = 40
@@ -83,6 +89,11 @@ class Config:
                 "array.dataflows", self.array.dataflows,
                 f"spread with io.bytes_per_cycle = {self.io.bytes_per_cycle} and link.beat_bytes = {self.link.beat_bytes} (a "
                 "beat of token records travels in one flit)")
+        if self.array.independent and not self.link.crc_bits:
+            raise ConfigError(
+                "array.clocks", self.array.clocks,
+                f"common with link.crc_bits = {self.link.crc_bits} (the link layer sends again what a crossing between two "
+                "clocks drops: link.crc_bits = 16 or 32)")
         span = ceil_div(layer.experts * tile.slices, self.array.channels) * self.slice_pitch_bytes
         if span > 2**DDR_ADDRESS_BITS:
             raise ConfigError("layer.experts", layer.experts,
@@ -331,22 +342,28 @@ class Config:
 
         It is also the depth of the FIFO for flits that pass over a tile.
         """
-        return 2 * self.link_flight_cycles + CREDIT_CYCLES
+        return 2 * self.link_budget_cycles + CREDIT_CYCLES
 
     @cached_property
     def link_flight_cycles(self) -> int:
-        """Cycles from a router's output to the next router's input, the link layer included."""
-        return self.link.latency_cycles + (LINK_LAYER_CYCLES if self.link.crc_bits else 0)
+        """Cycles from a router's output to the next router's input, link layer and crossing included."""
+        return (self.link.latency_cycles + (LINK_LAYER_CYCLES if self.link.crc_bits else 0)
+                + (CROSSING_CYCLES if self.array.independent else 0))
+
+    @cached_property
+    def link_budget_cycles(self) -> int:
+        """Cycles that a flight takes at the most: clocks that drift let frames wait in a crossing."""
+        return self.link_flight_cycles + (DRIFT_CYCLES if self.array.independent else 0)
 
     @cached_property
     def link_window(self) -> int:
         """Frames that a replay buffer holds: a power of two, and no less than the frames of one round trip."""
-        return int(2 ** (2 * self.link_flight_cycles - 1).bit_length())
+        return int(2 ** (2 * self.link_budget_cycles - 1).bit_length())
 
     @cached_property
     def link_timeout_cycles(self) -> int:
         """Cycles without an acknowledgement after which frames are sent again: two round trips."""
-        return 4 * self.link_flight_cycles
+        return 4 * self.link_budget_cycles
 
     @cached_property
     def link_down_cycles(self) -> int:

@@ -22,6 +22,8 @@ ACTIVATIONS = ("silu", "gelu", "gelu_tanh", "quick_gelu")
 PROTECTIONS = ("none", "parity", "secded")
 #: Dataflows that an array can be asked for, batch by batch: weights travel, or also tokens travel (docs/dataflows.md).
 DATAFLOWS = ("spread", "both")
+#: Clocks of an array: one for all tiles, or each tile its own (docs/clocks.md).
+CLOCKS = ("common", "independent")
 #: How the MAC array multiplies: as ``*`` in the Verilog, or with sums and multiples of activations that its outputs share.
 MULTIPLIERS = ("plain", "shared")
 
@@ -74,9 +76,12 @@ class ArrayConfig:
     ddr_tiles: tuple[int, ...]
     #: dataflows that a batch may have: `spread` (weights travel), or `both` (also tokens travel; docs/dataflows.md)
     dataflows: str = "spread"
+    #: `common`: one clock for all tiles; `independent`: each tile is a die with a clock of its own (docs/clocks.md)
+    clocks: str = "common"
 
     def __post_init__(self) -> None:
         check_name("array.dataflows", self.dataflows, DATAFLOWS)
+        check_name("array.clocks", self.clocks, CLOCKS)
         check_int("array.rows", self.rows, 1, 4)
         check_int("array.cols", self.cols, 1, 4)
         if self.tiles < 2:
@@ -97,6 +102,11 @@ class ArrayConfig:
     def channels(self) -> int:
         """Number of DDR channels."""
         return len(self.ddr_tiles)
+
+    @property
+    def independent(self) -> bool:
+        """Whether each tile has a clock of its own."""
+        return self.clocks == "independent"
 
     @property
     def shares(self) -> bool:

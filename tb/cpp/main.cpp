@@ -4,38 +4,10 @@
 // VALUE", "TILE r ADDRESS", "go" (everything before it is finished first), "pause CYCLES", "wait RECORDS"
 // (until every tile has written so many completion records, counted from the last mark), "mark" (logs and records begin anew) and
 // "say TEXT" (into the answers, at once). Both files may be pipes: then a caller gives one batch after the other.
-#include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
-#include <deque>
-#include <type_traits>
 #include <vector>
 
-#include "Vbench_top.h"
-#include "verilated.h"
-
-using Address = std::remove_reference_t<decltype(Vbench_top::in_host_0_awaddr)>;
-
-struct HostPort {
-    Address *awaddr, *araddr;
-    uint32_t *wdata, *rdata;
-    uint8_t *wstrb, *awvalid, *awready, *wvalid, *wready, *bvalid, *bready, *bresp;
-    uint8_t *arvalid, *arready, *rvalid, *rready, *rresp;
-};
-#define HOST_PORTS(t)                                                                                                  \
-    HostPort {                                                                                                         \
-        &top->in_host_##t##_awaddr, &top->in_host_##t##_araddr, &top->in_host_##t##_wdata, &top->host_##t##_rdata,              \
-            &top->in_host_##t##_wstrb, &top->in_host_##t##_awvalid, &top->host_##t##_awready, &top->in_host_##t##_wvalid,       \
-            &top->host_##t##_wready, &top->host_##t##_bvalid, &top->in_host_##t##_bready, &top->host_##t##_bresp,         \
-            &top->in_host_##t##_arvalid, &top->host_##t##_arready, &top->host_##t##_rvalid, &top->in_host_##t##_rready,      \
-            &top->host_##t##_rresp                                                                                     \
-    }
-
-struct Access {
-    bool write;
-    uint32_t address, value;
-};
+#include "host.h"
 
 static VerilatedContext context;
 static Vbench_top* top;
@@ -57,67 +29,6 @@ static void fall() {
     top->eval();
     context.timeInc(1);
 }
-
-[[noreturn]] static void fail(const char* what, int tile, uint32_t address) {
-    std::printf("ERROR: %s, tile %d, address 0x%x\n", what, tile, address);
-    std::exit(1);
-}
-
-// One tile's accesses in their order; a state is what is waited for.
-struct Host {
-    HostPort port;
-    int tile;
-    std::FILE* answers;
-    std::deque<Access> todo;
-    enum { IDLE, ADDRESS, RESPONSE } state = IDLE;
-    int patience = 0;
-
-    bool busy() const { return state != IDLE || !todo.empty(); }
-
-    // Inputs for the coming edge; they are taken over by take_inputs().
-    void drive() {
-        if (state != IDLE || todo.empty()) return;
-        const Access& a = todo.front();
-        if (a.write) {
-            *port.awaddr = a.address, *port.wdata = a.value;
-            *port.awvalid = *port.wvalid = 1;
-        } else {
-            *port.araddr = a.address;
-            *port.arvalid = 1;
-        }
-        state = ADDRESS;
-        patience = 1000;
-    }
-
-    // What the ports say right before the edge; the inputs change after it.
-    struct Seen {
-        bool address, response;
-        uint32_t code, data;
-    } seen;
-    void sample() {
-        const bool write = !todo.empty() && todo.front().write;
-        seen.address = write ? *port.awready && *port.wready : *port.arready;
-        seen.response = write ? *port.bvalid : *port.rvalid;
-        seen.code = write ? *port.bresp : *port.rresp;
-        seen.data = *port.rdata;
-    }
-    void step() {
-        if (state == IDLE) return;
-        const Access a = todo.front();
-        if (!patience--) fail("no answer", tile, a.address);
-        if (state == ADDRESS && seen.address) {
-            *port.awvalid = *port.wvalid = *port.arvalid = 0;
-            (a.write ? *port.bready : *port.rready) = 1;
-            state = RESPONSE;
-        } else if (state == RESPONSE && seen.response) {
-            *port.bready = *port.rready = 0;
-            if (seen.code) fail("access refused", tile, a.address);
-            if (!a.write) std::fprintf(answers, "%d %u\n", tile, seen.data);
-            todo.pop_front();
-            state = IDLE;
-        }
-    }
-};
 
 int main(int argc, char** argv) {
     if (argc < 4) {
@@ -188,7 +99,7 @@ int main(int argc, char** argv) {
                 fall(), rise();
             }
         } else if (std::sscanf(line, "%d %c %u %u", &tile, &kind, &address, &value) >= 3) {
-            hosts.at(tile).todo.push_back(Access{kind == 'w', address, value});
+            hosts.at(tile).todo.push_back(Access{kind == 'w' ? Kind::WRITE : Kind::READ, address, value, 0});
         }
     }
     finish();

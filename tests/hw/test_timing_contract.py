@@ -28,6 +28,7 @@ CONFIGS = {
                        link__beat_bytes=4), False),
     "conflicts": (small(layer__d_model=9, layer__d_ff=9, tile__slices=9, tile__mac_k=4, tile__mac_n=6, tile__mac_t=1), False),
     "bias": (small(layer__bias=True), False),
+    "dies": (small(link__crc_bits=16, array__clocks="independent"), False),
     "tokens travel": (small(array__dataflows="both"), False),
     **{f"random {seed}": (random_config(seed), False) for seed in (1, 2, 3)},
 }
@@ -156,6 +157,9 @@ def test_blocks_and_contract_agree(name):
     if "LinkLayer" in of:
         pairs["LINK_LAYER_CYCLES"] = (of["LinkLayer"].latency_cycles, latencies.LINK_LAYER_CYCLES)
         pairs["replay_cycles"] = (of["LinkLayer"].replay_cycles, latencies.replay_cycles(config))
+    if "Crossing" in of:
+        pairs["CROSSING_CYCLES"] = (of["Crossing"].latency_cycles, latencies.CROSSING_CYCLES)
+        pairs["DRIFT_CYCLES"] = (of["Crossing"].drift_cycles, latencies.DRIFT_CYCLES)
     if not timing_only:
         pairs["RESULT_WRITE_CYCLES"] = (of["LaneMemory"].result_write_cycles - of["LaneMemory"].result_read_cycles,
                                         latencies.RESULT_WRITE_CYCLES)

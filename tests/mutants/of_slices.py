@@ -301,8 +301,8 @@ OF_SLICES = (
     # -- link layer -----------------------------------------------------------------------------------------------
     Mutant(name="link-crc-unchecked", module="hw.d2d.link_rx",
            description="a frame counts whatever its CRC",
-           old="self.heard.eq((syndrome == 0) & (idle | data) & ~self.down)",
-           new="self.heard.eq((idle | data) & ~self.down)"),
+           old="(syndrome == 0) & (idle | data)",
+           new="idle | data"),
     Mutant(name="link-order-unchecked", module="hw.d2d.link_rx",
            description="frames are delivered whatever their number",
            old="deliver.eq(self.heard & data & wanted)",

@@ -1,7 +1,7 @@
 """A campaign of faults on links: which configurations, what a seed does to them, and what must hold afterwards."""
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +14,10 @@ from trajectile.scripts.flow.simulation import Simulation
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import links
 from trajectile.sw_model.schedule.scheduler import schedule
-from trajectile.sw_model.timeline.model import Event
 from trajectile.sw_model.timeline.model import simulate as model_timeline
-from trajectile.sw_model.timeline.visits import visits
 from trajectile.tb.faults import DEAD_VALUES, NEVER, LinkFaults
 from trajectile.tb.job import Run
+from trajectile.tb.scoreboard import lives
 
 #: small arrays of every kind of ring, both CRCs, flits of even and odd width, few and many retries
 CONFIGS = {
@@ -99,12 +98,6 @@ def run_of(seed: int, config: Config, cycles: int) -> Run:
     """The run of a seed; one in three of those without a lasting fault has a DDR that hesitates as well."""
     rng, kind = np.random.default_rng(seed), kind_of(seed)
     return Run(seed, stall_ddr=kind not in LASTING and bool(rng.random() < 1 / 3), faults=KINDS[kind](rng, config, cycles))
-
-
-def lives(log: Sequence[Event]) -> Counter:
-    """What became of each slice at each tile, and how often."""
-    return Counter((v.tile, v.expert, v.index, v.from_link, v.filled is None, v.compute is None, v.computed is None,
-                    v.send is None, v.sent is None, v.release is None) for v in visits(log))
 
 
 def check_whole(done: Simulation, outcome: Outcome, *, again: bool = False) -> None:
