@@ -25,6 +25,8 @@ def again(args: argparse.Namespace, command: str, add_arguments: Callable[[argpa
         value, option = getattr(args, name), "--" + name.replace("_", "-")
         if value is True:
             words.append(option)
+        elif default == []:  # one that may be repeated
+            words += [word for one in value for word in (option, str(one))]
         elif value is not False and value != default and not (usual and name in usual and value == usual[name]):
             words += [option, ",".join(map(str, value)) if isinstance(value, list) else str(value)]
     return shlex.join(words)

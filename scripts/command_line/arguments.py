@@ -27,6 +27,7 @@ def check(args: argparse.Namespace) -> None:
         raise UserError(f"--trace-as = {args.trace_as[0]!r} is not legal without --trace; legal: with a trace that it is of")
     for option, path, folder in (("--output", getattr(args, "output", None), True),
                                  ("--output", getattr(args, "page", None), False),
+                                 ("--report", getattr(args, "report", None), False),
                                  ("--json", getattr(args, "json", None), False)):
         if path is not None and (folder or str(path) != "-") and (why := _wrong(path, folder)):
             raise UserError(f"{option} = {str(path)!r} is not legal ({why}); legal values: a "

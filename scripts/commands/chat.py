@@ -16,11 +16,13 @@ import numpy as np
 from rich.console import Console
 
 from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.again import again
 from trajectile.scripts.command_line.batch import add_dataflow
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow.chat import MOST_SEQUENCES, Totals, array_layers, capacity, continued
 from trajectile.scripts.flow.speakers import Speaker, Tokens, speaker_of, toy_speaker
+from trajectile.scripts.report import layers
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates.toy_model import MoeLayer
 from trajectile.sw_model.schedule.scheduler import ORDERS
@@ -31,6 +33,12 @@ DEFAULT_CONFIG = "demo"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile chat``."""
+    add_text_arguments(parser)
+    parser.add_argument("--report", metavar="FILE", type=Path, help="also write a page: the layers over time")
+
+
+def add_text_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those that choose the text."""
     parser.add_argument("--prompt", metavar="TEXT",
                         help="what is continued: the toy model has read Python, SmolLM2 English (default: one of each)")
     parser.add_argument("--bytes", "--tokens", metavar="N", type=int,
@@ -116,6 +124,7 @@ def summary(args: argparse.Namespace, config: Config, speaker: Speaker, said: Sa
         "float32": [speaker.shown(text) for text in exact], "rtl": not args.model_only, "equal": not whole.wrong,
         "wrong": whole.wrong, "tokens": int(said.written.size), "sequences": args.sequences,
         "dataflow": args.dataflow,
+        "blocks": speaker.blocks, "runs": whole.runs,
         "batches": whole.batches, "cycles": whole.cycles, "roofline_cycles": whole.roofline,
         # a text of one token is all prompt
         "cycles_per_token": said.cycles / said.tokens if said.tokens else None,
@@ -188,6 +197,10 @@ def answered(args: argparse.Namespace, config: Config, console: Console) -> dict
 
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile chat``."""
-    values = answered(args, config, terminal.console(args))
+    console = terminal.console(args)
+    values = answered(args, config, console)
+    if args.report:
+        layers.write(args.report, layers.chat_page(values, again(args, "chat", add_text_arguments)))
+        console.print(f"report           {args.report}", highlight=False, soft_wrap=True)
     terminal.answer(args, values)
     return Exit.DONE if values["equal"] else Exit.NOT_EXACT

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from trajectile.scripts.area.outside import HBM2_PJ_PER_BIT, Outside
 from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.again import again
 from trajectile.scripts.command_line.batch import add_dataflow
 from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of, integers, names
 from trajectile.scripts.errors import UserError
@@ -25,14 +26,15 @@ from trajectile.scripts.flow.whole_model import (
 )
 from trajectile.scripts.folders import private
 from trajectile.scripts.plots import whole_model as plots
+from trajectile.scripts.report import layers as layers_page
 from trajectile.sw_model.config import Config
 
 #: strategies that a user compares, if none are given
 USUAL = ("fse", "tokens-travel", "ep", "hydra")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Arguments of ``trajectile model``."""
+def add_model_arguments(parser: argparse.ArgumentParser) -> None:
+    """Those that the figures depend on."""
     parser.add_argument("--sequences", type=integers, default=list(DEFAULT_SEQUENCES), metavar="N,N,...",
                         help="sequences decoded at once (default " + ",".join(map(str, DEFAULT_SEQUENCES)) + ")")
     parser.add_argument("--strategies", type=names(STRATEGIES), default=list(USUAL), metavar="S,S,...",
@@ -54,6 +56,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--windows", type=int, default=4, help="windows of the trace, spread over its layers (default 4)")
     add_dataflow(parser, "of fse: ")
     add_gate_arguments(parser)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``trajectile model``."""
+    add_model_arguments(parser)
+    parser.add_argument("--report", metavar="FILE", type=Path, help="also write a page: the layers over time, energy, memory")
 
 
 def checked(args: argparse.Namespace) -> None:
@@ -102,11 +110,14 @@ def run(args: argparse.Namespace, config: Config) -> int:
     with private(folder) as work:
         write(rows, work, "model")
         plots.picture(config.name, rows, work / plots.FILE)
-    terminal.answer(args, {"config": {"name": config.name, **config.as_dict}, "moe_layers": layers, "mhz": args.mhz,
-                           "context": args.context, "dataflow": args.dataflow, "rest": vars(rest), "placement": places,
-                           "energy": {"d2d_pj_per_bit": args.d2d_pj, "ddr_pj_per_bit": args.ddr_pj,
-                                      "tiles": args.energy and str(args.energy)},
-                           "rows": rows})
+    values = {"config": {"name": config.name, **config.as_dict}, "moe_layers": layers, "mhz": args.mhz,
+              "context": args.context, "dataflow": args.dataflow, "rest": vars(rest), "placement": places,
+              "energy": {"d2d_pj_per_bit": args.d2d_pj, "ddr_pj_per_bit": args.ddr_pj,
+                         "tiles": args.energy and str(args.energy)},
+              "rows": rows}
+    if args.report:
+        layers_page.write(args.report, layers_page.model_page(values, again(args, "model", add_model_arguments)))
+    terminal.answer(args, values)
     console.print(shown(config, rows))
     held = places["channel_bytes"] / GIB
     fits = (f"fits: {held:.1f} GiB" if places["fits"] else

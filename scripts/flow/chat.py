@@ -40,6 +40,8 @@ class Totals:
     tokens: int = 0
     cycles: int = 0
     roofline: int = 0
+    #: each batch: its layer, tokens and cycles, and of these until the first DDR address and while slices stream
+    runs: list[dict[str, int]] = field(default_factory=list)
     #: what was not as the golden model has it; empty if everything was
     wrong: list[str] = field(default_factory=list)
 
@@ -84,7 +86,10 @@ class ArrayLayers:
         totals.batches += 1
         totals.tokens += len(x)
         totals.cycles += cycles
-        totals.roofline += roofline(plan).cycles
+        bound = roofline(plan).cycles
+        totals.roofline += bound
+        totals.runs.append({"layer": number, "tokens": len(x), "cycles": cycles, "roofline": bound,
+                            "first_load_cycles": model.first_load_cycles, "streaming_cycles": model.streaming_cycles})
         return integer.dequantise(y, layer)
 
 

@@ -158,7 +158,8 @@ def rows_of(config: Config, batches: Sequence[dict[str, Any]], layers: int, rest
         groups[row["tokens"], row["strategy"]].append(row)
     hertz, found = mhz * 1e6, []
     for (sequences, strategy), members in groups.items():
-        cycles, roof = (fmean(row[key] for row in members) for key in ("cycles", "roofline"))
+        cycles, roof, first, streaming = (fmean(row[key] for row in members) for key in (
+            "cycles", "roofline", "first_load_cycles", "streaming_cycles"))
         moe, other = layers * cycles / hertz, rest.seconds(config, sequences, hertz)
         step, best = moe + other, layers * roof / hertz + other
         per_layer = [energies.of_layer(config, Counters(**row["counters"]), mhz) for row in members]
@@ -166,6 +167,7 @@ def rows_of(config: Config, batches: Sequence[dict[str, Any]], layers: int, rest
                   for part, value in energies.of_rest(config, rest, sequences, other).items()}
         found.append({
             "sequences": sequences, "strategy": strategy, "layer_cycles": cycles, "layer_roofline": roof,
+            "first_load_cycles": first, "streaming_cycles": streaming,
             "moe_us": moe * 1e6, "rest_us": other * 1e6, "step_us": step * 1e6, "tokens_per_second": sequences / step,
             "over_roofline": step / best, "moe_share": moe / step,
             "ddr_bytes_per_token": (layers * ddr_bytes(config, members) + (

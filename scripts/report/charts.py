@@ -57,6 +57,35 @@ def stack(edges: Sequence[int], shares: Mapping[str, Sequence[float]], reasons: 
                    "sums.", (0, 0, edges[-1], HEIGHT), 'preserveAspectRatio="none" class="time tall"')
 
 
+def columns(stacks: Sequence[Mapping[str, float]], marks: Sequence[float], title: str) -> Markup:
+    """A column for each stack of parts, from below; a line across it at its mark."""
+    highest, body = max([sum(parts.values()) for parts in stacks] + [1]), ""
+    for number, (parts, mark) in enumerate(zip(stacks, marks, strict=True)):
+        low = 0.0
+        for kind, value in parts.items():
+            low += value
+            body += (f'<rect class="f-{kind}" x="{_number(number + 0.06)}" y="{_number(HEIGHT * (1 - low / highest))}" '
+                     f'width="0.88" height="{_number(HEIGHT * value / highest)}"><title>{number}, {escape(kind)}: '
+                     f'{value:,.0f}</title></rect>')
+        body += (f'<rect class="f-mark" x="{_number(number)}" y="{_number(HEIGHT * (1 - mark / highest) - 0.4)}" width="1" '
+                 f'height="0.8"><title>{number}, roofline: {mark:,.0f}</title></rect>')
+    return _figure(body, title, f"{len(stacks)} columns of parts; the table below has the sums.", (0, 0, len(stacks), HEIGHT),
+                   'preserveAspectRatio="none" class="time tall"')
+
+
+def sequence(parts: Mapping[str, float], times: int, title: str) -> Markup:
+    """Some parts of a whole one after the other, so many times."""
+    whole, body = sum(parts.values()) or 1.0, ""
+    for number in range(times):
+        at = number * whole / times
+        for kind, value in parts.items():
+            body += (f'<rect class="f-{kind}" x="{1000 * at / whole:.3f}" y="0" width="{1000 * value / times / whole:.3f}" '
+                     f'height="{_number(HEIGHT)}"><title>layer {number}, {escape(kind)}</title></rect>')
+            at += value / times
+    return _figure(body, title, f"{times} layers one after the other; the table below has the parts.", (0, 0, 1000, HEIGHT),
+                   'preserveAspectRatio="none" class="time"')
+
+
 #: rows of a tile's phases, from above; those of one row do not overlap
 PHASE_ROWS = (("queue", "records"), ("lists", "counts", "order"), ("slices", "sums", "results", "completion"))
 

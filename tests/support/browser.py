@@ -1,7 +1,9 @@
 """A page in headless Chromium: what it says, asks the network for, and complains about."""
 
+import html
 import json
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -13,6 +15,17 @@ NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--hide-scrollbars", "--enable-logging=stderr",
          "--host-resolver-rules=MAP * ~NOTFOUND")
+
+#: written into a copy of the page: measures what a browser made of it
+PROBE = """<script>addEventListener("load", () => {
+  const size = e => { const r = e.getBoundingClientRect(); return [r.width, r.height]; };
+  const style = getComputedStyle(document.body);
+  document.body.insertAdjacentHTML("beforeend", `<pre id="probe">${JSON.stringify({
+    wide: document.documentElement.scrollWidth, window: innerWidth, ink: style.color, paper: style.backgroundColor,
+    sections: [...document.querySelectorAll("section")].map(size), drawings: [...document.querySelectorAll("svg")].map(size),
+    outside: [...document.querySelectorAll("svg.array text")].filter(e => { const t = e.getBoundingClientRect(),
+      p = e.ownerSVGElement.getBoundingClientRect(); return t.left < p.left || t.right > p.right; }).length})}</pre>`);
+});</script>"""
 
 
 @dataclass(frozen=True)
@@ -58,3 +71,18 @@ def open_page(path: Path, *, width: int = 1000, dark: bool = False) -> Page:
              if event.get("params", {}).get("network_isolation_key", "").startswith("file:")}
     return Page(done.stdout, [line for line in done.stderr.splitlines() if "CONSOLE" in line],
                 sorted(url for url in asked if not url.startswith(("file:", "data:"))))
+
+
+def check_page(page: str, folder: Path, *, width: int, dark: bool, sections: int) -> None:
+    """No complaint, no request; everything has a size, nothing sticks out sideways; text stands out in light and dark."""
+    (folder / "page.html").write_text(page, encoding="utf-8")
+    (folder / "probe.html").write_text(re.sub(r"<meta http-equiv.*?>", "", page) + PROBE, encoding="utf-8")
+    real = open_page(folder / "page.html", width=width, dark=dark)
+    assert (real.console, real.requests) == ([], []) and "</html>" in real.html
+    probed = re.search(r'<pre id="probe">(.*?)</pre>', open_page(folder / "probe.html", width=width, dark=dark).html)
+    assert probed
+    seen = json.loads(html.unescape(probed[1]))
+    assert seen["window"] == width and seen["wide"] <= width and seen["outside"] == 0
+    assert len(seen["sections"]) == sections and min(min(size) for size in seen["sections"] + seen["drawings"]) > 20
+    ink, paper = (sum(map(int, re.findall(r"\d+", seen[name])[:3])) / 765 for name in ("ink", "paper"))
+    assert (ink > 0.85 and paper < 0.15) if dark else (ink < 0.15 and paper > 0.95)

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from tests.support.browser import open_page
+from tests.support.browser import check_page, open_page
 from tests.support.tools import require_icarus
 from trajectile.scripts import cli
 from trajectile.scripts.errors import UserError
@@ -24,16 +24,6 @@ from trajectile.sw_model.timeline.visits import visits
 
 SECTIONS = ("exactness", "roofline", "watch", "utilisation", "stalls", "trajectories", "area", "energy", "configuration",
             "reproduce")
-#: written into a copy of the page: measures what a browser made of it
-PROBE = """<script>addEventListener("load", () => {
-  const size = e => { const r = e.getBoundingClientRect(); return [r.width, r.height]; };
-  const style = getComputedStyle(document.body);
-  document.body.insertAdjacentHTML("beforeend", `<pre id="probe">${JSON.stringify({
-    wide: document.documentElement.scrollWidth, window: innerWidth, ink: style.color, paper: style.backgroundColor,
-    sections: [...document.querySelectorAll("section")].map(size), drawings: [...document.querySelectorAll("svg")].map(size),
-    outside: [...document.querySelectorAll("svg.array text")].filter(e => { const t = e.getBoundingClientRect(),
-      p = e.ownerSVGElement.getBoundingClientRect(); return t.left < p.left || t.right > p.right; }).length})}</pre>`);
-});</script>"""
 AREA = {"config": None, "technology": {"title": "some nm", "unit": "um2"},
         "groups": {"MAC array": {"cell_area": 1234.4, "sram_area": 0.0, "sram_bits": 0},
                    "expert buffer": {"cell_area": 100.0, "sram_area": 2000.0, "sram_bits": 512}},
@@ -287,17 +277,7 @@ def test_area_of_something_else(tmp_path, capsys):
 @pytest.mark.parametrize(("width", "dark"), [(1000, False), (500, True)], ids=["light", "dark and narrow"])
 def test_in_a_browser(demo, tmp_path, width, dark):
     """No complaint, no request; everything has a size, nothing sticks out sideways; text stands out in light and dark."""
-    page = render(demo[0], demo[2])
-    (tmp_path / "page.html").write_text(page, encoding="utf-8")
-    (tmp_path / "probe.html").write_text(re.sub(r"<meta http-equiv.*?>", "", page) + PROBE, encoding="utf-8")
-    real = open_page(tmp_path / "page.html", width=width, dark=dark)
-    assert (real.console, real.requests) == ([], []) and "</html>" in real.html
-    seen = json.loads(html.unescape(re.search(r'<pre id="probe">(.*?)</pre>', open_page(
-        tmp_path / "probe.html", width=width, dark=dark).html)[1]))
-    assert seen["window"] == width and seen["wide"] <= width and seen["outside"] == 0
-    assert len(seen["sections"]) == len(SECTIONS) and min(min(size) for size in seen["sections"] + seen["drawings"]) > 20
-    ink, paper = (sum(map(int, re.findall(r"\d+", seen[name])[:3])) / 765 for name in ("ink", "paper"))
-    assert (ink > 0.85 and paper < 0.15) if dark else (ink < 0.15 and paper > 0.95)
+    check_page(render(demo[0], demo[2]), tmp_path, width=width, dark=dark, sections=len(SECTIONS))
 
 
 def test_the_browser_sees_what_is_wrong(tmp_path):
