@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 
 from trajectile.scripts.flow import workload
 from trajectile.scripts.maintain.tour import pictures as tour_pictures
@@ -16,8 +17,10 @@ from trajectile.sw_model import latencies
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import edge_path, ring, ring_next
 from trajectile.sw_model.schedule.scheduler import Schedule, roofline, schedule
+from trajectile.sw_model.timeline.completions import told
 from trajectile.sw_model.timeline.compute import compute_cycles
 from trajectile.sw_model.timeline.model import Timeline, simulate
+from trajectile.sw_model.timeline.phases import phases
 from trajectile.sw_model.timeline.stalls import DDR_REASONS, MAC_REASONS, ddr_account, mac_account, totals
 from trajectile.sw_model.timeline.visits import Visit, journeys, visits
 
@@ -56,6 +59,28 @@ def _tokens(plan: Schedule) -> list[dict[str, Any]]:
     return found
 
 
+def _lists(plan: Schedule, tile: int) -> list[dict[str, Any]]:
+    """Token lists of a tile that hold something: of each expert and lane its tokens, first the one that is met first."""
+    mine = plan.tiles[tile]
+    found = []
+    for expert in np.flatnonzero(mine.passes).tolist():
+        rows = mine.list_tokens[mine.first[expert]:mine.first[expert] + mine.passes[expert]]
+        found.append({"expert": expert, "lanes": [[token for token in lane if token >= 0] for lane in rows.T.tolist()]})
+    return found
+
+
+def _scores(plan: Schedule) -> list[list[int]]:
+    """How far each expert would take the tiles from their mean pace, in the first two picks of ``balanced``."""
+    passes, active = np.asarray(plan.passes), len(plan.expert_order)
+    pace = np.zeros((len(passes), 1), dtype=np.int64)
+    found = []
+    for picked in plan.expert_order[:2]:
+        away = pace + active * passes - passes.sum(axis=1, keepdims=True)
+        found.append(np.abs(away).sum(axis=0).tolist())
+        pace = away[:, [picked]]
+    return found
+
+
 def story(plan: Schedule, line: Timeline) -> dict[str, Any]:
     """What the template needs.
 
@@ -79,6 +104,8 @@ def story(plan: Schedule, line: Timeline) -> dict[str, Any]:
     return {
         "config": config, "plan": plan, "cycles": line.cycles, "streaming": line.streaming_cycles, "times": times,
         "picked": next(event for event in line.events if event.kind == "pick" and event.tile == first.tile),
+        "lists": _lists(plan, first.tile), "scores": _scores(plan),
+        "record": told(line, 0, first.tile), "formed": max(one.formed or 0 for one in line.batches[0]),
         "roof": roofline(plan), "events": line.events, "stays": stays,
         "tiles": _tokens(plan), "ring": ring(config.array), "way": way, "first": first, "between": between,
         "chosen": [token for token in range(plan.tokens) if first.expert in plan.topk_ids[token]],
@@ -94,15 +121,17 @@ def story(plan: Schedule, line: Timeline) -> dict[str, Any]:
 
 def files() -> dict[str, str]:
     """Texts of the page and its pictures, by their names in ``docs/``."""
-    told = story(*batch())
-    config, way = told["config"], told["way"]
+    found = story(*batch())
+    config, way = found["config"], found["way"]
     environment = jinja2.Environment(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True,
                                      keep_trailing_newline=True)
     return {
-        "tour.md": environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(told).replace(" \n", "\n"),
-        "tour_array.svg": tour_pictures.array_picture(config, told["tiles"], way),
-        "tour_slice.svg": tour_pictures.slice_picture(way, told["cycles"]),
-        "tour_batch.svg": tour_pictures.batch_picture(config, told["events"], told["stays"], told["cycles"], way[0].name),
+        "tour.md": environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(found).replace(" \n", "\n"),
+        "tour_path.svg": tour_pictures.path_picture(phases(config.array.tiles, found["events"]), config.array.tiles,
+                                                    found["cycles"]),
+        "tour_array.svg": tour_pictures.array_picture(config, found["tiles"], way),
+        "tour_slice.svg": tour_pictures.slice_picture(way, found["cycles"]),
+        "tour_batch.svg": tour_pictures.batch_picture(config, found["events"], found["stays"], found["cycles"], way[0].name),
     }
 
 

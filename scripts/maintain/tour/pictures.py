@@ -5,23 +5,27 @@ from typing import Any
 
 from markupsafe import escape
 
-from trajectile.scripts.report.charts import PITCH, TILE, arrow, centre, lane
+from trajectile.scripts.report.charts import PHASE_ROWS, PITCH, TILE, arrow, centre, lane
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.timeline.activity import busy_spans
 from trajectile.sw_model.timeline.model import Event
+from trajectile.sw_model.timeline.phases import PHASES, Phase
 from trajectile.sw_model.timeline.visits import Visit
 
 #: of each expert, modulo their number; dark text is readable on all
 EXPERTS = ("#9ecae9", "#f9c49a", "#a8dcc5", "#e7b9d3", "#f2dc8c", "#c9c3ea", "#cccccc", "#f4a9a3")
 STYLE = """
-svg{--bg:#fff;--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--panel:#f5f6f8;--ddr:#0072b2;--link:#008f68;--mac:#d55e00;--wait:#b9c1ca}
+svg{--bg:#fff;--ink:#1b1f24;--soft:#57606a;--line:#d0d7de;--panel:#f5f6f8;--ddr:#0072b2;--link:#008f68;--mac:#d55e00;--wait:#b9c1ca;
+--records:#8fc1e0;--lists:#f2b184;--counts:#6a51a3;--order:#d9a800}
 @media(prefers-color-scheme:dark){svg{--bg:#0d1117;--ink:#e8ecf0;--soft:#9aa6b2;--line:#30363d;--panel:#191f26;--ddr:#3fa0dd;
---link:#2fb98f;--mac:#f0813a;--wait:#4d5865}}
+--link:#2fb98f;--mac:#f0813a;--wait:#4d5865;--records:#24597c;--lists:#8a512a;--counts:#9e86cc;
+--order:#e3bd3c}}
 text{font:13px system-ui,"Segoe UI",Roboto,"DejaVu Sans",sans-serif;fill:var(--ink)}
 .soft{fill:var(--soft)}.bold{font-weight:650}.mid{text-anchor:middle}.end{text-anchor:end}.tiny{font-size:11px}.on{fill:#1b1f24}
 .bg{fill:var(--bg)}.tile{fill:var(--panel);stroke:var(--soft);stroke-width:1.5}.chip{fill:var(--bg);stroke:var(--ddr);stroke-width:1.5}
 .grid{stroke:var(--line);stroke-width:1}.rule{font-size:11px;font-weight:650;fill:var(--bg)}
-.f-ddr{fill:var(--ddr)}.f-link{fill:var(--link)}.f-mac{fill:var(--mac)}.f-wait{fill:var(--wait)}
+.f-soft{fill:var(--soft)}.f-records{fill:var(--records)}.f-lists{fill:var(--lists)}.f-counts{fill:var(--counts)}
+.f-order{fill:var(--order)}.f-ddr{fill:var(--ddr)}.f-link{fill:var(--link)}.f-mac{fill:var(--mac)}.f-wait{fill:var(--wait)}
 .s-ddr{stroke:var(--ddr);fill:none}.s-link{stroke:var(--link);fill:none}.s-wait{stroke:var(--wait);fill:none}.slot{fill:var(--panel)}
 """
 
@@ -71,6 +75,38 @@ def array_picture(config: Config, tiles: Sequence[Mapping[str, Any]], way: Seque
     return _file(body, (-half - 50, -half - 62, PITCH + TILE + 100, PITCH + TILE + 124), "The array of the tour",
                  f"Four tiles in a ring, each with a DDR channel and two tokens with the experts they chose; slice "
                  f"{way[0].name} goes from tile {way[0].tile} over tiles {', '.join(str(visit.tile) for visit in way[1:])}.")
+
+
+#: how phases look: classes of the style
+PHASE_KINDS = {"queue": "soft", "records": "records", "lists": "lists", "counts": "counts", "order": "order", "slices": "mac",
+               "sums": "link", "results": "ddr", "completion": "soft"}
+
+
+def path_picture(found: Sequence[Phase], tiles: int, cycles: int) -> str:
+    """From the doorbell to the completion record: what each tile does when, in three rows a tile."""
+    left, width, high, gap = 60, 800, 15, 12
+    scale, pitch = width / cycles, len(PHASE_ROWS) * high + gap
+    rows = {name: number for number, names in enumerate(PHASE_ROWS) for name in names}
+    top, body = 26, ""
+    bottom = top + pitch * tiles
+    for cycle in range(0, cycles + 1, 100):
+        x = left + cycle * scale
+        body += f'<line class="grid" x1="{x:.1f}" x2="{x:.1f}" y1="{top - 4}" y2="{bottom}"/>\n'
+        body += _text(x, bottom + 14, str(cycle), "mid tiny soft")
+    for tile in range(tiles):
+        body += _text(4, top + tile * pitch + (pitch - gap) / 2 + 4, f"tile {tile}", "bold")
+    for phase in found:
+        body += _box(left + phase.begin * scale, top + phase.tile * pitch + rows[phase.name] * high + 1,
+                     (phase.end - phase.begin) * scale, high - 2, f"f-{PHASE_KINDS[phase.name]}",
+                     f"{phase.name}: cycles {phase.begin} to {phase.end}", ' rx="2"')
+    x: float = left
+    for name in PHASES:
+        if any(phase.name == name for phase in found):
+            body += _box(x, 4, 12, 12, f"f-{PHASE_KINDS[name]}") + _text(x + 17, 14, name, "tiny")
+            x += 36 + 7 * len(name)
+    return _file(body, (0, 0, left + width + 20, bottom + 22), "From the doorbell to the completion record",
+                 "For each tile the phases of the batch over time: queue, records, lists, counts, order, slices, results, "
+                 "completion.")
 
 
 def slice_picture(way: Sequence[Visit], cycles: int) -> str:

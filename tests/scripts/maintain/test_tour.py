@@ -43,6 +43,19 @@ def test_a_batch_without_the_story():
         tour.story(plan, simulate(plan))
 
 
+def test_lists_and_picks():
+    """Lists hold the choices of the tile's tokens, each once; the scores are those that the schedule's picks follow from."""
+    plan, line = tour.batch()
+    told = tour.story(plan, line)
+    tile = told["first"].tile
+    held = [(row["expert"], token) for row in told["lists"] for lane in row["lanes"] for token in lane]
+    assert sorted(held) == sorted((expert, token) for token in told["tiles"][tile]["tokens"]
+                                  for expert in plan.topk_ids[token].tolist())
+    first, second = plan.expert_order[:2]
+    assert first == min(range(8), key=lambda expert: (told["scores"][0][expert], expert))
+    assert second == min(set(range(8)) - {first}, key=lambda expert: (told["scores"][1][expert], expert))
+
+
 def test_latencies_that_it_adds_up():
     """They are those of the batch that it shows: a pass, a request to the next tile, a header that goes on at once."""
     told = tour.story(*tour.batch())
