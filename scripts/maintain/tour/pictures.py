@@ -99,11 +99,11 @@ def path_picture(found: Sequence[Phase], tiles: int, cycles: int) -> str:
         body += _box(left + phase.begin * scale, top + phase.tile * pitch + rows[phase.name] * high + 1,
                      (phase.end - phase.begin) * scale, high - 2, f"f-{PHASE_KINDS[phase.name]}",
                      f"{phase.name}: cycles {phase.begin} to {phase.end}", ' rx="2"')
-    x: float = left
+    place = float(left)
     for name in PHASES:
         if any(phase.name == name for phase in found):
-            body += _box(x, 4, 12, 12, f"f-{PHASE_KINDS[name]}") + _text(x + 17, 14, name, "tiny")
-            x += 36 + 7 * len(name)
+            body += _box(place, 4, 12, 12, f"f-{PHASE_KINDS[name]}") + _text(place + 17, 14, name, "tiny")
+            place += 36 + 7 * len(name)
     return _file(body, (0, 0, left + width + 20, bottom + 22), "From the doorbell to the completion record",
                  "For each tile the phases of the batch over time: queue, records, lists, counts, order, slices, results, "
                  "completion.")
