@@ -94,11 +94,13 @@ REPLAY_CYCLES = 3
 # -- tokens travel (docs/dataflows.md) --------------------------------------------------------------------------------
 
 #: flits of records that may be under way to a tile
-RECORD_CREDITS = 8
+RECORD_CREDITS = 16
 #: a header of a section is worked off
 SECTION_CYCLES = 1
 #: an item is taken to its flit on the link; a flit at the end of a link to the queue's head, besides the router
-RECORD_OUT_CYCLES, RECORD_QUEUE_CYCLES = 1, 1
+RECORD_OUT_CYCLES, RECORD_QUEUE_CYCLES = 1, 2
+#: items that were taken and have not gone on, at the most
+RECORD_PLACES = 2
 #: the reduction starts to its permit for the ring-previous tile
 PERMIT_CYCLES = STATE_CYCLES
 #: a word of sums arrives, and the tile's own is read, to the bank's register that holds both; a word is read to its first

@@ -20,7 +20,7 @@ class Port(enum.Enum, shape=3):
 
 
 #: flits of records that may be on their way to a tile: its queue has room for so many (a power of two)
-RECORD_CREDITS = 8
+RECORD_CREDITS = 16
 #: the ports with a link
 NEIGHBOURS = (Port.NORTH, Port.EAST, Port.SOUTH, Port.WEST)
 

@@ -1,30 +1,33 @@
 """The record port: token records from the ring-previous tile and to the ring-next one."""
 
-from amaranth.hdl import Module, Signal
-from amaranth.lib import data, stream
+from amaranth.hdl import Module, Mux, Signal
+from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.layouts import RECORD_CREDITS, FlitKind, LinkLayouts
 from trajectile.hw.d2d.port import Message
-from trajectile.hw.lib.block import Block
+from trajectile.hw.lib.block import Block, place
+from trajectile.hw.lib.sram import Sram1R1W
 from trajectile.hw.lib.struct_signal import struct_signal
 
 
 class RecordPort(Block):
-    """A queue for the records that come, and a register for the one that goes.
+    """A queue for the records that come, and two places for those that go.
 
     The ring-previous tile spends a credit on every flit of records, so the queue always has room. A credit goes back when an
     item leaves the queue, as ``permit_record``. This tile does the same towards the ring-next one: it begins with
-    ``RECORD_CREDITS`` = 8, and an item goes only with one.
+    ``RECORD_CREDITS`` = 16, and an item goes only with one.
 
-    Latency: a flit at ``arrival`` in cycle c is at the head of the queue in c+1 if that was empty (``latency_cycles`` = 1).
-    An item that is put into the register in c is a flit from c+1 on (``out_cycles`` = 1). A credit that comes in c can be
-    spent in c+1 (``credit_cycles`` = 1). Throughput: one item per cycle each way. Storage: 8 items and one, in flip-flops.
+    Latency: a flit at ``arrival`` in cycle c is at the head of the queue in c+2 if that was empty (``latency_cycles`` = 2).
+    An item that is put into an empty place in c is a flit from c+1 on (``out_cycles`` = 1). A credit that comes in c can be
+    spent in c+1 (``credit_cycles`` = 1). Throughput: one item per cycle each way. Storage: 16 items in an SRAM, two in
+    flip-flops.
     """
 
-    latency_cycles = 1
+    latency_cycles = 2
     out_cycles = 1
     credit_cycles = 1
+    out_places = 2
 
     arrival: Message.Interface
     come: stream.Interface
@@ -50,33 +53,41 @@ class RecordPort(Block):
         m = Module()
         layout = self.params.record_item_layout
         flit, come, go, flits = self.arrival.payload, self.come, self.go, self.flits
-        # Places count modulo twice the depth: equal ones are those of an empty queue, and there is always room. Contents need
-        # no reset.
-        queue = struct_signal(data.ArrayLayout(layout, RECORD_CREDITS), name="queue", reset_less=True)
-        write_at = Signal(range(2 * RECORD_CREDITS))
-        read_at = Signal(range(2 * RECORD_CREDITS))
+        # An item waits in the SRAM, then at its output until it is taken. There is always room: a credit stands for a place.
+        queue = Sram1R1W(depth=RECORD_CREDITS, width=layout.size)
+        place(m, platform, queue=queue)
+        write_at = Signal(range(RECORD_CREDITS))
+        read_at = Signal(range(RECORD_CREDITS))
+        waiting = Signal(range(RECORD_CREDITS))  # items that were not read; of those that are here one has been
+        stands = Signal()
+        item = struct_signal(layout, name="item")
         m.d.comb += [
-            come.valid.eq(write_at != read_at), come.payload.eq(queue[read_at[:-1]]),
-            self.permit_record.eq(come.valid & come.ready),
+            item.head.eq(flit.head), item.error.eq(flit.tail), item.payload.eq(flit.payload),
+            queue.wen.eq(self.arrival.valid & (flit.kind == FlitKind.RECORD)), queue.waddr.eq(write_at), queue.wdata.eq(item),
+            queue.ren.eq((waiting != 0) & (~stands | come.ready)), queue.raddr.eq(read_at),
+            come.valid.eq(stands), come.payload.eq(queue.rdata), self.permit_record.eq(come.valid & come.ready),
         ]
-        m.d.sync += read_at.eq(read_at + self.permit_record)
-        with m.If(self.arrival.valid & (flit.kind == FlitKind.RECORD)):
-            item = queue[write_at[:-1]]
-            m.d.sync += [item.head.eq(flit.head), item.error.eq(flit.tail), item.payload.eq(flit.payload),
-                         write_at.eq(write_at + 1)]
+        m.d.sync += [
+            write_at.eq(write_at + queue.wen), read_at.eq(read_at + queue.ren),
+            waiting.eq(waiting + queue.wen - queue.ren), stands.eq(queue.ren | (stands & ~come.ready)),
+        ]
 
-        full = Signal()
-        held = struct_signal(layout, name="held", reset_less=True)
+        # Two places, so that whether there is room does not depend on what the link takes in the cycle.
+        full = Signal()  # an item is in the first place
+        second = Signal()  # and one in the second
+        held, behind = (struct_signal(layout, name=name, reset_less=True) for name in ("held", "behind"))
         credits = Signal(range(RECORD_CREDITS + 1), init=RECORD_CREDITS)
         goes = Signal()
+        taken = Signal()
         m.d.comb += [
-            flits.valid.eq(full & (credits != 0)), goes.eq(flits.valid & flits.ready), go.ready.eq(~full | goes),
+            flits.valid.eq(full & (credits != 0)), goes.eq(flits.valid & flits.ready), go.ready.eq(~second),
+            taken.eq(go.valid & go.ready),
             flits.payload.kind.eq(FlitKind.RECORD), flits.payload.head.eq(held.head), flits.payload.tail.eq(held.error),
             flits.payload.payload.eq(held.payload),
         ]
-        m.d.sync += credits.eq(credits - goes + self.permitted)
-        with m.If(go.ready):
-            m.d.sync += full.eq(go.valid)
-        with m.If(go.ready & go.valid):
-            m.d.sync += held.eq(go.payload)
+        m.d.sync += [credits.eq(credits - goes + self.permitted), second.eq(Mux(goes, 0, second | (taken & full)))]
+        with m.If(~full | goes):
+            m.d.sync += [full.eq(taken | second), held.eq(Mux(second, behind, go.payload))]
+        with m.If(taken):
+            m.d.sync += behind.eq(go.payload)
         return m

@@ -5,7 +5,7 @@ section is a header, which says how many tokens the tile has, and beats of recor
 from its io port, and all others from the ring-previous tile; what the ring-next tile does not have itself goes on to it. All
 tiles go through the sections in the same order.
 
-Items are worked off ahead of time, as far as it is known when they come, and when the flit of the item before has gone. Only
+Items are worked off ahead of time, as far as it is known when they come, and when there is room to go on. Only
 the cycle in which a flit goes is found in that cycle: slices and sums go first.
 """
 
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from trajectile.sw_model import latencies
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import ring, ring_next
+from trajectile.sw_model.latencies import STATE_CYCLES
 from trajectile.sw_model.schedule.scheduler import Schedule
 from trajectile.sw_model.timeline.bursts import burst_ends
 from trajectile.sw_model.timeline.ingest import head_work, row_work
@@ -65,10 +66,9 @@ class RecordRing:
         self.flits: list[int] = []
         self._queue: deque[int] = deque()  # first cycle at the head of the queue, of each item that comes
         self._credits: deque[int] = deque([0] * latencies.RECORD_CREDITS)  # first cycle in which each may be spent
-        self._full = False  # a flit waits, and it is not known when it goes
-        self._free = 0  # first cycle in which the work on an item that goes on may begin, if no flit waits
-        self._ready = 0  # first cycle in which the flit that waits may go
-        self._asking = False  # that flit has no credit
+        self._waits: deque[int] = deque()  # first cycle in which each flit may go that waits, as it is not known when it goes
+        self._put = 0  # items that went on, those too that wait
+        self._asking = False  # the first flit that waits has no credit
         self._work: Iterator[None] = iter(())
 
     def start(self, batch: int, plan: Schedule, address: int, begin: int) -> None:
@@ -85,11 +85,10 @@ class RecordRing:
         """One item more may go to the ring-next tile, from this cycle on."""
         self._credits.append(cycle)
         if self._asking:
-            self._asking = False
-            self._look(self._ready)
+            self._look(self._waits[0])
 
     def evaluate(self, now: int, free: int) -> None:
-        """The flit that waits goes, if the link is free in this cycle.
+        """The first flit that waits goes, if the link is free in this cycle.
 
         Args:
             now: the cycle.
@@ -99,18 +98,18 @@ class RecordRing:
             self.tile.model.at(free, self.tile.number, "record")
             return
         self._credits.popleft()
+        self._waits.popleft()
         self.flits.append(now)
-        self._full, self._free = False, now
+        if self._waits:
+            self._look(max(self._waits[0], now + 1))
         self.tile.model.tiles[self.tile.next].records.come(now + self.tile.header_latency + latencies.RECORD_QUEUE_CYCLES)
         next(self._work, None)
 
     def _look(self, ready: int) -> None:
-        """The flit that waits goes in the first cycle from ``ready`` on in which it has a credit, if the link is free."""
-        self._ready = ready
+        """The first flit that waits goes as soon as it has a credit, from ``ready`` on, if the link is free."""
+        self._asking = not self._credits
         if self._credits:
             self.tile.model.at(max(ready, self._credits[0]), self.tile.number, "record")
-        else:
-            self._asking = True
 
     def _read(self, batch: int, plan: Schedule, address: int, begin: int) -> Iterator[None]:
         """Work on all items of a batch. Yields when it is not known when the next may begin."""
@@ -128,16 +127,19 @@ class RecordRing:
                         first = max(first, self._queue.popleft())
                     elif number:
                         first = max(first, own.offered())
-                    if onward:
-                        while self._full:
+                    if onward:  # when the last but one, or so, has gone that went on
+                        before = self._put - latencies.RECORD_PLACES
+                        while len(self.flits) <= before:
                             yield
-                        first = max(first, self._free)
+                        first = max(first, self.flits[before] + STATE_CYCLES) if before >= 0 else first
                     last = first + work - 1
                     if source != here:
                         self.tile.model.tiles[self.tile.prev].records.permit(last + self.tile.back_latency)
                     elif number:
                         own.take(last)
                     if onward:
-                        self._full = True
-                        self._look(last + latencies.RECORD_OUT_CYCLES)
+                        self._put += 1
+                        self._waits.append(last + latencies.RECORD_OUT_CYCLES)
+                        if len(self._waits) == 1:
+                            self._look(self._waits[0])
             done(batch, last)

@@ -146,6 +146,7 @@ def test_blocks_and_contract_agree(name):
         pairs["RECORD_OUT_CYCLES"] = (of["RecordPort"].out_cycles, latencies.RECORD_OUT_CYCLES)
         pairs["RECORD_QUEUE_CYCLES"] = (of["RecordPort"].latency_cycles, latencies.RECORD_QUEUE_CYCLES)
         pairs["STATE_CYCLES of credits"] = (of["RecordPort"].credit_cycles, latencies.STATE_CYCLES)
+        pairs["RECORD_PLACES"] = (of["RecordPort"].out_places, latencies.RECORD_PLACES)
         pairs["RECORD_CREDITS"] = (RECORD_CREDITS, latencies.RECORD_CREDITS)
     if "RingReduction" in of:
         pairs["PERMIT_CYCLES"] = (of["RingReduction"].latency_cycles, latencies.PERMIT_CYCLES)

@@ -219,7 +219,7 @@ BY_TESTS = (
     Mutant(name="merge-slices-wait", module="hw.d2d.flit_merge", description="a slice waits for flits of sums",
            old="slices.ready.eq(flits.ready)", new="slices.ready.eq(flits.ready & ~sums.valid)", killed_by=MERGE),
     Mutant(name="records-half-rate", module="hw.d2d.record_port", description="an item goes only every other cycle",
-           old="go.ready.eq(~full | goes)", new="go.ready.eq(~full)", killed_by=RECORD_PORT),
+           old="go.ready.eq(~second)", new="go.ready.eq(~full)", killed_by=RECORD_PORT),
     Mutant(name="records-error-lost", module="hw.d2d.record_port", description="a beat with an error comes as a good one",
            old="item.error.eq(flit.tail)", new="item.error.eq(0)", killed_by=RECORD_PORT),
     # -- host port ------------------------------------------------------------------------------------------------

@@ -92,8 +92,8 @@ class Tile:
     memory: Memory | None = None
     worked: int = 0  # cycles of work done on the first item
     queue: int = 0
-    credits: int = 8
-    full: bool = False
+    credits: int = 16
+    out: int = 0  # items that wait to go on
     # sums
     sums: int = -1  # of which batch
     permitted: bool = False
@@ -147,7 +147,7 @@ class Array:
                   for cycle in (times.begin, times.reduce)}
         for now in range(self.line.cycles + 1):
             if now not in starts and not self.mail and all(
-                    not tile.todo and not tile.full and tile.sums < 0 for tile in self.tiles):
+                    not tile.todo and not tile.out and tile.sums < 0 for tile in self.tiles):
                 continue
             for tile in range(len(self.order)):
                 self.step(tile, now)
@@ -161,21 +161,21 @@ class Array:
 
     def step_records(self, tile: int, now: int, slices: bool, sums: bool) -> None:
         state = self.tiles[tile]
-        state.queue += len(self.mail.pop(("record", now - 1, tile), ()))
+        state.queue += len(self.mail.pop(("record", now - 2, tile), ()))
         state.credits += len(self.mail.pop(("permit record", now, tile), ()))
-        assert state.queue <= 8 and state.credits <= 8
-        goes = state.full and state.credits > 0 and not slices and not sums
-        if state.full and not goes:
+        assert state.queue <= 16 and state.credits <= 16
+        goes = state.out > 0 and state.credits > 0 and not slices and not sums
+        if state.out and not goes:
             self.waits["record: " + ("credit" if not state.credits else "slice" if slices else "sums")] += 1
-        taken = self.work(tile, now, goes) if state.todo else None
+        taken = self.work(tile, now) if state.todo else None
         if goes:
-            state.full, state.credits = False, state.credits - 1
+            state.out, state.credits = state.out - 1, state.credits - 1
             self.flits[tile].append(now)
             self.mail["record", now + self.flight(tile), self.beyond(tile)].append(None)
         if taken is not None:
             if taken.source != self.beyond(tile):
-                assert not state.full
-                state.full = True
+                state.out += 1
+                assert state.out <= 2
             if taken.source != tile:
                 state.queue -= 1
                 back = self.before(tile)
@@ -192,7 +192,7 @@ class Array:
                 state.memory = Memory(self.config, self.batches[number].records[tile], sum(
                     item.source == tile and not item.header for item in state.todo))
 
-    def work(self, tile: int, now: int, goes: bool) -> Item | None:
+    def work(self, tile: int, now: int) -> Item | None:
         """A cycle of work. Returns the item if it is taken."""
         state, item = self.tiles[tile], self.tiles[tile].todo[0]
         assert state.memory is not None
@@ -200,7 +200,7 @@ class Array:
             here = item.header or state.memory.offers(now) if item.source == tile else state.queue > 0
             if not here:
                 return None
-            if item.source != self.beyond(tile) and state.full and not goes:
+            if item.source != self.beyond(tile) and state.out == 2:
                 self.waits["item: register"] += 1
                 return None
         state.worked += 1

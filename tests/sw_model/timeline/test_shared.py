@@ -156,7 +156,7 @@ def test_one_token_by_hand():
     assert (config.sum_flits, config.down_groups) == (2, 3)
     hop = config.link.latency_cycles + 1
     control = 2 + hop
-    queue = hop + 1  # a flit to the head of the queue
+    queue = hop + 2  # a flit to the head of the queue
     # in: both begin in cycle 1. Tile 0 has its header first, from 2 on. Then comes a beat with the exponent, and one with the
     # choice, which takes two cycles; each is a flit in the cycle after it was taken
     head_0 = [2, 1 + 1 + 10, 1 + 1 + 10 + 2]
