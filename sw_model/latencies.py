@@ -65,7 +65,7 @@ ENTRY_ROOM_CYCLES = STATE_CYCLES
 #: the result writer starts to its first address; from there to its first piece of results (of a record: in the same cycle)
 RESULT_ADDRESS_CYCLES, RESULT_PIECE_CYCLES = 1, 1
 #: bytes of a beat for each bf16 that is converted in a cycle; a bf16 is put into its beat so much later than an int32
-CONVERT_BYTES, CONVERT_CYCLES = 8, 2
+CONVERT_BYTES, CONVERT_CYCLES = 8, 5
 #: all beats are answered to what follows: the record starts, or the batch is complete
 ANSWERED_CYCLES = 1
 
@@ -116,7 +116,7 @@ COMPUTE_SETUP_CYCLES = 3
 #: the last weight address to the compute unit drained, all results and counts of clips written
 COMPUTE_DRAIN_CYCLES = 14
 #: the last word address of a gate-up segment to the first of its down segment, besides a cycle for each pair of a word
-SWIGLU_DRAIN_CYCLES = 16
+SWIGLU_DRAIN_CYCLES = 18
 #: how much sooner than the last weight address the next slice may start, if the down segment is that long
 COMPUTE_EARLY_CYCLES = 2
 #: a bank of results reads for one group in the cycle in which it writes for the group so many cycles before
@@ -125,7 +125,7 @@ RESULT_WRITE_CYCLES = 3
 # -- host: no part of the timeline, promised to software ------------------------------------------------------------
 
 #: a request that is accepted to its response
-HOST_CYCLES = 3
+HOST_CYCLES = 4
 #: how much later a response can be because an access of the other channel goes first
 OTHER_ACCESS_CYCLES = 2
 #: what a counter counts to the counter

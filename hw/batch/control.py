@@ -244,9 +244,9 @@ class BatchControl(Block):
             firsts.append(first)
             lasts.append(last)
         noted_anything = Cat(self.begin.bad_expert, self.begin.twice, self.begin.bad_response).any() & reading
+        m.d.sync += self.status.record.eq(noted_anything)
         first_load = Array(firsts)[oldest]
         m.d.comb += [
-            self.status.record.eq(noted_anything),
             self.result.first_load.eq(first_load - Array(descriptors)[oldest].rung),
             self.result.streaming.eq(Array(lasts)[oldest] - first_load),
             self.result.errors.eq(self.status.error | Array(records)[oldest] << RECORD_ERROR_LOW),
@@ -277,7 +277,12 @@ class BatchControl(Block):
         with m.Else():
             m.d.sync += age.eq(age + 1)
         strobes: dict[str, Value] = {**self.errors.by_name}
-        strobes["TOO_MANY"] = self.begin.too_many if self.params.config.array.shares else Const(0)
+        strobes["TOO_MANY"] = Const(0)
+        if self.params.config.array.shares:
+            # A header says it late in a cycle. The next one is early enough: no choice of its section has been taken by then.
+            too_many = Signal()
+            m.d.sync += too_many.eq(self.begin.too_many & ~stopped)
+            strobes["TOO_MANY"] = too_many
         strobes["WATCHDOG"] = ~stopped & (self.limit != 0) & (age == self.limit)
         own = Signal()
         for strobe in strobes.values():
@@ -285,7 +290,6 @@ class BatchControl(Block):
                 m.d.comb += own.eq(1)
         strobes["STOPPED"] = self.halt & ~status.failed & ~own
         m.d.comb += [
-            status.failed.eq(status.error.any()),
             self.halt_out.eq(own & ~status.failed & ~self.reset),
             status.fail.eq((own | self.halt) & ~status.failed & ~self.reset),
             stopped.eq(status.failed | self.reset),
@@ -294,8 +298,10 @@ class BatchControl(Block):
         for number, (name, _) in enumerate(ERRORS):
             with m.If(strobes[name]):
                 m.d.sync += status.error[number].eq(1)
+        # Failed: any of these bits. Much hangs on it, so it has a register.
+        m.d.sync += status.failed.eq(status.failed | own | self.halt)
         with m.If(self.reset):
-            m.d.sync += status.error.eq(0)
+            m.d.sync += [status.error.eq(0), status.failed.eq(0)]
 
     def _reset(self, m: Module, taken: Signal) -> None:
         """RESET: counted anew when the broadcast comes back, so that all tiles count alike."""

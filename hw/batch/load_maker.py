@@ -118,18 +118,16 @@ class LoadMaker(Block):
         ]
         waiting = [struct_signal(params.load_layout, name=f"waiting_{place}", reset_less=True)
                    for place in range(LOADS_WAITING)]
-        kept = Signal.like(level, name="kept")  # without the one that is taken in this cycle
-        m.d.comb += [
-            self.load.valid.eq(level != 0), self.load.payload.eq(waiting[0]),
-            kept.eq(level - (self.load.valid & self.load.ready)),
-        ]
-        m.d.sync += level.eq(kept + push)
+        after = Signal.like(level, name="level_after")  # at the end of this cycle
+        m.d.comb += [self.load.payload.eq(waiting[0]), after.eq(level - (self.load.valid & self.load.ready) + push)]
+        m.d.sync += [level.eq(after), self.load.valid.eq(after != 0)]
+        # Rule 1 says late in the cycle that it takes one. A place that is free takes whatever entry is looked at.
         for place, register in enumerate(waiting):
-            with m.If(push & (kept == place)):
+            follows = waiting[place + 1] if place + 1 < LOADS_WAITING else entry
+            with m.If(self.load.valid & self.load.ready):
+                m.d.sync += register.eq(Mux(level == place + 1, entry, follows))
+            with m.Elif(level <= place):
                 m.d.sync += register.eq(entry)
-            if place + 1 < LOADS_WAITING:
-                with m.Elif(self.load.ready):
-                    m.d.sync += register.eq(waiting[place + 1])
             for batch in range(config.tile.batches):
                 with m.If((level > place) & (register.batch == batch)):
                     m.d.comb += self.waits[batch].eq(1)

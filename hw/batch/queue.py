@@ -1,6 +1,6 @@
 """Descriptors between the doorbell and their batch."""
 
-from amaranth.hdl import Module, Signal
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out
 
@@ -34,16 +34,15 @@ class BatchQueue(Block):
         doorbell, out = self.doorbell, self.descriptors
         entries = [Signal(self.params.descriptor_layout, name=f"entry_{number}") for number in range(QUEUE_DEPTH)]
         level = Signal(range(QUEUE_DEPTH + 1))
-        kept = Signal.like(level)  # without the one that is taken in this cycle
+        after = Signal.like(level)  # at the end of this cycle
         m.d.comb += [
-            doorbell.level.eq(level), out.valid.eq(level != 0), out.payload.eq(entries[0]),
-            kept.eq(level - (out.valid & out.ready)),
+            doorbell.level.eq(level), out.payload.eq(entries[0]), after.eq(level - (out.valid & out.ready) + doorbell.push),
         ]
-        m.d.sync += level.eq(kept + doorbell.push)
+        m.d.sync += [level.eq(after), out.valid.eq(after != 0)]
         for number, entry in enumerate(entries):
-            with m.If(doorbell.push & (kept == number)):
+            follows = entries[number + 1] if number + 1 < QUEUE_DEPTH else doorbell.descriptor
+            with m.If(out.valid & out.ready):
+                m.d.sync += entry.eq(Mux(level == number + 1, doorbell.descriptor, follows))
+            with m.Elif(doorbell.push & (level <= number)):
                 m.d.sync += entry.eq(doorbell.descriptor)
-            if number + 1 < QUEUE_DEPTH:
-                with m.Elif(out.ready):
-                    m.d.sync += entry.eq(entries[number + 1])
         return m

@@ -1,5 +1,6 @@
 """Results of a batch as pieces of beats."""
 
+from itertools import pairwise
 from math import gcd
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
@@ -9,11 +10,14 @@ from amaranth.lib.wiring import In, Out
 from trajectile.hw.batch.bfloat import BFLOAT_BIAS, BFLOAT_BITS, BfloatConverter
 from trajectile.hw.batch.layouts import BatchLayouts
 from trajectile.hw.batch.ports import ReadPort
-from trajectile.hw.formats import EXPONENT_BITS
+from trajectile.hw.formats import CLIP_BITS, EXPONENT_BITS
 from trajectile.hw.lib.block import Block, place
+from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.sw_model.config import Config, ceil_div
 
 RESULT_BITS = 32
+#: what is known of a part, or of the end of a token, while it is converted or goes along
+_PASSING = data.StructLayout({"valid": 1, "closing": 1, "completes": 1, "ends_all": 1})
 
 
 class Kind(enum.Enum, shape=2):
@@ -63,9 +67,9 @@ class ResultPieces(Block):
     clips and the unit. Where tokens travel these are the tile's own ones of all that it holds, from ``first`` on.
 
     Latency: with ``start`` in cycle s the first read is in s+1, and its first piece is offered in s+2 (``latency_cycles`` =
-    2). bfloat16 comes two cycles later (``convert_cycles`` = 2), and the closing piece waits until all before it has gone.
-    Throughput: a piece of int32 per cycle; ``PieceShape.converters`` results as bfloat16 per cycle. Storage: what is to be
-    read next, what has been read; the converters.
+    2). bfloat16, and the closing pieces between, come five cycles later (``convert_cycles`` = 5). Throughput: a piece of
+    int32 per cycle; ``PieceShape.converters`` results as bfloat16, or a closing piece, per cycle. Storage: what is to be read
+    next, what has been read; the converters, and a count of clips for each of their stages.
     """
 
     latency_cycles = 2
@@ -115,11 +119,8 @@ class ResultPieces(Block):
         ends_all = Signal()
         piece = Signal(range(max(shape.pieces, 2)))
         part = Signal(range(max(shape.parts, 2)))
-        waiting = Signal()  # a part waits for the converters
-        converting = Signal()  # the converters have a part
         take = Signal()
         read = Signal()
-        floats = self.bf16 & ~closing
         last_piece = piece == shape.pieces - 1
         last_part = ~self.bf16 | (part == Mux(last_piece, shape.last_parts - 1, shape.parts - 1))
         ends = closing | (last_piece & last_part)
@@ -129,7 +130,7 @@ class ResultPieces(Block):
         m.d.comb += read.eq(self.active & (left != 0) & (~have | (take & ends)))
         with m.If(self.start):
             m.d.sync += [lane.eq(first_lane), token.eq(first_token), group.eq(0), left.eq(self.tokens), have.eq(0),
-                         piece.eq(0), part.eq(0), waiting.eq(0), converting.eq(0)]
+                         piece.eq(0), part.eq(0)]
         with m.Else():
             with m.If(read):
                 m.d.sync += [
@@ -145,49 +146,43 @@ class ResultPieces(Block):
                 with m.If(last_part):
                     m.d.sync += piece.eq(Mux(last_piece, 0, piece + 1))
 
-        # A part waits in a register, then goes into the converters: choosing it takes long. Anything else goes as it is.
-        convert = Signal()
-        waits_group = Signal()
-        waits_row = Signal()
-        ends_group = Signal()
-        ends_row = Signal()
-        with m.If(take):
-            m.d.sync += [waits_group.eq(ends), waits_row.eq(ends & last_group)]
-        with m.If(convert):
-            m.d.sync += [ends_group.eq(waits_group), ends_row.eq(waits_row)]
-        straight = have & ~floats & ~waiting & ~converting
+        # As bfloat16 everything goes through as many stages as there are in the converters, all at once.
+        stages = [struct_signal(_PASSING, name=f"stage_{number}") for number in range(self.convert_cycles)]
+        out = stages[-1]
+        moves = Signal()
         m.d.comb += [
-            convert.eq(waiting & (~converting | pieces.ready) & self.active),
-            pieces.valid.eq(self.active & (converting | straight)),
-            take.eq(Mux(floats, have & (~waiting | convert), straight & pieces.ready) & self.active),
-            pieces.payload.ends_all.eq(ends_all & ~waiting & ~converting),
+            moves.eq(~out.valid | pieces.ready),
+            pieces.valid.eq(self.active & Mux(self.bf16, out.valid, have)),
+            take.eq(self.active & have & Mux(self.bf16, moves, pieces.ready)),
         ]
-        with m.If(~self.start):
-            with m.If(take & floats):
-                m.d.sync += waiting.eq(1)
-            with m.Elif(convert):
-                m.d.sync += waiting.eq(0)
-            with m.If(convert):
-                m.d.sync += converting.eq(1)
-            with m.Elif(pieces.ready):
-                m.d.sync += converting.eq(0)
-        with m.If(converting):
-            m.d.comb += [pieces.payload.kind.eq(Kind.FLOATS),
-                         pieces.payload.completes.eq(ends_row | (ends_group if shape.padded else 0))]
-        with m.Elif(closing):
-            m.d.comb += [pieces.payload.kind.eq(Kind.WHOLE), pieces.payload.completes.eq(1)]
+        with m.If(self.start):
+            m.d.sync += [stage.valid.eq(0) for stage in stages]
+        with m.Elif(moves):
+            m.d.sync += [after.eq(before) for before, after in pairwise(stages)]
+            m.d.sync += [
+                stages[0].valid.eq(take), stages[0].closing.eq(closing), stages[0].ends_all.eq(ends_all),
+                stages[0].completes.eq(closing | (ends & (1 if shape.padded else last_group))),
+            ]
+        with m.If(self.bf16):
+            m.d.comb += [
+                pieces.payload.kind.eq(Mux(out.closing, Kind.WHOLE, Kind.FLOATS)),
+                pieces.payload.completes.eq(out.completes), pieces.payload.ends_all.eq(out.ends_all),
+            ]
         with m.Else():
-            m.d.comb += [pieces.payload.kind.eq(Kind.GROUP if shape.groups > 1 else Kind.WHOLE),
-                         pieces.payload.completes.eq((ends & last_group) if shape.groups > 1 else 1)]
+            m.d.comb += [
+                pieces.payload.kind.eq(Mux(closing, Kind.WHOLE, Kind.GROUP if shape.groups > 1 else Kind.WHOLE)),
+                pieces.payload.completes.eq(closing | ((ends & last_group) if shape.groups > 1 else 1)),
+                pieces.payload.ends_all.eq(ends_all),
+            ]
         if not params.timing_only:
             port = self.read
             m.d.comb += [port.read.eq(read), port.batch.eq(self.batch), port.lane.eq(lane), port.token.eq(token),
                          port.group_index.eq(group), port.of_clips.eq(of_clips)]
-            self._contents(m, platform, take & floats, convert, piece, part, converting, closing)
+            self._contents(m, platform, moves, piece, part, out, closing)
         return m
 
-    def _contents(self, m: Module, platform: object, take: Value, convert: Signal, piece: Signal, part: Signal,
-                  converting: Signal, closing: Signal) -> None:
+    def _contents(self, m: Module, platform: object, moves: Signal, piece: Signal, part: Signal, out: data.View,
+                  closing: Signal) -> None:
         """What is in a piece."""
         shape, read, payload = self.shape, self.read, self.pieces.payload
         piece_bits = RESULT_BITS * shape.piece_results
@@ -198,16 +193,22 @@ class ResultPieces(Block):
             one.eq(self.unit + BFLOAT_BIAS),
         ]
         chosen = Signal(RESULT_BITS * shape.converters, reset_less=True)
-        with m.If(take):
+        clips: Value = read.clips
+        with m.If(moves):
             m.d.sync += chosen.eq(shown.word_select(part, len(chosen)) if shape.parts > 1 else shown)
         converters = [BfloatConverter() for _ in range(shape.converters)]
         place(m, platform, {f"bfloat_{number}": converter for number, converter in enumerate(converters)})
         for number, converter in enumerate(converters):
-            m.d.comb += [converter.take.eq(convert), converter.one.eq(one),
+            m.d.comb += [converter.moves.eq(moves), converter.one.eq(one),
                          converter.value.eq(chosen.word_select(number, RESULT_BITS))]
         lane = Cat(converter.bfloat for converter in converters)
-        with m.If(converting):
-            m.d.comb += payload.data.eq(lane.replicate(shape.lanes))
+        for stage in range(self.convert_cycles):
+            passing = Signal(CLIP_BITS, name=f"clips_{stage}", reset_less=True)
+            with m.If(moves):
+                m.d.sync += passing.eq(clips)
+            clips = passing
+        with m.If(self.bf16):
+            m.d.comb += payload.data.eq(Mux(out.closing, Cat(clips, self.unit), lane.replicate(shape.lanes)))
         with m.Elif(closing):
             m.d.comb += payload.data.eq(Cat(read.clips, self.unit))
         with m.Else():

@@ -28,16 +28,17 @@ class ResultWriter(Block):
     """Writes the results of a batch's tokens in order, waits until all of them are answered, then writes the completion
     record. With ``stop`` it gives up the results, and the record says that the batch has failed.
 
-    A beat is put together in one register. int32 results pass from the token buffer to it. For bfloat16 there are few
-    converters (``PieceShape.converters``), one for each 8 bytes of a beat where ``mac_n`` allows it: then bfloat16
-    takes twice the cycles of int32, in half the bytes. The block is not part of the reset by the host.
+    A beat is put together in one register, and waits in another if the memory does not take it. int32 results pass from the
+    token buffer to it. For bfloat16 there are few converters (``PieceShape.converters``), one for each 8 bytes of a beat
+    where ``mac_n`` allows it: then bfloat16 takes twice the cycles of int32, in half the bytes. The block is not part of the
+    reset by the host.
 
     Latency: with ``result.start`` in cycle s the region starts in s (``latency_cycles`` = 0), the first piece is put into the
     beat in s+2 (:class:`ResultPieces`), and a beat is offered in the cycle after the piece that completes it
     (``beat_cycles`` = 1). Without stalls int32 takes one cycle for each piece of a group, and one for the beat that closes a
     token. The record's region starts in the cycle after the last answer to the results (``answer_cycles`` = 1), or in s if
     there are none; its first beat is put together in the next cycle. ``complete`` is in the cycle after the record's last
-    answer. Throughput: one beat per cycle. Storage: one beat, and how far it is.
+    answer. Throughput: one beat per cycle. Storage: two beats, and how far the second is.
     """
 
     latency_cycles = 0
@@ -82,8 +83,10 @@ class ResultWriter(Block):
         results = result.start & ~alone
         answered = (phase == Phase.ANSWERS) & writer.quiet
         number = Signal(range(max(record_beats, 2)))  # of the record's next beat
-        full = writer.beats.valid
-        room = ~full | writer.beats.ready
+        # A beat that is not taken makes room for the next in a second register, so that room is known at once.
+        full = Signal()
+        spare = Signal()
+        room = ~spare
         source = ResultPieces(params)
         place(m, platform, io_writer=port, result_pieces=source)
         connect(m, port.write, flipped(self.io))
@@ -96,7 +99,7 @@ class ResultWriter(Block):
             writer.stop.eq(self.stop & ((phase == Phase.RESULTS) | (phase == Phase.ANSWERS)) & ~answered),
             result.idle.eq(phase == Phase.IDLE), self.quiet.eq(result.idle),
             result.bad_response.eq(writer.bad_response),
-            result.written.eq((phase == Phase.ANSWERS) & full & writer.beats.ready & ~failed),
+            result.written.eq((phase == Phase.ANSWERS) & full & ~spare & writer.beats.ready & ~failed),
             result.complete.eq((phase == Phase.END) & writer.quiet),
             source.start.eq(results), source.active.eq(phase == Phase.RESULTS), source.bf16.eq(descriptor.bf16),
             source.batch.eq(batch), source.tokens.eq(descriptor.tokens), pieces.ready.eq(room),
@@ -131,7 +134,11 @@ class ResultWriter(Block):
         if not params.timing_only:
             connect(m, source.read, flipped(self.read))
             m.d.comb += [unit.eq(self.unit[batch] if config.tile.batches > 1 else self.unit[0]), source.unit.eq(unit)]
-        self._beat(m, source, writer.beats, phase == Phase.RECORD, room, number, self._record(m, failed, unit), result.start)
+        put = Signal()
+        m.d.comb += put.eq(room & ((phase == Phase.RECORD) | pieces.valid))
+        gathered = Signal(params.io_bits)
+        self._beat(m, source, full, gathered, put, phase == Phase.RECORD, number, self._record(m, failed, unit), result.start)
+        self._offer(m, writer.beats, full, spare, gathered, put)
         return m
 
     def _record(self, m: Module, failed: Signal, unit: Signal) -> Value:
@@ -148,12 +155,22 @@ class ResultWriter(Block):
         ]
         return Value.cast(record)
 
-    def _beat(self, m: Module, source: ResultPieces, beats: stream.Interface, recording: Value, room: Value, number: Signal,
-              record: Value, clear: Value) -> None:
+    def _offer(self, m: Module, beats: stream.Interface, full: Signal, spare: Signal, gathered: Signal, put: Signal) -> None:
+        """The beat that is put together is offered as it is, or from the second register if the next has begun."""
+        waiting = Signal(self.params.io_bits)
+        m.d.comb += [beats.valid.eq(full | spare), beats.payload.eq(Mux(spare, waiting, gathered))]
+        with m.If(spare):
+            m.d.sync += spare.eq(~beats.ready)
+        with m.Elif(full):
+            m.d.sync += [spare.eq(put & ~beats.ready), waiting.eq(gathered)]
+        with m.If(beats.ready & ~spare & ~put):
+            m.d.sync += full.eq(0)
+
+    def _beat(self, m: Module, source: ResultPieces, full: Signal, gathered: Signal, put: Signal, recording: Value,
+              number: Signal, record: Value, clear: Value) -> None:
         """A piece fills some lanes, and the first of a beat clears the others; the record fills whole beats."""
         params, shape, pieces = self.params, source.shape, source.pieces
         step = Signal(range(max(shape.lanes, 2)))  # pieces in the beat that is put together
-        put = room & (recording | pieces.valid)
         kind = pieces.payload.kind
         lanes = {Kind.GROUP: shape.lanes // shape.groups, Kind.FLOATS: 1}  # of a piece
         complete = Signal()
@@ -164,9 +181,7 @@ class ResultWriter(Block):
         with m.Elif(put):
             m.d.sync += step.eq(Mux(complete, 0, step + 1))
         with m.If(put):
-            m.d.sync += beats.valid.eq(complete)
-        with m.Elif(beats.ready):
-            m.d.sync += beats.valid.eq(0)
+            m.d.sync += full.eq(complete)
         contents: Value = record.word_select(number, params.io_bits) if params.io_bits < len(record) else record
         contents = Mux(recording, contents, 0 if params.timing_only else pieces.payload.data)[:params.io_bits]
         for lane in range(shape.lanes):
@@ -179,4 +194,4 @@ class ResultWriter(Block):
                     m.d.comb += here.eq(1)
             bits = slice(lane * shape.lane_bits, (lane + 1) * shape.lane_bits)
             with m.If(put & (here | (step == 0))):
-                m.d.sync += beats.payload[bits].eq(contents[bits] & here.replicate(shape.lane_bits))
+                m.d.sync += gathered[bits].eq(contents[bits] & here.replicate(shape.lane_bits))

@@ -9,11 +9,14 @@ from trajectile.hw.formats import ACTIVATION_BITS, HIDDEN, HIDDEN_BITS, HIDDEN_E
 from trajectile.hw.lib.block import Block
 from trajectile.hw.widths import Widths
 
+#: a hidden value and how far its exponent is below the largest of its pass
+_DISTANT = data.StructLayout({"magnitude": HIDDEN_BITS, "negative": 1, "distance": HIDDEN_EXPONENT_BITS})
 
-def aligned(m: Module, name: str, value: data.View, top: Value) -> Value:
-    """``min((h + 2^d) >> (d + 1), 127)`` with its sign, for ``d = top - e``: int8, zero for ``d`` of 8 and more."""
-    distance, kept = Signal(HIDDEN_EXPONENT_BITS, name=f"{name}_distance"), Signal(HIDDEN_BITS, name=f"{name}_kept")
-    m.d.comb += [distance.eq(top - value.exponent), kept.eq(Mux(distance[3:] == 0, value.magnitude >> distance[:3], 0))]
+
+def aligned(m: Module, name: str, value: data.View) -> Value:
+    """``min((h + 2^d) >> (d + 1), 127)`` with its sign, for the distance ``d``: int8, zero for ``d`` of 8 and more."""
+    distance, kept = value.distance, Signal(HIDDEN_BITS, name=f"{name}_kept")
+    m.d.comb += kept.eq(Mux(distance[3:] == 0, value.magnitude >> distance[:3], 0))
     # 255 would become 128. A negative number is the complement of its magnitude, and 1: what rounds takes that back.
     rounds = kept[0] & ~kept.all()
     negative = value.negative
@@ -58,7 +61,7 @@ class HiddenBuffer(Block):
         })
 
     def elaborate(self, platform: object) -> Module:
-        """A write pointer, registers, a wide multiplexer with a register, aligners."""
+        """A write pointer, registers, a wide multiplexer and subtractors with a register, aligners."""
         m = Module()
         config = self.params.config
         inputs, chunks, present = config.tile.mac_k, config.down_chunks, config.slice_ff
@@ -81,10 +84,18 @@ class HiddenBuffer(Block):
                 m.d.sync += top.eq(self.value.exponent)
             padded = [*registers, *(HIDDEN.const({}) for _ in range(chunks * inputs - present))]
             read.append(Array(Cat(padded[chunk * inputs:(chunk + 1) * inputs]) for chunk in range(chunks))[self.chunk])
-        row = Signal(data.ArrayLayout(HIDDEN, inputs), reset_less=True)
+        row = Signal(data.ArrayLayout(_DISTANT, inputs), reset_less=True)
         exponent = Signal(HIDDEN_EXPONENT_BITS, reset_less=True)
-        m.d.sync += [row.eq(Mux(self.half, read[1], read[0])), exponent.eq(Mux(self.half, tops[1], tops[0]))]
-        values = [aligned(m, f"value_{i}", data.View(HIDDEN, row[i]), exponent) for i in range(inputs)]
+        chosen, largest = Mux(self.half, read[1], read[0]), Mux(self.half, tops[1], tops[0])
+        m.d.sync += exponent.eq(largest)
+        values = []
+        for number in range(inputs):
+            hidden, distant = data.View(HIDDEN, chosen.word_select(number, HIDDEN.size)), data.View(_DISTANT, row[number])
+            m.d.sync += [
+                distant.magnitude.eq(hidden.magnitude), distant.negative.eq(hidden.negative),
+                distant.distance.eq(largest - hidden.exponent),
+            ]
+            values.append(aligned(m, f"value_{number}", distant))
         m.d.comb += self.pass_exponent.eq(exponent)
         width = config.tile.word_inputs
         m.d.comb += [self.values[block].values.eq(Cat(values[block * width:(block + 1) * width]))

@@ -1,6 +1,6 @@
 """The MAC sequencer: in which order a slice's words, tokens and hidden values meet in the MAC array."""
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -109,12 +109,13 @@ class MacSequencer(Block):
 
         # Where in the slice: segment, group, chunk. The parameters come before the first segment, and count as a part of it.
         active = Signal()  # a segment is under way
+        words, groups = (config.gate_up_group_words, config.down_chunks), (config.gate_up_groups, config.down_groups)
+        # Chunk and group are their last ones: known with them, as much hangs on that.
+        last_chunk = Signal()
         last_group = Signal()
-        last_chunk = Mux(self.down, config.down_chunks - 1, config.gate_up_group_words - 1)
         m.d.comb += [
             self.first.eq(~self.param & (self.chunk == 0)),
-            self.last.eq(~self.param & (self.chunk == last_chunk)),
-            last_group.eq(self.group_index == Mux(self.down, config.down_groups - 1, config.gate_up_groups - 1)),
+            self.last.eq(~self.param & last_chunk),
             self.finish.eq(self.last & last_group),
         ]
         ends = self.issue & self.finish
@@ -125,9 +126,12 @@ class MacSequencer(Block):
             with m.If(self.param):
                 m.d.sync += self.param.eq(self.word != config.parameter_words - 1)
             with m.Else():
-                m.d.sync += self.chunk.eq(self.chunk + 1)
+                m.d.sync += [self.chunk.eq(self.chunk + 1), last_chunk.eq(self._before(self.chunk, words))]
             with m.If(self.last):
-                m.d.sync += [self.chunk.eq(0), self.group_index.eq(self.group_index + 1)]
+                m.d.sync += [
+                    self.chunk.eq(0), last_chunk.eq(Mux(self.down, words[1] == 1, words[0] == 1)),
+                    self.group_index.eq(self.group_index + 1), last_group.eq(self._before(self.group_index, groups)),
+                ]
 
         # Which segment comes next: gate-up stays one or two passes ahead of down.
         left = Signal(name="passes_left")  # there are passes whose gate-up has not begun
@@ -150,7 +154,8 @@ class MacSequencer(Block):
             m.d.sync += active.eq(0)
         with m.If(begin_gate_up):
             m.d.sync += [
-                active.eq(1), self.down.eq(0), self.word.eq(config.parameter_words), self.chunk.eq(0), self.group_index.eq(0),
+                active.eq(1), self.down.eq(0), self.word.eq(config.parameter_words),
+                self.chunk.eq(0), last_chunk.eq(words[0] == 1), self.group_index.eq(0), last_group.eq(groups[0] == 1),
                 self.half.eq(gate_up_half), gate_up_half.eq(~gate_up_half),
                 self.passes[gate_up_half].eq(look_up.entry),
                 left.eq(look_up.more), ahead.eq(ahead + 1),
@@ -160,18 +165,19 @@ class MacSequencer(Block):
         with m.If(begin_down):
             m.d.sync += [
                 self.down.eq(1), self.word.eq(config.parameter_words + config.gate_up_words),
-                self.chunk.eq(0), self.group_index.eq(0),
+                self.chunk.eq(0), last_chunk.eq(words[1] == 1), self.group_index.eq(0), last_group.eq(groups[1] == 1),
                 self.half.eq(down_half), down_half.eq(~down_half), ahead.eq(ahead - 1),
             ]
 
         # When a down segment may begin.
-        hidden = [Signal(range(self.swiglu_cycles), name=f"hidden_wait_{half}") for half in range(2)]
-        for half, wait in enumerate(hidden):
+        waits = [Signal(name=f"hidden_waits_{half}") for half in range(2)]
+        for half, waiting in enumerate(waits):
+            wait = Signal(range(self.swiglu_cycles), name=f"hidden_wait_{half}")  # cycles, besides the first
             with m.If(ends & ~self.down & (self.half == half)):
-                m.d.sync += wait.eq(self.swiglu_cycles - 1)
-            with m.Elif(wait != 0):
-                m.d.sync += wait.eq(wait - 1)
-        blocked = Mux(self.half, hidden[1] != 0, hidden[0] != 0)
+                m.d.sync += [wait.eq(self.swiglu_cycles - 2), waiting.eq(1)]
+            with m.Else():
+                m.d.sync += [wait.eq(Mux(wait == 0, 0, wait - 1)), waiting.eq(wait != 0)]
+        blocked = Mux(self.half, *reversed(waits))
         if self.conflicts:
             # 3, 2, 1 in the cycles at a distance of 1, 2, 3 from the last word of a down segment
             results = Signal(range(4), name="result_wait")
@@ -179,9 +185,13 @@ class MacSequencer(Block):
                 m.d.sync += results.eq(3)
             with m.Elif(results != 0):
                 m.d.sync += results.eq(results - 1)
-            opens = self.first & (self.group_index == 0)
+            opening = Signal()  # a down segment has not begun
+            with m.If(begin_down):
+                m.d.sync += opening.eq(1)
+            with m.Elif(self.issue):
+                m.d.sync += opening.eq(0)
             for distance in self.conflicts:
-                blocked |= opens & (results == 4 - distance)
+                blocked |= opening & (results == 4 - distance)
         m.d.comb += self.issue.eq(active & ~(self.down & blocked))
 
         batches = config.tile.batches
@@ -189,6 +199,13 @@ class MacSequencer(Block):
             sets_up = (looks_up | begin) & is_batch(next_batch, number, batches)
             computes = active & is_batch(self.batch, number, batches)
             draining = Signal(self.drain_cycles - 1, name=f"draining_{number}")
-            m.d.sync += draining.eq((draining << 1) | computes)
-            m.d.comb += self.busy[number].eq(sets_up | computes | draining.any())
+            drains = Signal(name=f"drains_{number}")
+            after = ((draining << 1) | computes)[:len(draining)]
+            m.d.sync += [draining.eq(after), drains.eq(after.any())]
+            m.d.comb += self.busy[number].eq(sets_up | computes | drains)
         return m
+
+    def _before(self, number: Signal, counts: tuple[int, int]) -> Value:
+        """A number is the last but one of as many as a segment has: of gate and up, or of down."""
+        last = [number == count - 2 if count > 1 else Const(0) for count in counts]
+        return Value.cast(Mux(self.down, last[1], last[0]))

@@ -69,12 +69,12 @@ class SwigluLane(Block):
     and ``weight`` must stay until the group's last pair has left. Only ``valid`` has an enable: the values between two groups
     are never used.
 
-    Latency: with ``load`` in cycle c, pair j leaves at c + 11 + j (``latency_cycles`` = 11). Throughput: one pair per cycle.
-    The next ``load`` may come ``mac_n / 2`` cycles later. Storage: the sums of one group, ten pipeline stages, the table
+    Latency: with ``load`` in cycle c, pair j leaves at c + 13 + j (``latency_cycles`` = 13). Throughput: one pair per cycle.
+    The next ``load`` may come ``mac_n / 2`` cycles later. Storage: the sums of one group, twelve pipeline stages, the table
     of the activation function (ROM, 512 x 10 bits).
     """
 
-    latency_cycles = 11
+    latency_cycles = 13
 
     load: Signal
     totals: Signal
@@ -126,11 +126,11 @@ class SwigluLane(Block):
         gate_4, gate_lost_4 = self._in_steps(m, stages, "gate", waiting[:width].as_signed())
         up_4, up_lost_4 = self._in_steps(m, stages, "up", waiting[width:2 * width].as_signed())
         gate, up, clipped = self._limited(stages, gate_4, up_4)
-        product_8, negative_7 = self._multiplied(m, stages, gate, up)
-        weight_9 = Mux(stages(1, 8, "half", half_1), self.weight[1], self.weight[0])
-        self._hidden(m, stages, product_8, stages(7, 10, "negative", negative_7), data.View(CHOICE_WEIGHT, weight_9))
+        product_9, negative_8 = self._multiplied(m, stages, gate, up)
+        weight_11 = Mux(stages(1, 10, "half", half_1), self.weight[1], self.weight[0])
+        self._hidden(m, stages, product_9, stages(8, 12, "negative", negative_8), data.View(CHOICE_WEIGHT, weight_11))
         m.d.comb += [
-            self.valid.eq(valid[-1]), self.clipped.eq(stages(4, 10, "clipped", gate_lost_4 | up_lost_4 | clipped)),
+            self.valid.eq(valid[-1]), self.clipped.eq(stages(4, 12, "clipped", gate_lost_4 | up_lost_4 | clipped)),
         ]
         return m
 
@@ -163,47 +163,50 @@ class SwigluLane(Block):
         gate = Mux(gate_below, -VALUE_MAX, Mux(gate_above, gate_max, gate_4))
         up = Mux(up_below, -up_max, Mux(up_above, up_max, up_4))
         clipped = gate_below | (gate_above & (gate_max == VALUE_MAX)) | ((up_below | up_above) & (up_max == VALUE_MAX))
-        return stages.wire("gate_4_limited", gate[:VALUE_BITS].as_signed()), up[:VALUE_BITS].as_signed(), clipped
+        return (stages(4, 4, "gate_limited", gate[:VALUE_BITS].as_signed()),
+                stages(4, 4, "up_limited", up[:VALUE_BITS].as_signed()), clipped)
 
-    def _multiplied(self, m: Module, stages: Stages, gate_4: Value, up_4: Value) -> tuple[Value, Value]:
-        """The magnitude of ``v``, in stage 8, and its sign, in stage 7."""
-        # 4: where in the table |g| is, rounded half up.
-        negative_4, step = gate_4[-1], VALUE_FRACTION - TABLE_FRACTION
-        magnitude = Cat(gate_4[:-1] ^ negative_4.replicate(VALUE_BITS - 1), Const(0, 1))
-        index_4 = stages.wire("index_4", (magnitude + 2**(step - 1) + negative_4) >> step)
-        # 5: what |g| loses, nothing beyond the table; up with its offset.
+    def _multiplied(self, m: Module, stages: Stages, gate_5: Value, up_5: Value) -> tuple[Value, Value]:
+        """The magnitude of ``v``, in stage 9, and its sign, in stage 8."""
+        # 5: where in the table |g| is, rounded half up; up with its offset.
+        negative_5, step = gate_5[-1], VALUE_FRACTION - TABLE_FRACTION
+        magnitude = Cat(gate_5[:-1] ^ negative_5.replicate(VALUE_BITS - 1), Const(0, 1))
+        index_5 = stages.wire("index_5", (magnitude + 2**(step - 1) + negative_5) >> step)
+        up_6 = stages(5, 5, "up", up_5 + self.parameters.up_offset)
+        # 6: what |g| loses comes out of the table, nothing beyond it.
         table: memory.Memory = memory.Memory(shape=TABLE_ENTRY_BITS, depth=TABLE_DEPTH,
                                              init=activation_table(self.params.config.layer.activation))
         m.submodules.activation_table = table
         port = table.read_port()
-        m.d.comb += [port.addr.eq(stages(4, 4, "index", index_4[:len(port.addr)])), port.en.eq(1)]
-        gate_6 = stages(4, 5, "gate", gate_4)
-        up_6 = stages(5, 5, "up", stages(4, 4, "up", up_4) + self.parameters.up_offset)
-        # 6: magnitudes. The table never says more than g is worth, so that the activation has the sign of g.
-        loss = Mux(stages(4, 5, "beyond", index_4 >= TABLE_DEPTH), 0, port.data)
-        kept = Cat(Const(0, ACTIVATED_FRACTION - VALUE_FRACTION), gate_6[:-1])
-        activated_7 = stages(6, 6, "activated", Mux(gate_6[-1], loss, (kept - loss)[:len(kept)]))
-        up_7 = stages(6, 6, "up", abs(up_6)[:VALUE_BITS])
-        # 7: times up.
-        return stages(7, 7, "product", activated_7 * up_7), stages(6, 6, "negative", gate_6[-1] ^ up_6[-1])
+        m.d.comb += [port.addr.eq(index_5[:len(port.addr)]), port.en.eq(1)]
+        loss_7 = stages(6, 6, "loss", Mux(stages(5, 5, "beyond", index_5 >= TABLE_DEPTH), 0, port.data))
+        gate_7, up_7 = stages(5, 6, "gate", gate_5), stages(6, 6, "up", up_6)
+        # 7: magnitudes. The table never says more than g is worth, so that the activation has the sign of g.
+        kept = Cat(Const(0, ACTIVATED_FRACTION - VALUE_FRACTION), gate_7[:-1])
+        activated_8 = stages(7, 7, "activated", Mux(gate_7[-1], loss_7, (kept - loss_7)[:len(kept)]))
+        up_8 = stages(7, 7, "up", abs(up_7)[:VALUE_BITS])
+        # 8: times up.
+        return stages(8, 8, "product", activated_8 * up_8), stages(7, 7, "negative", gate_7[-1] ^ up_7[-1])
 
-    def _hidden(self, m: Module, stages: Stages, product_8: Value, negative_11: Value, weight_9: data.View) -> None:
+    def _hidden(self, m: Module, stages: Stages, product_9: Value, negative_13: Value, weight_11: data.View) -> None:
         """The product as a small float, times the choice's weight."""
-        # 8-9: the leading bits, and places skipped above them, as a number from 2^5 down. Stage 9 skips up to seven.
-        coarse, skipped_8 = raised(stages, product_8, (5, 4, 3))
-        fine, skipped_9 = raised(stages, stages(8, 8, "raised", coarse[-(LEADING_BITS + 7):]), (2, 1, 0))
-        skipped_9 = Cat(skipped_9, stages(8, 8, "skipped", skipped_8))
-        # 10: times the weight, whose highest bit is not stored.
-        leading_10, skipped_10, weight_10 = (stages(9, 9, name, value) for name, value in (
-            ("leading", fine[-LEADING_BITS:]), ("skipped", skipped_9), ("weight", weight_9)))
-        present_11 = stages(10, 10, "present", leading_10[-1] & (weight_10.exponent != 0))
-        length = len(product_8) - skipped_10
-        exponent_11 = stages(10, 10, "exponent", (length + weight_10.exponent)[:HIDDEN_EXPONENT_BITS])
-        scaled_11 = stages(10, 10, "scaled", leading_10 * Cat(weight_10.fraction, Const(1, 1)))
-        # 11: eight bits of it.
-        carry = scaled_11[-1]
-        with m.If(present_11):
+        # 9-11: the leading bits, and places skipped above them, as a number from 2^5 down. Stage 11 skips up to seven.
+        raised_9, most = raised(stages, product_9, (5,))
+        raised_10, more = raised(stages, stages(9, 9, "raised", raised_9), (4, 3))
+        fine, few = raised(stages, stages(10, 10, "raised", raised_10[-(LEADING_BITS + 7):]), (2, 1, 0))
+        skipped_11 = Cat(few, stages(10, 10, "skipped", Cat(more, stages(9, 9, "skipped", most))))
+        # 12: times the weight, whose highest bit is not stored.
+        leading_12, skipped_12, weight_12 = (stages(11, 11, name, value) for name, value in (
+            ("leading", fine[-LEADING_BITS:]), ("skipped_all", skipped_11), ("weight", weight_11)))
+        present_13 = stages(12, 12, "present", leading_12[-1] & (weight_12.exponent != 0))
+        length = len(product_9) - skipped_12
+        exponents_13 = [stages(12, 12, f"exponent_{carried}", (length + weight_12.exponent + carried)[:HIDDEN_EXPONENT_BITS])
+                        for carried in range(2)]
+        scaled_13 = stages(12, 12, "scaled", leading_12 * Cat(weight_12.fraction, Const(1, 1)))
+        # 13: eight bits of it.
+        carry = scaled_13[-1]
+        with m.If(present_13):
             m.d.comb += [
-                self.value.magnitude.eq(Mux(carry, scaled_11[-HIDDEN_BITS:], scaled_11[-HIDDEN_BITS - 1:-1])),
-                self.value.exponent.eq(exponent_11 + carry), self.value.negative.eq(negative_11),
+                self.value.magnitude.eq(Mux(carry, scaled_13[-HIDDEN_BITS:], scaled_13[-HIDDEN_BITS - 1:-1])),
+                self.value.exponent.eq(Mux(carry, *reversed(exponents_13))), self.value.negative.eq(negative_13),
             ]

@@ -51,20 +51,23 @@ class SliceSender(Block):
         header_due = Signal()  # it could not go in the cycle of `start`
         fetched = Signal()  # the word at the SRAM's output is to be sent
         lost = Signal()  # the link did not take an arriving flit
-        m.d.comb += [send.ready.eq(~busy), send.done.eq(flits.valid & flits.ready & flits.payload.tail)]
+        m.d.comb += send.ready.eq(~busy)
 
         # The flit lane: header first, then payload. With nothing to send the header of what may come is shown.
         piece = Signal(bits_for(config.word_flits - 1))  # which of its word
         first = Signal()  # that word is the slice's first, which may have fewer flits
         left = Signal(range(config.slice_flits + 1), name="flits_left")  # payload flits to go
         heads = ~busy | header_due
+        tail = left == 1
         goes = flits.valid & flits.ready
-        sends = goes & ~heads
+        here_now = Mux(cutting, arriving.copy & ~lost, fetched)  # a payload flit
+        sends = busy & ~header_due & here_now & flits.ready  # whether a packet starts comes late, and says nothing of payload
         last_piece = piece == Mux(first, params.first_word_flits - 1, config.word_flits - 1)
         m.d.comb += [
-            flits.valid.eq(send.start | header_due | Mux(cutting, arriving.copy & ~lost, fetched)),
+            flits.valid.eq(send.start | header_due | here_now),
+            send.done.eq(sends & tail),
             flits.payload.head.eq(heads),
-            flits.payload.tail.eq(~heads & (left == 1)),
+            flits.payload.tail.eq(~heads & tail),
             header.eq(held),
         ]
         with m.If(~busy):

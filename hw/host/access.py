@@ -45,12 +45,12 @@ class AccessPort(Block):
     The next write is accepted only after the response of the last one was taken. So a read waits for one write at most.
     The low two address bits are ignored.
 
-    Latency: with address and data accepted in cycle c, or before, the access is in c+2 and the response valid from c+3 on
-    (``latency_cycles`` = 3). That is up to 2 cycles later (``behind_write_cycles`` = 2) if a write is served first.
-    Storage: one write, one read.
+    Latency: with address and data accepted in cycle c, or before, the access is in c+3 and the response valid from c+4 on
+    (``latency_cycles`` = 4). That is up to 2 cycles later (``behind_write_cycles`` = 2) if a write is served first.
+    Storage: one write, one read, the address of the access.
     """
 
-    latency_cycles = 3
+    latency_cycles = 4
     behind_write_cycles = 2
 
     host: AxiLite.Interface
@@ -71,8 +71,10 @@ class AccessPort(Block):
         have_write_address = Signal()
         have_data = Signal()
         have_read_address = Signal()
-        # An access is chosen in the cycle before it.
-        chosen = access.write | access.read
+        # An access is chosen two cycles before it, and shown in the cycle between.
+        shown = Signal()
+        choose_write = Signal()
+        choose_read = Signal()
         writable = have_write_address & have_data
         write_address = Signal.like(access.address)
         read_address = Signal.like(access.address)
@@ -80,7 +82,8 @@ class AccessPort(Block):
         m.d.comb += [
             host.awready.eq(~have_write_address & ~host.bvalid),
             host.wready.eq(~have_data & ~host.bvalid),
-            access.writes.eq(Mux(chosen, access.write, writable)),
+            choose_write.eq(writable & ~shown & ~access.write),
+            choose_read.eq(have_read_address & ~shown & ~access.read & (~writable | access.write)),
             access.whole.eq(strobes.all()),
         ]
         with m.If(host.awvalid & host.awready):
@@ -88,19 +91,18 @@ class AccessPort(Block):
         with m.If(host.wvalid & host.wready):
             m.d.sync += [have_data.eq(1), access.data.eq(host.wdata), strobes.eq(host.wstrb)]
         m.d.sync += [
-            access.write.eq(writable & ~chosen),
-            access.read.eq(have_read_address & ~writable & ~chosen),
+            shown.eq(choose_write | choose_read),
+            access.write.eq(shown & access.writes), access.read.eq(shown & ~access.writes),
         ]
+        with m.If(choose_write | choose_read):
+            m.d.sync += [access.writes.eq(choose_write), access.address.eq(Mux(choose_write, write_address, read_address))]
         with m.If(access.write):
             m.d.sync += [have_write_address.eq(0), have_data.eq(0), host.bvalid.eq(1), host.bresp.eq(response)]
         with m.Elif(host.bready):
             m.d.sync += host.bvalid.eq(0)
 
         # Read: its response is kept here, so the manager may take it when it likes.
-        m.d.comb += [
-            host.arready.eq(~have_read_address & ~host.rvalid),
-            access.address.eq(Mux(access.writes, write_address, read_address)),
-        ]
+        m.d.comb += host.arready.eq(~have_read_address & ~host.rvalid)
         with m.If(host.arvalid & host.arready):
             m.d.sync += [have_read_address.eq(1), read_address.eq(host.araddr[2:])]
         with m.If(host.rready):

@@ -22,12 +22,13 @@ class DoorbellCheck(Block):
     ``results`` on. A region that is empty still has to begin in its window, or at its end. A window that is said to go on
     after the last address ends there.
 
-    Latency: ``refusal`` judges ``tokens`` and ``bf16`` of the cycle before (``latency_cycles`` = 1); by then addresses and
-    windows must have been as they are for ``settled_cycles`` = 3 cycles. Storage: the room in each window, in three steps.
+    Latency: ``refusal`` judges ``tokens`` and ``bf16`` of two cycles before (``latency_cycles`` = 2); by then addresses and
+    windows must have been as they are for ``settled_cycles`` = 4 cycles. Storage: the room in each window, in three steps;
+    the verdict.
     """
 
-    latency_cycles = 1
-    settled_cycles = 3
+    latency_cycles = 2
+    settled_cycles = 4
 
     layer_base: Signal
     records: Signal
@@ -82,10 +83,11 @@ class DoorbellCheck(Block):
         ]
         reads = self._room(m, "read", self.records[low:], self.read_base, self.read_size, read)
         writes = self._room(m, "write", self.results[low:], self.write_base, self.write_size, written)
+        m.d.sync += self.refusal.eq(Refusal.NONE)
         for holds, code in ((writes, Refusal.WRITE_WINDOW), (reads, Refusal.READ_WINDOW), (too_high, Refusal.LAYER),
                             (unaligned, Refusal.ALIGNMENT)):
             with m.If(holds):
-                m.d.comb += self.refusal.eq(code)
+                m.d.sync += self.refusal.eq(code)
         return m
 
     def _room(self, m: Module, name: str, begin: Value, base: Value, size: Value, needed: Signal) -> Value:

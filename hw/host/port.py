@@ -31,12 +31,14 @@ class HostPort(Block):
 
     The host port is not part of the reset by the host; it keeps all registers then, but for the interrupt cause ERROR.
 
-    Latency: a request (address and data) that is accepted in cycle c has its response in c+3 (``latency_cycles`` = 3); up to
-    2 cycles later (``other_access_cycles`` = 2) if an access of the other channel is served first. A counter shows a strobe
-    after ``counter_cycles`` = 2. Storage: the registers, one access each way.
+    Latency: a request (address and data) that is accepted in cycle c has its response in c+4 (``latency_cycles`` = 4), and
+    what it reads is as it was in c+2 (``read_cycles`` = 2); up to 2 cycles later (``other_access_cycles`` = 2) if an access
+    of the other channel is served first. A counter shows a strobe after ``counter_cycles`` = 2. Storage: the registers, one
+    access each way.
     """
 
     latency_cycles = AccessPort.latency_cycles
+    read_cycles = latency_cycles - 2
     other_access_cycles = AccessPort.behind_write_cycles
     counter_cycles = 2
 
@@ -146,15 +148,17 @@ class HostPort(Block):
                 check: DoorbellCheck) -> None:
         """Which register, what it reads, and whether the access is legal.
 
-        What does not change from cycle to cycle is found in the cycle before the access.
+        What does not change from cycle to cycle, and what is read, is found in the cycle before the access.
         """
         wrong = Signal(Refusal, init=Refusal.NO_REGISTER)
         needs_idle = Signal()
         rings = Signal()
-        found = {name: Signal.like(value, name=f"found_{name}") for name, value in
-                 (("wrong", wrong), ("needs_idle", needs_idle), ("rings", rings))}
-        m.d.sync += [found["wrong"].eq(wrong), found["needs_idle"].eq(needs_idle), found["rings"].eq(rings)]
-        m.d.comb += access.okay.eq(refusal == Refusal.NONE)
+        value = Signal(HOST_DATA_BITS)
+        found = {name: Signal.like(what, name=f"found_{name}") for name, what in
+                 (("wrong", wrong), ("needs_idle", needs_idle), ("rings", rings), ("value", value))}
+        m.d.sync += [found["wrong"].eq(wrong), found["needs_idle"].eq(needs_idle), found["rings"].eq(rings),
+                     found["value"].eq(value)]
+        m.d.comb += [access.okay.eq(refusal == Refusal.NONE), access.value.eq(found["value"])]
         with m.If(found["wrong"] != Refusal.NONE):
             m.d.comb += refusal.eq(found["wrong"])
         with m.Elif((found["needs_idle"] | found["rings"]) & self.batches.resetting):
@@ -174,7 +178,7 @@ class HostPort(Block):
                     m.d.comb += wrong.eq(Refusal.NONE)
                     for field in register.fields:
                         shown = fields.get((register.name, field.name), field.reset)
-                        m.d.comb += _field(register, field.name, access.value).eq(shown)
+                        m.d.comb += _field(register, field.name, value).eq(shown)
                     if not register.writable:
                         with m.If(access.writes):
                             m.d.comb += wrong.eq(Refusal.READ_ONLY)

@@ -34,8 +34,6 @@ class _Shape:
 
     #: cycles of the pieces of the first 0, 1, ... beats
     before: tuple[int, ...]
-    #: of these, cycles that the first beat takes longer because its pieces are converted
-    convert: int = 0
 
     @property
     def beats(self) -> int:
@@ -56,9 +54,9 @@ def _token(config: Config, result_bytes: int) -> _Shape:
     """Groups of results, then the beat that closes the token."""
     width, group, groups = config.io.bytes_per_cycle, config.group_bytes(result_bytes), config.down_groups
     if result_bytes == BF16_BYTES:  # converted a few at a time
-        values, convert = gcd(config.tile.mac_n, max(width // latencies.CONVERT_BYTES, 1)), latencies.CONVERT_CYCLES
+        values = gcd(config.tile.mac_n, max(width // latencies.CONVERT_BYTES, 1))
     else:
-        values, convert = min(config.tile.mac_n, width // result_bytes), 0
+        values = min(config.tile.mac_n, width // result_bytes)
     of_group = ceil_div(config.tile.mac_n, values)
     if group < width:  # several groups a beat
         together = width // group
@@ -67,7 +65,7 @@ def _token(config: Config, result_bytes: int) -> _Shape:
         of_beat = width // (values * result_bytes)
         row = [min(of_beat, of_group - at) for at in range(0, of_group, of_beat)] * groups
     closing = 1
-    return _Shape((0, *accumulate([row[0] + convert, *row[1:], closing])), convert)
+    return _Shape((0, *accumulate([*row, closing])))
 
 
 def _write(config: Config, address: int, beats: int, asked: int, put: int, shape: _Shape) -> tuple[int, int]:
@@ -78,7 +76,7 @@ def _write(config: Config, address: int, beats: int, asked: int, put: int, shape
         address: of the region, in bytes.
         beats: of the region.
         asked: cycle of the first address.
-        put: cycle in which the first piece is put, but for its conversion.
+        put: cycle in which the first piece is put.
         shape: of what is written.
     """
     answers: list[int] = []
@@ -90,8 +88,6 @@ def _write(config: Config, address: int, beats: int, asked: int, put: int, shape
         if asked > put + shape.until(first + 1):  # the burst's first beat waits; from here on as if all had been later
             put = asked - shape.until(first + 1)
             last = put + shape.until(end)
-            if (first + 1) % shape.beats == 0 and end > first + 1:  # while it closes a token the next begins to be converted
-                put, last = put - shape.convert, last - shape.convert
         answers.append(last + config.io.latency_cycles)
         first, asked = end, asked + 1
     return last, answers[-1]
@@ -112,8 +108,9 @@ def write_results(config: Config, address: int, tokens: int, result_bytes: int) 
     written, start = None, 0
     if beats:
         asked = latencies.RESULT_ADDRESS_CYCLES
-        written, answered = _write(config, address + config.completion_bytes, beats, asked,
-                                   asked + latencies.RESULT_PIECE_CYCLES, _token(config, result_bytes))
+        put = asked + latencies.RESULT_PIECE_CYCLES + (latencies.CONVERT_CYCLES if result_bytes == BF16_BYTES else 0)
+        written, answered = _write(config, address + config.completion_bytes, beats, asked, put,
+                                   _token(config, result_bytes))
         start = answered + latencies.ANSWERED_CYCLES
     asked = start + latencies.RESULT_ADDRESS_CYCLES
     _, answered = _write(config, address, record, asked, asked, _RECORD)

@@ -13,7 +13,7 @@ class AccessSpec(Spec):
     def build(self) -> None:
         m = self.m
         m.submodules.dut = self.dut = dut = AccessPort()
-        host, access = dut.host, dut.access
+        host = dut.host
         for path, member, value in dut.signature.flatten(dut):
             if member.flow.name == "In":
                 m.d.comb += Value.cast(value).eq(self.free(len(Value.cast(value)), "_".join(map(str, path))))
@@ -23,7 +23,7 @@ class AccessSpec(Spec):
             for number, value in enumerate(payload):
                 self.assume(~self.past(valid & ~ready, f"{channel}_waits_{number}")
                             | (value == self.past(value, f"{channel}_before_{number}")))
-        self.busy = self.wire(access.write | access.read, "busy")
+        self.shown = Signal()  # an access is chosen, and comes in the next cycle
         self._write()
         self._read()
 
@@ -45,10 +45,12 @@ class AccessSpec(Spec):
         self.claim("write", "nothing is accepted over what has not been done",
                    ~(have_address & host.awready) & ~(have_data & host.wready))
         ready = self.wire(have_address & have_data, "write_ready")
-        self.claim("write", "an access in the cycle after address and data are here, and no access is under way",
-                   access.write == self.past(ready & ~self.busy, "write_chosen"))
+        self.chosen = self.wire(ready & ~self.shown & ~access.write, "write_chosen")
+        before = self.wire(self.past(self.chosen, "write_was_chosen"), "write_shown")
+        self.claim("write", "an access two cycles after address and data are here, and no access is under way",
+                   access.write == self.past(before, "write_was_shown"))
         self.claim("write", "what was asked for, from the cycle before on", access.writes & (access.address == address)
-                   & (access.data == data) & (access.whole == strobes.all()), when=access.write | (ready & ~self.busy))
+                   & (access.data == data) & (access.whole == strobes.all()), when=access.write | before)
         self.ready = ready
         self.claim("write", "one response for each, until it is taken", host.bvalid == respond)
         self.claim("write", "the one that the registers gave", host.bresp == response, when=host.bvalid)
@@ -72,11 +74,13 @@ class AccessSpec(Spec):
         with m.If(host.arvalid & host.arready):
             m.d.sync += [have_address.eq(1), address.eq(host.araddr[2:])]
         self.claim("read", "nothing is accepted over what has not been done", ~(have_address & host.arready))
-        chosen = self.wire(have_address & ~self.ready & ~self.busy, "read_chosen")
-        self.claim("read", "an access in the cycle after the address is here, if no write is and no access under way",
-                   access.read == self.past(chosen, "read_was_chosen"))
+        chosen = self.wire(have_address & ~self.shown & ~access.read & (~self.ready | access.write), "read_chosen")
+        m.d.sync += self.shown.eq(chosen | self.chosen)
+        before = self.wire(self.past(chosen, "read_was_chosen"), "read_shown")
+        self.claim("read", "an access two cycles after the address is here, if no other write is and no access under way",
+                   access.read == self.past(before, "read_was_shown"))
         self.claim("read", "what was asked for, from the cycle before on",
-                   (access.address == address) & ~access.writes, when=chosen | access.read)
+                   (access.address == address) & ~access.writes, when=before | access.read)
         self.claim("read", "one response for each, until it is taken", host.rvalid == respond)
         self.claim("read", "what the registers gave, or zero", (host.rresp == response) & (host.rdata == data),
                    when=host.rvalid)

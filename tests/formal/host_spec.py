@@ -9,8 +9,8 @@ from trajectile.hw.d2d.layouts import Port
 from trajectile.hw.host.axi import Response
 from trajectile.hw.host.port import HostPort
 
-#: cycles from the acceptance of a request to its response, at the most (3, and 2 for the other channel)
-RESPONSE_CYCLES = 5
+#: cycles from the acceptance of a request to its response, at the most (4, and 2 for the other channel)
+RESPONSE_CYCLES = 6
 
 
 class HostSpec(Spec):

@@ -90,11 +90,11 @@ BY_TESTS = (
     Mutant(name="swiglu-narrow-with-bias", module="hw.compute.swiglu", description="a bias brings back what was cut off",
            old="bits = VALUE_BITS + biased", new="bits = VALUE_BITS", killed_by=SWIGLU),
     Mutant(name="swiglu-table-truncates", module="hw.compute.swiglu", description="|g| is not rounded for the table",
-           old="magnitude + 2**(step - 1) + negative_4", new="magnitude + negative_4", killed_by=SWIGLU),
+           old="magnitude + 2**(step - 1) + negative_5", new="magnitude + negative_5", killed_by=SWIGLU),
     Mutant(name="swiglu-table-for-ever", module="hw.compute.swiglu", description="the table begins again beyond its end",
-           old="index_4 >= TABLE_DEPTH", new="index_4 < 0", killed_by=SWIGLU),
+           old="index_5 >= TABLE_DEPTH", new="index_5 < 0", killed_by=SWIGLU),
     Mutant(name="swiglu-zero-is-small", module="hw.compute.swiglu", description="a product of 0 has an exponent",
-           old="leading_10[-1] & (weight_10", new="(weight_10", killed_by=SWIGLU),
+           old="leading_12[-1] & (weight_12", new="(weight_12", killed_by=SWIGLU),
     Mutant(name="bias-not-held", module="hw.compute.bias", description="what follows a bias word is taken as well",
            old="with m.If(self.capture):", new="with m.If(1):", killed_by=("tests/hw/compute/test_bias.py",)),
     # -- hidden buffer, lane memory -------------------------------------------------------------------------------
@@ -166,7 +166,7 @@ BY_TESTS = (
     # -- sequencer ------------------------------------------------------------------------------------------------
     Mutant(name="sequencer-down-early", module="hw.compute.sequencer",
            description="a down segment begins before its hidden values are there",
-           old="wait.eq(self.swiglu_cycles - 1)", new="wait.eq(self.swiglu_cycles - 2)", killed_by=(UNIT,)),
+           old="wait.eq(self.swiglu_cycles - 2)", new="wait.eq(self.swiglu_cycles - 3)", killed_by=(UNIT,)),
     Mutant(name="sequencer-banks-collide", module="hw.compute.sequencer",
            description="two down segments use one result bank at the same time",
            old="self.conflicts = bank_conflicts(config)", new="self.conflicts = ()", killed_by=(UNIT,)),
@@ -247,7 +247,7 @@ BY_TESTS = (
     Mutant(name="doorbell-layer-unchecked", module="hw.host.doorbell", description="a layer may go on after the last address",
            old="too_high.eq(exceeds(self.layer_base[PAGE_BITS:], last_layer))", new="too_high.eq(0)", killed_by=DOORBELL),
     Mutant(name="queue-overtakes", module="hw.batch.queue", description="a descriptor takes the place of the one before",
-           old="doorbell.push & (kept == number)", new="doorbell.push & (level == number)", killed_by=QUEUE),
+           old="Mux(level == number + 1, doorbell", new="Mux(level == number, doorbell", killed_by=QUEUE),
     # -- tile, array ----------------------------------------------------------------------------------------------
     Mutant(name="tile-does-not-wait", module="hw.batch.control", description="done before all slices have arrived",
            old=" & (arrived == expected)", new="", killed_by=GRID),

@@ -26,8 +26,8 @@ OF_BATCHES = (
            new="host.rvalid.eq(1)"),
     Mutant(name="access-read-hangs", module="hw.host.access",
            description="a read waits as long as writes come",
-           old="access.read.eq(have_read_address & ~writable & ~chosen)",
-           new="access.read.eq(have_read_address & ~have_data & ~writable & ~chosen)"),
+           old="choose_read.eq(have_read_address & ~shown",
+           new="choose_read.eq(have_read_address & ~have_data & ~shown"),
     # -- token lists ----------------------------------------------------------------------------------------------
     Mutant(name="lists-node-of-token", module="hw.batch.token_lists",
            description="all choices of a token have one node",

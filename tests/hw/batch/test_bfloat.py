@@ -1,6 +1,7 @@
 """The converter against exact arithmetic."""
 
 import random
+from collections import defaultdict
 from fractions import Fraction
 
 from tests.support.blocks import run_block
@@ -26,7 +27,7 @@ def nearest(value, unit):
 
 
 def test_values():
-    """Every power of two with what is near it, ties, extremes; every unit; random ones. One per cycle, one cycle later."""
+    """Every power of two with what is near it, ties, extremes; every unit; random ones. One per cycle, in order."""
     rng = random.Random(1)
     cases = [(0, 0), (-2**31, 0), (2**31 - 1, 0), (-2**31, 127), (1, -128), (-1, -128), (3, -128), (-255, -128), (511, -128)]
     for bit in range(31):
@@ -37,17 +38,28 @@ def test_values():
                     cases.append((value, rng.randrange(-128, 128)))
     cases += [(sign << bit, unit) for unit in range(-128, 128) for bit in (0, 1, 30) for sign in (1, -1)]
     cases += [(rng.getrandbits(rng.randrange(1, 32)) * rng.choice([1, -1]), rng.randrange(-128, 128)) for _ in range(2000)]
+    by_unit = defaultdict(list)
+    for value, unit in cases:
+        by_unit[unit].append(value)
     converter = BfloatConverter()
 
     async def bench(ctx):
-        ctx.set(converter.take, 1)
-        for value, unit in cases:
-            ctx.set(converter.value, value)
-            await ctx.tick().repeat(converter.latency_cycles)
+        ctx.set(converter.moves, 1)
+        for unit, values in by_unit.items():
             ctx.set(converter.one, BFLOAT_BIAS + unit)
-            assert ctx.get(converter.bfloat) == nearest(value, unit), (value, unit)
+            for number in range(len(values) + converter.latency_cycles):
+                if number >= converter.latency_cycles:
+                    value = values[number - converter.latency_cycles]
+                    assert ctx.get(converter.bfloat) == nearest(value, unit), (value, unit)
+                ctx.set(converter.value, values[min(number, len(values) - 1)])
+                await ctx.tick()
+                if rng.random() < 0.2:  # all stays as it is
+                    ctx.set(converter.moves, 0)
+                    ctx.set(converter.value, rng.getrandbits(31))
+                    await ctx.tick()
+                    ctx.set(converter.moves, 1)
         # holds
-        ctx.set(converter.take, 0)
+        ctx.set(converter.moves, 0)
         ctx.set(converter.value, 12345)
         kept = ctx.get(converter.bfloat)
         await ctx.tick().repeat(3)

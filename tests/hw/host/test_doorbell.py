@@ -108,7 +108,7 @@ def test_random(preset):
 
 
 def test_latency():
-    """The verdict on a number of tokens comes in the next cycle, that on a window when it is stated."""
+    """The verdict on a number of tokens, and that on a window, come when it is stated."""
     config = _configuration(32)
     check = DoorbellCheck(Params(config))
     window = (0, 1)

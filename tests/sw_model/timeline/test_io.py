@@ -66,49 +66,49 @@ def read_by_cycle(config: Config, address: int, tokens: int) -> tuple[int, int]:
     return lists, rows
 
 
-def written_by_cycle(config: Config, address: int, pieces: list[tuple[int, bool]], asked: int,
-                     begin: int) -> tuple[int, int, int]:
+def written_by_cycle(config: Config, address: int, pieces: list[int], asked: int, begin: int,
+                     stages: int = 0) -> tuple[int, int, int]:
     """Cycles in which the first piece is put into its beat, the last beat goes, and the last answer comes.
 
     Args:
         config: the accelerator.
         address: of the region, in bytes.
-        pieces: of each the beat that it is put into, and whether it is converted, which takes two cycles and two places.
+        pieces: of each the beat that it is put into.
         asked: cycle of the first address.
         begin: cycle in which the first piece can be taken.
+        stages: registers that a piece passes on its way, all of which stand if the last cannot go on.
     """
-    left, waiting, answers = bursts(config, address, pieces[-1][0] + 1), 0, []
+    left, waiting, answers = bursts(config, address, pieces[-1] + 1), 0, []
     in_burst, may_go = list(left), 0  # beats that have not gone, by burst; beats whose address has gone
-    waits: int | None = None  # number of the piece that waits to be converted
-    converting: int | None = None  # and of that which is
-    full = False
+    passing: list[int | None] = [None] * stages
+    full = spare = False  # a beat is complete; one before it still waits
     first, last, cycle, number = -1, -1, asked - 1, 0
     while in_burst or answers:
         cycle += 1
         answered = bool(answers) and answers[0] == cycle
         asks = bool(left) and waiting < 4
         may_go += left.pop(0) if asks else 0
-        goes = full and may_go > 0
+        goes = (full or spare) and may_go > 0
         if goes:
             last, may_go = cycle, may_go - 1
             in_burst[0] -= 1
             if not in_burst[0]:
                 in_burst.pop(0)
                 answers.append(cycle + config.io.latency_cycles)
-        room, full = goes or not full, full and not goes
-        here = pieces[number] if number < len(pieces) and cycle >= begin else None
-        converts = waits is not None and (converting is None or room)
-        floats, straight = here is not None and here[1], here is not None and not here[1]
-        takes = (floats and (waits is None or converts)) or (straight and waits is None and converting is None and room)
-        put = converting if room else None
-        if takes and straight:
-            put = number
+        here = number if number < len(pieces) and cycle >= begin else None
+        offered = passing[-1] if stages else here
+        put = None if spare else offered
+        moves = offered is None or put is not None
+        number += here is not None and moves
+        if stages and moves:
+            passing = [here, *passing[:-1]]
+        if spare:
+            spare = not goes
+        else:
+            spare, full = full and put is not None and not goes, full and not goes
         if put is not None:
             first = cycle if first < 0 else first
-            full = put + 1 == len(pieces) or pieces[put + 1][0] != pieces[put][0]
-        converting = waits if converts else None if room else converting
-        waits = number if takes and floats else None if converts else waits
-        number += takes
+            full = put + 1 == len(pieces) or pieces[put + 1] != pieces[put]
         if answered:
             answers.pop(0)
         waiting += asks - answered
@@ -152,13 +152,13 @@ def test_results(changes, tokens, address, result_bytes):
     values = min(mac_n, width // 4)
     if halves:
         values = max(v for v in range(1, mac_n + 1) if mac_n % v == 0 and max(width // 8, 1) % v == 0)
-    token = [((number * group + value * result_bytes) // width, halves) for number in range(groups)
-             for value in range(0, mac_n, values)]
+    token = [(number * group + value * result_bytes) // width
+             for number in range(groups) for value in range(0, mac_n, values)]
     beats = config.result_bytes(result_bytes) // width
-    token.append((beats - 1, False))
-    pieces = [(number * beats + beat, floats) for number in range(tokens) for beat, floats in token]
-    _, written, answered = written_by_cycle(config, address + config.completion_bytes, pieces, 1, 2)
-    whole = [(beat, False) for beat in range(config.completion_bytes // width)]
+    token.append(beats - 1)
+    pieces = [number * beats + beat for number in range(tokens) for beat in token]
+    _, written, answered = written_by_cycle(config, address + config.completion_bytes, pieces, 1, 2, 5 if halves else 0)
+    whole = list(range(config.completion_bytes // width))
     record, _, complete = written_by_cycle(config, address, whole, answered + 2, answered + 2)
     out = write_results(config, address, tokens, result_bytes)
     assert (out.written, out.record, out.complete) == (written, record, complete + 1)
@@ -170,7 +170,7 @@ def test_without_tokens(width):
     """Nothing is read; the record alone is written."""
     config = small(io__bytes_per_cycle=width)
     assert vars(ingest(config, 0, 0)) == {"lists": 1, "rows": 1, "beats": 0}
-    whole = [(beat, False) for beat in range(config.completion_bytes // width)]
+    whole = list(range(config.completion_bytes // width))
     record, _, complete = written_by_cycle(config, 4096 - width, whole, 1, 1)
     out = write_results(config, 4096 - width, 0, 4)
     assert (out.written, out.record, out.complete) == (None, record, complete + 1)
