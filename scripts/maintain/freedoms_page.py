@@ -1,7 +1,7 @@
 """What loading a slice into any tile and groups of tiles per expert would be worth: a table of docs/paper.md.
 
-``python -m trajectile.scripts.maintain.freedoms_page FOLDER``: the folder has the gate traces as for ``cycles_page``. Timeline
-model and EP's model only; a minute.
+``python -m trajectile.scripts.maintain.freedoms_page FOLDER``: the folder has the gate traces as for ``cycles_page``.
+Timeline model and EP's model only; minutes.
 """
 
 import argparse
@@ -26,12 +26,12 @@ from trajectile.sw_model.timeline.model import simulate
 PAGE, PART = "paper.md", "freedoms"
 ORDER, WINDOWS = "balanced", 2
 #: trace, its layer, preset, overrides, batch sizes
-CASES = ((FLAME, 5, "deepseek-moe-16b", (), (16, 64, 256, 1024)),
+CASES = ((FLAME, 5, "deepseek-moe-16b", (), (16, 64, 256)),
          (FLAME, 5, "deepseek-moe-16b", ("tile.slots=3",), (16, 64, 256)),
          (FLAME, 5, "deepseek-moe-16b", ("link.beat_bytes=90", "ddr.bytes_per_cycle=64"), (16, 64, 256)),
          (QWEN, 12, "qwen1.5-moe-a2.7b", (), (16, 64, 256)))
 #: what is measured, beside the array as it is
-NAMES = ("any tile, DDR even", "any tile, short ways", "groups of 2", "EP")
+NAMES = ("any tile, DDR even", "any tile, short ways", "groups of 2", "EP", "tokens travel")
 
 
 def measured(config: Config, trace: Trace, layer: int, tokens: int) -> dict[str, tuple[float, float]]:
@@ -44,11 +44,12 @@ def measured(config: Config, trace: Trace, layer: int, tokens: int) -> dict[str,
         ep = baselines.simulate_ep(config, ids, baselines.index_homes(config))
         groups = [simulate(part, record=False) for part in in_groups(config, ids, 2, ORDER)]
         even, short = (simulate(loaded_anywhere(plan, lead), record=False) for lead in (4, config.tile.slices))
+        travel = simulate(schedule(config, ids, ORDER, dataflow="shared"), record=False)
         for name, cycles, flits in (
                 ("any tile, DDR even", even.cycles, sum(even.flits)),
                 ("any tile, short ways", short.cycles, sum(short.flits)),
                 ("groups of 2", max(one.cycles for one in groups), sum(sum(one.flits) for one in groups)),
-                ("EP", ep.cycles, ep.flits)):
+                ("EP", ep.cycles, ep.flits), ("tokens travel", travel.cycles, sum(travel.flits))):
             found[name].append((cycles / ours.cycles, flits / sum(ours.flits)))
     return {name: (fmean(one[0] for one in values), fmean(one[1] for one in values)) for name, values in found.items()}
 
