@@ -5,6 +5,7 @@ from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.d2d.layouts import NEIGHBOURS
 from trajectile.hw.d2d.link import D2DLink
+from trajectile.hw.ddr.ports import ddr_member, lead_out
 from trajectile.hw.events import EventPort, PhasePort
 from trajectile.hw.host.axi import Axi4, Axi4Read, AxiLite
 from trajectile.hw.lib.block import Block, place
@@ -33,7 +34,7 @@ class TileArray(Block):
     host: list[AxiLite.Interface]
     irq: Signal
     io: list[Axi4.Interface]
-    ddr: list[Axi4Read.Interface]
+    ddr: list[Axi4Read.Interface] | list[list[Axi4Read.Interface]]
     events: list[EventPort.Interface]
     phases: list[PhasePort.Interface]
     link_hold: Signal
@@ -51,7 +52,7 @@ class TileArray(Block):
             "host": In(AxiLite()).array(array.tiles),  #: host port of each tile
             "irq": Out(array.tiles),  #: interrupt of each tile
             "io": Out(Axi4(params.address_bits, params.io_bits)).array(array.tiles),  #: io port of each tile
-            "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)).array(array.channels),  #: DDR channels, in order
+            "ddr": ddr_member(params, array.channels),  #: DDR channels, in order, with the ports of each
             "events": Out(EventPort(params)).array(array.tiles),  #: event port of each tile
             "phases": Out(PhasePort(params)).array(array.tiles),  #: phases of batches in each tile
             "link_hold": In(len(links(array))),  #: the PHY of a link takes no flit (in the order of ``topology.links``)
@@ -91,7 +92,7 @@ class TileArray(Block):
                 reset.eq(Cat(tile.reset_out for tile in tiles).any()),
             ]
         for channel, number in enumerate(array.ddr_tiles):
-            connect(m, tiles[number].ddr, flipped(self.ddr[channel]))
+            lead_out(m, tiles[number].ddr, self.ddr[channel])
         for number, wire in enumerate(links(array)):
             link = D2DLink(self.params)
             name = f"link_{wire.tile}_to_{wire.peer}"

@@ -22,6 +22,8 @@ from trajectile.hw.d2d.record_port import RecordPort
 from trajectile.hw.d2d.router import Router
 from trajectile.hw.d2d.sender import SliceSender
 from trajectile.hw.ddr.loader import DdrLoader
+from trajectile.hw.ddr.ports import ddr_member, lead_out
+from trajectile.hw.ddr.splitter import DdrSplitter
 from trajectile.hw.events import EventPort, PhasePort
 from trajectile.hw.host.axi import Axi4, Axi4Read, AxiLite
 from trajectile.hw.host.port import HostPort
@@ -56,7 +58,7 @@ class Tile(Block):
     halt: Signal
     reset_out: Signal
     reset: Signal
-    ddr: Axi4Read.Interface
+    ddr: Axi4Read.Interface | list[Axi4Read.Interface]
     north: LanePort.Interface | FramePort.Interface
     east: LanePort.Interface | FramePort.Interface
     south: LanePort.Interface | FramePort.Interface
@@ -78,7 +80,7 @@ class Tile(Block):
                 "reset_out": Out(1),  #: the host has written RESET, or a reset must go on: reset every tile
                 "reset": In(1),  #: reset all blocks that hold parts of batches
             }),
-            "ddr": Out(Axi4Read(params.address_bits, params.beat_bits)),  #: to the DDR channel, if the tile has one
+            "ddr": ddr_member(params),  #: to the DDR channel, if the tile has one
             "north": Out(d2d_port(params)),  #: pins to and from the tile above
             "east": Out(d2d_port(params)),  #: to the right
             "south": Out(d2d_port(params)),  #: below
@@ -114,7 +116,7 @@ class Tile(Block):
         connect(m, engine.receive, receiver.receive)
         connect(m, engine.events, flipped(self.events))
         # slices on their way
-        connect(m, loader.ddr, flipped(self.ddr))
+        self._ddr(m, platform, loader)
         connect(m, router.arrival, receiver.arrival)
         connect(m, receiver.arriving, sender.arriving)
         self._links(m, platform, host, control, router)
@@ -180,6 +182,16 @@ class Tile(Block):
     def ports(self) -> dict[Port, LanePort.Interface | FramePort.Interface]:
         """The pins of each die-to-die port."""
         return {Port.NORTH: self.north, Port.EAST: self.east, Port.SOUTH: self.south, Port.WEST: self.west}
+
+    def _ddr(self, m: Module, platform: object, loader: DdrLoader) -> None:
+        """The loader's port, or the ports to which its bursts are dealt."""
+        if not isinstance(self.ddr, list):
+            lead_out(m, loader.ddr, self.ddr)
+            return
+        splitter = DdrSplitter(self.params.address_bits, self.params.beat_bits, len(self.ddr))
+        place(m, platform, ddr_splitter=splitter)
+        connect(m, loader.ddr, splitter.ddr)
+        lead_out(m, splitter.ports, self.ddr)
 
     def _links(self, m: Module, platform: object, host: HostPort, control: BatchControl, router: Router) -> None:
         """Pins, with a link layer before them if there is one, and which of them the ring takes by the routing table."""

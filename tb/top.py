@@ -64,8 +64,20 @@ def _instance(module: str, name: str, ports: dict[str, str], parameters: dict[st
     return f"    {module}{head} {name} (\n{body}\n    );\n"
 
 
+def _merge(channel: int, own: dict[str, str], pins: list[dict[str, str]], clocked: dict[str, str], params: Params,
+           queue_bits: int) -> str:
+    """Between the ports of a tile and a channel with one: ``own`` are the channel's wires, ``pins`` those of each port."""
+    shared = {"rdata", "rresp", "rlast"}
+    every = {f"all_{name}": f"{{{', '.join(one[name] for one in reversed(pins))}}}" for name in own if name not in shared}
+    seen = {name: wire for name, wire in own.items() if name not in shared - {"rlast"}}
+    return _instance("ddr_merge", f"ddr_merge_{channel}", {**clocked, **every, **seen}, {
+        "PORTS": len(pins), "ADDR_BITS": params.address_bits, "BEAT_BITS": params.beat_bits, "QUEUE_BITS": queue_bits,
+        "ID": channel,
+    }) + "".join(f"    assign {one[name]} = {own[name]};\n" for one in pins for name in sorted(shared))
+
+
 def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool = True, held_inputs: bool = False,
-              link_faults: bool = False, layers: int = 1) -> str:
+              link_faults: bool = False, layers: int = 1, ddr_core: str = "") -> str:
     """Verilog of the top.
 
     Inputs: ``clk``, ``rst``, ``host_<tile>_*`` (AXI4-Lite), ``stall_seed``, ``stall_ddr``, ``stall_io``, ``stall_link``,
@@ -82,7 +94,9 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
     Where tiles have clocks of their own, there are ``clk_<tile>``, ``rst_<tile>`` and ``mark_<tile>`` in place of those of
     all, and all that is around a tile runs in its clock.
 
-    The DDR models have room for so many ``layers``, one behind the other (:func:`layer_pitch`).
+    The DDR models have room for so many ``layers``, one behind the other (:func:`layer_pitch`). With ``ddr_core`` a
+    controller of this module name, with a model of its memory, stands in place of each of them; it neither stalls nor fails
+    at random. Its contents are in the files that begin with ``ddr<channel>``, beside the run.
     """
     params, array = Params(config, timing_only=timing_only), config.array
     own = of_tile(config)
@@ -115,9 +129,26 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
     beats = layers * layer_pitch(config) // config.ddr.bytes_per_cycle
     for channel, owner in enumerate(array.ddr_tiles):
         pins = {name: f"ddr_{channel}_{name}" for name, _, _ in ddr}
-        for name, is_in, width in ddr:
-            (wires if memory_models else inputs if is_in else outputs).append((pins[name], width))
-            ports[f"ddr__{channel}__{name}"] = pins[name]
+        clocked = {"clk": own(owner)("clk"), "rst": own(owner)("rst")}
+        count, queue_bits = config.ddr.ports, (config.loads_in_flight * config.slice_bursts + 1).bit_length()
+        if count == 1:
+            each = [pins]
+            ports |= {f"ddr__{channel}__{name}": wire for name, wire in pins.items()}
+        else:
+            each = [{name: f"ddr_{channel}_{port}_{name}" for name in pins} for port in range(count)]
+            wires += [(one[name], width) for one in each for name, _, width in ddr]
+            ports |= {f"ddr__{channel}__{port}__{name}": one[name] for port, one in enumerate(each) for name in pins}
+        if count == 1 or not ddr_core:
+            for name, is_in, width in ddr:
+                (wires if memory_models else inputs if is_in else outputs).append((pins[name], width))
+        if ddr_core:
+            body.append(_instance(ddr_core, f"ddr_{channel}", {
+                "sys_clk": clocked["clk"], "sys_rst": clocked["rst"],
+                **{f"p{port}_{name}": wire for port, one in enumerate(each) for name, wire in one.items()}},
+                {} if timing_only else {"CONTENTS": f'"ddr{channel}"'}))
+            continue
+        if count > 1:
+            body.append(_merge(channel, pins, each, clocked, params, queue_bits))
         if not memory_models:
             inputs.append((f"ddr_{channel}_rid", 1))
             outputs.append((f"ddr_{channel}_arid", 1))
@@ -125,13 +156,13 @@ def bench_top(config: Config, *, timing_only: bool = False, memory_models: bool 
         else:
             faults = f"ddr_fault[{3 * channel + 2}:{3 * channel}]"
             body.append(_instance("ddr_model", f"ddr_{channel}", {
-                "clk": own(owner)("clk"), "rst": own(owner)("rst"), "stall_enable": "stall_ddr", "stall_seed": "stall_seed",
+                **clocked, "stall_enable": "stall_ddr", "stall_seed": "stall_seed",
                 "fault": faults, "fault_at": "ddr_fault_at", **pins,
             }, {
                 "ADDR_BITS": params.address_bits, "BEAT_BITS": params.beat_bits,
                 "BEAT_BYTES_LOG2": config.ddr.bytes_per_cycle.bit_length() - 1,
                 "LATENCY": config.ddr.latency_cycles, "DEPTH": beats,
-                "QUEUE_BITS": (config.loads_in_flight * config.slice_bursts + 1).bit_length(),
+                "QUEUE_BITS": queue_bits,
                 "DATA": int(not timing_only), "ID": channel, "PLUSARG": f'"ddr{channel}=%s"',
             }))
     io = _members(Axi4(params.address_bits, params.io_bits))

@@ -24,6 +24,8 @@ PROTECTIONS = ("none", "parity", "secded")
 DATAFLOWS = ("spread", "both")
 #: Clocks of an array: one for all tiles, or each tile its own (docs/clocks.md).
 CLOCKS = ("common", "independent")
+#: Read ports that a tile can have at its DDR controller.
+DDR_PORTS = (1, 2, 4)
 #: How the MAC array multiplies: as ``*`` in the Verilog, or with sums and multiples of activations that its outputs share.
 MULTIPLIERS = ("plain", "shared")
 
@@ -225,14 +227,39 @@ class LinkConfig:
 
 @dataclass(frozen=True, kw_only=True)
 class DdrConfig:
-    """One DDR channel: bytes per cycle (also the width of its AXI4 bus) and cycles from request to first beat."""
+    """One DDR channel: bytes per cycle (also the width of its AXI4 bus) and cycles from request to first beat.
+
+    ``ports`` says by how many ports a tile reads it. The fields after it are for the timeline and the baselines alone, and
+    make them follow a controller with refresh and rows (docs/ddr.md); 0, as they are by default, is a channel that pauses
+    for nothing.
+    """
 
     #: bytes per cycle, and width of the AXI4 bus in bytes
     bytes_per_cycle: int
     #: from a request to its first beat, in the model; loaders ask far enough ahead to hide it
     latency_cycles: int
+    #: read ports of the controller, to which the tile deals its bursts in turn; with 1 there is no splitter (docs/ddr.md)
+    ports: int = 1
+    #: of the timeline: cycles from one refresh to the next; 0: the channel never refreshes
+    refresh_interval_cycles: int = 0
+    #: of the timeline: cycles without a beat in each refresh
+    refresh_cycles: int = 0
+    #: of the timeline: beats of a row, in all chips of the channel; 0: no rows
+    row_beats: int = 0
+    #: of the timeline: cycles without a beat at each change of rows
+    row_cycles: int = 0
 
     def __post_init__(self) -> None:
+        check_member("ddr.ports", self.ports, DDR_PORTS)
+        check_int("ddr.refresh_interval_cycles", self.refresh_interval_cycles, 0, 1_000_000)
+        check_int("ddr.refresh_cycles", self.refresh_cycles, 0, 500_000)
+        if 2 * self.refresh_cycles > self.refresh_interval_cycles:
+            raise ConfigError("ddr.refresh_cycles", self.refresh_cycles, f"0 to {self.refresh_interval_cycles // 2} (half of "
+                              "ddr.refresh_interval_cycles)")
+        check_int("ddr.row_beats", self.row_beats, 0, 65536)
+        check_int("ddr.row_cycles", self.row_cycles, 0, 1024)
+        if self.row_cycles and not self.row_beats:
+            raise ConfigError("ddr.row_cycles", self.row_cycles, "0 with ddr.row_beats = 0 (a channel without rows)")
         check_member("ddr.bytes_per_cycle", self.bytes_per_cycle, [1, 2, 4, 8, 16, 32, 64, 128])
         check_int("ddr.latency_cycles", self.latency_cycles, 1, 4096)
 
@@ -240,6 +267,11 @@ class DdrConfig:
     def burst_beats(self) -> int:
         """Beats of a full-length burst: 256, or what fits between two 4 KiB lines."""
         return min(AXI_MAX_BURST_BEATS, AXI_BOUNDARY_BYTES // self.bytes_per_cycle)
+
+    @property
+    def pauses(self) -> bool:
+        """Whether the timeline's channel refreshes or changes rows: it follows a controller, not the model of the benches."""
+        return bool(self.refresh_cycles or self.row_cycles)
 
 
 @dataclass(frozen=True, kw_only=True)

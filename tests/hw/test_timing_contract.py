@@ -30,6 +30,7 @@ CONFIGS = {
     "bias": (small(layer__bias=True), False),
     "dies": (small(link__crc_bits=16, array__clocks="independent"), False),
     "tokens travel": (small(array__dataflows="both"), False),
+    "several DDR ports": (small(ddr__ports=2), False),
     **{f"random {seed}": (random_config(seed), False) for seed in (1, 2, 3)},
 }
 
