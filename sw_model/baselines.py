@@ -26,6 +26,7 @@ from trajectile.sw_model.config.topology import grid_path
 from trajectile.sw_model.schedule.scheduler import ScheduleError
 from trajectile.sw_model.timeline.compute import compute_cycles
 from trajectile.sw_model.timeline.counters import Counters
+from trajectile.sw_model.timeline.ddr import DdrChannel
 from trajectile.sw_model.timeline.ingest import ingest
 from trajectile.sw_model.timeline.results import write_results
 
@@ -111,7 +112,10 @@ class _Home:
 
     def __init__(self, config: Config, buffers: int, begin: int):
         self.config = config
-        self.bus_free = self.mac_free = self.last = 0
+        self.channel = DdrChannel(config)
+        #: slices that were loaded; they lie in the channel in the order in which they are needed
+        self.loaded = 0
+        self.mac_free = self.last = 0
         #: when each of the buffer's places is free again, oldest first; nothing is loaded before ``begin``
         self.places = [begin] * buffers
 
@@ -120,9 +124,9 @@ class _Home:
         config, first = self.config, None
         for _ in range(config.tile.slices):
             asked = self.places.pop(0)
-            first_beat = max(asked + latencies.ADDRESS_CYCLES + config.ddr.latency_cycles, self.bus_free)
-            self.bus_free = first_beat + config.slice_beats
-            filled = self.bus_free - 1 + latencies.LOADED_CYCLES + latencies.STATE_CYCLES
+            last_beat = self.channel.last_beat(asked + latencies.ADDRESS_CYCLES, self.loaded)
+            self.loaded += 1
+            filled = last_beat + latencies.LOADED_CYCLES + latencies.STATE_CYCLES
             start = max(filled, ready, self.mac_free)
             self.last = start + compute_cycles(config, passes)
             self.mac_free = self.last - latencies.compute_early_cycles(config)

@@ -15,6 +15,7 @@ from trajectile.scripts.flow.experiments import STRATEGIES, can_travel, run_all
 from trajectile.scripts.folders import private
 from trajectile.scripts.plots import comparison as plots
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.config.memories import MEMORIES, with_memory
 from trajectile.sw_model.schedule.scheduler import ORDERS
 
 #: several configurations side by side
@@ -31,6 +32,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="load orders of fse (default all)")
     parser.add_argument("--windows", type=int, default=4, help="windows of the trace for each batch size (default 4)")
     add_dataflow(parser, "of fse: ")
+    parser.add_argument("--ddr", choices=tuple(MEMORIES), help="let the channels of all strategies refresh and change rows "
+                        "as a controller of this memory does (docs/ddr.md; default: as [ddr] of the configuration says)")
     add_gate_arguments(parser)
     add_select(parser)
 
@@ -65,6 +68,8 @@ def run(args: argparse.Namespace, configs: Sequence[Config]) -> int:
     console = terminal.console(args)
     if not console.is_terminal:
         console.width = max(console.width, 160)
+    if args.ddr:
+        configs = [with_memory(config, args.ddr) for config in configs]
     tasks = tasks_of(configs, gate_of(args, console), tokens=args.tokens, strategies=args.strategies, orders=args.orders,
                      dataflow=args.dataflow, windows=args.windows)
     for config in configs:

@@ -117,7 +117,7 @@ def means(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         entry = {"config": config, "tokens": tokens, "strategy": strategy, "order": order, "select": members[0]["select"],
                  "dataflow": ", ".join(sorted({row["dataflow"] for row in members})), "windows": len(members)}
         for key in ("active_experts", "cycles", "first_load_cycles", "streaming_cycles", "roofline", "over_roofline",
-                    "use_ddr", "use_mac", "use_d2d", "d2d_bytes", "d2d_uj"):
+                    "over_refresh_roofline", "use_ddr", "use_mac", "use_d2d", "d2d_bytes", "d2d_uj"):
             entry[key] = fmean(row[key] for row in members)
         entry["worst_over_roofline"] = max(row["over_roofline"] for row in members)
         entry["weight_bytes"] = members[0]["weight_bytes"]

@@ -25,7 +25,7 @@ from trajectile.sw_model.gates.reading import Reading
 from trajectile.sw_model.gates.selection import Selection, selected
 from trajectile.sw_model.gates.workloads import GateBatch
 from trajectile.sw_model.schedule.dataflow import planned
-from trajectile.sw_model.schedule.scheduler import Schedule, roofline, schedule
+from trajectile.sw_model.schedule.scheduler import Schedule, refreshed, roofline, schedule
 from trajectile.sw_model.timeline.counters import count
 from trajectile.sw_model.timeline.model import simulate
 
@@ -187,6 +187,7 @@ def evaluate(task: Task) -> dict[str, Any]:
             "active_experts": len(np.unique(ids[ids >= 0])), "cycles": cycles,
             "first_load_cycles": inside[0], "streaming_cycles": inside[1],
             "roofline": bound.cycles, "over_roofline": cycles / max(bound.cycles, 1),
+            "over_refresh_roofline": cycles / max(refreshed(config, bound).cycles, 1),
             **{f"use_{name}": share for name, share in use.items()},
             "d2d_bytes": d2d_bytes, "d2d_uj": 8 * d2d_bytes * Outside().d2d_pj_per_bit / 1e6,
             "weight_bytes": memory["weights"], "token_bytes": memory["tokens"], "counters": asdict(counters)}

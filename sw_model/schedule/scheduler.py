@@ -10,7 +10,7 @@ channel; what travels are records, and sums of results back to the tile whose ho
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -300,6 +300,14 @@ class Roofline:
     def cycles(self) -> int:
         """The largest, rounded up."""
         return int(np.ceil(max(self.ddr, self.mac, self.d2d, self.io)))
+
+
+def refreshed(config: Config, bound: Roofline) -> Roofline:
+    """The roofline whose DDR channels do nothing but deliver at their pins' peak, or refresh (``[ddr]``); where they do not
+    refresh, the same.
+    """
+    interval, pause = config.ddr.refresh_interval_cycles, config.ddr.refresh_cycles
+    return replace(bound, ddr=bound.ddr * interval / (interval - pause)) if pause else bound
 
 
 def _most_macs(plan: Schedule) -> int:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.latencies import COMPUTE_SETUP_CYCLES, LOADED_CYCLES
+from trajectile.sw_model.latencies import ADDRESS_CYCLES, COMPUTE_SETUP_CYCLES, LOADED_CYCLES
 from trajectile.sw_model.timeline.model import Event
 
 #: DDR channel, MAC array and ring link of a tile
@@ -74,3 +74,19 @@ def ddr_cycles(config: Config, events: Sequence[Event], cycles: int) -> DdrCycle
     last = max(channels, key=lambda spans: sum(spans[-1]))
     busy, end = sum(length for _, length in last), sum(last[-1])
     return DdrCycles(last[0][0], busy, end - last[0][0] - busy, cycles - end)
+
+
+def ddr_share_of_peak(config: Config, events: Sequence[Event]) -> float | None:
+    """Share of the peak of the DDR pins that the channels reached while they streamed: beats that came, over cycles.
+
+    A channel streams from its first address to its last beat, and its pins can deliver one beat in each of these cycles. The
+    share is that of all channels together. None if nothing was loaded.
+    """
+    beats = cycles = 0
+    for tile in config.array.ddr_tiles:
+        loads = [event.cycle for event in events if event.tile == tile and event.kind == "load"]
+        ends = [event.cycle for event in events if event.tile == tile and event.kind == "loaded"]
+        if ends:
+            beats += len(ends) * config.slice_beats
+            cycles += ends[-1] - LOADED_CYCLES + 1 - (loads[0] + ADDRESS_CYCLES)
+    return beats / cycles if cycles else None

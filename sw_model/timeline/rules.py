@@ -8,6 +8,7 @@ from trajectile.sw_model import latencies
 from trajectile.sw_model.config.topology import edge_hops, ring_next, ring_prev
 from trajectile.sw_model.latencies import STATE_CYCLES
 from trajectile.sw_model.timeline.control import BatchControl
+from trajectile.sw_model.timeline.ddr import DdrChannel
 from trajectile.sw_model.timeline.exchange import CountExchange
 from trajectile.sw_model.timeline.forming import LoadMaker
 from trajectile.sw_model.timeline.record_ring import RecordRing
@@ -75,7 +76,7 @@ class Tile:
         self.header: int | None = None  # slot whose header flit stands at the receiver in this cycle
         self.in_flight = 0
         self.loader_free = self.mac_free = self.sender_free = 0  # first cycle in which they are
-        self.bus_free = 0  # first cycle in which the DDR channel may carry the next beat
+        self.channel = DdrChannel(config)
         self.rows_in = [sys.maxsize] * len(plans)  # first cycle in which rule 2 sees that the activations are here
         self.drained = [0] * len(plans)  # first cycle in which no result is on the way
         self.to_come = [len(plan.loads) + plan.arrivals for plan in plans]  # slices that are neither loaded nor let in
@@ -282,9 +283,7 @@ class Tile:
         first_address = now + latencies.ADDRESS_CYCLES
         self.loader_free = first_address + config.slice_bursts
         self.model.at(self.loader_free, self.number, "look")
-        last_beat = max(first_address + config.ddr.latency_cycles, self.bus_free) + config.slice_beats - 1
-        self.bus_free = last_beat + 1
-        loaded = last_beat + latencies.LOADED_CYCLES
+        loaded = self.channel.last_beat(first_address, load.row) + latencies.LOADED_CYCLES
         self.model.log(now, self.number, "load", number, load.expert, load.index, self.model.bit(batch))
         self.model.log(loaded, self.number, "loaded", number)
         self.model.at(loaded + STATE_CYCLES, self.number, "loaded", number)

@@ -52,6 +52,19 @@ def test_compare_writes_everything(tmp_path, capsys):
     assert "ep-whole-experts" in capsys.readouterr().out
 
 
+def test_channels_that_refresh(tmp_path):
+    """``--ddr``: every strategy is slower for it, and nearer to the roofline of channels that refresh."""
+    line = ["compare", "demo", "--tokens", "16", "--windows", "1", "--orders", "balanced", "--strategies", "fse,ep,hydra"]
+    assert cli.main([*line, "-o", str(tmp_path / "plain")]) == 0
+    assert cli.main([*line, "--ddr", "ddr3-800", "-o", str(tmp_path / "ddr3")]) == 0
+    plain, ddr3 = (json.loads((tmp_path / name / "compare.json").read_text()) for name in ("plain", "ddr3"))
+    assert [entry["strategy"] for entry in ddr3] == ["fse", "ep", "hydra"]
+    for ideal, real in zip(plain, ddr3, strict=True):
+        assert ideal["over_refresh_roofline"] == ideal["over_roofline"] and ideal["roofline"] == real["roofline"]
+        assert 1.05 * ideal["cycles"] < real["cycles"] < 1.2 * ideal["cycles"]
+        assert ideal["over_roofline"] < real["over_refresh_roofline"] < real["over_roofline"]
+
+
 def test_tokens_travel(tmp_path, capsys):
     """The same bytes from DDR, few over links, all tokens in every tile; what fits no tile is left out, and said."""
     line = ["compare", "demo", "--tokens", "16,100", "--windows", "2", "--orders", "balanced", "-o", str(tmp_path)]
