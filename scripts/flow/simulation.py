@@ -18,16 +18,18 @@ from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow.outcomes import Golden, Outcome, read_outcomes
 from trajectile.scripts.flow.workload import Values, Workload
 from trajectile.scripts.folders import private
+from trajectile.scripts.soc import litedram_core
 from trajectile.scripts.soc.ports import ports_of
 from trajectile.scripts.soc.waves import gtkwave
 from trajectile.sw_model import latencies
 from trajectile.sw_model.batch.records import blank_batch
 from trajectile.sw_model.config import BF16_BYTES, INT32_BYTES, Config
+from trajectile.sw_model.config.memories import with_memory
 from trajectile.sw_model.numerics import image
 from trajectile.sw_model.numerics.integer import Results
 from trajectile.sw_model.schedule.dataflow import planned
-from trajectile.sw_model.schedule.scheduler import Roofline, Schedule, roofline
-from trajectile.sw_model.timeline.activity import ddr_cycles
+from trajectile.sw_model.schedule.scheduler import Roofline, Schedule, refreshed, roofline
+from trajectile.sw_model.timeline.activity import ddr_cycles, ddr_share_of_peak
 from trajectile.sw_model.timeline.model import Event, Timeline
 from trajectile.sw_model.timeline.model import simulate as play
 from trajectile.tb import clocks, faults, native, runner
@@ -36,9 +38,11 @@ from trajectile.tb.host_ops import descriptor_ops, doorbell_op
 from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.job import JOB, Descriptor, Job, Run
 from trajectile.tb.program import descriptors, write_records
-from trajectile.tb.top import bench_top
+from trajectile.tb.top import bench_top, layer_pitch
 
 SIMULATORS = (*runner.SIMULATORS, "native")
+#: controllers that can stand behind the DDR ports, by the name of ``--ddr``
+DDR_CORES = {f"litedram-{name}": memory for name, memory in litedram_core.MEMORIES.items()}
 
 
 def usual_simulator(*, timing_only: bool = False, gate_level: bool = False, independent: bool = False) -> str:
@@ -59,6 +63,8 @@ class Simulation:
     timing_only: bool
     #: the tile was a netlist of cells
     gate_level: bool
+    #: what was behind the DDR ports: empty for the model of latency and rate, else one of ``DDR_CORES``
+    ddr: str
     #: the Verilog that ran
     design: Design
     #: what the array makes of each batch
@@ -129,8 +135,11 @@ class Simulation:
             "batches": len(self.plans),
             "simulator": self.simulator, "timing_only": self.timing_only, "gate_level": self.gate_level,
             "results_exact": None if self.timing_only else bool(first.results), "results": first.results.message,
-            "events_exact": None if config.array.independent else bool(first.events), "events": first.events.message,
+            "events_exact": None if self.ddr or config.array.independent else bool(first.events),
+            "events": first.events.message,
+            "ddr": self.ddr or "model", "ddr_share_of_peak": ddr_share_of_peak(config, first.log),
             "cycles_rtl": first.cycles, "cycles_model": model.cycles, "roofline_cycles": self.roofline.cycles,
+            "roofline_refresh_cycles": refreshed(config, self.roofline).cycles,
             "streaming_cycles": max(releases, default=0) - min(loads, default=0),
             "first_load_cycles": min(loads) + latencies.ADDRESS_CYCLES if loads else 0,
             "host_accesses": batch_accesses(config),
@@ -167,7 +176,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
              dataflow: str | Sequence[str] = "spread", bf16: bool = False, records: Sequence[Sequence[int]] | None = None,
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
              runs: Sequence[Run] = (Run(),), optimise: str = "-O2", axi_models: bool = False,
-             cells: Technology | None = None, files: Callable[[Design], Mapping[str, str]] | None = None,
+             cells: Technology | None = None, ddr: str = "", files: Callable[[Design], Mapping[str, str]] | None = None,
              plusargs: Sequence[str] = (), ppm: float = clocks.PPM, may_fail: bool = False, layers: int = 1,
              instruments: Instruments = OFF, say: Callable[[str], object] = str) -> Simulation:
     """Run a batch, or several one after the other, through the RTL and compare them with the golden model.
@@ -189,6 +198,8 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         axi_models: drive the AXI ports with cocotbext-axi instead of this project's host driver and memory models; events are
             not compared then, since its timing is its own.
         cells: run the synthesized netlist of the tile in these cells, in place of its Verilog.
+        ddr: one of ``DDR_CORES``: this controller, with refresh, behind each DDR port in place of the model of latency and
+            rate (Verilator and native). Results are compared; events are not, since it answers when its memory lets it.
         files: what is built of the design, if it is neither.
         plusargs: more of them for the simulator, for such Verilog.
         ppm: how far the clocks of tiles that have their own are off at the most; they are drawn from the seed of ``load``,
@@ -209,6 +220,13 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         raise ValueError(f"runs = {runs} is not legal with simulator native; legal: one run without stalls")
     if config.array.independent and simulator != "native" and any(run.faults for run in runs):
         raise ValueError("runs with faults of links are not legal where tiles have clocks of their own")
+    if config.ddr.pauses and not ddr:
+        raise UserError("ddr.refresh_cycles and ddr.row_cycles are not legal in a simulation that compares every event: "
+                        f"the model of DDR never pauses; legal values: 0, or --ddr with one of {', '.join(DDR_CORES)}")
+    if ddr and simulator == "icarus":
+        raise UserError(f"--simulator icarus is not legal with --ddr {ddr}; legal: verilator, native")
+    if ddr and (axi_models or any(run.stalls for run in runs)):
+        raise ValueError(f"ddr = {ddr} is not legal with axi_models, stalls or faults; legal: runs without")
     began = time.monotonic()
     loads = [load] if isinstance(load, Workload) else list(load)
     calm = tuple(runs) == (Run(),)
@@ -220,7 +238,12 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
     wishes = [dataflow] * len(loads) if isinstance(dataflow, str) else dataflow
     plans = [planned(config, one.topk_ids, order, wish, result_bytes=BF16_BYTES if bf16 else INT32_BYTES, records=records,
                      strict=False) for one, wish in zip(loads, wishes, strict=True)]
-    model = play(plans)
+    core = litedram_core.core_of(
+        config, ddr, DDR_CORES[ddr], layers * layer_pitch(config), address_bits=Params(config).address_bits,
+        contents=not timing_only) if ddr else None
+    # the timeline follows the controller; the hardware knows nothing of that
+    timed = config if not ddr or config.ddr.pauses else with_memory(config, DDR_CORES[ddr].timeline)
+    model = play([replace(plan, config=timed) for plan in plans])
     say("generating the Verilog")
     made = design(config, timing_only=timing_only)
     link_faults = any(run.faults for run in runs)
@@ -230,8 +253,10 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
     generated = time.monotonic()
     say(f"building it for {simulator}, once for this design")
     top = bench_top(config, timing_only=timing_only, memory_models=not axi_models, held_inputs=simulator == "native",
-                    link_faults=link_faults, layers=layers)
+                    link_faults=link_faults, layers=layers, ddr_core=core.module if core else "")
     sources = files(made) if files else gate_level(made, cells) if cells else made.files()
+    if core:
+        sources = {**sources, f"{core.module}.v": core.verilog()}
     if simulator == "native":
         built = native.build(sources, top, config.array.tiles, optimise=optimise, instruments=instruments,
                              independent=config.array.independent)
@@ -241,12 +266,12 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
     say(f"running {model.cycles:,} cycles")
     with private(folder, keep_failed=True) as work:
         values = [None if timing_only else one.given for one in loads]
-        # stalls stretch a batch; ten times the model's cycles and then some is a hang
+        # stalls and refresh stretch a batch; so many times the model's cycles and then some is a hang
         job = Job(config, [descriptors(plan, number, bf16=bf16) for number, plan in enumerate(plans)],
-                  max_cycles=model.cycles * (1 if calm else 40) + 10_000, runs=runs, timing_only=timing_only,
-                  may_fail=may_fail, foreign=axi_models)
+                  max_cycles=model.cycles * (40 if not calm else 4 if ddr else 1) + 10_000, runs=runs,
+                  timing_only=timing_only, may_fail=may_fail, foreign=axi_models or bool(ddr))
         job.save(work / "job.json")
-        plusargs = [*plusargs, *write_files(config, values[0], work), *write_records(plans, [
+        plusargs = [*plusargs, *write_files(config, values[0], work, core), *write_records(plans, [
             one.batch if one else blank_batch(config, load.topk_ids) for one, load in zip(values, loads, strict=True)], work)]
         if link_faults:
             plusargs += faults.write_plan(config.array, [(run.seed, run.faults) for run in runs], work)
@@ -266,8 +291,8 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
                                        for plan, results, one in zip(plans, golden, values, strict=True)], work)
     ended = time.monotonic()
     return Simulation(
-        config, loads[0], order, simulator, timing_only, cells is not None, made, plans, model, roofline(plans[0]), golden,
-        outcomes,
+        timed, loads[0], order, simulator, timing_only, cells is not None, ddr, made, plans, model, roofline(plans[0]),
+        golden, outcomes,
         {"generate": round(generated - began, 2), "build": round(start_run - generated, 2),
          "run": round(ended - start_run, 2)}, folder)
 
@@ -279,11 +304,16 @@ def batch_accesses(config: Config) -> int:
     return len([*descriptor_ops(registers, batch), doorbell_op(registers, batch)]) + 1
 
 
-def write_files(config: Config, values: Values | None, folder: Path) -> list[str]:
-    """Write the contents of the DDR channels; returns the plusargs that name them and the event logs."""
+def write_files(config: Config, values: Values | None, folder: Path, core: litedram_core.Core | None = None) -> list[str]:
+    """Write the contents of the DDR channels, or of the memory behind each one's controller; returns the plusargs that
+    name them and the event logs.
+    """
     plusargs = [f"+events={folder.resolve() / 'events'}"]
     if values:
         for channel in range(config.array.channels):
+            if core:
+                core.write_contents(folder / f"ddr{channel}", image.channel_image(config, values.layer, channel))
+                continue
             path = folder / f"ddr{channel}.hex"
             image.write_hex(path, image.channel_image(config, values.layer, channel), config.ddr.bytes_per_cycle)
             plusargs.append(f"+ddr{channel}={path.resolve()}")

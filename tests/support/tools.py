@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from trajectile.scripts.soc import litedram_core
 from trajectile.tb import runner
 
 
@@ -13,3 +14,13 @@ def require_icarus() -> None:
         if os.environ.get("TRAJECTILE_REQUIRE_TOOLS") == "1":
             pytest.fail("Icarus Verilog is missing and TRAJECTILE_REQUIRE_TOOLS=1")
         pytest.skip("Icarus Verilog is not installed (Debian, Ubuntu: apt install iverilog)")
+
+
+def require_litedram() -> None:
+    """Skip without LiteDRAM; fail where ``TRAJECTILE_REQUIRE_TOOLS`` says that everything must be there."""
+    try:
+        litedram_core.check()
+    except litedram_core.LiteDramMissing as missing:
+        if os.environ.get("TRAJECTILE_REQUIRE_TOOLS") == "1":
+            pytest.fail(f"{missing}; and TRAJECTILE_REQUIRE_TOOLS=1")
+        pytest.skip(str(missing))
