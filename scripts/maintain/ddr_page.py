@@ -46,8 +46,7 @@ class Channel:
         return words + [word for change in self.sets(weights) for word in ("--set", change)]
 
 
-CHANNELS = (Channel("DDR4-2400 x64", "litedram-ddr4", 64, 1), Channel("DDR4-2400 x64", "litedram-ddr4", 64, 4),
-            Channel("DDR3-800 x16", "litedram-ddr3", 16, 2))
+CHANNELS = (Channel("DDR4-2400 x64", "litedram-ddr4", 64, 4), Channel("DDR3-800 x16", "litedram-ddr3", 16, 2))
 
 
 def simulated(channel: Channel, weights: str, tokens: int, folder: Path) -> dict[str, Any]:
@@ -87,7 +86,7 @@ def measured(folder: Path, sizes: tuple[int, ...], formats: tuple[str, ...]) -> 
 
 def strategies(folder: Path, sizes: tuple[int, ...]) -> str:
     """The table of streaming, EP and Hydra on the same channels, by the timeline."""
-    channel = CHANNELS[1]
+    channel = CHANNELS[0]
     config = with_memory(load(PRESET, channel.sets("mxfp4")), "ddr4-2400")
     tasks = tasks_of([config], Gate(None, None, 0.2, 1), tokens=sizes, strategies=("fse", "ep", "hydra"),
                      orders=("balanced",), windows=1)
