@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from trajectile.scripts.area.cells import Arc, Cell, Cells, Floats
-from trajectile.scripts.area.netlist import Module
+from trajectile.scripts.area.cells import Arc, Cells
+from trajectile.scripts.area.flat import Flat
+from trajectile.scripts.area.wires import Wire
 
 Ints = NDArray[np.int64]
 
@@ -38,125 +39,116 @@ class MacroTiming:
     address_ff: float = 0.0
 
 
-@dataclass
-class _Compiled:
-    """One module as arrays over its own nets; an instance of it adds an offset."""
-
-    nets: int
-    #: source net, target net, sense (0 positive, 1 negative, 2 both), arc number
-    arcs: Ints
-    pins: Ints
-    pin_ff: Floats
-    #: nets that start a path, with the arc from the clock (or -1) and the time
-    starts: list[tuple[int, int, float]]
-    #: nets that end a path, with the setup and the net that names the end
-    ends: list[tuple[int, float, int]]
-    children: list[tuple[str, list[tuple[str, int]]]]
-    ports: dict[str, int]
-
-
 class Graph:
     """Every net of a tile and what lies between them; nets that are joined through ports have one number, their ``root``.
 
     Args:
-        modules: the netlist.
-        top: the tile's module.
+        flat: the tile.
         cells: with delays.
-        loads: what is assumed about wires.
+        loads: what is assumed beside the cells.
         macros: SRAM modules; their outputs are called ``rdata``, their inputs but for ``wdata`` and ``clk`` address them.
+        wire: what wires weigh; by default ``loads.wire_ff`` a pin.
     """
 
-    def __init__(self, modules: Mapping[str, Module], top: str, cells: Cells, loads: LoadModel,
-                 macros: Mapping[str, MacroTiming]):
-        self.modules, self.top, self.cells, self.loads, self.macros = modules, top, cells, loads, macros
+    def __init__(self, flat: Flat, cells: Cells, loads: LoadModel, macros: Mapping[str, MacroTiming],
+                 wire: Wire | None = None):
+        self.flat, self.cells, self.loads, self.macros = flat, cells, loads, macros
+        self.wire = wire or Wire("pins", "", ff_per_pin=loads.wire_ff)
+        self.size = len(flat.names)
+        #: of what an output of the tile drives: one reference buffer
+        self.port_ff = next(iter(cells[loads.buffer].capacitance.values()))
+        self.root = self._join(self.size, flat.joined)
         #: arcs of all kinds of cells
         self.kinds: list[Arc] = []
-        self._numbers: dict[str, list[tuple[str, str, int, int]]] = {}
-        self._compiled = {name: self._compile(module) for name, module in modules.items() if name not in macros}
-        self._flatten()
+        self._first: dict[str, int] = {}
+        self._compile()
+        self.weigh()
 
-    def _arcs_of(self, cell: Cell) -> list[tuple[str, str, int, int]]:
-        """Source pin, target pin, sense, number of each arc."""
-        if cell.name not in self._numbers:
-            sense = {"positive_unate": 0, "negative_unate": 1}
-            first = len(self.kinds)
-            self.kinds += cell.arcs
-            self._numbers[cell.name] = [(arc.source, arc.target, sense.get(arc.sense, 2), first + index)
-                                        for index, arc in enumerate(cell.arcs)]
-        return self._numbers[cell.name]
+    def first(self, kind: str) -> int:
+        """The number of a cell's first arc; the others follow."""
+        if kind not in self._first:
+            self._first[kind] = len(self.kinds)
+            self.kinds += self.cells[kind].arcs
+        return self._first[kind]
 
-    def _compile(self, module: Module) -> _Compiled:
-        arcs, pins, pin_ff, starts, ends, children = [], [], [], [], [], []
-        for index, (kind, connections) in enumerate(module.cells):
-            nets = dict(connections)
+    def _compile(self) -> None:
+        """Arcs, pins, starts and ends of paths from the cells."""
+        sense = {"positive_unate": 0, "negative_unate": 1}
+        arcs: list[tuple[int, int, int, int]] = []
+        arc_cell: list[int] = []
+        pins: list[int] = []
+        pin_ff: list[float] = []
+        pin_cell: list[int] = []
+        pin_slot: list[int] = []
+        pin_place: list[int] = []
+        #: nets that start a path, with the arc from the clock (or -1) and the time
+        self.starts: list[tuple[int, int, float]] = []
+        #: nets that end a path, with the setup and the net that names the end
+        self.ends: list[tuple[int, float, int]] = []
+        #: the cell of each start and end
+        self.start_cell: list[int] = []
+        self.end_cell: list[int] = []
+        for index, (kind, connections) in enumerate(self.flat.cells):
             if kind in self.macros:
                 timing = self.macros[kind]
-                for pin, net in connections:
+                for place, (pin, net) in enumerate(connections):
                     if pin.startswith("rdata"):
-                        starts.append((net, -1, timing.access_ps))
+                        self.starts.append((net, -1, timing.access_ps))
+                        self.start_cell.append(index)
                     elif pin != "clk":
-                        ends.append((net, timing.setup_ps, net))
+                        self.ends.append((net, timing.setup_ps, net))
+                        self.end_cell.append(index)
                         pins.append(net)
                         pin_ff.append(timing.data_ff if pin.startswith("wdata") else timing.address_ff)
-            elif kind in self.cells:
-                cell = self.cells[kind]
-                for pin, capacitance in cell.capacitance.items():
-                    if pin in nets:
-                        pins.append(nets[pin])
-                        pin_ff.append(capacitance)
-                if cell.sequential:
-                    out = next(nets[pin] for pin in cell.functions if pin in nets)
-                    if module.nets[out].startswith("$"):  # of an inverted output: the register's own name
-                        module.nets[out] = module.labels.get(index, module.nets[out])
-                    starts += [(nets[arc[1]], arc[3], 0.0) for arc in self._arcs_of(cell)
-                               if arc[1] in nets and self.kinds[arc[3]].clocked]
-                    ends += [(nets[pin], cell.setup_ps, out) for pin in cell.capacitance if pin != cell.clock and pin in nets]
-                else:
-                    arcs += [(nets[source], nets[target], sense, number)
-                             for source, target, sense, number in self._arcs_of(cell) if source in nets and target in nets]
+                        pin_cell.append(index)
+                        pin_slot.append(-1)
+                        pin_place.append(place)
+                continue
+            cell, nets, first = self.cells[kind], dict(connections), self.first(kind)
+            places = {pin: place for place, (pin, _) in enumerate(connections)}
+            for slot, (pin, capacitance) in enumerate(cell.capacitance.items()):
+                if pin in nets:
+                    pins.append(nets[pin])
+                    pin_ff.append(capacitance)
+                    pin_cell.append(index)
+                    pin_slot.append(slot)
+                    pin_place.append(places[pin])
+            if cell.sequential:
+                out = next(nets[pin] for pin in cell.functions if pin in nets)
+                if self.flat.names[out].startswith("$"):  # of an inverted output: the register's own name
+                    self.flat.names[out] = self.flat.labels.get(index, self.flat.names[out])
+                for number, arc in enumerate(cell.arcs):
+                    if arc.target in nets and arc.clocked:
+                        self.starts.append((nets[arc.target], first + number, 0.0))
+                        self.start_cell.append(index)
+                for pin in cell.capacitance:
+                    if pin != cell.clock and pin in nets:
+                        self.ends.append((nets[pin], cell.setup_ps, out))
+                        self.end_cell.append(index)
             else:
-                children.append((kind, connections))
-        ports = {module.nets[net]: net for net in (*module.inputs, *module.outputs)}
-        return _Compiled(len(module.nets), np.array(arcs, dtype=np.int64).reshape(-1, 4), np.array(pins, dtype=np.int64),
-                         np.array(pin_ff), starts, ends, children, ports)
-
-    def _flatten(self) -> None:
-        """All instances side by side; nets that are joined through ports get one number."""
-        offsets, owners, arcs, pins, pin_ff = [], [], [], [], []
-        joined: list[tuple[int, int]] = []
-        starts: list[tuple[int, int, float]] = []
-        ends: list[tuple[int, float, int]] = []
-        size = 0
-
-        def place(name: str, outer: Sequence[tuple[str, int]]) -> None:
-            nonlocal size
-            part, base = self._compiled[name], size
-            size += part.nets
-            offsets.append(base)
-            owners.append(name)
-            moved = part.arcs.copy()
-            moved[:, :2] += base
-            arcs.append(moved)
-            pins.append(part.pins + base)
-            pin_ff.append(part.pin_ff)
-            starts.extend((net + base, arc, at) for net, arc, at in part.starts)
-            ends.extend((net + base, setup, named + base) for net, setup, named in part.ends)
-            joined.extend((a + base, b + base) for a, b in self.modules[name].aliases)
-            joined.extend((net, base + part.ports[port]) for port, net in outer if port in part.ports)
-            for kind, connections in part.children:
-                place(kind, [(port, net + base) for port, net in connections])
-
-        place(self.top, [])
-        self.offsets, self.owners, self.size = np.array(offsets), owners, size
-        self.root = self._join(size, joined)
-        self.arcs = np.concatenate(arcs)
+                for number, arc in enumerate(cell.arcs):
+                    if arc.source in nets and arc.target in nets:
+                        arcs.append((nets[arc.source], nets[arc.target], sense.get(arc.sense, 2), first + number))
+                        arc_cell.append(index)
+        self.arcs = np.array(arcs, dtype=np.int64).reshape(-1, 4)
+        self.arc_cell = np.array(arc_cell, dtype=np.int64)
         #: of each arc, the net it drives as its own block calls it; of nets that start a path likewise
         self.owned = self.arcs[:, 1].copy()
-        self.sources = {int(self.root[net]): net for net, _, _ in starts}
+        self.sources = {int(self.root[net]): net for net, _, _ in self.starts}
         self.arcs[:, :2] = self.root[self.arcs[:, :2]]
-        all_pins = self.root[np.concatenate(pins)]
-        self.load = np.bincount(all_pins, weights=np.concatenate(pin_ff) + self.loads.wire_ff, minlength=size)
-        self.starts, self.ends = starts, ends
+        #: input pins in the order of the cells: root of the net, capacitance, cell, place among the inputs of that kind of
+        #: cell (-1 for SRAM) and among the pins of the cell
+        self.pins = self.root[np.array(pins, dtype=np.int64)]
+        self.pin_ff = np.array(pin_ff)
+        self.pin_cell = np.array(pin_cell, dtype=np.int64)
+        self.pin_slot = np.array(pin_slot, dtype=np.int64)
+        self.pin_place = np.array(pin_place, dtype=np.int64)
+        self.fanout = np.bincount(self.pins, minlength=self.size)
+
+    def weigh(self) -> None:
+        """The load of every net, from what its pins weigh now."""
+        self.load = np.bincount(self.pins, weights=self.pin_ff, minlength=self.size) + self.wire.load(self.fanout)
+        np.add.at(self.load, self.root[self.flat.top.outputs], self.port_ff)
 
     @staticmethod
     def _join(size: int, joined: Sequence[tuple[int, int]]) -> Ints:
@@ -178,6 +170,5 @@ class Graph:
         return root
 
     def where(self, net: int) -> tuple[str, str]:
-        """Module and name of a net."""
-        place = int(np.searchsorted(self.offsets, net, side="right")) - 1
-        return self.owners[place], self.modules[self.owners[place]].nets[net - int(self.offsets[place])]
+        """Kind of block and name of a net."""
+        return self.flat.where(net)

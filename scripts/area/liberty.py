@@ -69,6 +69,8 @@ class Group:
     #: words of each attribute without quotes; an expression is one word; of an attribute given more than once, the last
     values: dict[str, list[str]] = field(default_factory=dict)
     groups: list["Group"] = field(default_factory=list)
+    #: of attributes given more than once, what was given before the last
+    before: dict[str, list[list[str]]] = field(default_factory=dict)
 
     def of(self, kind: str) -> Iterator["Group"]:
         """The groups of a kind in this one."""
@@ -81,6 +83,10 @@ class Group:
     def true(self, name: str) -> bool:
         """Whether an attribute is given as true."""
         return self.value(name).strip().lower() in ("true", "1")
+
+    def every(self, name: str) -> list[list[str]]:
+        """The words of an attribute each time that it is given."""
+        return [*self.before.get(name, []), *([self.values[name]] if name in self.values else [])]
 
     @property
     def names(self) -> list[str]:
@@ -153,7 +159,10 @@ class _Reader:
         else:
             raise self.error(position, f"{shown(' '.join(words))} is not legal; legal: name : value; or name (values);")
         if self.tree:
-            self.tree[-1].values[name] = value
+            group = self.tree[-1]
+            if name in group.values:
+                group.before.setdefault(name, []).append(group.values[name])
+            group.values[name] = value
 
     def open(self, position: int) -> None:
         """A group begins: its head is ``kind (name)``."""

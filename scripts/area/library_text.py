@@ -5,6 +5,10 @@ from collections.abc import Iterable, Mapping
 from trajectile.scripts.area.cells import Cell
 from trajectile.scripts.area.graph import LoadModel
 
+#: where delays and slews are measured, in percent of the supply
+THRESHOLDS = tuple(f"  {kind}_threshold_pct_{edge} : {percent};" for kind, percent in (
+    ("input", 50), ("output", 50), ("slew_lower", 20), ("slew_upper", 80)) for edge in ("rise", "fall"))
+
 
 def _numbers(values: Iterable[float]) -> str:
     return ", ".join(f"{value:.6g}" for value in values)
@@ -24,6 +28,12 @@ def _timing(cell: Cell, pin: str) -> Iterable[str]:
             yield "      }"
 
 
+def _setup(cell: Cell) -> str:
+    """What a data input of a flip-flop asks for."""
+    edges = " ".join(f'{edge}_constraint (scalar) {{ values ("{cell.setup_ps:.6g}"); }}' for edge in ("rise", "fall"))
+    return f' timing () {{ related_pin : "{cell.clock}"; timing_type : setup_rising; {edges} }}'
+
+
 def _cell(cell: Cell, loads: LoadModel | None) -> Iterable[str]:
     yield f"  cell ({cell.name}) {{"
     yield f"    area : {cell.area_um2!r};"
@@ -34,7 +44,8 @@ def _cell(cell: Cell, loads: LoadModel | None) -> Iterable[str]:
     for pin, capacitance in cell.capacitance.items():
         clock = " clock : true;" if pin == cell.clock else ""
         load = f" capacitance : {capacitance + loads.wire_ff:.6g};" if loads else ""
-        yield f"    pin ({pin}) {{ direction : input;{clock}{load} }}"
+        setup = _setup(cell) if loads and cell.clock and pin != cell.clock and cell.setup_ps else ""
+        yield f"    pin ({pin}) {{ direction : input;{clock}{load}{setup} }}"
     for pin, function in cell.functions.items():
         if loads is None:
             yield f'    pin ({pin}) {{ direction : output; function : "{function}"; }}'
@@ -53,7 +64,8 @@ def library_text(cells: Mapping[str, Cell], loads: LoadModel | None = None) -> s
     if loads:
         axes = "".join(f' index_{axis} ("{_numbers(range(7))}");' for axis in (1, 2))
         lines += ['  voltage_unit : "1V";', '  current_unit : "1uA";', '  leakage_power_unit : "1nW";',
-                  '  pulling_resistance_unit : "1kohm";', "  lu_table_template (tables) { variable_1 : input_net_transition; "
+                  '  pulling_resistance_unit : "1kohm";', *THRESHOLDS,
+                  "  lu_table_template (tables) { variable_1 : input_net_transition; "
                   f"variable_2 : total_output_net_capacitance;{axes} }}"]
     for cell in cells.values():
         if loads is None or cell.arcs or not cell.capacitance:

@@ -13,9 +13,13 @@ from trajectile.scripts.area.graph import LoadModel
 from trajectile.scripts.area.macros import macro_of
 from trajectile.scripts.area.sram_compiler import Macro, SramTable, read_table
 from trajectile.scripts.area.usable import is_function, why_not
+from trajectile.scripts.area.wires import Wire, of_libraries
 from trajectile.scripts.errors import UserError
 
 DATA = Path(__file__).parent / "data"
+#: mean length of wires in a block of a million cells by that of a block of 650: with Rent's exponent 0.6 it grows with the
+#: number of cells to the power of 0.1 (W. Donath, IEEE Transactions on Circuits and Systems 26, 1979)
+LARGE = 2.0
 
 _INVERTER = {(True, False)}
 _NAND = {(True, True, True, False)}
@@ -39,13 +43,14 @@ class Known:
     clock_mhz: float = 100.0
 
 
-#: wires of ASAP7: 1.5 um of 0.2 fF/um a pin; of SG13G2: the wire load "0_1k" of its Liberty, 0.1 fF/um and some 7 um a pin
+#: Wires of routed blocks of some hundred cells are 2.5 edges of a square of a cell's mean area long for each input that they
+#: go to (docs/area.md, "Placed blocks"): 9 um of 0.2 fF/um in SG13G2, 0.7 um of 0.2 fF/um in ASAP7.
 TECHNOLOGIES = {
     "sg13g2": Known("IHP SG13G2, 130 nm", "um2",
-                    LoadModel(wire_ff=0.75, slew_ps=100.0, buffer="sg13g2_buf_2", macro_pin_ff=3.2),
+                    LoadModel(wire_ff=1.8, slew_ps=100.0, buffer="sg13g2_buf_2", macro_pin_ff=3.2),
                     r"sg13g2_(dly|ebuf|einv|sdf|slg|lgc|dl|sighold|fill|decap|antenna|dfrbp_)"),
     "asap7": Known("ASAP7, 7 nm predictive", "um2",
-                   LoadModel(wire_ff=0.3, slew_ps=20.0, buffer="BUFx4_ASAP7_75t_R", macro_pin_ff=5.0),
+                   LoadModel(wire_ff=0.14, slew_ps=20.0, buffer="BUFx4_ASAP7_75t_R", macro_pin_ff=5.0),
                    r"HB\d|CKINV|ICG|SDF|D[HL]L|DFFHQx4|DFFL|DFFASR|FAx|HAx", clock_mhz=800.0),
     "generic": Known("generic gates, NAND2 equivalents", "NAND2", None),
 }
@@ -68,6 +73,21 @@ class Technology:
     own: bool
     #: what of the libraries is left out, or had to be guessed
     notes: tuple[str, ...] = ()
+    #: the libraries that cells come from
+    files: tuple[Path, ...] = ()
+    #: the wire-load model that they name as their own
+    wire_load: Wire | None = None
+
+    @property
+    def wires(self) -> tuple[Wire, ...]:
+        """What is assumed about wires when speed is estimated, the lightest first; that of the libraries last."""
+        if self.loads is None:
+            return ()
+        one = self.loads.wire_ff
+        found = (Wire("none", "no wires"),
+                 Wire("placed", f"{one:g} fF a pin, as in placed blocks of some hundred cells", one),
+                 Wire("large", f"{LARGE * one:g} fF a pin, as in blocks of a million", LARGE * one))
+        return (*found, self.wire_load) if self.wire_load else found
 
     @property
     def mux_area(self) -> float:
@@ -156,7 +176,8 @@ def load(name: str = "sg13g2", paths: Sequence[Path] = (), sram: Path | None = N
         notes.append(f"{left_out.total()} of {len(unused)} cells left out: "
                      + ", ".join(f"{count} {why}" for why, count in left_out.most_common()))
     return Technology(name, known.title if _same_process(cells, name) else "cells of the user", known.unit,
-                      tuple(path.name for path in files), cells, table, loads, not paths, tuple(notes))
+                      tuple(path.name for path in files), cells, table, loads, not paths, tuple(notes), tuple(files),
+                      of_libraries(libraries) if loads else None)
 
 
 def _same_process(cells: Cells, name: str) -> bool:

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from trajectile.scripts.area.cells import POINTS, Cells, Floats
+from trajectile.scripts.area.flat import Flat
 from trajectile.scripts.area.graph import Graph, Ints, LoadModel, MacroTiming
-from trajectile.scripts.area.netlist import Module
+from trajectile.scripts.area.wires import Wire
 
 
 @dataclass(frozen=True)
@@ -41,18 +42,29 @@ class Path:
         return self.steps[-1].block
 
 
+def tree_limit(cells: Cells, loads: LoadModel, wire: Wire) -> float:
+    """The load from which on a net is driven through a tree of buffers: ``fanout`` of them."""
+    pin = next(iter(cells[loads.buffer].capacitance.values()))
+    return loads.fanout * pin + float(wire.load(loads.fanout))
+
+
 class Timing:
-    """Arrivals at every net of a tile; the arguments are those of :class:`~trajectile.scripts.area.graph.Graph`."""
+    """Arrivals at every net of a tile; the arguments are those of :class:`~trajectile.scripts.area.graph.Graph`.
 
-    def __init__(self, modules: Mapping[str, Module], top: str, cells: Cells, loads: LoadModel,
-                 macros: Mapping[str, MacroTiming]):
-        self.graph = Graph(modules, top, cells, loads, macros)
-        self.loads, self.root, self.load = loads, self.graph.root, self.graph.load
-        self._tables()
-        self._run()
+    With ``trees`` a net with too much load counts as driven through a tree of buffers; without, its driver drives all of it.
+    """
 
-    def _tables(self) -> None:
-        """The tables of all arcs in arrays: [arc, output edge, slew, load]."""
+    def __init__(self, flat: Flat, cells: Cells, loads: LoadModel, macros: Mapping[str, MacroTiming],
+                 wire: Wire | None = None, *, trees: bool = True):
+        self.trees = trees
+        self.graph = Graph(flat, cells, loads, macros, wire)
+        self.loads, self.root = loads, self.graph.root
+        self.tables()
+        self._order()
+        self.run()
+
+    def tables(self) -> None:
+        """The tables of the arcs of all kinds that the graph knows in arrays: [arc, output edge, slew, load]."""
         count = len(self.graph.kinds)
         self.slews, self.caps = np.empty((count, POINTS)), np.empty((count, POINTS))
         self.delays, self.outs = (np.empty((count, 2, POINTS, POINTS)) for _ in range(2))
@@ -61,18 +73,14 @@ class Timing:
             for edge in (0, 1):
                 self.delays[number, edge], self.outs[number, edge] = arc.delay[edge].values, arc.slew[edge].values
         # a net with too much load: a tree of buffers, each stage driving ``fanout`` others
-        cell = self.graph.cells[self.loads.buffer]
-        arc = cell.arcs[0]
-        one = next(iter(cell.capacitance.values())) + self.loads.wire_ff
-        self.limit = self.loads.fanout * one
+        arc = self.graph.cells[self.loads.buffer].arcs[0]
+        self.limit = tree_limit(self.graph.cells, self.loads, self.graph.wire)
         slew = self.loads.slew_ps
         for _ in range(3):
             slew = max(table.at(slew, self.limit) for table in arc.slew)
         self.stage_ps, self.stage_slew = max(table.at(slew, self.limit) for table in arc.delay), slew
-        with np.errstate(divide="ignore"):
-            self.stages = np.ceil(np.maximum(np.log(self.load / self.limit) / np.log(self.loads.fanout), 0) - 1e-9)
 
-    def _look_up(self, arc: Ints, edge: Ints, slew: Floats, load: Floats) -> tuple[Floats, Floats]:
+    def look_up(self, arc: Ints, edge: Ints, slew: Floats, load: Floats) -> tuple[Floats, Floats]:
         """Delay and output slew."""
         def place(axes: Floats, value: Floats) -> tuple[Ints, Floats]:
             at = np.clip((axes <= value[:, None]).sum(axis=1) - 1, 0, POINTS - 2)
@@ -96,73 +104,101 @@ class Timing:
         stages = self.stages[nets]
         return at + stages * self.stage_ps, np.where(stages > 0, self.stage_slew, slew)
 
-    def _run(self) -> None:
-        """Propagate arrivals level by level."""
+    def _order(self) -> None:
+        """The arcs by what they drive, and the levels in which arrivals are known."""
         # nodes are 2 * net + edge (0 rise, 1 fall)
-        source, target, sense, number = self.graph.arcs.T
+        source, target, sense, _ = self.graph.arcs.T
         kinds = [(sense != 1, 0, 0), (sense != 1, 1, 1), (sense != 0, 0, 1), (sense != 0, 1, 0)]
         src = np.concatenate([2 * source[mask] + edge for mask, edge, _ in kinds])
         dst = np.concatenate([2 * target[mask] + edge for mask, _, edge in kinds])
-        arc = np.concatenate([number[mask] for mask, _, _ in kinds])
-        owned = np.concatenate([self.graph.owned[mask] for mask, _, _ in kinds])
+        which = np.concatenate([np.flatnonzero(mask) for mask, _, _ in kinds])
         order = np.argsort(dst, kind="stable")
-        self.src, self.dst, self.arc, self.owned = src[order], dst[order], arc[order], owned[order]
+        #: of each arc and edge: its source, what it drives, its number in the graph
+        self.src, self.dst, self.which = src[order], dst[order], which[order]
         nodes = 2 * self.graph.size
         into = np.concatenate([[0], np.cumsum(np.bincount(self.dst, minlength=nodes))])
         by_source = np.argsort(self.src, kind="stable")
         out_of = np.concatenate([[0], np.cumsum(np.bincount(self.src, minlength=nodes))])
         waiting = np.diff(into)
-        self.at, self.slew = np.full(nodes, -np.inf), np.full(nodes, self.loads.slew_ps)
-        self.came = np.full(nodes, -1)
-        ready = self._launch(waiting)
+        ready = np.flatnonzero(waiting == 0)
+        #: nodes whose sources are all known, the arcs into them, the first of these for each node
+        self.levels: list[tuple[Ints, Ints, Ints]] = []
         while len(ready):
             leaving = by_source[_ranges(out_of[ready], out_of[ready + 1])]
             touched, count = np.unique(self.dst[leaving], return_counts=True)
             waiting[touched] -= count
             ready = touched[waiting[touched] == 0]
             if len(ready):
-                self._level(ready, into)
+                length = into[ready + 1] - into[ready]
+                self.levels.append((ready, _ranges(into[ready], into[ready + 1]),
+                                    np.concatenate([[0], np.cumsum(length)[:-1]])))
         #: nets that no order reaches: combinational loops
         self.loops = np.flatnonzero(waiting > 0)
 
-    def _launch(self, waiting: Ints) -> Ints:
-        """Arrivals where paths start; returns all nodes without arcs into them."""
-        clocked = [(net, arc) for net, arc, _ in self.graph.starts if arc >= 0]
-        for edge in (0, 1):
-            nets = self.root[np.array([net for net, _ in clocked], dtype=np.int64)]
-            arcs = np.array([arc for _, arc in clocked], dtype=np.int64)
-            slew = np.full(len(nets), self.loads.slew_ps)
-            delay, out = self._look_up(arcs, np.full(len(nets), edge), slew, np.minimum(self.load[nets], self.limit))
-            self.at[2 * nets + edge], self.slew[2 * nets + edge] = self._drive(nets, delay, out)
-            for net, arc, at in self.graph.starts:
-                if arc < 0:
-                    self.at[2 * self.root[net] + edge] = at + self.stages[self.root[net]] * self.stage_ps
-            for net in self.graph.modules[self.graph.top].inputs:
-                # reset is a tree of its own and the clock ideal
-                if self.graph.modules[self.graph.top].nets[net] not in ("clk", "rst"):
-                    self.at[2 * self.root[net] + edge] = self.stages[self.root[net]] * self.stage_ps
-        return np.flatnonzero(waiting == 0)
+    def run(self) -> None:
+        """Arrivals, with what cells and nets weigh now."""
+        nodes = 2 * self.graph.size
+        self.load = self.graph.load
+        self.stages, self.driven = np.zeros(len(self.load)), self.load
+        if self.trees:
+            with np.errstate(divide="ignore"):
+                self.stages = np.ceil(np.maximum(np.log(self.load / self.limit) / np.log(self.loads.fanout), 0) - 1e-9)
+            self.driven = np.minimum(self.load, self.limit)
+        self.arc = self.graph.arcs[self.which, 3]
+        self.at, self.slew = np.full(nodes, -np.inf), np.full(nodes, self.loads.slew_ps)
+        self.came = np.full(nodes, -1)
+        #: of each arc and edge, its delay with that of the tree behind it
+        self.ps = np.zeros(len(self.src))
+        self._launch()
+        for level in self.levels:
+            self._level(*level)
 
-    def _level(self, ready: Ints, into: Ints) -> None:
+    def _launch(self) -> None:
+        """Arrivals where paths start."""
+        clocked = [(net, arc) for net, arc, _ in self.graph.starts if arc >= 0]
+        nets = self.root[np.array([net for net, _ in clocked], dtype=np.int64)]
+        arcs = np.array([arc for _, arc in clocked], dtype=np.int64)
+        slew = np.full(len(nets), self.loads.slew_ps)
+        top = self.graph.flat.top
+        # reset is a tree of its own and the clock ideal
+        held = [(net, at) for net, arc, at in self.graph.starts if arc < 0]
+        held += [(net, 0.0) for net in top.inputs if top.nets[net] not in ("clk", "rst")]
+        for edge in (0, 1):
+            delay, out = self.look_up(arcs, np.full(len(nets), edge), slew, self.driven[nets])
+            self.at[2 * nets + edge], self.slew[2 * nets + edge] = self._drive(nets, delay, out)
+            for net, at in held:
+                self.at[2 * self.root[net] + edge] = at + self.stages[self.root[net]] * self.stage_ps
+
+    def _level(self, ready: Ints, arcs: Ints, first: Ints) -> None:
         """Arrivals of nodes whose sources are all known."""
-        arcs = _ranges(into[ready], into[ready + 1])
         src, dst = self.src[arcs], self.dst[arcs]
         nets = dst // 2
-        delay, out = self._look_up(self.arc[arcs], dst % 2, self.slew[src], np.minimum(self.load[nets], self.limit))
-        at, slew = self._drive(nets, self.at[src] + delay, out)
+        delay, out = self.look_up(self.arc[arcs], dst % 2, self.slew[src], self.driven[nets])
+        delay, slew = self._drive(nets, delay, out)
+        self.ps[arcs] = delay
+        at = self.at[src] + delay
         slew = np.where(np.isfinite(at), slew, 0.0)
-        first = np.concatenate([[0], np.cumsum(into[ready + 1] - into[ready])[:-1]])
         best = np.maximum.reduceat(at, first)
         self.at[ready] = best
         self.slew[ready] = np.maximum(np.maximum.reduceat(slew, first), 0.1)
-        here = np.repeat(np.arange(len(ready)), into[ready + 1] - into[ready])
-        latest = np.flatnonzero(at == best[here])
-        self.came[ready[here[latest]]] = arcs[latest]
+        latest = np.flatnonzero(at == np.repeat(best, np.diff([*first, len(arcs)])))
+        self.came[self.dst[arcs[latest]]] = arcs[latest]
+
+    def required(self, period_ps: float) -> Floats:
+        """When each node must have its value for a clock of ``period_ps``; infinite where no path ends."""
+        need = np.full(2 * self.graph.size, np.inf)
+        ends = np.array([net for net, _, _ in self.graph.ends] + self.graph.flat.top.outputs, dtype=np.int64)
+        setup = np.array([setup for _, setup, _ in self.graph.ends] + [0.0] * len(self.graph.flat.top.outputs))
+        for edge in (0, 1):
+            np.minimum.at(need, 2 * self.root[ends] + edge, period_ps - setup)
+        for _, arcs, _ in reversed(self.levels):
+            np.minimum.at(need, self.src[arcs], need[self.dst[arcs]] - self.ps[arcs])
+        return need
 
     def _point(self, node: int) -> tuple[int, float]:
         """The net of a node as the block calls it that drives it, and its arrival."""
         came = int(self.came[node])
-        net = int(self.owned[came]) if came >= 0 else self.graph.sources.get(node // 2, node // 2)
+        net = int(self.graph.owned[self.which[came]]) if came >= 0 else self.graph.sources.get(node // 2, node // 2)
         return net, float(self.at[node])
 
     def _path(self, end: tuple[int, float, int]) -> Path:
@@ -191,8 +227,7 @@ class Timing:
     def paths(self, count: int, *, per_block: bool = False) -> list[Path]:
         """The longest paths, one for each register or port that ends them; with ``per_block`` one for each kind of block."""
         ends = list(self.graph.ends)
-        top = self.graph.modules[self.graph.top]
-        ends += [(net, 0.0, net) for net in top.outputs]
+        ends += [(net, 0.0, net) for net in self.graph.flat.top.outputs]
         nets = self.root[[net for net, _, _ in ends]]
         total = np.maximum(self.at[2 * nets], self.at[2 * nets + 1]) + np.array([setup for _, setup, _ in ends])
         seen: set[tuple[str, ...]] = set()

@@ -30,9 +30,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     clocks = ", ".join(f"{name} {known.clock_mhz:.0f}" for name, known in TECHNOLOGIES.items() if known.loads)
     parser.add_argument("--speed", action="store_true",
                         help="also map for a clock and report the longest paths (needs --liberty with the full libraries)")
+    parser.add_argument("--sta", action="store_true",
+                        help="also let OpenSTA check the tile under its constraints (needs the same; implies --speed)")
     parser.add_argument("--power", action="store_true",
                         help="also estimate the energy of a batch (needs the same; implies --speed)")
-    parser.add_argument("--clock", metavar="MHZ", type=float, help=f"of --speed and --power (default {clocks})")
+    parser.add_argument("--clock", metavar="MHZ", type=float, help=f"of --speed, --sta and --power (default {clocks})")
     parser.add_argument("--ddr-pj", metavar="PJ", type=float, default=0.0,
                         help="energy of a bit from DRAM for --power (default: DRAM is not counted)")
     parser.add_argument("--bare-macs", action="store_true", help="also compare the MAC array with bare multiply-accumulators")
@@ -81,21 +83,22 @@ def run(args: argparse.Namespace, config: Config) -> int:
         if value is not None and not low <= value <= high:
             raise UserError(f"--{name.replace('_', '-')} = {value} is not legal; legal values: {low} to {high:.0f}")
     base = _base(args.compare) if args.compare else None
-    clock = (args.clock or TECHNOLOGIES[args.technology].clock_mhz) if args.speed or args.power else None
+    clock = (args.clock or TECHNOLOGIES[args.technology].clock_mhz) if args.speed or args.power or args.sta else None
     counters = _counters(args, config) if args.power else None
     with terminal.status("synthesizing the tile"):
         values = synthesize(config, folder, technology, registers=args.registers, clock_mhz=clock, counters=counters,
-                            outside=Outside(ddr_pj_per_bit=args.ddr_pj))
+                            outside=Outside(ddr_pj_per_bit=args.ddr_pj), sta=args.sta)
         if args.bare_macs:
             values["bare_macs"] = bare_macs.compare(config, values, folder / "bare_macs", technology)
     terminal.answer(args, values)
     if args.plot:
         area_plots.bars([values], args.plot)
     show(values, console)
+    broken = args.sta and not values["speed"]["sta"]["holds"]
     if base:
         console.print(f"\nagainst {args.compare}", highlight=False)
         console.print(changes.table(base, changes.digest(values)), highlight=False)
-    return 0
+    return 1 if broken else 0
 
 
 def show(values: Mapping[str, Any], console: Console) -> None:

@@ -44,6 +44,7 @@ set_clock_uncertainty $trajectile_uncertainty_ns [get_clocks clk]
 
 #: about ports that are near, by what they are called
 _WHY = (
+    (r"rst", "rst: from the last flip-flop of its synchronizer; a tree of buffers is inside"),
     (r"(halt|reset)(_out)?", "halt, reset, halt_out, reset_out: registers of the array beside the tile"),
     (r"(events|phases)__\w+", "events, phases: to be watched; nothing on a chip, or registers beside the tile"),
     (r"\w+__tx__flit__ready", "ready of a link: from a register of the PHY"),
@@ -61,8 +62,8 @@ def _near_text(ports: Sequence[Port]) -> str:
     found = [why for pattern, why in _WHY if any(re.fullmatch(pattern, port.name) for port in ports)]
     if not found:
         return ""
-    return "".join(f"# {line}\n" for line in (
-        "Near, because paths go from inputs through to outputs without a register:", *(f"  {why}." for why in found)))
+    head = "Near, because much lies inside; but for rst these are on paths from inputs through to outputs without a register:"
+    return "".join(f"# {line}\n" for line in (head, *(f"  {why}." for why in found)))
 
 
 def _pattern(port: Port) -> str:

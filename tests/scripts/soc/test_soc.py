@@ -129,9 +129,9 @@ def test_near_ports():
     """Told by their names, also in the array."""
     def is_near(name):
         return constraints.near(Port(name, True, 1, ""))
-    assert all(map(is_near, ("halt", "reset_out", "events__send", "events__0__send", "io__0__read__rready",
+    assert all(map(is_near, ("rst", "halt", "reset_out", "events__send", "events__0__send", "io__0__read__rready",
                              "north__tx__flit__ready")))
-    assert not any(map(is_near, ("irq", "host__rready", "io__read__rvalid", "north__rx__flit__ready", "rst")))
+    assert not any(map(is_near, ("irq", "host__rready", "io__read__rvalid", "north__rx__flit__ready", "resets")))
 
 
 def test_the_clock_of_a_technology(tmp_path):
