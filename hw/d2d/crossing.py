@@ -52,6 +52,10 @@ class Crossing(Block):
 
     def __init__(self, params: LinkLayouts):
         self.params = params
+        #: the pointers that cross, and whether the frame of this cycle is written: proofs look at them
+        self.written_gray = Signal(range(2 * DEPTH))
+        self.taken_gray = Signal(range(2 * DEPTH))
+        self.writes = Signal()
         super().__init__({
             "rx_clk": In(1),  #: the clock of ``come``: it may stand still
             "come": In(params.frame_layout),  #: from the pins
@@ -75,30 +79,28 @@ class Crossing(Block):
         read = memory.read_port(domain="sync")
         pointer = range(2 * DEPTH)
         written = Signal(pointer)  # in rx_clk
-        written_gray = Signal(pointer)
         taken_seen = Signal(pointer)  # the other side's, in rx_clk
         taken = Signal(pointer)  # in the tile's clock
-        taken_gray = Signal(pointer)
         written_seen = Signal(pointer)
-        m.submodules.written_across = FFSynchronizer(written_gray, written_seen, o_domain="sync", reset_less=False)
-        m.submodules.taken_across = FFSynchronizer(taken_gray, taken_seen, o_domain="rx", reset_less=False)
+        m.submodules.written_across = FFSynchronizer(self.written_gray, written_seen, o_domain="sync", reset_less=False)
+        m.submodules.taken_across = FFSynchronizer(self.taken_gray, taken_seen, o_domain="rx", reset_less=False)
 
         level = Signal(pointer)
         after = Signal(pointer, name="written_after")
         m.d.comb += [
             level.eq(written - from_gray(taken_seen)),
             write.data.eq(self.come), write.addr.eq(written),
-            write.en.eq((self.come.kind != FrameKind.NOTHING)
-                        & Mux(self.come.kind == FrameKind.IDLE, level < FULL_ENOUGH, level < DEPTH)),
-            after.eq(written + write.en),
+            self.writes.eq((self.come.kind != FrameKind.NOTHING)
+                           & Mux(self.come.kind == FrameKind.IDLE, level < FULL_ENOUGH, level < DEPTH)),
+            write.en.eq(self.writes), after.eq(written + self.writes),
         ]
-        m.d.rx += [written.eq(after), written_gray.eq(to_gray(after))]
+        m.d.rx += [written.eq(after), self.written_gray.eq(to_gray(after))]
 
         shown = Signal()
         after_taken = Signal(pointer, name="taken_after")
         m.d.comb += [
-            read.en.eq(written_seen != taken_gray), read.addr.eq(taken), after_taken.eq(taken + read.en),
+            read.en.eq(written_seen != self.taken_gray), read.addr.eq(taken), after_taken.eq(taken + read.en),
             self.frame.eq(Mux(shown, read.data, 0)),
         ]
-        m.d.sync += [shown.eq(read.en), taken.eq(after_taken), taken_gray.eq(to_gray(after_taken))]
+        m.d.sync += [shown.eq(read.en), taken.eq(after_taken), self.taken_gray.eq(to_gray(after_taken))]
         return m

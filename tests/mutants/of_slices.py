@@ -380,6 +380,18 @@ OF_SLICES = (
            description="responses do not go along",
            old='for name in ("rvalid", "rdata", "rresp", "rlast")),',
            new='for name in ("rvalid", "rdata", "rlast")),'),
+    # -- crossing between clocks ----------------------------------------------------------------------------------
+    Mutant(name="crossing-binary", module="hw.d2d.crossing", description="pointers cross as binary numbers",
+           old="return count ^ (count >> 1)[:len(count)]", new="return count"),
+    Mutant(name="crossing-overflows", module="hw.d2d.crossing", description="one frame more is written than there is room",
+           old="level < FULL_ENOUGH, level < DEPTH)", new="level < FULL_ENOUGH, level <= DEPTH)"),
+    Mutant(name="crossing-drops-early", module="hw.d2d.crossing",
+           description="frames with content are left out where IDLE frames are",
+           old="level < FULL_ENOUGH, level < DEPTH)", new="level < FULL_ENOUGH, level < FULL_ENOUGH - 2)"),
+    Mutant(name="crossing-overflows-order", module="hw.d2d.crossing", description="frames are written over those that wait",
+           old="level.eq(written - from_gray(taken_seen))", new="level.eq(written[:2])"),
+    Mutant(name="crossing-reads-early", module="hw.d2d.crossing", description="the reader is one frame ahead of what it sees",
+           old="read.en.eq(written_seen != self.taken_gray)", new="read.en.eq((written_seen != self.taken_gray) | ~shown)"),
     # -- DDR loader -----------------------------------------------------------------------------------------------
     Mutant(name="loader-burst-too-long", module="hw.ddr.loader",
            description="the last burst of a slice has full length",
