@@ -27,11 +27,12 @@ from tests.formal import (
     sequencer_spec,
     slots_spec,
     splitter_spec,
+    training_spec,
 )
 from tests.formal.spec import Proof
 
 _SPECS = (engine_spec, slots_spec, credit_fifo_spec, router_spec, sender_spec, receiver_spec, record_port_spec,
           flit_merge_spec, buffer_spec, sequencer_spec, rounding_spec, bias_spec, clips_spec, loader_spec, access_spec,
           host_spec, doorbell_spec, link_spec, crossing_spec, lists_spec, count_exchange_spec, expert_order_spec,
-          load_maker_spec, reduction_spec, io_spec, splitter_spec)
+          load_maker_spec, reduction_spec, io_spec, splitter_spec, training_spec)
 PROOFS: dict[str, Proof] = {proof.name: proof for module in _SPECS for proof in module.PROOFS}

@@ -392,6 +392,12 @@ OF_SLICES = (
            old="level.eq(written - from_gray(taken_seen))", new="level.eq(written[:2])"),
     Mutant(name="crossing-reads-early", module="hw.d2d.crossing", description="the reader is one frame ahead of what it sees",
            old="read.en.eq(written_seen != self.taken_gray)", new="read.en.eq((written_seen != self.taken_gray) | ~shown)"),
+    # -- training of links ----------------------------------------------------------------------------------------
+    Mutant(name="training-trusts-open", module="hw.d2d.training",
+           description="a far end that says OPEN is believed by a tile that has not been heard",
+           old="with m.If(news.state == LinkState.HEARD):", new="with m.If(news.state != LinkState.CLOSED):"),
+    Mutant(name="training-epochs-ignored", module="hw.d2d.training", description="frames of any epoch count",
+           old=" & (news.epoch == tile.epoch)", new=""),
     # -- DDR loader -----------------------------------------------------------------------------------------------
     Mutant(name="loader-burst-too-long", module="hw.ddr.loader",
            description="the last burst of a slice has full length",
