@@ -75,7 +75,6 @@ class Epochs(Block):
     ask: Signal
     begins: Signal
     restart: Signal
-    failed: Signal
     halt: Signal
     settling: Signal
     epoch: Signal

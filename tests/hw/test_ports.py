@@ -12,7 +12,8 @@ from trajectile.hw.lib.signature import NamedSignature
 from trajectile.sw_model.config import load
 
 BUILDS = ([], ["link.crc_bits=16", "tile.protect=secded", "tile.multiplier=shared", "layer.bias=true"],
-          ["array.rows=3", "array.cols=3"], ["array.dataflows=both", "ddr.ports=2"])
+          ["array.rows=3", "array.cols=3"], ["array.dataflows=both", "ddr.ports=2"],
+          ["link.crc_bits=16", "array.clocks=independent"])
 
 
 @pytest.fixture(scope="module")
