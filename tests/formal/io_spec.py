@@ -215,13 +215,13 @@ PROOFS = (
           says="bursts are exactly the region, in order, cut at lines; ARVALID and its payload hold until ARREADY; "
                "after a stop none begins",
           mutants=("io-burst-over-line", "io-burst-too-long", "io-address-moves", "io-asks-after-stop", "io-withdraws"),
-          mutant_bound=20),
+          mutant_bound=20, reach_bound=30),
     Proof(name="io-read-beats", block="IoReader", spec=ShortReaderSpec, group="beats", size=_BURSTS, assumes=_READS,
           says="every beat is passed on once, as it came, and after a stop dropped; never more than 4 bursts wait; quiet "
                "means at rest",
           mutants=("io-read-fifth-burst", "io-read-stop-forgotten", "io-read-quiet-early"), reach_bound=30),
     Proof(name="io-write-address", block="IoWriter", spec=WriterSpec, group="address", size=_LINES, assumes=_WRITES,
-          says="the same for AW", mutant_bound=20,
+          says="the same for AW", mutant_bound=20, reach_bound=30,
           mutants=("io-burst-over-line", "io-burst-too-long", "io-address-moves", "io-asks-after-stop", "io-withdraws")),
     Proof(name="io-write-beats", block="IoWriter", spec=ShortWriterSpec, group="beats", size=_BURSTS, assumes=_WRITES,
           says="WVALID and its payload hold until WREADY; beats go once, in order, none before the address of its burst is "
