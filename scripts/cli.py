@@ -77,6 +77,9 @@ COMMANDS = {
     "fpga": Command("fpga", "a tile on an FPGA: resources, clock, bitstream", (
         "trajectile fpga smoke --device lfe5u-85f --json fpga.json",
         "trajectile fpga smoke --array --speed 8 --seed 2")),
+    "soc": Command("soc", "a system around the array, for a board with DDR3", (
+        "trajectile soc board -o build/soc",
+        "trajectile soc board --simulate --tokens 4")),
     "compare": Command("compare", "streaming, EP and Hydra over batch sizes: cycles, memory", (
         "trajectile compare smoke --tokens 1,4 --windows 1",
         "trajectile compare qwen3-30b-a3b olmoe-1b-7b --tokens 1,16,256")),

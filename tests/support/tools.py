@@ -4,6 +4,8 @@ import os
 
 import pytest
 
+from trajectile.scripts.board import firmware, system
+from trajectile.scripts.errors import ToolError
 from trajectile.scripts.soc import litedram_core
 from trajectile.tb import runner
 
@@ -24,3 +26,14 @@ def require_litedram() -> None:
         if os.environ.get("TRAJECTILE_REQUIRE_TOOLS") == "1":
             pytest.fail(f"{missing}; and TRAJECTILE_REQUIRE_TOOLS=1")
         pytest.skip(str(missing))
+
+
+def require_soc() -> None:
+    """Skip without LiteX or the compiler for its RISC-V; fail where everything must be there."""
+    for check in (system.check, firmware.check):
+        try:
+            check()
+        except ToolError as error:
+            if os.environ.get("TRAJECTILE_REQUIRE_TOOLS") == "1":
+                pytest.fail(f"{error} (TRAJECTILE_REQUIRE_TOOLS=1)")
+            pytest.skip(str(error))

@@ -42,7 +42,7 @@ FORMATS = {"gpt-oss-20b": ("mxfp4", 0), "gpt-oss-120b": ("mxfp4", 0), "deepseek-
 #: models with biases: they have a block more of hidden units, which carries the biases of down
 BIASES = {"gpt-oss-20b": "quick_gelu", "gpt-oss-120b": "quick_gelu"}
 #: presets that are no MoE model of full size
-OTHERS = {"demo", "paper", "phi-3.5-moe-paper", "smoke", "smollm2-135m", "tour"}
+OTHERS = {"board", "demo", "paper", "phi-3.5-moe-paper", "smoke", "smollm2-135m", "tour"}
 #: all presets of whole models, the paper's version of one among them
 MODELS = [*PUBLISHED, "phi-3.5-moe-paper"]
 

@@ -1,0 +1,2 @@
+/* Named by LiteDRAM's initialisation, which uses nothing of it here. */
+#include <stddef.h>

@@ -1,0 +1,105 @@
+"""A system on a chip around the array, for an FPGA board with DDR3: generated, simulated with its firmware, built."""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+from trajectile.hw.design import design
+from trajectile.scripts.board import firmware, layout, simulation, system
+from trajectile.scripts.board.job import BoardJob
+from trajectile.scripts.board.run import run_job
+from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.errors import Exit
+from trajectile.scripts.errors import UserError
+from trajectile.scripts.flow import workload
+from trajectile.scripts.folders import private
+from trajectile.sw_model.config import Config
+from trajectile.sw_model.schedule.dataflow import planned
+from trajectile.sw_model.schedule.scheduler import ORDERS
+
+DEFAULT_CONFIG = "board"
+#: of the UART on the board
+BAUD = 1_000_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Arguments of ``trajectile soc``."""
+    parser.add_argument("--simulate", action="store_true", help="run the system with its firmware in Verilator: batches, "
+                        "checked by the firmware and once more here")
+    parser.add_argument("--tokens", metavar="N", type=int, help="of a batch in the simulation (default: as many as there "
+                        "is room for, 64 at the most)")
+    parser.add_argument("--batches", metavar="N", type=int, default=2,
+                        help="in the simulation, one after the other (default 2)")
+    parser.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
+    parser.add_argument("--bf16", action="store_true", help="results in bf16 (default int32)")
+    parser.add_argument("--seed", type=int, default=1, help="of weights and tokens that are drawn (default 1)")
+    parser.add_argument("-o", "--output", metavar="DIR", type=Path,
+                        help="folder for Verilog, pins and firmware of the board (default build/soc/CONFIG)")
+
+
+def checked(args: argparse.Namespace, config: Config) -> None:
+    """Whether the arguments are legal, and the configuration can stand on the board.
+
+    Raises:
+        UserError: if not.
+    """
+    if not 1 <= args.batches <= 1000:
+        raise UserError(f"--batches = {args.batches} is not legal; legal values: 1 to 1000")
+    layout.check(config)
+
+
+def simulated(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+    """Batches through the simulated system: what ``--json`` has of them."""
+    work = workload.load(config, tokens=args.tokens, seed=args.seed)
+    job = BoardJob(config, planned(config, work.topk_ids, args.order, "spread"), work.given.batch, work.given.layer,
+                   batches=args.batches, bf16=args.bf16)
+    console = terminal.console(args)
+    with terminal.status("building the simulation, once for this design"):
+        folder = simulation.build(config)
+    began = time.monotonic()
+    with simulation.Board(folder, lambda text: console.print(text, end="", highlight=False, markup=False,
+                                                             soft_wrap=True)) as machine:
+        machine.command()
+        done = run_job(machine, job)
+        cycles = machine.cycles
+    return {"source": work.source, "tokens": len(work.topk_ids), "batches": args.batches, "equal": not done.wrong,
+            "wrong": done.wrong, "cycles": done.cycles, "cycles_with_driver": done.with_driver,
+            "simulated_cycles": cycles, "seconds": round(time.monotonic() - began, 1)}
+
+
+def generated(args: argparse.Namespace, config: Config) -> dict[str, Any]:
+    """Verilog, pins and firmware for the board."""
+    folder = args.output or Path("build/soc") / config.name
+    with terminal.status("generating the system"), private(folder, keep_failed=True) as place:
+        made = design(config)
+        parts = system.for_board(config, made, simulation.CLOCK_HZ, BAUD)
+        (place / "firmware").mkdir()
+        program = firmware.compile_into(place / "firmware", parts)
+        system.set_rom(parts, firmware.rom_words(program))
+        sources = system.write_project(parts, place, made)
+    return {"folder": str(folder), "sources": sources, "firmware_bytes": len(program), "dram_bytes": parts.memory.size}
+
+
+def run(args: argparse.Namespace, config: Config) -> int:
+    """``trajectile soc``: exit code 1 if results differ."""
+    checked(args, config)
+    system.check()
+    firmware.check()
+    values: dict[str, Any] = {"config": {"name": config.name, **config.as_dict}}
+    console = terminal.console(args)
+    if args.simulate:
+        values |= simulated(args, config)
+        for message in values["wrong"]:
+            console.print(message, style="bold red", highlight=False, markup=False, soft_wrap=True)
+        verdict = "[green]equal[/] to the golden model, bit for bit" if values["equal"] else "[bold red]NOT EQUAL[/]"
+        console.print(f"results in memory  {verdict}", highlight=False)
+        console.print(f"cycles of a batch  {', '.join(f'{count:,}' for count in values['cycles'])}; seen by the firmware "
+                      f"{', '.join(f'{count:,}' for count in values['cycles_with_driver'])}", highlight=False)
+        console.print(f"this machine       {values['simulated_cycles']:,} cycles in {values['seconds']} s", highlight=False)
+    else:
+        values |= generated(args, config)
+        console.print(f"{values['folder']}: {', '.join(values['sources'])}, soc.lpf, firmware of "
+                      f"{values['firmware_bytes']:,} bytes", highlight=False, soft_wrap=True)
+    terminal.answer(args, values)
+    return Exit.DONE if values.get("equal", True) else Exit.NOT_EXACT
