@@ -124,7 +124,7 @@ def test_wrong_results_are_seen(machine):
     one = job_of(batches=1)
     assert run_job(machine, one).wrong == []
     wrong = bytearray(job.packed(one))
-    wrong[-12 - 4 * CONFIG.layer.d_model] ^= 1  # the last token's first result; behind it the others, unit and clips
+    wrong[-8 - 4 * CONFIG.layer.d_model] ^= 1  # the last token's first result; behind it the others, unit and clips
     machine.load(layout.JOB, bytes(wrong))
     said = machine.command(b"b\n")
     assert said.endswith("1 results differ\n" + said.splitlines()[-2] + "\nfailed\n") and "; expected" in said
@@ -132,11 +132,18 @@ def test_wrong_results_are_seen(machine):
     machine.load(layout.JOB, job.packed(one))
     machine.load(address, bytes(byte ^ 0x55 for byte in data[:CONFIG.slice_bytes]))
     assert machine.command(b"b\n").endswith("failed\n")
+    # The first token of tile 0 loses a choice; in its record there is an expert that does not exist in its place.
     ids = np.array(one.batch.topk_ids)
-    ids[0, 0] = CONFIG.layer.experts
-    done = run_job(machine, replace(one, batch=replace(one.batch, topk_ids=ids),
-                                    plan=planned(CONFIG, ids, "balanced", "spread")))
-    assert "errors 10000" in done.said and done.wrong
+    ids[one.plan.tiles[0].records[0], 0] = -1
+    dropped = replace(one, batch=replace(one.batch, topk_ids=ids), plan=planned(CONFIG, ids, "balanced", "spread"))
+    illegal = bytearray(job.packed(dropped))
+    at = 4 * (6 + CONFIG.array.tiles) + len(job.places(CONFIG)) + 4  # head, places, the token's exponent
+    assert illegal[at:at + 2] == b"\xff\xff"
+    illegal[at:at + 2] = CONFIG.layer.experts.to_bytes(2, "little")
+    for address, data in job.pieces(dropped):
+        machine.load(address, data)
+    machine.load(layout.JOB, bytes(illegal))
+    assert "errors 10000" in machine.command(b"b\n")
     assert run_job(machine, one).wrong == []
 
 
