@@ -43,9 +43,10 @@ def test_what_wires_cost(sized):
     assert found["none"].mhz > found["placed"].mhz > found["large"].mhz
     assert cells.wire_load and cells.wire_load.title == "wire-load model some of trajectile"
     for one in found.values():
-        assert one.mhz > one.before_mhz and one.buffers > 10 and one.resized > 10
-        kinds = [kind for kind, _ in one.timing.graph.flat.cells]
-        assert any(kind.endswith(("_4", "_strong")) for kind in kinds)
+        # what is fast enough with its buffers keeps its sizes
+        assert one.mhz > one.before_mhz and one.buffers > 10 and (one.resized > 10 or one.mhz >= 1e6 / PERIOD_PS)
+    assert found["large"].resized > 10
+    assert any(kind.endswith(("_4", "_strong")) for kind, _ in found["large"].timing.graph.flat.cells)
 
 
 def test_sizes_are_those_of_the_netlist(sized):
