@@ -346,8 +346,8 @@ VALUES = (
           "because its choice's weight is, and it is not"),
     Point("hidden.carry", "swiglu_lane", "valid_13 & present_13 & scaled_13 >= 24'h800000",
           "its weight makes it a bit longer"),
-    Point("hidden.top", "hidden_buffer", f"{_WHOLE} & value_0_distance == 0", "a value has its pass' largest exponent"),
-    Point("hidden.away", "hidden_buffer", f"{_WHOLE} & value_0_distance > 8", "one is so far below it that nothing is left"),
+    Point("hidden.top", "hidden_buffer", f"{_WHOLE} & row_0___distance == 0", "a value has its pass' largest exponent"),
+    Point("hidden.away", "hidden_buffer", f"{_WHOLE} & row_0___distance > 8", "one is so far below it that nothing is left"),
     Point("hidden.end", "hidden_buffer", f"{_WHOLE} & value_0_kept == 255", "one would be rounded to 128: it is 127"),
     Point("hidden.none", "lane_memory", "add_1 & pass_exponent == 0", "a pass has no value but zero"),
 )
