@@ -4,8 +4,8 @@ import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from trajectile.tb.runner import Build, cached, require, tail
-from trajectile.tb.toolchain import SimulationError, environment, seen_from
+from trajectile.tb.runner import Build, cached, compiled, require, tail, verilate
+from trajectile.tb.toolchain import SimulationError, seen_from
 from trajectile.tb.top import TOP
 
 MAIN = Path(__file__).parent / "cpp" / "clock.cpp"
@@ -34,19 +34,12 @@ def build(texts: Mapping[str, str], simulator: str = "verilator", *, optimise: s
     require(simulator)
     icarus = simulator == "icarus"
     sources = dict(texts) | ({"bench_clock.v": _CLOCK} if icarus else {"clock.cpp": MAIN.read_text(encoding="utf-8")})
-    if icarus:
-        command = ["iverilog", "-g2005", "-s", "bench_clock", "-o", "simulation", *sources]
-    else:
-        command = ["verilator", "--cc", "--exe", "--build", "-j", "2", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style",
-                   "--x-assign", "fast", "--x-initial", "fast", "--top-module", TOP, "-Mdir", "model", "-o", "../simulation",
-                   *texts, "../clock.cpp"]
 
     def compile_into(folder: Path, log: Path) -> None:
-        with log.open("w", encoding="utf-8") as output:
-            done = subprocess.run(command, cwd=folder, env=environment(optimise, folder), stdout=output,
-                                  stderr=subprocess.STDOUT, check=False)
-        if done.returncode:
-            raise SimulationError(f"{simulator} could not build {folder}\n{tail(log)}")
+        if icarus:
+            compiled(["iverilog", "-g2005", "-s", "bench_clock", "-o", "simulation", *sources], folder, log, optimise)
+        else:
+            verilate(folder, log, TOP, [*texts, "../clock.cpp"], optimise=optimise, program="../simulation")
 
     return cached(f"clocked-{simulator}", [optimise], sources, compile_into)
 

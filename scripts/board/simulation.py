@@ -3,7 +3,6 @@
 The DRAM can be filled and read beside the UART, which would be slow. What a program does with it goes through the controller.
 """
 
-import shutil
 import struct
 import subprocess
 import tempfile
@@ -18,8 +17,8 @@ from trajectile.scripts.board.firmware import rom_words
 from trajectile.scripts.errors import ToolError
 from trajectile.sw_model.config import Config
 from trajectile.tb.cache import kept
-from trajectile.tb.runner import tail
-from trajectile.tb.toolchain import environment, workshop
+from trajectile.tb.runner import cached, require, verilate
+from trajectile.tb.toolchain import SimulationError
 
 MAIN = Path(__file__).parents[2] / "tb" / "cpp" / "board.cpp"
 #: clock of the board, and so of the simulation; cycles that a bit of the UART lasts
@@ -63,27 +62,17 @@ def build(config: Config) -> Path:
         "board.cpp": MAIN.read_text(encoding="utf-8"),
     }
 
-    def make(folder: Path) -> None:
-        with workshop(folder) as place:
-            for name, text in texts.items():
-                (place / name).write_text(text, encoding="utf-8")
-            log = place / "build.log"
-            command = ["verilator", "--cc", "--exe", "--build", "-j", "2", "--no-timing", "-Wno-fatal", "-Wno-lint",
-                       "-Wno-style", "--x-assign", "fast", "--x-initial", "fast", "--top-module", system.NAME,
-                       "-Mdir", "model", "-o", "simulation", "board.vlt", *sources, "../board.cpp", "-CFLAGS", "-I.."]
-            with log.open("w", encoding="utf-8") as output:
-                done = subprocess.run(command, cwd=place, env=environment(OPTIMISE, place), stdout=output,
-                                      stderr=subprocess.STDOUT, check=False)
-            if done.returncode:
-                raise ToolError(f"verilator could not build {folder}\n{tail(log)}")
+    def compile_into(folder: Path, log: Path) -> None:
+        verilate(folder, log, system.NAME, ["board.vlt", *sources, "../board.cpp", "-CFLAGS", "-I.."], optimise=OPTIMISE)
 
-    if not (shutil.which("make") and shutil.which("g++")):
-        raise ToolError("Verilator needs make and g++ (Debian, Ubuntu: apt install make g++)")
-    built = kept("board", [OPTIMISE, *(part for item in sorted(texts.items()) for part in item)], make)
+    try:
+        require("verilator")
+        built = cached("board", [OPTIMISE], texts, compile_into).folder
+    except SimulationError as error:
+        raise ToolError(str(error)) from error
     # the program is no part of the model: another one needs no new build
-    run = kept("board-rom", [str(built), *(part for item in contents.items() for part in item)],
-               lambda folder: _with_rom(folder, built, contents))
-    return run
+    return kept("board-rom", [str(built), *(part for item in contents.items() for part in item)],
+                lambda folder: _with_rom(folder, built, contents))
 
 
 def _with_rom(folder: Path, built: Path, contents: dict[str, str]) -> None:

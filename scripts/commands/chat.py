@@ -20,6 +20,7 @@ from trajectile.scripts.command_line.again import again
 from trajectile.scripts.command_line.batch import add_dataflow
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.errors import UserError
+from trajectile.scripts.files import write_text
 from trajectile.scripts.flow.chat import MOST_SEQUENCES, Totals, array_layers, capacity, continued
 from trajectile.scripts.flow.speakers import Speaker, Tokens, speaker_of, toy_speaker
 from trajectile.scripts.report import layers
@@ -200,7 +201,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
     console = terminal.console(args)
     values = answered(args, config, console)
     if args.report:
-        layers.write(args.report, layers.chat_page(values, again(args, "chat", add_text_arguments)))
+        write_text(args.report, layers.chat_page(values, again(args, "chat", add_text_arguments)))
         console.print(f"report           {args.report}", highlight=False, soft_wrap=True)
     terminal.answer(args, values)
     return Exit.DONE if values["equal"] else Exit.NOT_EXACT

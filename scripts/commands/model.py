@@ -12,6 +12,7 @@ from trajectile.scripts.command_line.again import again
 from trajectile.scripts.command_line.batch import add_dataflow
 from trajectile.scripts.command_line.gate import add_gate_arguments, gate_of, integers, names
 from trajectile.scripts.errors import UserError
+from trajectile.scripts.files import write_text
 from trajectile.scripts.flow.comparison import write
 from trajectile.scripts.flow.experiments import STRATEGIES, run_all
 from trajectile.scripts.flow.whole_model import (
@@ -116,7 +117,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
                          "tiles": args.energy and str(args.energy)},
               "rows": rows}
     if args.report:
-        layers_page.write(args.report, layers_page.model_page(values, again(args, "model", add_model_arguments)))
+        write_text(args.report, layers_page.model_page(values, again(args, "model", add_model_arguments)))
     terminal.answer(args, values)
     console.print(shown(config, rows))
     held = places["channel_bytes"] / GIB

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from trajectile.scripts.errors import ToolError
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.gates.workloads import GateBatch
 from trajectile.sw_model.numerics import integer
 from trajectile.sw_model.numerics.integer import QuantisedBatch, QuantisedLayer
 from trajectile.sw_model.numerics.layers import Float32, FloatLayer
@@ -180,10 +181,16 @@ def calibration_text(model: Model) -> list[int]:
     return encoder(model)(text)[:CALIBRATED]
 
 
+def only_choice(tokens: int) -> GateBatch:
+    """Every token chooses the only expert with weight 1."""
+    only = np.zeros((tokens, 1), dtype=np.int64)
+    return GateBatch(only, np.ones(only.shape, dtype=np.float32), 1)
+
+
 def one_expert(x: Float32) -> QuantisedBatch:
     """A batch whose tokens all choose the only expert with weight 1."""
-    only = np.zeros((len(x), 1), dtype=np.int64)
-    return integer.quantise_batch(x, only, np.ones(only.shape))
+    gate = only_choice(len(x))
+    return integer.quantise_batch(x, gate.topk_ids, gate.topk_weights)
 
 
 def integer_mlps(config: Config, model: Model,

@@ -13,7 +13,6 @@ from trajectile.scripts.flow.workload import is_toy
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.gates import toy_model
 from trajectile.sw_model.gates.toy_model import MoeLayer
-from trajectile.sw_model.gates.workloads import GateBatch
 from trajectile.sw_model.numerics import integer
 from trajectile.sw_model.numerics.integer import Float32, QuantisedLayer
 
@@ -76,10 +75,7 @@ def smollm2_speaker(config: Config) -> Speaker:
     spoken = smollm2.tokenizer(model)
 
     def logits(ids: Tokens, moe: MoeLayer, cache: smollm2.Cache) -> Float32:
-        def mlp(number: int, x: Float32) -> Float32:
-            only = np.zeros((len(x), 1), dtype=np.int64)
-            return moe(number, x, GateBatch(only, np.ones(only.shape, dtype=np.float32), 1))
-        return model.following(ids.astype(np.int64), mlp, cache)
+        return model.following(ids.astype(np.int64), lambda number, x: moe(number, x, smollm2.only_choice(len(x))), cache)
 
     def shown(tokens: Tokens) -> str:
         """Characters that are no text would move the cursor."""

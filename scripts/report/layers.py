@@ -1,16 +1,10 @@
 """Pages of ``chat`` and ``model``: a whole model's layers over time, and what the time is made of. They need no script."""
 
-import json
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from trajectile.scripts.files import write_text
-from trajectile.scripts.report import charts
+from trajectile.scripts.report import charts, templates
 
 #: parts of a batch's time
 PARTS = {"before": "until the first DDR address: records, lists, counts",
@@ -33,15 +27,6 @@ def _summed(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     return {"batches": len(rows)} | {key: sum(row[key] for row in rows) for key in keys}
 
 
-def _render(template: str, found: Mapping[str, Any], command: str, **more: Any) -> str:
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
-                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    embedded = Markup(json.dumps(found, allow_nan=False).replace("<", "\\u003c"))
-    style = Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8"))
-    return environment.get_template(template).render(f=found, command=command, embedded=embedded, style=style,
-                                                     version=version("trajectile"), **more) + "\n"
-
-
 def chat_page(found: Mapping[str, Any], command: str) -> str:
     """The page of a text; ``found`` is what ``trajectile chat --json`` writes."""
     runs, blocks = found["runs"], found["blocks"]
@@ -61,8 +46,9 @@ def chat_page(found: Mapping[str, Any], command: str) -> str:
     for bar in bars:
         edges.append(edges[-1] + bar["cycles"])
     tokens = sum(run["tokens"] for run in runs) // blocks
-    return _render(
-        "chat.html", found, command, kind="a text through the array", title=f"{found['model']} writes", cards=cards,
+    return templates.render(
+        "chat.html", found, command=command, version=version("trajectile"), kind="a text through the array",
+        title=f"{found['model']} writes", cards=cards,
         about=f"{found['config']['name']}: every MoE layer of every step is a batch "
               f"{'through the Verilog' if found['rtl'] else 'of the golden model'}; {found['sequences']} "
               f"sequence{'s' * (found['sequences'] > 1)}, {tokens:,} tokens through each layer, the prompt's included.",
@@ -100,8 +86,8 @@ def model_page(found: Mapping[str, Any], command: str) -> str:
     cards = [card(max(everything, key=lambda row: float(row["tokens_per_second"])), " at most"), card(everything[0], ""),
              (f"{found['moe_layers']}", "MoE layers", ""), (f"{found['mhz']:g}", "MHz", "")]
     rest = "as given" if found["rest"]["given_us"] is not None else "a roofline of its bytes, without arithmetic"
-    return _render(
-        "model.html", found, command, kind="a whole model on an array", cards=cards,
+    return templates.render(
+        "model.html", found, command=command, version=version("trajectile"), kind="a whole model on an array", cards=cards,
         title=f"{found['config']['name']} on an array",
         about="Timeline model, whose cycles are those of the RTL, for the MoE layers: each a batch alone from its doorbells "
               f"to its last completion record. The rest of a step is {rest}.",
@@ -112,8 +98,3 @@ def model_page(found: Mapping[str, Any], command: str) -> str:
                    for row in everything],
         memory_rows=[[row["sequences"], row["strategy"],
                       *(f"{row[key] / 1000:,.0f}" for key in ("weight_bytes", "token_bytes"))] for row in everything])
-
-
-def write(path: Path, page: str) -> None:
-    """Write a page; its folder is made."""
-    write_text(path, page)

@@ -2,20 +2,19 @@
 
 import base64
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup, escape
 
 from trajectile.scripts.errors import ToolError
 from trajectile.scripts.files import write_text
-from trajectile.scripts.report import charts
+from trajectile.scripts.report import charts, templates
 from trajectile.scripts.report.facts import facts
+from trajectile.scripts.report.templates import text_of
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.scheduler import Schedule
 from trajectile.sw_model.timeline.model import Event
@@ -49,32 +48,23 @@ def _tenths(values: Any, edges: Any) -> list[float]:
 
 def render(config: Config, found: Mapping[str, Any]) -> str:
     """The whole file; ``found`` are those of :func:`trajectile.scripts.report.facts.facts`."""
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(Path(__file__).parent), autoescape=True,
-                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-
     def figure(path: str, form: str = "int") -> Markup:
         text = shown(look_up(found, path), form)
         return Markup(f'<span class="n" data-fact="{escape(path)}" data-form="{form}">{escape(text)}</span>')
 
-    def embedded() -> Markup:
-        """The facts as JSON that cannot end its element."""
-        return Markup(json.dumps(found, allow_nan=False).replace("<", "\\u003c"))
-
     paths = {number: tile["path"] for number, tile in enumerate(found["tiles"])}
-    edges, script = found["edges"], (Path(__file__).parent / "player.js").read_text(encoding="utf-8")
+    edges, script = found["edges"], text_of("player.js")
     # the only script that the page allows
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
-    return environment.get_template("template.html").render(
-        f=found, config=config, fig=figure, embedded=embedded, pairwise=pairwise,
-        script=Markup(script), digest=digest,
-        style=Markup((Path(__file__).parent / "style.css").read_text(encoding="utf-8")),
+    return templates.render(
+        "run.html", found, config=config, fig=figure, pairwise=pairwise, script=script, digest=digest,
         tenths=lambda values: _tenths(values, edges),
         steps=lambda name, kind: charts.steps(edges, found["utilisation"][name], kind, f"{name} over the batch"),
         stack=charts.stack(edges, found["mac"]["over_time"], found["mac"]["reasons"], "Where the MAC arrays' cycles went"),
         phases=lambda tile, name, span: charts.phases([one for one in found["phases"] if one["tile"] == tile], span,
                                                       f"phases of tile {tile}, {name}"),
         array=charts.array(config, found["tiles"]),
-        way=lambda kind: charts.trajectory(config, kind, paths)) + "\n"
+        way=lambda kind: charts.trajectory(config, kind, paths))
 
 
 def write(page: Path, config: Config, plan: Schedule, events: Sequence[Event], run: Mapping[str, Any],
