@@ -2,14 +2,13 @@
 
 import html
 import json
-import os
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-import pytest
+from tests.support.tools import missing
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -41,12 +40,10 @@ class Page:
 
 
 def require_chromium() -> str:
-    """Its path. Skip without it; fail where ``TRAJECTILE_REQUIRE_TOOLS`` says that everything must be there."""
+    """Its path; it has to be there."""
     found = next((path for name in NAMES if (path := shutil.which(name))), None)
     if found is None:
-        if os.environ.get("TRAJECTILE_REQUIRE_TOOLS") == "1":
-            pytest.fail("Chromium is missing and TRAJECTILE_REQUIRE_TOOLS=1")
-        pytest.skip("Chromium is not installed (Debian: apt install chromium): the report is not opened in a browser")
+        missing("Chromium is not installed (Debian: apt install chromium): the report is not opened in a browser")
     return found
 
 

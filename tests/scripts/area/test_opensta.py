@@ -1,12 +1,12 @@
 """OpenSTA beside the project's own analysis: the same paths at the same assumptions; the shipped constraints on a netlist."""
 
 import json
-import shutil
 
 import pytest
 
 from tests.support import timed_cells
 from tests.support.configurations import TINY, small
+from tests.support.tools import require_sta
 from trajectile.hw.design import design
 from trajectile.scripts import cli
 from trajectile.scripts.area import opensta, speed, technology
@@ -16,10 +16,13 @@ from trajectile.scripts.errors import ToolError
 from trajectile.scripts.soc import constraints
 from trajectile.scripts.soc.ports import ports_of
 
-needs_sta = pytest.mark.skipif(shutil.which(opensta.PROGRAM) is None,
-                               reason="OpenSTA is not installed (Debian, Ubuntu: apt install opensta)")
 #: that the tiny tile is sized for: more than it reaches, so that cells change
 PERIOD_PS = 1000.0
+
+
+@pytest.fixture
+def sta():
+    require_sta()
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +60,7 @@ def test_sizes_are_those_of_the_netlist(sized):
     assert again.paths(1)[0].ps == pytest.approx(one.timing.paths(1)[0].ps)
 
 
-@needs_sta
+@pytest.mark.usefixtures("sta")
 @pytest.mark.parametrize("name", ["none", "placed", "large", "library"])
 def test_it_agrees(name, sized, tmp_path):
     """The longest path from register to register is the same to a hundredth, whatever is assumed about wires."""
@@ -71,7 +74,7 @@ def test_it_agrees(name, sized, tmp_path):
         0.95 * PERIOD_PS / 1000 - path["slack_ns"] - timed_cells.SETUP_PS / 1000, abs=1e-3)
 
 
-@needs_sta
+@pytest.mark.usefixtures("sta")
 def test_the_constraints_hold(sized, tmp_path):
     """At a clock that the tile reaches with what is outside; each kind of path is there, and what limits it has names."""
     made, cells, found = sized
@@ -82,7 +85,7 @@ def test_the_constraints_hold(sized, tmp_path):
     assert (tmp_path / "tile.sdc").read_text().startswith("# trajectile_tile")
 
 
-@needs_sta
+@pytest.mark.usefixtures("sta")
 def test_the_command(library, tmp_path, capsys):
     """At a clock that is too fast it says no, with the path."""
     tiny = [part for name, value in TINY.items() for part in ("--set", f"{name.replace('__', '.')}={value}")]
@@ -95,7 +98,7 @@ def test_the_command(library, tmp_path, capsys):
     assert "do NOT hold" in text and "before sizing" in text
 
 
-@needs_sta
+@pytest.mark.usefixtures("sta")
 @pytest.mark.parametrize("preset", ["smoke", pytest.param("demo", marks=pytest.mark.regress)])
 def test_the_constraints_hold_in_sg13g2(preset, shared, tmp_path):
     """On the tile as it ships, with the foundry's Liberty, at the clock that docs/area.md states."""
