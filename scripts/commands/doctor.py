@@ -150,6 +150,8 @@ TOOLS = (
     Tool("RISC-V compiler", "soc: the firmware", "apt install gcc-riscv64-unknown-elf", program("riscv64-unknown-elf-gcc")),
     Tool("Icarus Verilog", "--simulator icarus, netlists with x; without it tests are skipped", "apt install iverilog",
          program("iverilog", option="-V")),
+    Tool("OpenSTA", "synthesize --sta: the shipped constraints on the netlist", "apt install opensta",
+         program("sta", option="-version")),
     Tool("ccache", "OBJCACHE=ccache: models that were compiled before are there at once", "apt install ccache",
          program("ccache")),
     Tool("GTKWave or Surfer", "looking at waves of --waves", "apt install gtkwave", program("gtkwave", "surfer")),
