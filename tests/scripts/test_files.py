@@ -90,5 +90,6 @@ def test_a_run_on_a_full_disk(tmp_path):
         class config:
             class array:
                 tiles = 1
+                independent = False
     with pytest.raises(SimulationError, match="cut off where no space is left"):
         read_outcomes(job, [], tmp_path)
