@@ -92,8 +92,7 @@ class FillPort(NamedSignature):
         write: Signal
         batch: Signal
         lane: Signal
-        token: Signal
-        chunk: Signal
+        index: Signal
         word: data.View
 
     def __init__(self, params: BatchLayouts):
@@ -101,8 +100,7 @@ class FillPort(NamedSignature):
             "write": Out(1),
             "batch": Out(1),
             "lane": Out(params.lane_bits),
-            "token": Out(params.token_bits),  #: index of the token in its lane
-            "chunk": Out(bits_for(max(params.config.gate_up_chunks, 2) - 1)),
+            "index": Out(range(max(params.activation_depth, 2))),  #: ``token * gate_up_chunks + chunk``, in the lane
             "word": Out(params.activations_layout),
         })
 

@@ -48,7 +48,7 @@ class RecordParser(Block):
     shifts 1, a word of activations as many as it has beats, at least 1; a section's header takes 1 (``section_cycles`` = 1).
     ``lists_done`` comes with the second cycle of the last choice, ``rows_done`` with the last word; if the last section is
     empty, with its header. A spread batch without tokens has both in c+1. Storage: shifts of a row, beats of a word but the
-    last, numbers.
+    last, numbers, places in the token buffer.
     """
 
     latency_cycles = 0
@@ -132,7 +132,8 @@ class RecordParser(Block):
         m.d.comb += begin.bad_response.eq(beats.valid & beats.ready & beats.payload.error)
         m.d.comb += [self.insert.batch.eq(batch), self.insert.lane.eq(lane), self.insert.token.eq(token)]
         if not params.timing_only:
-            m.d.comb += [self.fill.batch.eq(batch), self.fill.lane.eq(lane), self.fill.token.eq(token)]
+            m.d.comb += [self.fill.batch.eq(batch), self.fill.lane.eq(lane)]
+            self._index(m, ends, last_lane, all_end)
         return m
 
     @property
@@ -175,6 +176,23 @@ class RecordParser(Block):
                     m.d.comb += [share.own.lane.eq(lane), share.own.token.eq(token)]
                 with m.If(section.before):
                     m.d.comb += [share.previous.lane.eq(lane), share.previous.token.eq(token), share.before.eq(self._tokens)]
+
+    def _index(self, m: Module, ends: Value, last_lane: Value, all_end: Value) -> None:
+        """Where the next word of a row goes. Words come in order, so it is counted: each lane's row begins where that of the
+        lane before did, and after the last lane where that one ended.
+        """
+        write, index = self.fill.write, self.fill.index
+        row = Signal.like(index, name="row_index")  # of the token's first word
+        following = Signal.like(index, name="following_index")
+        m.d.comb += following.eq(index + 1)
+        with m.If(all_end):
+            m.d.sync += [index.eq(0), row.eq(0)]
+        with m.Elif(write):
+            m.d.sync += index.eq(following)
+            with m.If(ends & last_lane):
+                m.d.sync += row.eq(following)
+            with m.Elif(ends):
+                m.d.sync += index.eq(row)
 
     def _heads(self, m: Module, valid: Value, ends: Signal) -> None:
         """Within the case of heads: an item at a time; choices in two cycles."""
@@ -249,7 +267,7 @@ class RecordParser(Block):
                 with m.If(valid & row & (place == number)):
                     m.d.sync += piece.eq(self._beat)
             codes = Cat(before, self._beat)
-        m.d.comb += [self.fill.write.eq(write), self.fill.chunk.eq(chunk)]
+        m.d.comb += self.fill.write.eq(write)
         for number in range(scales):
             scaled = self.fill.word[number]
             m.d.comb += [

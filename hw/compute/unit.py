@@ -128,12 +128,10 @@ class ComputeUnit(Block):
             m.d.sync += loaded_half.eq(half_late)
         pair_half = delayed(loaded_half, SwigluLane.latency_cycles - 1, "pair_half")
 
-        # Where the words are that records bring and that results are read from, for all lanes.
+        # Where results are read from, for all lanes.
         fill, read, rows = self.fill, self.read, params.result_stride // 2
-        fill_index = Signal(range(max(params.activation_depth, 2)))
         read_row = Signal(range(max(params.result_depth // 2, 2)))
-        m.d.comb += [fill_index.eq(fill.token * config.gate_up_chunks + fill.chunk),
-                     read_row.eq(read.token * rows + (read.group_index >> 1))]
+        m.d.comb += read_row.eq(read.token * rows + (read.group_index >> 1))
         memories = []
         for lane in range(config.tile.mac_t):
             memory, swiglu, hidden = LaneMemory(params), SwigluLane(params), HiddenBuffer(params)
@@ -153,7 +151,7 @@ class ComputeUnit(Block):
                 memory.pair_clipped.eq(swiglu.valid & swiglu.clipped & Mux(pair_half, passes[1].valid, passes[0].valid)),
                 memory.pair_half.eq(pair_half),
                 memory.fill.eq(fill.write & (fill.lane == lane)), memory.fill_batch.eq(fill.batch),
-                memory.fill_index.eq(fill_index), memory.fill_word.eq(fill.word.as_value()),
+                memory.fill_index.eq(fill.index), memory.fill_word.eq(fill.word.as_value()),
                 memory.read_results.eq(is_read & ~read.of_clips), memory.read_clips.eq(is_read & read.of_clips),
                 memory.read_batch.eq(read.batch), memory.read_token.eq(read.token), memory.read_row.eq(read_row),
                 memory.read_bank.eq(read.group_index[0]),

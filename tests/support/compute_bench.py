@@ -95,8 +95,8 @@ class ComputeBench:
         for token, (x, shifts) in enumerate(zip(batch.x, batch.shift, strict=True)):
             lane, index = self.place(token)
             for chunk, word in enumerate(activation_words(self.config, x, shifts)):
-                for signal, value in ((fill.write, 1), (fill.batch, bank), (fill.lane, lane), (fill.token, index),
-                                      (fill.chunk, chunk), (fill.word.as_value(), word)):
+                for signal, value in ((fill.write, 1), (fill.batch, bank), (fill.lane, lane),
+                                      (fill.index, index * self.config.gate_up_chunks + chunk), (fill.word.as_value(), word)):
                     ctx.set(signal, value)
                 await ctx.tick()
         ctx.set(fill.write, 0)

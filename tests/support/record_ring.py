@@ -93,7 +93,7 @@ class ReaderInStep:
         if not params.timing_only:
             fill = reader.fill
             self.signals |= {"fill": fill.write, "fill.word": fill.word.as_value(),
-                             **{f"fill.{name}": getattr(fill, name) for name in ("batch", "lane", "token", "chunk")}}
+                             **{f"fill.{name}": getattr(fill, name) for name in ("batch", "lane", "index")}}
 
     def begin(self, ctx: Any, batch: Batch | None = None, bit: int = 0, address: int = 0) -> None:
         """The strobe, and values that hold with it only; without a batch the end of the strobe."""
@@ -145,8 +145,8 @@ class ReaderInStep:
             did["go"] = self._item(values["go"])
         for name in ("insert", "fill"):
             if values.get(name):
-                fields = ("rank", "expert", "weight", "exponent") if name == "insert" else ("chunk", "word")
-                did[name] = tuple(values[f"{name}.{field}"] for field in ("batch", "lane", "token", *fields))
+                fields = ("token", "rank", "expert", "weight", "exponent") if name == "insert" else ("index", "word")
+                did[name] = tuple(values[f"{name}.{field}"] for field in ("batch", "lane", *fields))
         for name in ("lists", "rows"):
             if values[name]:
                 places = {place: (values[f"{place}.lane"], values[f"{place}.token"]) for place in ("own", "previous", "last")}

@@ -66,7 +66,7 @@ class RecordWalk:
     """One tile. ``cycle`` takes what it is offered in a cycle, and returns what it does in that cycle:
 
     ``own``, ``come``: takes what is offered. ``go``: sends an item on. ``insert``: batch, lane, token, rank, expert, weight,
-    exponent. ``fill``: batch, lane, token, chunk, word. ``lists``, ``rows``: all of them are done, and where things lie.
+    exponent. ``fill``: batch, lane, index, word. ``lists``, ``rows``: all of them are done, and where things lie.
     ``expert``, ``twice``, ``response``, ``many``: errors.
     """
 
@@ -173,7 +173,9 @@ class RecordWalk:
                     if cycle == 0:
                         codes += beat.to_bytes(bits // 8, "little")
                     if step == "word":
-                        did["fill"] = *at, number, self._word(number, shifts, codes[number * tile.mac_k:][:tile.mac_k])
+                        batch, lane, index = at
+                        did["fill"] = (batch, lane, index * config.gate_up_chunks + number,
+                                       self._word(number, shifts, codes[number * tile.mac_k:][:tile.mac_k]))
                 if cycle == len(steps) - 1:
                     did["own" if own else "come"] = True
                     if goes_on:

@@ -53,7 +53,7 @@ class Records:
                 and not {token * head_beats, token * head_beats + (rank + 1) // items} & set(spoilt)]
 
     def fills(self):
-        """Lane, token, chunk, word of every word of activations."""
+        """Lane, index, word of every word of activations."""
         tile, found = self.config.tile, []
         for token in range(self.tokens):
             for chunk in range(self.config.gate_up_chunks):
@@ -64,7 +64,8 @@ class Records:
                     shift = self.shifts[token][block] if block < len(self.shifts[token]) else 0
                     codes = int.from_bytes(self.codes[token][first:first + tile.word_inputs], "little")
                     word |= (codes | shift << 8 * tile.word_inputs) << (8 * tile.word_inputs + 2) * scale
-                found.append((*self.place(token), chunk, word))
+                lane, index = self.place(token)
+                found.append((lane, index * self.config.gate_up_chunks + chunk, word))
         return found
 
 
@@ -76,7 +77,7 @@ class Puts:
         self.fill: Any = getattr(reader, "fill", None)
         #: batch, lane, token, rank, expert, weight, exponent; a token that is in a list already is not put there again
         self.inserts: list[tuple[int, ...]] = []
-        #: batch, lane, token, chunk, word
+        #: batch, lane, index, word
         self.fills: list[tuple[int, ...]] = []
         #: lists as they would be, to answer ``twice``
         self.lists: set[tuple[int, ...]] = set()
@@ -116,6 +117,6 @@ class Puts:
         fill = self.fill
         while True:
             _, _, write, *values = await ctx.tick().sample(
-                fill.write, fill.batch, fill.lane, fill.token, fill.chunk, fill.word.as_value())
+                fill.write, fill.batch, fill.lane, fill.index, fill.word.as_value())
             if write:
                 self.fills.append(tuple(values))

@@ -97,7 +97,7 @@ def test_fill_and_read(monkeypatch):
 
     async def run(ctx):
         await one_pass(bench)(ctx)
-        ctx.set(unit.fill.chunk, 1)
+        ctx.set(unit.fill.index, 1)
         ctx.set(unit.fill.word.as_value(), value)
         await pulse(ctx, unit.fill.write)
         for of_clips, sram in enumerate((srams[2], srams[0])):
