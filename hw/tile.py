@@ -265,7 +265,7 @@ class Tile(Block):
             connect(m, reduction.read, reads.reduction)
             connect(m, reads.read, compute.read)
             connect(m, reduction.put, compute.put)
-            m.d.comb += reduction.unit.eq(compute.unit)
+            m.d.comb += [reduction.unit.eq(compute.unit), reads.reducing.eq(reduction.reading)]
 
     def _buffer(self, m: Module, platform: object, control: BatchControl, host: HostPort, loader: DdrLoader,
                 receiver: SliceReceiver, sender: SliceSender, compute: ComputeUnit) -> None:

@@ -280,7 +280,7 @@ SHARING = (
     Point("sum.both", "ring_reduction", _several("writes"), "two sums are written at once"),
     Point("sum.read", "ring_reduction", "may_send & going_left != 0 & arrives", "a word that goes waits for one that comes"),
     Point("sum.again", "ring_reduction", "stands & ~steps & arrives", "a word that was read to go is read again"),
-    Point("sum.behind", "ring_reduction", "may_send & going_left != 0 & partial_left == 0 & ahead == 0",
+    Point("sum.behind", "ring_reduction", "may_send & going_left != 0 & partial_left == 0 & ahead == stepped",
           "nothing has come that could go on"),
     Point("sum.flit", "ring_reduction", "flits__valid & ~flits__ready", "a sum waits for slices, or for the link"),
     Point("sum.early", "ring_reduction", "permitted & ~active", "the ring-next tile has finished before this one"),

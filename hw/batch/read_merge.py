@@ -1,6 +1,6 @@
 """One read port of the compute unit for the two blocks that read results."""
 
-from amaranth.hdl import Module, Mux
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.batch.layouts import BatchLayouts
@@ -10,7 +10,8 @@ from trajectile.hw.lib.block import Block
 
 class ReadMerge(Block):
     """The reduction reads a batch's results until it has all its sums, and the result writer from then on. So only one of
-    them reads, and what is read is shown to both.
+    them reads, and what is read is shown to both. Which of them may is said by a register, so that an address need not wait
+    until it is known whether there is a read.
 
     Latency: none (``latency_cycles`` = 0). Throughput: one read per cycle. Storage: none.
     """
@@ -19,27 +20,29 @@ class ReadMerge(Block):
 
     writer: ReadPort.Interface
     reduction: ReadPort.Interface
+    reducing: Signal
     read: ReadPort.Interface
 
     def __init__(self, params: BatchLayouts):
         super().__init__({
             "writer": In(ReadPort(params)),  #: result writer
-            "reduction": In(ReadPort(params)),  #: reduction; never in a cycle in which the writer reads
+            "reduction": In(ReadPort(params)),  #: reduction; it reads only while ``reducing``
+            "reducing": In(1),  #: the writer does not read
             "read": Out(ReadPort(params)),  #: to the compute unit
         })
 
     def elaborate(self, platform: object) -> Module:
         """A multiplexer."""
         m = Module()
-        read, writer, reduction = self.read, self.writer, self.reduction
+        read, writer, reduction, reducing = self.read, self.writer, self.reduction, self.reducing
         m.d.comb += [
             read.read.eq(writer.read | reduction.read),
-            read.batch.eq(Mux(reduction.read, reduction.batch, writer.batch)),
-            read.lane.eq(Mux(reduction.read, reduction.lane, writer.lane)),
-            read.token.eq(Mux(reduction.read, reduction.token, writer.token)),
-            read.group_index.eq(Mux(reduction.read, reduction.group_index, writer.group_index)),
-            read.of_clips.eq(Mux(reduction.read, reduction.of_clips, writer.of_clips)),
-            read.written.eq(reduction.read & reduction.written),
+            read.batch.eq(Mux(reducing, reduction.batch, writer.batch)),
+            read.lane.eq(Mux(reducing, reduction.lane, writer.lane)),
+            read.token.eq(Mux(reducing, reduction.token, writer.token)),
+            read.group_index.eq(Mux(reducing, reduction.group_index, writer.group_index)),
+            read.of_clips.eq(Mux(reducing, reduction.of_clips, writer.of_clips)),
+            read.written.eq(reducing & reduction.written),
             writer.results.eq(read.results), writer.clips.eq(read.clips),
             reduction.results.eq(read.results), reduction.clips.eq(read.clips),
         ]

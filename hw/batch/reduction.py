@@ -103,6 +103,7 @@ class RingReduction(Block):
     flits: stream.Interface
     read: ReadPort.Interface
     put: PutPort.Interface
+    reading: Signal
     unit: data.View
 
     def __init__(self, params: LinkLayouts):
@@ -116,6 +117,7 @@ class RingReduction(Block):
             **({} if params.timing_only else {
                 "read": Out(ReadPort(params)),  #: partial sums, and sums that were put
                 "put": Out(PutPort(params)),  #: sums
+                "reading": Out(1),  #: nobody else reads, from the cycle after ``reduce.start`` to ``reduce.summed``
                 "unit": In(data.ArrayLayout(signed(EXPONENT_BITS), params.config.tile.batches)),  #: of each batch's results
             }),
         })
@@ -136,6 +138,7 @@ class RingReduction(Block):
         m.d.comb += reduce.summed.eq(active & (coming.word.left == 0) & (going.word.left == 0) & rests)
         m.d.sync += self.permit_sums.eq(reduce.start & (reduce.share.total != reduce.share.before))
         if not self.params.timing_only:
+            m.d.comb += self.reading.eq(active)
             self._contents(m, coming, going)
         return m
 
@@ -197,11 +200,12 @@ class RingReduction(Block):
         rest = Signal(range(pieces))  # flits of the word before that have not gone
         may_send = Signal()
         partial_left = Signal(self.params.batch_token_bits)  # tokens of which nothing comes
-        ahead = Signal(range(config.tile.tokens * (config.down_groups + 1) + 1))  # words that were written and not sent
+        ahead = Signal(range(config.tile.tokens * (config.down_groups + 1) + 1))  # words that were written and not sent,
+        stepped = Signal()  # this one too: it went in the cycle before; what the link takes is known too late to count it
         word = self._walk(m, "going", last, first=reduce.share.own, tokens=reduce.share.total - reduce.tokens, step=steps)
         passes = partial_left == 0
         m.d.comb += [
-            reads.eq(may_send & (word.left != 0) & (~passes | (ahead != 0)) & ~coming.arrives
+            reads.eq(may_send & (word.left != 0) & (~passes | Mux(stepped, ahead > 1, ahead != 0)) & ~coming.arrives
                      & ~(coming.waits & word.bank).any() & ~stands & (rest < 2)),
             flits.valid.eq(stands | (rest != 0)), flits.payload.kind.eq(FlitKind.SUMS),
             flits.payload.head.eq(word.closes & (rest == 0)),
@@ -213,9 +217,9 @@ class RingReduction(Block):
         with m.Elif(goes):
             m.d.sync += rest.eq(rest - 1)
         with m.If(reduce.start):
-            m.d.sync += [partial_left.eq(reduce.share.before), ahead.eq(0)]
+            m.d.sync += [partial_left.eq(reduce.share.before), ahead.eq(0), stepped.eq(0)]
         with m.Else():
-            m.d.sync += ahead.eq(ahead + sum(coming.writes) - (steps & passes))
+            m.d.sync += [ahead.eq(ahead + sum(coming.writes) - stepped), stepped.eq(steps & passes)]
             with m.If(steps & word.closes & ~passes):
                 m.d.sync += partial_left.eq(partial_left - 1)
         with m.If(self.permitted):

@@ -41,6 +41,7 @@ class ClipCounter(Block):
     group_half: Signal
     finish: Signal
     read: Signal
+    read_known: Signal
     read_token: Signal
     read_batch: Signal
     put: Signal
@@ -65,6 +66,7 @@ class ClipCounter(Block):
             "group_half": In(1),  #: with it, and with ``finish``: half of its pass
             "finish": In(1),  #: a pass ends: its last group is here
             "read": In(1),  #: read a count; no pass of its batch is under way
+            "read_known": In(1),  #: with it: a count was written for this token; otherwise anything comes
             "read_token": In(params.token_bits),  #: with it: of this token
             "read_batch": In(1),  #: with it: of this batch
             **({
@@ -135,7 +137,7 @@ class ClipCounter(Block):
                 m.d.comb += [
                     sram.en.eq(uses | reads), sram.we.eq(write & uses), sram.wdata.eq(stored), sram.addr.eq(address)]
             words.append(decoded(m, platform, protect, sram.rdata, CLIP_BITS, f"clips_decoder_{number}",
-                                 read=(fetch & uses & ~replaces) | reads))
+                                 read=(fetch & uses & ~replaces) | (reads & self.read_known)))
         count = of_batch(Mux(half, *reversed(batch_of)), [word.data for word in words])
         total = Mux(Mux(half, *reversed(fresh)), 0, count) + Mux(half, *reversed(counts))
         with m.If(add):

@@ -221,7 +221,7 @@ class LaneMemory(Block):
             clips.fresh.eq(fresh),
             clips.note_half.eq(self.half), clips.pair.eq(self.pair_clipped), clips.pair_half.eq(self.pair_half),
             clips.group_clipped.eq(clipped), clips.group_half.eq(half[adds]), clips.finish.eq(valid[adds] & finish[adds]),
-            clips.read.eq(self.read_clips & known), clips.read_token.eq(self.read_token),
+            clips.read.eq(self.read_clips), clips.read_known.eq(known), clips.read_token.eq(self.read_token),
             clips.read_batch.eq(self.read_batch),
             self.clips.eq(Mux(known_clips, clips.clips, 0)), self.clipping.eq(self.pair_clipped | clipped),
         ]

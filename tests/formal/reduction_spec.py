@@ -200,7 +200,8 @@ PROOFS = (
     Proof(name="sums-go", block="RingReduction", spec=ReductionSpec, group="go", size="3 tokens, 2 groups of 2 flits",
           assumes=_ASSUMES, says="words go in turn, when the far end has permitted it and all has been added; `summed` when "
                                  "all has gone and is written",
-          mutants=("sums-not-permitted", "sums-permitted-for-ever", "sums-not-waited-for", "sums-overtaken", "sums-skipped",
+          mutants=("sums-not-permitted", "sums-permitted-for-ever", "sums-not-waited-for", "sums-counted-late",
+                   "sums-overtaken", "sums-skipped",
                    "sums-stand-for-ever", "sums-early", "sums-put-in-vain")),
     Proof(name="sums-flits", block="RingReduction", spec=ReductionSpec, group="flit", size="3 tokens, 2 groups of 2 flits",
           assumes=_ASSUMES, says="the flits of a word are what stood at the read port when the first went",

@@ -25,6 +25,7 @@ def test_one_reads():
                     ctx.set(signal, rng.getrandbits(len(signal)))
                 ctx.set(port.read, 0)
             chosen = rng.choice([None, merge.writer, merge.reduction])
+            ctx.set(merge.reducing, chosen is merge.reduction or (chosen is None and rng.randrange(2)))
             if chosen is not None:
                 ctx.set(chosen.read, 1)
                 assert all(ctx.get(getattr(merge.read, name)) == ctx.get(getattr(chosen, name)) for name in FIELDS)
