@@ -42,8 +42,9 @@ class LinkState(enum.Enum, shape=2):
     OPEN = 3  #: the far end has heard this one in this epoch: DATA may go
 
 
-#: bits of the number of a reset, modulo which it counts
-EPOCH_BITS = 4
+#: bits of the number of a reset: parts of an array that do not hear each other may be reset so often apart that half a turn
+#: is not reached, and still agree upon which of them is the last
+EPOCH_BITS = 8
 
 
 class FlitKind(enum.Enum, shape=2):

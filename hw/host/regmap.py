@@ -330,7 +330,7 @@ def _dies() -> list[Register]:
             for port in NEIGHBOURS)),
         Register(name="EPOCH", offset=0x20C, access=Access.RO,
                  meaning="the last reset of the array that this tile knows of", fields=(
-            Field(name="NUMBER", low=0, width=EPOCH_BITS, meaning="its number; it counts modulo 16"),
+            Field(name="NUMBER", low=0, width=EPOCH_BITS, meaning=f"its number; it counts modulo {2**EPOCH_BITS}"),
             Field(name="KNOWN", low=8, width=1, meaning="0: after rst, no neighbour has been heard yet"),
             Field(name="READY", low=9, width=1, meaning="all tiles that links reach are in this epoch, and out of reset"))),
     ]
