@@ -35,14 +35,14 @@ def _sinks(timing: Timing, heavy: set[int], period_ps: float) -> dict[int, list[
 
 
 def add_trees(flat: Flat, timing: Timing, period_ps: float) -> int:
-    """Put a tree on every net with more load than :func:`~trajectile.scripts.area.timing.tree_limit`, but the clock.
+    """Put a tree on every net with more load than :class:`~trajectile.scripts.area.timing.Tree` has a limit, but the clock.
 
     Where time is short the tree is short: buffers take up first what can wait longest.
 
     Returns:
         The number of buffers added. The analysis is no longer that of the tile, and wants to be made again.
     """
-    graph, limit = timing.graph, timing.limit
+    graph, limit = timing.graph, timing.tree.limit
     buffer = graph.cells[timing.loads.buffer]
     (pin, pin_ff), output = next(iter(buffer.capacitance.items())), next(iter(buffer.functions))
     clock = {int(graph.root[net]) for net in flat.top.inputs if flat.top.nets[net] == "clk"}
@@ -57,7 +57,7 @@ def add_trees(flat: Flat, timing: Timing, period_ps: float) -> int:
             while len(sinks) > 1 and weight + sinks[0][4] + float(graph.wire.load(len(taken) + 1)) <= limit:
                 taken.append(heappop(sinks))
                 weight += taken[-1][4]
-            if len(taken) == 1:  # one sink is more than a stage: leave it where it is
+            if len(taken) == 1 and weight <= pin_ff:  # a buffer weighs no less: leave it where it is
                 heappush(sinks, (np.inf, *taken[0][1:]))
                 if sinks[0][0] == np.inf:
                     break
@@ -70,7 +70,7 @@ def add_trees(flat: Flat, timing: Timing, period_ps: float) -> int:
             number = len(flat.cells)
             flat.cells.append((buffer.name, [(pin, root), (output, net)]))
             flat.homes.append(flat.homes[taken[0][2]])
-            need = min(-sink[0] for sink in taken) - timing.stage_ps
+            need = min(-sink[0] for sink in taken) - timing.tree.ps
             heappush(sinks, (-need, 1 << 40 | number, number, 0, pin_ff))
             load += pin_ff - weight
             count += 1 - len(taken)

@@ -33,10 +33,20 @@ class MacroTiming:
     """An SRAM: what its clock gives and asks for, and what its inputs weigh."""
 
     access_ps: float
+    #: of ``wdata``, and of any other input: those go to every macro
     setup_ps: float
-    #: of a bit of ``wdata``, and of any other input: those go to every macro
+    address_setup_ps: float
+    #: of a bit
     data_ff: float = 0.0
     address_ff: float = 0.0
+
+    def setup_of(self, pin: str) -> float:
+        """How long before the clock an input has its value."""
+        return self.setup_ps if pin.startswith("wdata") else self.address_setup_ps
+
+    def load_of(self, pin: str) -> float:
+        """What an input weighs."""
+        return self.data_ff if pin.startswith("wdata") else self.address_ff
 
 
 class Graph:
@@ -96,10 +106,10 @@ class Graph:
                         self.starts.append((net, -1, timing.access_ps))
                         self.start_cell.append(index)
                     elif pin != "clk":
-                        self.ends.append((net, timing.setup_ps, net))
+                        self.ends.append((net, timing.setup_of(pin), net))
                         self.end_cell.append(index)
                         pins.append(net)
-                        pin_ff.append(timing.data_ff if pin.startswith("wdata") else timing.address_ff)
+                        pin_ff.append(timing.load_of(pin))
                         pin_cell.append(index)
                         pin_slot.append(-1)
                         pin_place.append(place)

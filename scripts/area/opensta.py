@@ -103,9 +103,9 @@ def _macro(name: str, timing: MacroTiming, pins: Sequence[str]) -> str:
                         f'timing_sense : non_unate; {times(("cell_rise", "cell_fall"), timing.access_ps)} '
                         f'{times(("rise_transition", "fall_transition"), 20)} }} }}')
         else:
-            load = timing.data_ff if pin == "wdata" else timing.address_ff
-            body.append(f'{head} direction : input; capacitance : {load / 1000:.6f}; timing () {{ related_pin : "clk"; '
-                        f'timing_type : setup_rising; {times(("rise_constraint", "fall_constraint"), timing.setup_ps)} }} }}')
+            body.append(f'{head} direction : input; capacitance : {timing.load_of(pin) / 1000:.6f}; timing () {{ '
+                        f'related_pin : "clk"; timing_type : setup_rising; '
+                        f'{times(("rise_constraint", "fall_constraint"), timing.setup_of(pin))} }} }}')
     return "\n".join([*types, f"  cell ({name}) {{ area : 1;", *body, "  }"])
 
 

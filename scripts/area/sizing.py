@@ -159,7 +159,7 @@ def resize(timing: Timing, period_ps: float, rounds: Iterable[int] = range(ROUND
         short = -CRITICAL * slack
         for cells, driver, better, gain in (sizes.candidates(need, short), sizes.launches(need, short)):
             # a part of them in each round: neighbours that change together miss each other's load
-            taken = np.flatnonzero(gain > 0.02 * timing.stage_ps)
+            taken = np.flatnonzero(gain > 0.02 * timing.tree.ps)
             taken = taken[np.argsort(-gain[taken], kind="stable")]
             taken = taken[np.unique(driver[taken], return_index=True)[1]]
             taken = taken[(cells[taken] * 2654435761 + number * 40503) % 97 < 64]

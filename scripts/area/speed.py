@@ -24,8 +24,10 @@ from trajectile.scripts.errors import UserError
 HEADLINE = "large"
 
 
-def macro_timing(memory: Memory, technology: Technology) -> graph.MacroTiming:
+def macro_timing(memory: Memory, technology: Technology, wire: Wire) -> graph.MacroTiming:
     """Access and setup of a memory of macros, with the multiplexers between its rows.
+
+    An input that goes to many macros does so by a tree of buffers of the memory's own. Its time belongs to the setup.
 
     Raises:
         UserError: if the table of macros has no times.
@@ -35,10 +37,14 @@ def macro_timing(memory: Memory, technology: Technology) -> graph.MacroTiming:
                         "that has them")
     buffer = technology.cells[technology.loads.buffer].arcs[0]
     stage = max(table.at(technology.loads.slew_ps, technology.port_load_ff) for table in buffer.delay)
-    wire = technology.loads.wire_ff
-    data, address = ((technology.loads.macro_pin_ff + wire) * pins - wire  # the graph adds one wire itself
-                     for pins in (memory.rows, sum(count for _, count in memory.macros)))
-    return graph.MacroTiming(memory.access_ps + memory.mux_levels * stage, memory.setup_ps, data, address)
+    fanout, tree = technology.loads.fanout, timing.Tree.of(technology.cells, technology.loads, wire)
+    loads = [technology.loads.macro_pin_ff * pins + float(wire.load(pins)) - float(wire.load(1))  # the graph adds one itself
+             for pins in (memory.rows, sum(count for _, count in memory.macros))]
+    stages = [float(tree.stages(load, fanout)) for load in loads]
+    root = next(iter(technology.cells[technology.loads.buffer].capacitance.values()))
+    data, address = (root if depth else load for load, depth in zip(loads, stages, strict=True))
+    data_setup, address_setup = (memory.setup_ps + depth * tree.ps for depth in stages)
+    return graph.MacroTiming(memory.access_ps + memory.mux_levels * stage, data_setup, address_setup, data, address)
 
 
 def _path(path: timing.Path) -> dict[str, Any]:
@@ -85,10 +91,10 @@ def sizes(made: Design, mapped: Mapped, technology: Technology, choices: Mapping
     Raises:
         UserError: if a memory's times are not known.
     """
-    macros = {name: macro_timing(choice.macros, technology) for name, choice in choices.items()
-              if not choice.registers and choice.macros}
     modules = netlist.read(mapped.folder / "fast.blif")
     for wire in technology.wires:
+        macros = {name: macro_timing(choice.macros, technology, wire) for name, choice in choices.items()
+                  if not choice.registers and choice.macros}
         yield size(modules, made.tile, technology, macros, wire, period_ps)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from trajectile.scripts.area.cells import POINTS, Cells, Floats
 from trajectile.scripts.area.flat import Flat
@@ -42,10 +43,31 @@ class Path:
         return self.steps[-1].block
 
 
-def tree_limit(cells: Cells, loads: LoadModel, wire: Wire) -> float:
-    """The load from which on a net is driven through a tree of buffers: ``fanout`` of them."""
-    pin = next(iter(cells[loads.buffer].capacitance.values()))
-    return loads.fanout * pin + float(wire.load(loads.fanout))
+@dataclass(frozen=True)
+class Tree:
+    """A stage of a tree of buffers."""
+
+    #: the load from which on a net is driven through a tree: ``fanout`` buffers
+    limit: float
+    ps: float
+    slew: float
+
+    @classmethod
+    def of(cls, cells: Cells, loads: LoadModel, wire: Wire) -> "Tree":
+        """From the reference buffer; each stage drives ``fanout`` others."""
+        buffer = cells[loads.buffer]
+        limit = loads.fanout * next(iter(buffer.capacitance.values())) + float(wire.load(loads.fanout))
+        arc, slew = buffer.arcs[0], loads.slew_ps
+        for _ in range(3):
+            slew = max(table.at(slew, limit) for table in arc.slew)
+        return cls(limit, max(table.at(slew, limit) for table in arc.delay), slew)
+
+    def stages(self, load: ArrayLike, fanout: int) -> Floats:
+        """How many stages a net with such a load has."""
+        with np.errstate(divide="ignore"):
+            depth = np.log(np.asarray(load, dtype=np.float64) / self.limit) / np.log(fanout)
+        whole: Floats = np.ceil(np.maximum(depth, 0) - 1e-9)
+        return whole
 
 
 class Timing:
@@ -72,13 +94,7 @@ class Timing:
             self.slews[number], self.caps[number] = arc.delay[0].slews, arc.delay[0].loads
             for edge in (0, 1):
                 self.delays[number, edge], self.outs[number, edge] = arc.delay[edge].values, arc.slew[edge].values
-        # a net with too much load: a tree of buffers, each stage driving ``fanout`` others
-        arc = self.graph.cells[self.loads.buffer].arcs[0]
-        self.limit = tree_limit(self.graph.cells, self.loads, self.graph.wire)
-        slew = self.loads.slew_ps
-        for _ in range(3):
-            slew = max(table.at(slew, self.limit) for table in arc.slew)
-        self.stage_ps, self.stage_slew = max(table.at(slew, self.limit) for table in arc.delay), slew
+        self.tree = Tree.of(self.graph.cells, self.loads, self.graph.wire)
 
     def look_up(self, arc: Ints, edge: Ints, slew: Floats, load: Floats) -> tuple[Floats, Floats]:
         """Delay and output slew."""
@@ -102,7 +118,7 @@ class Timing:
     def _drive(self, nets: Ints, at: Floats, slew: Floats) -> tuple[Floats, Floats]:
         """After the buffer tree of a net, if it has one."""
         stages = self.stages[nets]
-        return at + stages * self.stage_ps, np.where(stages > 0, self.stage_slew, slew)
+        return at + stages * self.tree.ps, np.where(stages > 0, self.tree.slew, slew)
 
     def _order(self) -> None:
         """The arcs by what they drive, and the levels in which arrivals are known."""
@@ -141,9 +157,8 @@ class Timing:
         self.load = self.graph.load
         self.stages, self.driven = np.zeros(len(self.load)), self.load
         if self.trees:
-            with np.errstate(divide="ignore"):
-                self.stages = np.ceil(np.maximum(np.log(self.load / self.limit) / np.log(self.loads.fanout), 0) - 1e-9)
-            self.driven = np.minimum(self.load, self.limit)
+            self.stages = self.tree.stages(self.load, self.loads.fanout)
+            self.driven = np.minimum(self.load, self.tree.limit)
         self.arc = self.graph.arcs[self.which, 3]
         self.at, self.slew = np.full(nodes, -np.inf), np.full(nodes, self.loads.slew_ps)
         self.came = np.full(nodes, -1)
@@ -167,7 +182,7 @@ class Timing:
             delay, out = self.look_up(arcs, np.full(len(nets), edge), slew, self.driven[nets])
             self.at[2 * nets + edge], self.slew[2 * nets + edge] = self._drive(nets, delay, out)
             for net, at in held:
-                self.at[2 * self.root[net] + edge] = at + self.stages[self.root[net]] * self.stage_ps
+                self.at[2 * self.root[net] + edge] = at + self.stages[self.root[net]] * self.tree.ps
 
     def _level(self, ready: Ints, arcs: Ints, first: Ints) -> None:
         """Arrivals of nodes whose sources are all known."""

@@ -127,9 +127,10 @@ def test_many_loads(cells):
 def test_sram(cells):
     """Access time, then logic; address and data inputs end paths and are loads."""
     made = module("top", ["clk"], [], "ram clk=clk rdata[0]=r addr[0]=a wdata[0]=w", "BUF A=r Y=a", "BUF A=r Y=w")
-    analysis = timing(cells, made, macros={"ram": MacroTiming(access_ps=100.0, setup_ps=9.0, data_ff=2.0, address_ff=5.0)})
+    ram = MacroTiming(access_ps=100.0, setup_ps=9.0, address_setup_ps=20.0, data_ff=2.0, address_ff=5.0)
+    analysis = timing(cells, made, macros={"ram": ram})
     assert sorted((path.end, path.ps) for path in analysis.paths(5)) == [
-        ("top/a", pytest.approx(100 + 3 + (5 + 1) + 9)), ("top/w", pytest.approx(100 + 3 + (2 + 1) + 9))]
+        ("top/a", pytest.approx(100 + 3 + (5 + 1) + 20)), ("top/w", pytest.approx(100 + 3 + (2 + 1) + 9))]
 
 
 def test_inputs_and_reset(cells):

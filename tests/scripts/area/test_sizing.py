@@ -1,5 +1,7 @@
 """Trees of buffers and other sizes, on netlists by hand; and the flat netlist as Verilog."""
 
+from dataclasses import replace
+
 import pytest
 
 from tests.support import timed_cells
@@ -48,16 +50,38 @@ def test_a_tree(cells):
     flat = wide(cells, 60)
     heavy, equal = analysis(flat, cells), analysis(flat, cells, trees=True)
     worst, before = heavy.paths(1)[0].ps, equal.paths(1)[0].ps
-    assert heavy.graph.load.max() > 3 * heavy.limit
+    assert heavy.graph.load.max() > 3 * heavy.tree.limit
     added = add_trees(flat, equal, 500.0)
     after = analysis(flat, cells)
     clock = int(after.root[flat.top.inputs[0]])
-    assert 5 <= added <= 16 and max(load for net, load in enumerate(after.graph.load) if net != clock) <= after.limit
+    assert 5 <= added <= 16 and max(load for net, load in enumerate(after.graph.load) if net != clock) <= after.tree.limit
     longest = after.paths(1)[0]
     assert longest.end == "top/end" and longest.ps < before and longest.ps < worst
     critical = next(pins for kind, pins in flat.cells if ("Y", flat.names.index("c0")) in pins)
     assert critical[0][1] == flat.names.index("q")
     assert add_trees(flat, after, 500.0) == 0
+
+
+def test_sinks_that_each_fill_a_stage(cells):
+    """Buffers of which no two fit behind one have one each: their driver sees inputs of the reference buffer only."""
+    flop = next(name for name, cell in cells.items() if cell.sequential and not name.endswith(("_4", "_strong")))
+    cell = cells[flop]
+    pins = {pin: "$false" for pin in cell.capacitance} | {cell.clock: "clk", next(iter(cell.functions)): "q"}
+    reference = timed_cells.NO_WIRE.buffer
+    light = next(iter(cells[reference].capacitance.values()))
+    heavy, weight = max(((name, weight) for name, other in cells.items() if not other.sequential
+                         for weight in other.capacitance.values() if len(other.capacitance) == 1), key=lambda item: item[1])
+    pin, out = next(iter(cells[heavy].capacitance)), next(iter(cells[heavy].functions))
+    gates = [f"{heavy} {pin}=q {out}=y{i}" for i in range(40)]
+    loads = replace(timed_cells.NO_WIRE, fanout=2)
+    made = module("top", ["clk"], [], " ".join([flop, *(f"{pin}={net}" for pin, net in pins.items())]), *gates)
+    flat = flatten({"top": made}, "top", cells)
+    before = Timing(flat, cells, loads, {}, Wire("none", ""), trees=False)
+    assert weight < before.tree.limit < 2 * weight and weight > light
+    add_trees(flat, before, 500.0)
+    after = Timing(flat, cells, loads, {}, Wire("none", ""), trees=False)
+    clock = int(after.root[flat.top.inputs[0]])
+    assert max(load for net, load in enumerate(after.graph.load) if net != clock) <= after.tree.limit
 
 
 def test_sizes(cells):
