@@ -133,7 +133,7 @@ class _Home:
             self.places.append(self.last + latencies.STATE_CYCLES)
             first = start if first is None else first
         assert first is not None
-        return first, self.last + latencies.COMPUTE_DRAIN_CYCLES
+        return first, self.last + latencies.compute_drain_cycles(self.config)
 
     def whole_expert(self) -> None:
         """Free the places of the last expert only now, all at once: buffers of whole experts."""

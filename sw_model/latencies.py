@@ -117,6 +117,8 @@ COMPUTE_SETUP_CYCLES = 3
 COMPUTE_DRAIN_CYCLES = 14
 #: the last word address of a gate-up segment to the first of its down segment, besides a cycle for each pair of a word
 SWIGLU_DRAIN_CYCLES = 18
+#: how much longer both take if products are registered (`tile.register_products`)
+PRODUCT_CYCLES = 1
 #: how much sooner than the last weight address the next slice may start, if the down segment is that long
 COMPUTE_EARLY_CYCLES = 2
 #: a bank of results reads for one group in the cycle in which it writes for the group so many cycles before
@@ -154,9 +156,19 @@ def tail_cycles(config: "Config") -> int:
     return PAYLOAD_CYCLES + config.slice_flits - 1
 
 
+def product_cycles(config: "Config") -> int:
+    """How much later sums come because products are registered."""
+    return PRODUCT_CYCLES if config.tile.register_products else 0
+
+
+def compute_drain_cycles(config: "Config") -> int:
+    """The last weight address to the compute unit drained, all results and counts of clips written."""
+    return COMPUTE_DRAIN_CYCLES + product_cycles(config)
+
+
 def swiglu_drain_cycles(config: "Config") -> int:
     """The last weight address of a gate-up segment to the first of its down segment: its hidden values are there."""
-    return SWIGLU_DRAIN_CYCLES + config.tile.mac_n // 2
+    return SWIGLU_DRAIN_CYCLES + config.tile.mac_n // 2 + product_cycles(config)
 
 
 def compute_early_cycles(config: "Config") -> int:

@@ -12,14 +12,13 @@ class GroupBias(Block):
     """Holds a group's bias word until its sums are there, and passes it on a pair per cycle, in step with every lane.
 
     Latency: with ``load`` in cycle c, pair j is shown in c + 1 + j (``latency_cycles`` = 1), as in
-    :class:`~trajectile.hw.compute.swiglu.SwigluLane`. A word is held for ``hold_cycles`` = 4, the least distance between two
-    bias words (the configuration refuses ``layer.bias`` with groups of fewer words): its ``load`` comes 1 to 4 cycles after
-    ``capture``. Throughput: a group every ``hold_cycles``, or every ``mac_n / 2`` cycles if that is more. Storage: two words
-    of biases.
+    :class:`~trajectile.hw.compute.swiglu.SwigluLane`. A word is held for ``hold_cycles``, the least distance between two bias
+    words: 4, or 5 if products are registered (the configuration refuses ``layer.bias`` with groups of fewer words). Its
+    ``load`` comes 1 to ``hold_cycles`` after ``capture``. Throughput: a group every ``hold_cycles``, or every ``mac_n / 2``
+    cycles if that is more. Storage: two words of biases.
     """
 
     latency_cycles = 1
-    hold_cycles = 4
 
     capture: Signal
     word: Signal
@@ -29,6 +28,7 @@ class GroupBias(Block):
 
     def __init__(self, params: Widths):
         self.params = params
+        self.hold_cycles = 4 + params.config.tile.register_products
         super().__init__({
             "capture": In(1),  #: ``word`` is a bias word
             "word": In(params.word_bits),  #: ``mac_n`` int16 of step 2^-8: gate, up, gate, up, ...

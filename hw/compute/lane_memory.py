@@ -5,6 +5,7 @@ from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.compute.clip_counter import ClipCounter
+from trajectile.hw.compute.mac_array import array_cycles
 from trajectile.hw.compute.rounding import coarse_shift, fine_shift, limited_amount, rounded
 from trajectile.hw.formats import CLIP_BITS, HIDDEN_EXPONENT_BITS, SHIFT_LEFT
 from trajectile.hw.lib.batches import is_batch, of_batch
@@ -12,9 +13,23 @@ from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.chain import chain
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.code import stored_bits
+from trajectile.hw.memory.expert_buffer import ExpertBuffer
 from trajectile.hw.memory.word import Decoded, decoded, encoded, flag_members, show_flags
 from trajectile.hw.widths import Widths
-from trajectile.sw_model.config import Config
+from trajectile.sw_model.config import Config, TileConfig
+
+#: from sums to terms of the results
+TERM_CYCLES = 3
+
+
+def totals_cycles(tile: TileConfig) -> int:
+    """From the address of a group's last word to its sums."""
+    return ExpertBuffer.latency_cycles + array_cycles(tile)
+
+
+def drain_cycles(tile: TileConfig) -> int:
+    """From the address of a pass' last word to the count of its clips."""
+    return totals_cycles(tile) + TERM_CYCLES + ClipCounter.stored_cycles
 
 
 def bank_conflicts(config: Config) -> tuple[int, ...]:
@@ -22,7 +37,7 @@ def bank_conflicts(config: Config) -> tuple[int, ...]:
     and write for the first in the same cycle.
     """
     chunks, groups = config.down_chunks, config.down_groups
-    late = LaneMemory.result_write_cycles - LaneMemory.result_read_cycles
+    late = LaneMemory.result_late_cycles
     # In cycles from the end of the first segment on: when its groups write, when those of the second read. Each group adds
     # its sum with its last word; of those far from the border none can meet.
     writes = {(group % 2, (group + 1 - groups) * chunks + late) for group in range(max(groups - late, 0), groups)}
@@ -37,8 +52,8 @@ class LaneMemory(Block):
     A group's sums are rounded and clipped to terms of the results (docs/numerics.md, "One slice on one token", step 8), with
     ``result_shift`` and ``pass_exponent`` as they are a cycle after ``add``.
 
-    Results lie in two banks, even and odd groups. A group reads its word six cycles after ``add``
-    (``result_read_cycles`` = 6) and writes it three cycles after that (``result_write_cycles`` = 9). The distance is odd, so
+    Results lie in two banks, even and odd groups. A group reads its word a cycle after its sums have come
+    (``result_read_cycles``) and writes it three cycles after that (``result_late_cycles`` = 3). The distance is odd, so
     while groups follow each other a bank reads and writes in different cycles. Between the last group and the next segment
     the sequencer avoids the conflict (:func:`bank_conflicts`). The first term of a token after ``clear`` is written and not
     added, so nothing need be zeroed. Until a token has met an expert its results and its count of clips read as zero.
@@ -50,19 +65,16 @@ class LaneMemory(Block):
     its count of clips has been put, so a word that was put before that is read with ``read_written``.
 
     Latency: activations, results and clips come one cycle after they are read (``latency_cycles`` = 1); ``totals`` five
-    cycles after ``add`` (``totals_cycles`` = 5), rounded and clipped three cycles later (``term_cycles`` = 8), in the SRAM
-    two later (``stored_cycles`` = 10); the count of clips after ``drain_cycles`` = 14; ``corrected`` and ``error`` two cycles
-    after the SRAM's read (``flag_cycles`` = 2). Throughput: one activation word and one result word per cycle. Storage: per
-    batch in flight SRAM and one bit per token; four result words (with check bits five), the counter of clips.
+    cycles after ``add``, or six if products are registered (``totals_cycles``); from there three cycles until they are
+    rounded and clipped (``term_cycles`` after ``add``), one more until they are written (``result_write_cycles``), and
+    another until they are in the SRAM (``stored_cycles``); the count of clips six cycles after the terms (``drain_cycles``);
+    ``corrected`` and ``error`` two cycles after the SRAM's read (``flag_cycles`` = 2). Throughput: one activation word and
+    one result word per cycle. Storage: per batch in flight SRAM and one bit per token; four result words (with check bits
+    five), the counter of clips.
     """
 
     latency_cycles = 1
-    totals_cycles = 5
-    term_cycles = totals_cycles + 3
-    result_read_cycles = term_cycles - 2
-    result_write_cycles = term_cycles + 1
-    stored_cycles = result_write_cycles + 1
-    drain_cycles = term_cycles + ClipCounter.stored_cycles
+    result_late_cycles = 3
     flag_cycles = 2
 
     clear: Signal
@@ -106,6 +118,12 @@ class LaneMemory(Block):
     def __init__(self, params: Widths):
         self.params = params
         config = params.config
+        self.totals_cycles = totals_cycles(config.tile)
+        self.term_cycles = self.totals_cycles + TERM_CYCLES
+        self.result_write_cycles = self.term_cycles + 1
+        self.result_read_cycles = self.result_write_cycles - self.result_late_cycles
+        self.stored_cycles = self.result_write_cycles + 1
+        self.drain_cycles = drain_cycles(config.tile)
         super().__init__({
             "clear": In(config.tile.batches),  #: forget all results of these batches
             "token": In(params.token_bits),  #: whose activations or results are addressed

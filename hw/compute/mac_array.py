@@ -4,22 +4,27 @@ from amaranth.hdl import Cat, Module, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 
-from trajectile.hw.compute.mac_pe import MacPe
+from trajectile.hw.compute.mac_pe import MacPe, part_cycles
 from trajectile.hw.formats import SCALE_BITS
 from trajectile.hw.lib.block import Block, place
+from trajectile.hw.lib.chain import chain
 from trajectile.hw.widths import Widths
+from trajectile.sw_model.config import TileConfig
+
+
+def array_cycles(tile: TileConfig) -> int:
+    """From operands to the sums that they are in."""
+    return 1 + part_cycles(tile) + 2
 
 
 class MacArray(Block):
     """A weight word is broadcast to all lanes, and a lane's activations to all outputs of the lane. What the products of all
     outputs of a lane have in common is made where the lane registers its activations (:mod:`trajectile.hw.compute.products`).
 
-    Latency: operands in cycle c, in ``totals`` from c+4 on (``latency_cycles`` = 4). Throughput: one weight word per cycle.
-    Storage: one weight word and the scales of the one before, each lane's activations and the shifts of those before, the
-    processing elements.
+    Latency: operands in cycle c, in ``totals`` from c+4 on, or from c+5 on if products are registered (``latency_cycles``).
+    Throughput: one weight word per cycle. Storage: one weight word and the scales of the one before, each lane's activations
+    and the shifts of those before, the processing elements.
     """
-
-    latency_cycles = 1 + MacPe.latency_cycles
 
     enable: Signal
     first: Signal
@@ -30,6 +35,7 @@ class MacArray(Block):
     def __init__(self, params: Widths):
         self.params = params
         tile = params.config.tile
+        self.latency_cycles = array_cycles(tile)
         super().__init__({
             "enable": In(1),  #: operands are valid
             "first": In(1),  #: they begin a new sum
@@ -44,7 +50,7 @@ class MacArray(Block):
         tile = self.params.config.tile
         elements = {(lane, output): MacPe(self.params) for lane in range(tile.mac_t) for output in range(tile.mac_n)}
         place(m, platform, {f"pe_{lane}_{output}": element for (lane, output), element in elements.items()})
-        products = elements[0, 0].products
+        products, cycles = elements[0, 0].products, elements[0, 0].part_cycles
         code_bits = tile.code_bits * tile.mac_k * tile.mac_n
 
         codes = Signal(code_bits, reset_less=True)
@@ -53,15 +59,13 @@ class MacArray(Block):
                                 self.weights[code_bits:])
         layout = data.ArrayLayout(elements[0, 0].scales.shape(), tile.mac_n)
         scales = Signal(layout, reset_less=True)
-        part_scales = Signal.like(scales, reset_less=True)
+        part_scales = chain(m, "part_scales", scales, range(cycles))[-1]
         # what is said of the operands, and then of the parts and of the scaled sum that they became
         multiply = Signal()
-        add = Signal()
         first = Signal()
-        first_part = Signal()
-        first_sum = Signal()
-        m.d.sync += [multiply.eq(self.enable), add.eq(multiply), part_scales.eq(scales),
-                     first.eq(self.first & self.enable), first_part.eq(first), first_sum.eq(first_part)]
+        m.d.sync += [multiply.eq(self.enable), first.eq(self.first & self.enable)]
+        add = chain(m, "add", multiply, range(cycles), reset_less=False)[-1]
+        first_sum = chain(m, "first_sum", first, range(1 + cycles), reset_less=False)[-1]
         with m.If(self.enable):
             m.d.sync += codes.eq(self.weights[:code_bits])
             for output in range(tile.mac_n):
@@ -69,8 +73,7 @@ class MacArray(Block):
         for lane in range(tile.mac_t):
             activations = Signal(products.lane_bits, name=f"activations_{lane}", reset_less=True)
             shifts = Signal(elements[lane, 0].shifts.shape(), name=f"shifts_{lane}", reset_less=True)
-            part_shifts = Signal.like(shifts, name=f"part_shifts_{lane}", reset_less=True)
-            m.d.sync += part_shifts.eq(shifts)
+            part_shifts = chain(m, f"part_shifts_{lane}", shifts, range(cycles))[-1]
             with m.If(self.enable):
                 blocks = [self.activations[lane][block] for block in range(tile.word_scales)]
                 m.d.sync += [activations.eq(products.lane_word(Cat(block.values for block in blocks))),

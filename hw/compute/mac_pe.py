@@ -7,8 +7,9 @@ from amaranth.lib.wiring import In, Out
 from trajectile.hw.compute.products import products_of
 from trajectile.hw.formats import ACTIVATION_MAX, INPUT_SHIFT_BITS, SCALE_SHIFT_BITS
 from trajectile.hw.lib.block import Block
+from trajectile.hw.lib.chain import chain
 from trajectile.hw.widths import Widths
-from trajectile.sw_model.config import ceil_div
+from trajectile.sw_model.config import TileConfig, ceil_div
 
 
 def adder_tree(terms: list[Value]) -> Value:
@@ -16,6 +17,11 @@ def adder_tree(terms: list[Value]) -> Value:
     while len(terms) > 1:
         terms = [terms[i] + terms[i + 1] if i + 1 < len(terms) else terms[i] for i in range(0, len(terms), 2)]
     return terms[0]
+
+
+def part_cycles(tile: TileConfig) -> int:
+    """From operands to their dot product in parts."""
+    return 1 + tile.register_products
 
 
 class MacPe(Block):
@@ -26,12 +32,14 @@ class MacPe(Block):
     that to the accumulator. With fewer products per part the first stage is faster, and the second one slower. No stage has
     an enable: what does not count is scaled to zero.
 
-    Latency: operands in cycle c, their scales, shifts and ``add`` in c+1, ``first`` in c+2, in ``total`` from c+3 on
-    (``latency_cycles`` = 3). Throughput: one dot product per cycle. Storage: one dot product in parts, one scaled sum per
-    block, one accumulator of ``sum_bits``.
-    """
+    With ``tile.register_products`` the terms of the products are registered before they are added up. A multiplier of an
+    FPGA takes most of a cycle.
 
-    latency_cycles = 3
+    Latency: ``part_cycles`` (one, or two with registered products) from operands in cycle c to a dot product in parts; its
+    scales, shifts and ``add`` then, ``first`` in the next cycle, in ``total`` from the next but one on: in c+3, or c+4
+    (``latency_cycles``). Throughput: one dot product per cycle. Storage: one dot product in parts, one scaled sum per block,
+    one accumulator of ``sum_bits``, and, if they are registered, the products.
+    """
 
     weights: Signal
     scales: data.View
@@ -45,20 +53,22 @@ class MacPe(Block):
         self.params = params
         tile = params.config.tile
         self.products = products_of(tile)
+        self.part_cycles = part_cycles(tile)
+        self.latency_cycles = self.part_cycles + 2
         self.part_inputs = ceil_div(tile.word_inputs, ceil_div(tile.word_inputs, tile.mac_part))
         scale = data.StructLayout({"shift": SCALE_SHIFT_BITS, "mantissa": tile.scale_mantissa})
         super().__init__({
             "weights": In(tile.code_bits * tile.mac_k),  #: codes, input 0 lowest
-            "scales": In(data.ArrayLayout(scale, tile.word_scales)),  #: of the codes of the cycle before, by block
+            "scales": In(data.ArrayLayout(scale, tile.word_scales)),  #: of the codes ``part_cycles`` before, by block
             "activations": In(self.products.lane_bits),  #: int8, input 0 lowest, as the products take them
-            "shifts": In(data.ArrayLayout(INPUT_SHIFT_BITS, tile.word_scales)),  #: of those of the cycle before, by block
-            "add": In(1),  #: the operands of the cycle before count
-            "first": In(1),  #: those of two cycles before, which count, are the first of a sum
+            "shifts": In(data.ArrayLayout(INPUT_SHIFT_BITS, tile.word_scales)),  #: of those ``part_cycles`` before, by block
+            "add": In(1),  #: the operands ``part_cycles`` before count
+            "first": In(1),  #: those of a cycle more before, which count, are the first of a sum
             "total": Out(signed(params.sum_bits)),  #: the sum so far
         })
 
     def elaborate(self, platform: object) -> Module:
-        """Three register stages."""
+        """Three register stages, or four."""
         m = Module()
         tile = self.params.config.tile
         scaled: list[Value] = []
@@ -88,6 +98,8 @@ class MacPe(Block):
             inputs = range(start, min(start + self.part_inputs, end))
             part = Signal(signed(_bits(len(inputs) * tile.code_max)), name=f"part_{block}_{number}", reset_less=True)
             terms, constant = self.products.terms(self.weights, self.activations, inputs)
+            if tile.register_products:
+                terms = [chain(m, f"term_{block}_{number}_{i}", term, range(1, 2))[-1] for i, term in enumerate(terms)]
             m.d.sync += part.eq(adder_tree(terms) + Const(constant % 2**len(part), len(part)))
             parts.append(part)
         return parts

@@ -8,8 +8,8 @@ from amaranth.utils import bits_for
 from trajectile.hw.batch.layouts import BatchLayouts
 from trajectile.hw.batch.ports import LookUpPort
 from trajectile.hw.compute.hidden_buffer import HiddenBuffer
-from trajectile.hw.compute.lane_memory import LaneMemory, bank_conflicts
-from trajectile.hw.compute.mac_array import MacArray
+from trajectile.hw.compute.lane_memory import bank_conflicts, drain_cycles
+from trajectile.hw.compute.mac_array import array_cycles
 from trajectile.hw.compute.swiglu import SwigluLane
 from trajectile.hw.lib.batches import is_batch
 from trajectile.hw.lib.block import Block
@@ -30,13 +30,12 @@ class MacSequencer(Block):
 
     Latency: ``compute.start`` in cycle c, first word in c+3 (``latency_cycles`` = 3). It is ``ready`` again ``early_cycles``
     before a slice's last word, so that the next slice's first word may follow it, and not ``busy`` with its batch any more
-    ``drain_cycles`` = 14 after that word. The down segment of a pass begins ``swiglu_cycles`` after the last word of its
-    gate-up segment, or later.
+    ``drain_cycles`` after that word: 14, or 15 if products are registered. The down segment of a pass begins
+    ``swiglu_cycles`` after the last word of its gate-up segment, or later.
     Throughput: one word per cycle within a segment. Storage: the tokens of two passes, with their weights.
     """
 
     latency_cycles = 3
-    drain_cycles = LaneMemory.drain_cycles
 
     compute: ComputePort.Interface
     look_up: LookUpPort.Interface
@@ -59,11 +58,12 @@ class MacSequencer(Block):
     def __init__(self, params: BatchLayouts):
         self.params = params
         config = params.config
+        self.drain_cycles = drain_cycles(config.tile)
         #: a segment of one word is over too soon for more
         self.early_cycles = min(self.latency_cycles - 1, config.down_words - 1)
         #: from a word out of its slot, through MAC array, SwiGLU (its last pair) and hidden buffer, to one that meets it;
         #: hidden values are read while the word comes out of its slot
-        self.swiglu_cycles = (ExpertBuffer.latency_cycles + MacArray.latency_cycles + SwigluLane.latency_cycles
+        self.swiglu_cycles = (ExpertBuffer.latency_cycles + array_cycles(config.tile) + SwigluLane.latency_cycles
                               + config.tile.mac_n // 2 - 1 + HiddenBuffer.latency_cycles)
         #: distances from one down segment to the next at which they would meet in a result bank
         self.conflicts = bank_conflicts(config)

@@ -11,7 +11,7 @@ from trajectile.hw.batch.layouts import BatchLayouts
 from trajectile.hw.batch.ports import FillPort, LookUpPort, PutPort, ReadPort
 from trajectile.hw.compute.bias import GroupBias
 from trajectile.hw.compute.hidden_buffer import HiddenBuffer
-from trajectile.hw.compute.lane_memory import LaneMemory
+from trajectile.hw.compute.lane_memory import LaneMemory, drain_cycles
 from trajectile.hw.compute.mac_array import MacArray
 from trajectile.hw.compute.sequencer import MacSequencer
 from trajectile.hw.compute.swiglu import SwigluLane
@@ -28,22 +28,22 @@ from trajectile.hw.rules.ports import ComputePort
 class ComputeUnit(Block):
     """Sequencer, MAC array, and for each token lane its memory, SwiGLU unit and hidden buffer.
 
-    A word addressed in cycle i comes from the slot in i+1, and is in the sums in i+5. From there gate-up sums go through
-    SwiGLU into the hidden buffer, and down sums into the results. Parameters, and biases, are taken from the slot in i+1.
+    A word addressed in cycle i comes from the slot in i+1, and is in the sums in i+5, or in i+6 if products are registered.
+    From there gate-up sums go through SwiGLU into the hidden buffer, and down sums into the results. Parameters, and biases,
+    are taken from the slot in i+1.
 
     Tokens of up to ``tile.batches`` batches are here. While slices of one meet its tokens, activations of the other are
     filled in and results of the other read out; nobody does that with a batch that is computed. Where tokens travel, the
     sums of all tiles are put in the place of results that were read.
 
     Latency: ``start`` in cycle c, first word in c+3 (``latency_cycles`` = 3), the last result and count of clips written
-    ``drain_cycles`` = 14 after the last word; between them docs/architecture.md, "Compute time". Results and clips that are
-    read come after ``read_cycles`` = 1; activations and sums are there a cycle after they are filled in or put
-    (``fill_cycles`` = 1). Throughput: one word, one fill, one read, and one put per bank and cycle. Storage: the slice's
-    parameters, the unit of each batch's results. With ``timing_only`` there is only the sequencer.
+    ``drain_cycles`` after the last word: 14, or 15 if products are registered; between them docs/architecture.md, "Compute
+    time". Results and clips that are read come after ``read_cycles`` = 1; activations and sums are there a cycle after they
+    are filled in or put (``fill_cycles`` = 1). Throughput: one word, one fill, one read, and one put per bank and cycle.
+    Storage: the slice's parameters, the unit of each batch's results. With ``timing_only`` there is only the sequencer.
     """
 
     latency_cycles = MacSequencer.latency_cycles
-    drain_cycles = MacSequencer.drain_cycles
     read_cycles = LaneMemory.latency_cycles
     fill_cycles = 1
 
@@ -63,6 +63,7 @@ class ComputeUnit(Block):
 
     def __init__(self, params: BatchLayouts):
         self.params = params
+        self.drain_cycles = drain_cycles(params.config.tile)
         batches = params.config.tile.batches
         super().__init__({
             "clear": In(batches),  #: forget results, clips and unit of these batches; nobody may compute or read them

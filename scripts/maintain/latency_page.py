@@ -42,7 +42,8 @@ def _rows() -> Iterator[tuple[object, ...]]:
     yield ("compute fires at c", "address of the slice's first word, its parameters",
            f"{at('c', t.COMPUTE_SETUP_CYCLES)}, one per cycle")
     yield "last weight word's address at e", "slot no longer `computing`", at("e", t.STATE_CYCLES)
-    yield "", "results and counts of clips written, compute unit drained", at("e", t.COMPUTE_DRAIN_CYCLES)
+    yield "", "results and counts of clips written, compute unit drained", (
+        f"{at('e', t.COMPUTE_DRAIN_CYCLES)}, {t.PRODUCT_CYCLES} later with `tile.register_products`")
     yield "", "sequencer ready again", (
         f"e - min({t.COMPUTE_EARLY_CYCLES}, `down_words` - 1), so that the next slice's first word may follow at "
         + at("e", t.COMPUTE_SETUP_CYCLES - t.COMPUTE_EARLY_CYCLES))

@@ -73,9 +73,10 @@ class Config:
             raise ConfigError(
                 "tile.mac_n", tile.mac_n, f"1 to {2 * self.gate_up_chunks} (twice d_model / mac_k: the serial SwiGLU "
                 "unit of a lane must keep up with the MAC array)")
-        if layer.bias and self.gate_up_chunks < 3:
+        least = 3 + self.tile.register_products
+        if layer.bias and self.gate_up_chunks < least:
             raise ConfigError("layer.bias", layer.bias, f"false with d_model / mac_k = {self.gate_up_chunks} words (a group's"
-                              " bias must reach SwiGLU before the next one comes, which takes 3 words)")
+                              f" bias must reach SwiGLU before the next one comes, which takes {least} words)")
         if tile.word_bytes % self.ddr.bytes_per_cycle:
             raise ConfigError(
                 "ddr.bytes_per_cycle", self.ddr.bytes_per_cycle,

@@ -123,7 +123,7 @@ class TileConfig:
     ``weights`` and ``scale_mantissa`` are the format of the weights (docs/numerics.md).
 
     ``protect`` is how the SRAM of both buffers is protected. ``multiplier`` and ``mac_part`` trade area against speed in the
-    MAC array (docs/area.md); no cycle and no result depends on them.
+    MAC array (docs/area.md); no cycle and no result depends on them. With ``register_products`` sums come a cycle later.
     """
 
     #: products that one dot product adds up per cycle: a power of two
@@ -148,6 +148,8 @@ class TileConfig:
     multiplier: str = "plain"
     #: products that are added up before a register; a smaller value is faster and larger (docs/area.md)
     mac_part: int = 8
+    #: each product has a register before it is added up: a cycle more, for FPGAs, whose multipliers are slow (docs/fpga.md)
+    register_products: bool = False
     #: batches in flight: with 2, one forms and one leaves while another streams (docs/batch.md)
     batches: int = 1
 
@@ -163,6 +165,7 @@ class TileConfig:
         check_name("tile.protect", self.protect, PROTECTIONS)
         check_name("tile.multiplier", self.multiplier, MULTIPLIERS)
         check_int("tile.mac_part", self.mac_part, 1, 64)
+        check_bool("tile.register_products", self.register_products)
         check_member("tile.batches", self.batches, [1, 2])
 
     @property

@@ -336,7 +336,7 @@ class Tile:
         passes = self.model.passes[batch][self.number][slot.expert]
         last = now + self.model.compute_cycles(passes)
         self.mac_free = last - latencies.compute_early_cycles(config)
-        self.drained[batch] = last + latencies.COMPUTE_DRAIN_CYCLES
+        self.drained[batch] = last + latencies.compute_drain_cycles(config)
         self.mac_busy += passes * config.pass_words + config.parameter_words
         self.model.log(now, self.number, "compute", slot.number)
         self.model.log(last, self.number, "computed", slot.number)

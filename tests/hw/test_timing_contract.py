@@ -28,6 +28,7 @@ CONFIGS = {
                        link__beat_bytes=4), False),
     "conflicts": (small(layer__d_model=9, layer__d_ff=9, tile__slices=9, tile__mac_k=4, tile__mac_n=6, tile__mac_t=1), False),
     "bias": (small(layer__bias=True), False),
+    "registered products": (small(tile__register_products=True), False),
     "dies": (small(link__crc_bits=16, array__clocks="independent"), False),
     "tokens travel": (small(array__dataflows="both"), False),
     "several DDR ports": (small(ddr__ports=2), False),
@@ -112,7 +113,7 @@ def test_blocks_and_contract_agree(name):
         "PAYLOAD_CYCLES": (of["SliceSender"].latency_cycles, latencies.PAYLOAD_CYCLES),
         "WRITTEN_CYCLES": (of["SliceReceiver"].latency_cycles, latencies.WRITTEN_CYCLES),
         "COMPUTE_SETUP_CYCLES": (of["ComputeUnit"].latency_cycles, latencies.COMPUTE_SETUP_CYCLES),
-        "COMPUTE_DRAIN_CYCLES": (of["ComputeUnit"].drain_cycles, latencies.COMPUTE_DRAIN_CYCLES),
+        "compute_drain_cycles": (of["ComputeUnit"].drain_cycles, latencies.compute_drain_cycles(config)),
         "swiglu_drain_cycles": (of["MacSequencer"].swiglu_cycles, latencies.swiglu_drain_cycles(config)),
         "compute_early_cycles": (of["MacSequencer"].early_cycles, latencies.compute_early_cycles(config)),
         "result_conflicts": (of["MacSequencer"].conflicts, latencies.result_conflicts(config)),
@@ -163,7 +164,7 @@ def test_blocks_and_contract_agree(name):
         pairs["CROSSING_CYCLES"] = (of["Crossing"].latency_cycles, latencies.CROSSING_CYCLES)
         pairs["DRIFT_CYCLES"] = (of["Crossing"].drift_cycles, latencies.DRIFT_CYCLES)
     if not timing_only:
-        pairs["RESULT_WRITE_CYCLES"] = (of["LaneMemory"].result_write_cycles - of["LaneMemory"].result_read_cycles,
+        pairs["RESULT_WRITE_CYCLES"] = (of["LaneMemory"].result_late_cycles,
                                         latencies.RESULT_WRITE_CYCLES)
         pairs["FLAG_CYCLES of slots"] = (of["ExpertBuffer"].flag_cycles, latencies.FLAG_CYCLES)
         pairs["FLAG_CYCLES of tokens"] = (of["LaneMemory"].flag_cycles, latencies.FLAG_CYCLES)
@@ -172,7 +173,8 @@ def test_blocks_and_contract_agree(name):
 
 def test_the_contract_is_complete():
     """Every name of the contract is compared above, or made of names that are."""
-    made = {"LOAD_AHEAD_CYCLES", "REPLAY_CYCLES", "SWIGLU_DRAIN_CYCLES", "COMPUTE_EARLY_CYCLES", "EXPONENT_CYCLES",
+    made = {"LOAD_AHEAD_CYCLES", "REPLAY_CYCLES", "SWIGLU_DRAIN_CYCLES", "COMPUTE_DRAIN_CYCLES", "COMPUTE_EARLY_CYCLES",
+            "EXPONENT_CYCLES", "PRODUCT_CYCLES", "product_cycles",
             *(f"{what}_CYCLES" for what in ("QUEUE_ROOM", "SWEEP", "NO_RECORDS", "IO_AGAIN", "MAKE_AGAIN", "ENTRY_ROOM")),
             "hop_cycles", "header_cycles", "control_cycles", "tail_cycles"}
     names = {name for name in vars(latencies) if re.search(r"_cycles$|_CYCLES$|conflicts$", name)}

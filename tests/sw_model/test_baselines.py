@@ -8,7 +8,7 @@ from tests.support.configurations import small
 from trajectile.sw_model import baselines
 from trajectile.sw_model.config import Config, load
 from trajectile.sw_model.gates.workloads import synthetic_gate
-from trajectile.sw_model.latencies import COMPUTE_DRAIN_CYCLES, control_cycles
+from trajectile.sw_model.latencies import compute_drain_cycles, control_cycles
 from trajectile.sw_model.schedule.scheduler import ORDERS, ScheduleError, roofline, schedule
 from trajectile.sw_model.timeline.compute import compute_cycles
 from trajectile.sw_model.timeline.model import simulate
@@ -34,7 +34,7 @@ def test_one_expert_by_hand():
     known = lists + 1
     assert known > 2 + control_cycles(config, 1)  # the other tile has no token, and has said so before
     filled = known + config.ddr.latency_cycles + beats + 2  # as in the tile: two cycles after the last beat
-    last = filled + compute_cycles(config, 1) + COMPUTE_DRAIN_CYCLES
+    last = filled + compute_cycles(config, 1) + compute_drain_cycles(config)
     assert run == baselines.BaselineRun(
         cycles=last + 2 + written(config, 1), streaming_cycles=last - known, first_load_cycles=known + 1,
         ddr_beats=(beats, 0), mac_busy=(config.tile.slices * config.pass_words, 0), flits=0,

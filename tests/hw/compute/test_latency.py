@@ -20,6 +20,8 @@ CONFIGS = {
     "one word": small(layer__d_model=2, layer__d_ff=3, tile__mac_k=2, tile__mac_n=2, tile__protect="parity",
                       link__beat_bytes=4),
     "bias": small(layer__bias=True),
+    "registered products": small(tile__register_products=True),
+    "registered products, bias": small(layer__bias=True, layer__d_model=16, tile__register_products=True),
     "two words": small(layer__d_model=8, layer__d_ff=3, tile__slices=3, tile__mac_k=4, tile__mac_n=4, tile__mac_t=1),
     "wide": small(layer__d_model=20, layer__d_ff=21, tile__slices=1, tile__mac_n=8, tile__mac_t=3, tile__mac_part=2),
     **{f"random {seed}": random_config(seed) for seed in (1, 4, 6)},
@@ -45,7 +47,7 @@ def test_a_slice(name, monkeypatch):
     """From start to first word, from gate-up to down, from the last word to the last result, from slice to slice."""
     config = CONFIGS[name]
     srams, hidden = open_srams(monkeypatch, lane_memory, clip_counter), keep_made(monkeypatch, unit, "HiddenBuffer")
-    sequencer = keep_made(monkeypatch, unit, "MacSequencer")
+    sequencer, lanes = keep_made(monkeypatch, unit, "MacSequencer"), keep_made(monkeypatch, unit, "LaneMemory")
     bench = ComputeBench(config)
     block = bench.unit
     before_down = config.parameter_words + config.gate_up_words
@@ -78,7 +80,7 @@ def test_a_slice(name, monkeypatch):
     if config.down_words >= block.latency_cycles:
         assert watch["gate_up"][before_down] == last + 1
     # written in one cycle, there in the next
-    assert watch["result"][-1] + 1 == watch["done"][1] + LaneMemory.stored_cycles
+    assert watch["result"][-1] + 1 == watch["done"][1] + lanes[0].stored_cycles
     # a count of clips does not have to wait for another here, which takes two cycles more; then the unit is not busy
     assert watch["clips"][-1] + 1 + 2 == watch["busy"][-1] + 1 == watch["done"][1] + block.drain_cycles
 

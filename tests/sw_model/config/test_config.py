@@ -95,6 +95,9 @@ def test_a_bias_that_comes_too_early_is_refused():
     with pytest.raises(ConfigError, match=r"layer\.bias = True is not legal; .*: false with d_model / mac_k = 2 words \("):
         load("smoke", ["layer.bias=true", "layer.d_model=8"])
     assert load("smoke", ["layer.bias=true", "layer.d_model=9"]).gate_up_chunks == 3
+    with pytest.raises(ConfigError, match=r"takes 4 words\)"):
+        load("smoke", ["layer.bias=true", "layer.d_model=9", "tile.register_products=true"])
+    assert load("smoke", ["layer.bias=true", "layer.d_model=13", "tile.register_products=true"]).gate_up_chunks == 4
 
 
 def test_fields_with_defaults_may_be_missing():
