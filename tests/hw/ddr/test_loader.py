@@ -33,7 +33,6 @@ def drive(config, rows, stall, seed, late=False, bases=(0,)):
     async def bench(ctx):
         for batch, base in enumerate(bases):
             ctx.set(loader.pages[batch], base >> PAGE_BITS)
-        ctx.set(loader.running, 1)
         beats, cycle, slots = [], 0, []  # beats: (ready cycle, data) in order
         while len(log["loaded"]) < len(rows) or not ctx.get(loader.quiet):
             assert cycle < 20_000, "hung"

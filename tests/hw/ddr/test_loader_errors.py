@@ -24,11 +24,8 @@ class Surroundings:
         self.answers: list[int] = []  #: last beat of its burst or not, beat by beat, of what was asked for
         self.asked = self.taken = self.loads = self.loaded = 0
         self.offer = True  #: DDR answers
+        self.runs = True  #: rule 1 fires
         self.respond = lambda beat: 0  #: response by number of the beat
-
-    async def begin(self, ctx) -> None:
-        """Let it run."""
-        ctx.set(self.loader.running, 1)
 
     async def cycle(self, ctx) -> None:
         """One cycle: whatever can happen happens, or not. An address that is asked for stays."""
@@ -37,7 +34,7 @@ class Surroundings:
         left = self.loads < self.entries
         ctx.set(loader.entries.valid, left and (ctx.get(loader.entries.valid) or self.rng.random() < 0.5))
         ctx.set(loader.entries.payload, {"row": self.loads % 5, "here": 1})
-        fire = ctx.get(loader.load.valid) and self.rng.random() < 0.7
+        fire = self.runs and ctx.get(loader.load.valid) and self.rng.random() < 0.7
         ctx.set(loader.load.start, fire)
         ctx.set(loader.load.slot, self.loads % self.config.tile.slots)
         self.loads += fire
@@ -73,7 +70,6 @@ def test_every_other_response_is_an_error(response):
     surroundings.respond = lambda beat: response if beat in wrong else 0
 
     async def bench(ctx):
-        await surroundings.begin(ctx)
         for _ in range(20 * beats):
             await surroundings.cycle(ctx)
         assert surroundings.taken == 3 * beats and surroundings.loaded == 3 and ctx.get(surroundings.loader.quiet)
@@ -94,13 +90,11 @@ def test_a_tile_that_is_stopped(changes, seed):
     loader, rng = surroundings.loader, surroundings.rng
 
     async def bench(ctx):
-        await surroundings.begin(ctx)
         for _ in range(rng.randrange(1, 3 * config.slice_beats)):
             await surroundings.cycle(ctx)
-        ctx.set(loader.running, 0)
         ctx.set(loader.load.start, 0)
         loads = surroundings.loads
-        assert not ctx.get(loader.load.valid)
+        surroundings.runs = False
         surroundings.offer = False
         for _ in range(rng.randrange(300)):
             await surroundings.cycle(ctx)
@@ -114,8 +108,7 @@ def test_a_tile_that_is_stopped(changes, seed):
         assert surroundings.loads == loads == surroundings.loaded
         assert surroundings.taken == loads * config.slice_beats and not surroundings.answers
         assert surroundings.asked == loads * config.slice_bursts and not ctx.get(loader.ddr.arvalid)
-        surroundings.entries = loads + 4
-        await surroundings.begin(ctx)
+        surroundings.entries, surroundings.runs = loads + 4, True
         while surroundings.loads < loads + 4 or not ctx.get(loader.quiet):
             await surroundings.cycle(ctx)
         assert surroundings.loaded == loads + 4
