@@ -120,9 +120,9 @@ WAITS = _rules(
     ("wait.slot", "running & pending & ~one_free", "a request waits for a free slot"),
     ("wait.turn", "running & pending & one_free & turn", "a request waits for the loader's turn"),
 ) + (
-    Point("wait.flight", "ddr_loader", "due & ~asking & ~load__valid",
+    Point("wait.flight", "ddr_loader", "entries__valid & ~asking & ~load__valid",
           "a load waits: as many slices as may be are in flight"),
-    Point("wait.asking", "ddr_loader", "due & asking", "a load waits: the bursts of the one before are being asked for"),
+    Point("wait.asking", "ddr_loader", "entries__valid & asking", "a load waits: the bursts of the one before are being asked for"),
     Point("wait.address", "ddr_loader", "ddr__arvalid & ~ddr__arready", "a burst waits for DDR to take its address"),
     Point("wait.credit", "router", "local_in__valid & own_credits == 0", "a flit waits for a credit"),
     Point("wait.link", "router", _of_ports("{low}__tx__flit__valid & ~{low}__tx__flit__ready"),

@@ -306,15 +306,16 @@ class BatchControl(Block):
     def _reset(self, m: Module, taken: Signal) -> None:
         """RESET: counted anew when the broadcast comes back, so that all tiles count alike."""
         hold = Signal(range(self.hold_cycles + 1))
+        holding = Signal()  # it is not zero: much hangs on that
         was_reset = Signal()
         m.d.sync += was_reset.eq(self.reset)
         begins = self.begin_reset if self.independent else self.status.ask_reset
         with m.If(begins | (self.reset & ~was_reset)):
-            m.d.sync += hold.eq(self.hold_cycles)
+            m.d.sync += [hold.eq(self.hold_cycles), holding.eq(1)]
         with m.Else():
-            m.d.sync += hold.eq(Mux(hold == 0, 0, hold - 1))
+            m.d.sync += [hold.eq(Mux(holding, hold - 1, 0)), holding.eq(hold > 1)]
         rests = self.quiet & ~taken.any() & ~self.descriptors.valid
         m.d.comb += [
-            self.reset_out.eq(begins | (hold != 0) | (self.reset & ~rests)),
-            self.status.resetting.eq((hold != 0) | self.reset),
+            self.reset_out.eq(begins | holding | (self.reset & ~rests)),
+            self.status.resetting.eq(holding | self.reset),
         ]

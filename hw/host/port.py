@@ -148,7 +148,8 @@ class HostPort(Block):
                 check: DoorbellCheck) -> None:
         """Which register, what it reads, and whether the access is legal.
 
-        What does not change from cycle to cycle, and what is read, is found in the cycle before the access.
+        What does not change from cycle to cycle, and what is read, is found in the cycle before the access. Only registers
+        that cannot be written at all times wait for what is left: whether the tile is idle, whether a descriptor is legal.
         """
         wrong = Signal(Refusal, init=Refusal.NO_REGISTER)
         needs_idle = Signal()
@@ -158,7 +159,10 @@ class HostPort(Block):
                  (("wrong", wrong), ("needs_idle", needs_idle), ("rings", rings), ("value", value))}
         m.d.sync += [found["wrong"].eq(wrong), found["needs_idle"].eq(needs_idle), found["rings"].eq(rings),
                      found["value"].eq(value)]
-        m.d.comb += [access.okay.eq(refusal == Refusal.NONE), access.value.eq(found["value"])]
+        right = Signal()  # but for what does change
+        m.d.comb += [
+            right.eq(found["wrong"] == Refusal.NONE), access.okay.eq(refusal == Refusal.NONE), access.value.eq(found["value"]),
+        ]
         with m.If(found["wrong"] != Refusal.NONE):
             m.d.comb += refusal.eq(found["wrong"])
         with m.Elif((found["needs_idle"] | found["rings"]) & self.batches.resetting):
@@ -183,7 +187,8 @@ class HostPort(Block):
                         with m.If(access.writes):
                             m.d.comb += wrong.eq(Refusal.READ_ONLY)
                         continue
-                    m.d.comb += written[register.name].eq(access.write & access.okay)
+                    waits = register.idle_only or register.name == "DOORBELL"
+                    m.d.comb += written[register.name].eq(access.write & (access.okay if waits else right))
                     with m.If(access.writes):
                         m.d.comb += [needs_idle.eq(register.idle_only), rings.eq(register.name == "DOORBELL")]
                         with m.If(~access.whole):
