@@ -222,17 +222,19 @@ class Tile(Block):
             connect(m, layer.status, host.links[port.value])
         if self.config.link.crc_bits:
             m.d.comb += control.errors.link_down.eq(Cat(link.down for link in host.links).any())
-        # The ports on the way to the tiles before and after.
+        # The ports on the way to the tiles before and after. They stand for long before anything goes there, so registers
+        # keep the choice out of the way of what does.
         array, settings = self.config.array, host.settings
-        m.d.comb += [
+        m.d.sync += [
             router.previous.eq(settings.route[settings.ring_prev]), router.next.eq(settings.route[settings.ring_next]),
         ]
         if router.passing:
+            m.d.sync += router.passes.eq(0)
             with m.Switch(self.tile_id):
                 for tile in range(array.tiles):
                     for start in passing_edges(array, tile):
                         with m.Case(tile):
-                            m.d.comb += [router.passes.eq(1), router.pass_from.eq(settings.route[start]),
+                            m.d.sync += [router.passes.eq(1), router.pass_from.eq(settings.route[start]),
                                          router.pass_to.eq(settings.route[ring_next(array, start)])]
 
     def _share(self, m: Module, platform: object, control: BatchControl, reader: RecordReader, writer: ResultWriter,

@@ -122,7 +122,8 @@ WAITS = _rules(
 ) + (
     Point("wait.flight", "ddr_loader", "entries__valid & ~asking & ~load__valid",
           "a load waits: as many slices as may be are in flight"),
-    Point("wait.asking", "ddr_loader", "entries__valid & asking", "a load waits: the bursts of the one before are being asked for"),
+    Point("wait.asking", "ddr_loader", "entries__valid & asking",
+          "a load waits: the bursts of the one before are being asked for"),
     Point("wait.address", "ddr_loader", "ddr__arvalid & ~ddr__arready", "a burst waits for DDR to take its address"),
     Point("wait.credit", "router", "local_in__valid & own_credits == 0", "a flit waits for a credit"),
     Point("wait.link", "router", _of_ports("{low}__tx__flit__valid & ~{low}__tx__flit__ready"),

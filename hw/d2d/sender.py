@@ -88,15 +88,19 @@ class SliceSender(Block):
                 m.d.sync += busy.eq(0)
 
         # Out of the slot: the word stands at the SRAM's output until its last flit has gone. `address` is the next to read.
-        address = Signal(range(config.slice_words + 1))
+        # Whether the link takes a flit comes late in a cycle, and the SRAM waits for it: all else is there before.
+        address = Signal(range(config.slice_words))
+        all_read = Signal()  # and there is no next one
         word_ends = sends & last_piece
-        reads = busy & ~cutting & (address != config.slice_words) & (~fetched | word_ends)
+        more = busy & ~cutting & ~all_read
+        reads = more & (~fetched | (~header_due & last_piece & flits.ready))
+        steps = Signal()  # a word was read, or has gone on as it arrived
         # Cut-through: an arriving flit goes on, or is sent later with all that come after it.
         here = Signal()  # all of the slice is in its slot
         with m.If(send.start):
-            m.d.sync += [cutting.eq(send.cut), address.eq(0), lost.eq(0), here.eq(0)]
+            m.d.sync += [cutting.eq(send.cut), address.eq(0), all_read.eq(0), lost.eq(0), here.eq(0)]
         with m.Elif(cutting):
-            m.d.sync += address.eq(address + word_ends)
+            m.d.comb += steps.eq(word_ends)
             with m.If(arriving.copy & ~sends):
                 m.d.sync += lost.eq(1)
             with m.If(arriving.last):
@@ -104,9 +108,12 @@ class SliceSender(Block):
             with m.If(lost & here):
                 m.d.sync += cutting.eq(0)
         with m.Else():
-            m.d.sync += address.eq(address + reads)
+            m.d.comb += steps.eq(reads)
             with m.If(reads | word_ends):
                 m.d.sync += fetched.eq(reads)
+
+        with m.If(steps):
+            m.d.sync += [address.eq(address + 1), all_read.eq(address == config.slice_words - 1)]
 
         content: Value = flits.payload.payload
         if config.array.shares:

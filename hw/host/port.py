@@ -161,7 +161,8 @@ class HostPort(Block):
                      found["value"].eq(value)]
         right = Signal()  # but for what does change
         m.d.comb += [
-            right.eq(found["wrong"] == Refusal.NONE), access.okay.eq(refusal == Refusal.NONE), access.value.eq(found["value"]),
+            right.eq(found["wrong"] == Refusal.NONE), access.okay.eq(refusal == Refusal.NONE),
+            access.value.eq(found["value"]),
         ]
         with m.If(found["wrong"] != Refusal.NONE):
             m.d.comb += refusal.eq(found["wrong"])

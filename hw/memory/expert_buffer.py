@@ -125,14 +125,14 @@ class ExpertBuffer(Block):
                 sram.en.eq(written["load"] | written["receive"] | (self.compute.en & (self.compute.slot == number))
                            | (self.send.en & (self.send.slot == number))),
                 sram.wdata.eq(load_data),
-                sram.addr.eq(self.compute.addr),
+                sram.addr.eq(self.send.addr),  # the sender says last that it reads
             ]
             with m.If(written["receive"]):
                 m.d.comb += [sram.wdata.eq(receive_data), sram.addr.eq(self.receive.addr)]
             with m.Elif(written["load"]):
                 m.d.comb += sram.addr.eq(self.load.addr)
-            with m.Elif(self.send.en & (self.send.slot == number)):
-                m.d.comb += sram.addr.eq(self.send.addr)
+            with m.Elif(self.compute.en & (self.compute.slot == number)):
+                m.d.comb += sram.addr.eq(self.compute.addr)
         self._show(m, srams, stored, shown)
         return m
 

@@ -99,8 +99,8 @@ class RuleEngine(Block):
         with m.If(self.running):
             m.d.comb += grant.valid.eq(pending & slots.one_free & ~turn)
 
-        # Rule 1, load: needs two free slots, so that the bubble remains, and no grant; with two free slots the turn is its own
-        # where own loads have less than their share.
+        # Rule 1, load: needs two free slots, so that the bubble remains, and no grant. With two free slots the turn is its
+        # own where own loads have less than their share.
         entry = load.entry
         m.d.comb += [
             load.slot.eq(slots.free_slot),
