@@ -38,6 +38,8 @@ SWEEP_CYCLES = STATE_CYCLES
 #: begin to the first address of its records; to lists and activations complete, if there are no records
 RECORD_ADDRESS_CYCLES = 1
 NO_RECORDS_CYCLES = STATE_CYCLES
+#: an item of records is taken to the first cycle in which it is worked off; items that wait for that, or are worked off
+ITEM_CYCLES, ITEM_PLACES = 1, 2
 #: bursts of the io port that are under way at the most, each way
 IO_BURSTS = 4
 #: the last beat of a burst is read, or a burst written is answered, to the address of one that had to wait for it

@@ -261,19 +261,20 @@ BATCHES = (
           "a record alone: the tile has no token"),
 )
 #: an item of a shared batch's records is taken
-_ITEM = "walks & items__valid & items__ready"
+_ITEM = "walks & taken"
 SHARING = (
     Point("flight.shared", "batch_control", "begin__start & begin__shared & |taken", "a shared batch begins behind another"),
     Point("flight.spread", "batch_control", "begin__start & ~begin__shared & |taken", "one that is not"),
     Point("flight.sums", "batch_control", "reduction_begun & ~summed & |(taken & listed & ~done)",
           "sums go round while the next batch streams"),
-    Point("section.own", "record_ring", f"{_ITEM} & section__header & section__own", "this tile's part of records begins"),
-    Point("section.come", "record_ring", f"{_ITEM} & section__header & ~section__own", "another tile's part begins"),
-    Point("section.empty", "record_ring", f"{_ITEM} & section__header & items__payload__payload == 0", "a tile has none"),
+    Point("section.own", "record_ring", f"{_ITEM} & header & own", "this tile's part of records begins"),
+    Point("section.come", "record_ring", f"{_ITEM} & header & ~own", "another tile's part begins"),
+    Point("section.empty", "record_ring", f"{_ITEM} & header & items__payload__payload == 0", "a tile has none"),
     Point("section.ends", "record_ring", f"{_ITEM} & ~goes_on", "an item is in all tiles"),
     Point("section.room", "record_ring", "offered & goes_on & ~go__ready", "an item waits for room on its way on"),
-    Point("section.late", "record_ring", "walks & ~section__own & ~come__valid", "this tile waits for another one's records"),
-    Point("section.credit", "record_port", "full & credits == 0", "the ring-next tile has no room for a record"),
+    Point("section.late", "record_ring", "walks & ~own & ~come__valid", "this tile waits for another one's records"),
+    Point("section.credit", "record_port", "places__leaves__valid & credits == 0",
+          "the ring-next tile has no room for a record"),
     Point("section.flit", "record_port", "flits__valid & ~flits__ready", "a record waits until other flits have gone"),
     Point("sum.partial", "ring_reduction", "steps & partial_left != 0", "a partial sum goes"),
     Point("sum.passes", "ring_reduction", "steps & partial_left == 0", "a sum that came goes on"),

@@ -214,30 +214,6 @@ class BeginPort(NamedSignature):
         })
 
 
-class SectionPort(NamedSignature):
-    """Record parser to the ring of records: where it is in a tile's part of the records, and whose part that is."""
-
-    class Interface(wiring.PureInterface):
-        ends: Signal
-        tokens: Signal
-        shared: Signal
-        header: Signal
-        own: Signal
-        before: Signal
-        last: Signal
-
-    def __init__(self, params: BatchLayouts):
-        super().__init__({
-            "ends": Out(1),  #: the section's last item is taken in this cycle
-            "tokens": Out(params.batch_token_bits),  #: of this tile, from the cycle after ``start`` on
-            "shared": In(1),  #: the batch is shared: records come in sections, each with a header
-            "header": In(1),  #: the next item is a header
-            "own": In(1),  #: the section is this tile's; also the only one of a spread batch
-            "before": In(1),  #: it is the ring-previous tile's
-            "last": In(1),  #: it is the last one of heads, or of rows
-        })
-
-
 class PutPort(NamedSignature):
     """Reduction to compute unit: sums of a token of a batch that is not computed any more. The two banks of groups and the
     counts of clips are written independently, each with a place of its own.

@@ -6,7 +6,8 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from trajectile.hw.batch.layouts import NO_EXPERT
-from trajectile.hw.batch.ports import BeginPort, FillPort, InsertPort, SectionPort
+from trajectile.hw.batch.ports import BeginPort, FillPort, InsertPort
+from trajectile.hw.batch.record_ring import PlacedItem
 from trajectile.hw.d2d.layouts import LinkLayouts
 from trajectile.hw.formats import EXPONENT_BITS, INPUT_SHIFT_BITS
 from trajectile.hw.io.ports import ReadBeats, RegionPort
@@ -41,7 +42,7 @@ class RecordParser(Block):
     completion record; the batch goes on.
 
     Nothing is buffered but the shifts of a row and, where a word of activations has several beats, those before its last. A
-    beat waits on the bus while its items or words are taken.
+    beat waits before the parser while its items or words are taken.
 
     Latency: ``begin.start`` in cycle c starts the region in c (``latency_cycles`` = 0). The first item or word of a beat that
     is offered in cycle x is taken in x. Throughput: an exponent takes 1 cycle, a choice 2 (``choice_cycles`` = 2), a beat of
@@ -58,7 +59,7 @@ class RecordParser(Block):
     begin: BeginPort.Interface
     region: RegionPort.Interface
     beats: stream.Interface
-    section: SectionPort.Interface
+    stop: Signal
     insert: InsertPort.Interface
     fill: FillPort.Interface
 
@@ -69,8 +70,8 @@ class RecordParser(Block):
             "begin": In(BeginPort(params)),  #: batch control; ``start`` only when the batch before is done
             "region": Out(RegionPort(params)),  #: what the io port is to read
             "beats": In(stream.Signature(  #: it; of all tiles, with headers, if the batch is shared
-                params.record_item_layout if shares else ReadBeats(params))),
-            **({"section": Out(SectionPort(params))} if shares else {}),  #: whose part of a shared batch's records this is
+                PlacedItem(params) if shares else ReadBeats(params))),
+            "stop": In(1),  #: put nothing anywhere
             "insert": Out(InsertPort(params)),  #: to the token lists
             **({} if params.timing_only else {"fill": Out(FillPort(params))}),  #: to the token buffer
         })
@@ -82,27 +83,25 @@ class RecordParser(Block):
         beat_bytes = config.io.bytes_per_cycle
         part = Signal(Part)
         batch = Signal()
-        tokens = Signal(params.batch_token_bits)
+        shared = Signal()
         m.d.comb += [
             self.region.start.eq(begin.start & (begin.tokens != 0)), self.region.address.eq(begin.records),
             self.region.beats.eq(begin.tokens * (config.record_bytes // beat_bytes)),
         ]
-        # The token, and whether it is the last; it moves on when its head or its row ends.
+        # The token, which moves on when its head or its row ends, and whether it is the last.
         lane = Signal(params.lane_bits)
         token = Signal(params.token_bits)
-        left = Signal(params.batch_token_bits, name="tokens_left")  # of the section; this one too
         ends = Signal()
-        last_token = left == 1
         last_lane = lane == config.tile.mac_t - 1
-        valid, all_end = beats.valid, ends & last_token  # a beat is offered; heads or rows of all tokens end
+        valid, header = beats.valid, Signal()  # a beat, or a section's header, is offered
         if self.shares:
-            section = self.section
-            valid, all_end = valid & ~section.header, section.ends & section.last
-            m.d.comb += section.tokens.eq(tokens)
+            valid = valid & ~beats.payload.head
+            m.d.comb += header.eq(beats.valid & beats.payload.head)
+            all_end = (ends | header) & beats.payload.last  # heads or rows of all tokens end
+        else:
+            all_end = ends & self._last_token(m, ends)
         with m.If(ends):
-            m.d.sync += [
-                lane.eq(Mux(last_lane, 0, lane + 1)), token.eq(token + last_lane), left.eq(Mux(last_token, tokens, left - 1)),
-            ]
+            m.d.sync += [lane.eq(Mux(last_lane, 0, lane + 1)), token.eq(token + last_lane)]
         with m.If(all_end):
             m.d.sync += [lane.eq(0), token.eq(0)]
         with m.Switch(part):
@@ -111,7 +110,7 @@ class RecordParser(Block):
                     empty = begin.tokens == 0
                     m.d.sync += [
                         part.eq(Mux(empty & ~begin.shared if self.shares else empty, Part.EMPTY, Part.HEADS)),
-                        batch.eq(begin.batch), tokens.eq(begin.tokens), left.eq(begin.tokens),
+                        batch.eq(begin.batch), *([shared.eq(begin.shared)] if self.shares else []),
                     ]
             with m.Case(Part.EMPTY):
                 m.d.sync += part.eq(Part.IDLE)
@@ -127,8 +126,9 @@ class RecordParser(Block):
                     m.d.comb += begin.rows_done.eq(1)
                     m.d.sync += part.eq(Part.IDLE)
         if self.shares:
-            self._sections(m, ends, left)
-            self._share(m, (part == Part.HEADS) & section.shared, ends, lane, token)
+            with m.If(header):
+                m.d.comb += beats.ready.eq(1)
+            self._share(m, (part == Part.HEADS) & shared, header, ends, lane, token)
         m.d.comb += begin.bad_response.eq(beats.valid & beats.ready & beats.payload.error)
         m.d.comb += [self.insert.batch.eq(batch), self.insert.lane.eq(lane), self.insert.token.eq(token)]
         if not params.timing_only:
@@ -149,18 +149,19 @@ class RecordParser(Block):
         tokens: Value = self.beats.payload.payload[:self.params.batch_token_bits]
         return tokens
 
-    def _sections(self, m: Module, ends: Signal, left: Signal) -> None:
-        """A header says how many tokens the section has; it ends with the last of them, or at once."""
-        beats, section = self.beats, self.section
-        m.d.comb += section.ends.eq(ends & (left == 1))
-        with m.If(section.header):
-            m.d.comb += [beats.ready.eq(beats.valid), section.ends.eq(beats.valid & (self._tokens == 0))]
-            with m.If(beats.valid):
-                m.d.sync += left.eq(self._tokens)
+    def _last_token(self, m: Module, ends: Signal) -> Value:
+        """Whether the token is the last one, where nobody else counts."""
+        tokens, left = (Signal(self.params.batch_token_bits, name=name) for name in ("tokens", "tokens_left"))
+        last = left == 1
+        with m.If(self.begin.start):
+            m.d.sync += [tokens.eq(self.begin.tokens), left.eq(self.begin.tokens)]
+        with m.Elif(ends):
+            m.d.sync += left.eq(Mux(last, tokens, left - 1))
+        return last
 
-    def _share(self, m: Module, heads: Value, ends: Signal, lane: Signal, token: Signal) -> None:
+    def _share(self, m: Module, heads: Value, header: Signal, ends: Signal, lane: Signal, token: Signal) -> None:
         """What the heads of a shared batch show of its tokens: noted as they come, and shown in the same cycle."""
-        begin, section, share = self.begin, self.section, self.begin.share
+        begin, payload, share = self.begin, self.beats.payload, self.begin.share
         noted = struct_signal(self.params.share_layout, name="noted_share")
         total = noted.total + self._tokens
         m.d.comb += share.eq(noted)
@@ -170,11 +171,11 @@ class RecordParser(Block):
         with m.Elif(heads):
             with m.If(ends):
                 m.d.comb += [share.last.lane.eq(lane), share.last.token.eq(token)]
-            with m.If(section.header & self.beats.valid):
+            with m.If(header):
                 m.d.comb += [share.total.eq(total), begin.too_many.eq(exceeds(total, self.params.config.tile.tokens))]
-                with m.If(section.own):
+                with m.If(payload.own):
                     m.d.comb += [share.own.lane.eq(lane), share.own.token.eq(token)]
-                with m.If(section.before):
+                with m.If(payload.before):
                     m.d.comb += [share.previous.lane.eq(lane), share.previous.token.eq(token), share.before.eq(self._tokens)]
 
     def _index(self, m: Module, ends: Value, last_lane: Value, all_end: Value) -> None:
@@ -221,7 +222,7 @@ class RecordParser(Block):
             m.d.sync += [second.eq(~second), inserted.eq(insert.insert)]
             with m.If(~second):
                 m.d.comb += [
-                    insert.insert.eq(~bad & ~beats.payload.error & ~spoilt),
+                    insert.insert.eq(~bad & ~beats.payload.error & ~spoilt & ~self.stop),
                     self.begin.bad_expert.eq(bad & (expert != NO_EXPERT) & ~beats.payload.error),
                 ]
             m.d.comb += self.begin.twice.eq(second & inserted & insert.twice)
@@ -267,7 +268,7 @@ class RecordParser(Block):
                 with m.If(valid & row & (place == number)):
                     m.d.sync += piece.eq(self._beat)
             codes = Cat(before, self._beat)
-        m.d.comb += self.fill.write.eq(write)
+        m.d.comb += self.fill.write.eq(write & ~self.stop)
         for number in range(scales):
             scaled = self.fill.word[number]
             m.d.comb += [

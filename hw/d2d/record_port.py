@@ -1,14 +1,15 @@
 """The record port: token records from the ring-previous tile and to the ring-next one."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Signal
 from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.d2d.layouts import RECORD_CREDITS, FlitKind, LinkLayouts
 from trajectile.hw.d2d.port import Message
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.sram import Sram1R1W
 from trajectile.hw.lib.struct_signal import struct_signal
+from trajectile.hw.lib.two_places import TwoPlaces
 
 
 class RecordPort(Block):
@@ -25,9 +26,9 @@ class RecordPort(Block):
     """
 
     latency_cycles = 2
-    out_cycles = 1
+    out_cycles = TwoPlaces.latency_cycles
     credit_cycles = 1
-    out_places = 2
+    out_places = TwoPlaces.places
 
     arrival: Message.Interface
     come: stream.Interface
@@ -73,21 +74,16 @@ class RecordPort(Block):
         ]
 
         # Two places, so that whether there is room does not depend on what the link takes in the cycle.
-        full = Signal()  # an item is in the first place
-        second = Signal()  # and one in the second
-        held, behind = (struct_signal(layout, name=name, reset_less=True) for name in ("held", "behind"))
+        places = TwoPlaces(layout)
+        place(m, platform, places=places)
+        connect(m, flipped(go), places.enters)
+        held = places.leaves
         credits = Signal(range(RECORD_CREDITS + 1), init=RECORD_CREDITS)
         goes = Signal()
-        taken = Signal()
         m.d.comb += [
-            flits.valid.eq(full & (credits != 0)), goes.eq(flits.valid & flits.ready), go.ready.eq(~second),
-            taken.eq(go.valid & go.ready),
-            flits.payload.kind.eq(FlitKind.RECORD), flits.payload.head.eq(held.head), flits.payload.tail.eq(held.error),
-            flits.payload.payload.eq(held.payload),
+            flits.valid.eq(held.valid & (credits != 0)), goes.eq(flits.valid & flits.ready), held.ready.eq(goes),
+            flits.payload.kind.eq(FlitKind.RECORD), flits.payload.head.eq(held.payload.head),
+            flits.payload.tail.eq(held.payload.error), flits.payload.payload.eq(held.payload.payload),
         ]
-        m.d.sync += [credits.eq(credits - goes + self.permitted), second.eq(Mux(goes, 0, second | (taken & full)))]
-        with m.If(~full | goes):
-            m.d.sync += [full.eq(taken | second), held.eq(Mux(second, behind, go.payload))]
-        with m.If(taken):
-            m.d.sync += behind.eq(go.payload)
+        m.d.sync += credits.eq(credits - goes + self.permitted)
         return m

@@ -62,8 +62,9 @@ def _forming() -> Iterator[tuple[object, ...]]:
            at("c", t.PHASE_CYCLES))
     yield "begin at c", "first AR valid on the io port", (
         f"{at('c', t.RECORD_ADDRESS_CYCLES)}, one burst per cycle up to {t.IO_BURSTS}")
-    yield "head of a record offered at c", "all its choices in their lists", (
-        f"{at('c', t.EXPONENT_CYCLES - 1)}+{t.CHOICE_CYCLES} `top_k`, one head after the other")
+    yield "beat of a head of a record taken at c", "all its choices in their lists", (
+        f"{at('c', t.ITEM_CYCLES + t.EXPONENT_CYCLES - 1)}+{t.CHOICE_CYCLES} `top_k`, one head after the other; "
+        f"{t.ITEM_PLACES} beats are taken ahead")
     yield "exchange of counts starts at c", "order and tag may go to the ring-next tile", (
         f"{at('c', t.EXCHANGE_HEADER_CYCLES)}, the first counts {t.EXCHANGE_COUNTS_CYCLES} cycles later, or "
         f"{t.COUNT_AGAIN_CYCLES} after these went")

@@ -48,7 +48,6 @@ _WHY = (
     (r"(halt|reset)(_out)?", "halt, reset, halt_out, reset_out: registers of the array beside the tile"),
     (r"(events|phases)__\w+", "events, phases: to be watched; nothing on a chip, or registers beside the tile"),
     (r"\w+__tx__flit__ready", "ready of a link: from a register of the PHY"),
-    (r"io(__\d+)?__read__rready", "RREADY of io: depends on RVALID in the same cycle; a register slice beside it"),
 )
 
 

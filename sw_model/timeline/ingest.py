@@ -1,8 +1,8 @@
 """In: a tile reads the records of its tokens (docs/batch.md). Nothing in the tile holds this up, so it is computed at once.
 
-A beat that is offered takes some cycles of work, for its items of heads or its words of activations, and is taken in the
-last of them. The next is offered in the cycle after that, if its burst is there. Within a burst nothing waits for memory, so
-only the bursts are gone through one by one.
+A beat takes some cycles of work, for its items of heads or its words of activations. Two of them have a place in the tile:
+one is taken from memory while it is offered and a place is free, it is worked on from the next cycle on, and its place is
+free after the last one of these. Within a burst no work waits for memory, so only the bursts are gone through one by one.
 """
 
 from dataclasses import dataclass
@@ -89,17 +89,21 @@ def ingest(config: Config, address: int, tokens: int) -> Ingest:
         return head.until(min(beats, heads)) + row.until(max(beats - heads, 0))
 
     beats = tokens * (head.beats + row.beats)
-    taken: list[int] = []  # cycle of the last beat of each burst
+    taken: list[int] = []  # cycle in which the last beat of each burst is taken
+    places = latencies.ITEM_PLACES
+    worked = [0] * places  # last cycle of work of the last beats of each burst
     asked = latencies.RECORD_ADDRESS_CYCLES - 1  # cycle of the address before
-    origin = 0  # cycle in which beat 0 would have been offered, if no later beat had waited for memory
+    origin = 0  # cycle in which work would have begun with beat 0, if none had waited for memory later
     first = lists = 0  # first beat of the burst
     for end in burst_ends(config, address, beats):
         asked += 1
         if len(taken) >= latencies.IO_BURSTS:
             asked = max(asked, taken[-latencies.IO_BURSTS] + latencies.IO_AGAIN_CYCLES)
-        origin = max(origin, asked + config.io.latency_cycles - work(first))
-        taken.append(origin + work(end) - 1)
+        begins = max(asked + config.io.latency_cycles, taken[-1] + 1 if taken else 0, worked[-places] + 1)  # first is taken
+        origin = max(origin, begins + latencies.ITEM_CYCLES - work(first))
+        worked += [origin + work(beat) - 1 for beat in range(max(first, end - places - 1) + 1, end + 1)]
+        taken.append(max(begins + end - first - 1, worked[-places - 1] + 1))
         if first < heads <= end:
             lists = origin + work(heads) - 1
         first = end
-    return Ingest(lists, taken[-1], beats)
+    return Ingest(lists, worked[-1], beats)

@@ -5,8 +5,9 @@ section is a header, which says how many tokens the tile has, and beats of recor
 from its io port, and all others from the ring-previous tile; what the ring-next tile does not have itself goes on to it. All
 tiles go through the sections in the same order.
 
-Items are worked off ahead of time, as far as it is known when they come, and when there is room to go on. Only
-the cycle in which a flit goes is found in that cycle: slices and sums go first.
+An item is taken when there is a place for it at the parser, and room to go on; it is worked off from the next cycle on. That
+is done ahead of time, as far as it is known when items come, and when there is room to go on. Only the cycle in which a flit
+goes is found in that cycle: slices and sums go first.
 """
 
 from collections import deque
@@ -115,12 +116,13 @@ class RecordRing:
         """Work on all items of a batch. Yields when it is not known when the next may begin."""
         config, here = plan.config, self.tile.number
         own = OwnBeats(config, address, len(plan.tiles[here].records), begin)
-        last = begin  # cycle in which the item before was taken
+        taken = begin  # cycle in which the item before was taken
+        worked = deque([begin] * latencies.ITEM_PLACES)  # last cycles of work of the items before, the oldest's first
         for of_beats, done in zip((head_work(config), row_work(config)), self.done, strict=True):
             for source in ring(config.array):
                 onward = source != ring_next(config.array, here)
                 for number, work in enumerate([latencies.SECTION_CYCLES, *of_beats * len(plan.tiles[source].records)]):
-                    first = last + 1
+                    first = max(taken, worked.popleft()) + 1
                     if source != here:
                         while not self._queue:
                             yield
@@ -132,14 +134,15 @@ class RecordRing:
                         while len(self.flits) <= before:
                             yield
                         first = max(first, self.flits[before] + STATE_CYCLES) if before >= 0 else first
-                    last = first + work - 1
+                    taken = first
+                    worked.append(max(taken + latencies.ITEM_CYCLES, worked[-1] + 1) + work - 1)
                     if source != here:
-                        self.tile.model.tiles[self.tile.prev].records.permit(last + self.tile.back_latency)
+                        self.tile.model.tiles[self.tile.prev].records.permit(taken + self.tile.back_latency)
                     elif number:
-                        own.take(last)
+                        own.take(taken)
                     if onward:
                         self._put += 1
-                        self._waits.append(last + latencies.RECORD_OUT_CYCLES)
+                        self._waits.append(taken + latencies.RECORD_OUT_CYCLES)
                         if len(self._waits) == 1:
                             self._look(self._waits[0])
-            done(batch, last)
+            done(batch, worked[-1])

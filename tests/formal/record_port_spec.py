@@ -102,5 +102,5 @@ PROOFS = (
     Proof(name="records-out", block="RecordPort", spec=RecordPortSpec, group="out", size=_SIZE,
           assumes="a permit comes back for a flit that was sent (records-queue)",
           says="every item is a flit, once, unchanged, and only with a credit; no credit is lost",
-          mutants=("records-credit-unchecked", "records-credit-lost", "records-out-overwritten"), quick=True),
+          mutants=("records-credit-unchecked", "records-credit-lost", "places-overwritten"), quick=True),
 )

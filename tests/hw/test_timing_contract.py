@@ -123,6 +123,8 @@ def test_blocks_and_contract_agree(name):
         "QUEUE_CYCLES": (of["BatchQueue"].latency_cycles, latencies.QUEUE_CYCLES),
         "PHASE_CYCLES": (of["BatchControl"].latency_cycles, latencies.PHASE_CYCLES),
         "RECORD_ADDRESS_CYCLES": (of["RecordReader"].latency_cycles, latencies.RECORD_ADDRESS_CYCLES),
+        "ITEM_CYCLES": (of["RecordReader"].item_cycles, latencies.ITEM_CYCLES),
+        "ITEM_PLACES": (of["RecordReader"].item_places, latencies.ITEM_PLACES),
         "CHOICE_CYCLES": (of["RecordParser"].choice_cycles, latencies.CHOICE_CYCLES),
         "EXCHANGE_HEADER_CYCLES": (of["CountExchange"].latency_cycles, latencies.EXCHANGE_HEADER_CYCLES),
         "EXCHANGE_COUNTS_CYCLES": (of["CountExchange"].read_cycles, latencies.EXCHANGE_COUNTS_CYCLES),

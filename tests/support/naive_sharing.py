@@ -90,7 +90,8 @@ class Tile:
     batch: int = -1  # which is read
     todo: deque[Item] = field(default_factory=deque)
     memory: Memory | None = None
-    worked: int = 0  # cycles of work done on the first item
+    places: deque[Item] = field(default_factory=deque)  # what was taken and is not worked off
+    worked: int = 0  # cycles of work done on the first of them
     queue: int = 0
     credits: int = 16
     out: int = 0  # items that wait to go on
@@ -147,7 +148,7 @@ class Array:
                   for cycle in (times.begin, times.reduce)}
         for now in range(self.line.cycles + 1):
             if now not in starts and not self.mail and all(
-                    not tile.todo and not tile.out and tile.sums < 0 for tile in self.tiles):
+                    not (tile.todo or tile.places or tile.out) and tile.sums < 0 for tile in self.tiles):
                 continue
             for tile in range(len(self.order)):
                 self.step(tile, now)
@@ -167,12 +168,14 @@ class Array:
         goes = state.out > 0 and state.credits > 0 and not slices and not sums
         if state.out and not goes:
             self.waits["record: " + ("credit" if not state.credits else "slice" if slices else "sums")] += 1
-        taken = self.work(tile, now) if state.todo else None
+        taken = self.take(tile, now) if state.todo else None
+        self.work(tile, now)
         if goes:
             state.out, state.credits = state.out - 1, state.credits - 1
             self.flits[tile].append(now)
             self.mail["record", now + self.flight(tile), self.beyond(tile)].append(None)
         if taken is not None:
+            state.places.append(taken)
             if taken.source != self.beyond(tile):
                 state.out += 1
                 assert state.out <= 2
@@ -180,34 +183,41 @@ class Array:
                 state.queue -= 1
                 back = self.before(tile)
                 self.mail["permit record", now + 2 + self.flight(back), back].append(None)
-            if taken.last:
-                (self.rows if taken.part else self.lists)[state.batch, tile] = now
         if state.memory is not None:
             state.memory.step(now, taken is not None and taken.source == tile and not taken.header)
         for number in self.shared:
             if self.line.batches[number][tile].begin == now:
-                assert not state.todo
+                assert not state.todo and not state.places
                 plan = self.batches[number].plan
                 state.batch, state.todo = number, deque(items(plan))
                 state.memory = Memory(self.config, self.batches[number].records[tile], sum(
                     item.source == tile and not item.header for item in state.todo))
 
-    def work(self, tile: int, now: int) -> Item | None:
-        """A cycle of work. Returns the item if it is taken."""
+    def take(self, tile: int, now: int) -> Item | None:
+        """Returns the next item if it is taken."""
         state, item = self.tiles[tile], self.tiles[tile].todo[0]
         assert state.memory is not None
-        if not state.worked:
-            here = item.header or state.memory.offers(now) if item.source == tile else state.queue > 0
-            if not here:
-                return None
-            if item.source != self.beyond(tile) and state.out == 2:
-                self.waits["item: register"] += 1
-                return None
-        state.worked += 1
-        if state.worked < item.work:
+        here = item.header or state.memory.offers(now) if item.source == tile else state.queue > 0
+        if not here:
             return None
-        state.worked = 0
+        if len(state.places) == 2:
+            self.waits["item: place"] += 1
+            return None
+        if item.source != self.beyond(tile) and state.out == 2:
+            self.waits["item: register"] += 1
+            return None
         return state.todo.popleft()
+
+    def work(self, tile: int, now: int) -> None:
+        """A cycle of work on the first item that was taken before."""
+        state = self.tiles[tile]
+        if not state.places:
+            return
+        state.worked += 1
+        if state.worked == state.places[0].work:
+            item, state.worked = state.places.popleft(), 0
+            if item.last:
+                (self.rows if item.part else self.lists)[state.batch, tile] = now
 
     # -- sums -----------------------------------------------------------------------------------------------------
 

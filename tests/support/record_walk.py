@@ -11,6 +11,8 @@ from trajectile.sw_model.config import Config
 Did = dict[str, Any]
 #: lane, token
 Place = tuple[int, int]
+#: head, error, beat or number of tokens
+Item = tuple[int, int, int]
 
 
 @dataclass(frozen=True)
@@ -22,10 +24,10 @@ class Now:
     shared: bool
     batch: int
     tokens: int
-    #: a beat of the io port, (head = 0, error, beat)
-    own: tuple[int, int, int] | None
-    #: an item from the ring-previous tile: (head, error, beat or number of tokens)
-    come: tuple[int, int, int] | None
+    #: a beat of the io port; ``head`` is 0
+    own: Item | None
+    #: an item from the ring-previous tile
+    come: Item | None
     #: the register for what goes on takes something
     room: bool
     #: what the token lists answer
@@ -65,9 +67,11 @@ def row_beats(config: Config) -> list[list[tuple[str, int]]]:
 class RecordWalk:
     """One tile. ``cycle`` takes what it is offered in a cycle, and returns what it does in that cycle:
 
-    ``own``, ``come``: takes what is offered. ``go``: sends an item on. ``insert``: batch, lane, token, rank, expert, weight,
-    exponent. ``fill``: batch, lane, index, word. ``lists``, ``rows``: all of them are done, and where things lie.
-    ``expert``, ``twice``, ``response``, ``many``: errors.
+    ``own``, ``come``: is ready for a beat of memory that is offered, for an item from the ring. ``go``: sends an item on.
+    ``insert``: batch, lane, token, rank, expert, weight, exponent. ``fill``: batch, lane, index, word. ``lists``, ``rows``:
+    all of them are done, and where things lie. ``expert``, ``twice``, ``response``, ``many``: errors.
+
+    Two walk one behind the other, with two places between them: one takes items, the other works on them.
     """
 
     def __init__(self, config: Config, position: int):
@@ -76,58 +80,82 @@ class RecordWalk:
 
     def stop(self) -> None:
         """Everything is forgotten."""
-        self._run = self._tile()
-        next(self._run)
+        self._walks: list[Generator[None]] = []
+        self._places: list[Item] = []  # items that were taken and not worked off
 
     def cycle(self, now: Now) -> Did:
         """One cycle after the other."""
-        return self._run.send(now)
+        self.now, self.did = now, Did()
+        # both see what was there at its beginning
+        self._space, self._item = len(self._places) < 2, self._places[0] if self._places else None
+        for walk in self._walks:
+            next(walk, None)
+        if now.start:
+            self.share = Share()
+            self._walks = [self._take(now), self._work(now)]
+        return self.did
 
-    def _tile(self) -> Generator[Did, Now, None]:
-        self.now = yield {}
+    def _sections(self, begin: Now) -> list[int]:
+        """Whose parts of a round come, in order."""
+        return list(range(self.config.array.tiles)) if begin.shared else [self.position]
+
+    def _take(self, begin: Now) -> Generator[None]:
+        """Takes all items; sends on those that the ring-next tile does not have."""
+        for work in head_beats(self.config), row_beats(self.config):
+            for source in self._sections(begin):
+                own, ring_next = source == self.position, (self.position + 1) % self.config.array.tiles
+                goes_on, tokens = begin.shared and source != ring_next, begin.tokens
+                if begin.shared:
+                    *_, tokens = yield from self._one("header" if own else "come", goes_on, (1, 0, tokens))
+                for _ in range(tokens * len(work)):
+                    yield from self._one("own" if own else "come", goes_on)
+
+    def _one(self, what: str, goes_on: bool, header: Item = (0, 0, 0)) -> Generator[None, None, Item]:
+        """The next item, when it is there and there is room for it; a tile's own header is always there."""
         while True:
-            if self.now.start:
-                yield from self._batch()
-            else:
-                self.now = yield {}
+            item = {"header": header, "own": self.now.own, "come": self.now.come}[what]
+            if self._space and (self.now.room or not goes_on) and item is not None:
+                break
+            yield
+        self._places.append(item)
+        if what != "header":
+            self.did[what] = True
+        if goes_on:
+            self.did["go"] = item
+        yield
+        return item
 
-    def _batch(self) -> Generator[Did, Now, None]:
-        begin, self.share, tiles = self.now, Share(), self.config.array.tiles
-        self.now = yield {}  # the cycle of the start
+    def _work(self, begin: Now) -> Generator[None]:
+        """Works on all items."""
         if not begin.shared and not begin.tokens:
-            self.now = yield {"lists": self.share, "rows": self.share}
+            self.did |= {"lists": self.share, "rows": self.share}
             return
         for done, work in ("lists", head_beats(self.config)), ("rows", row_beats(self.config)):
-            token = 0
-            sections = range(tiles) if begin.shared else [self.position]
+            token, sections = 0, self._sections(begin)
             for source in sections:
-                own, goes_on = source == self.position, begin.shared and source != (self.position + 1) % tiles
                 tokens = begin.tokens
                 if begin.shared:
-                    while not (self.now.room or not goes_on) or not (own or self.now.come):
-                        self.now = yield {}
-                    did: Did = {}
-                    if not own:
-                        assert self.now.come is not None and self.now.come[0], "a header"
-                        tokens, did["come"] = self.now.come[2], True
-                    if goes_on:
-                        did["go"] = 1, 0, tokens
+                    while self._item is None:
+                        yield
+                    is_header, _, tokens = self._item
+                    assert is_header, "a header"
                     if done == "lists":
-                        self._header(source, token, tokens, did)
+                        self._header(source, token, tokens)
                     if tokens == 0 and source == sections[-1]:
-                        did[done] = self.share
-                    self.now = yield did
+                        self.did[done] = self.share
+                    self._places.pop(0)
+                    yield
                 for number in range(tokens):
                     ends = done if source == sections[-1] and number == tokens - 1 else ""
-                    yield from self._token(begin, work, token, own, goes_on, ends)
+                    yield from self._token(begin, work, token, ends)
                     token += 1
 
-    def _header(self, source: int, token: int, tokens: int, did: Did) -> None:
+    def _header(self, source: int, token: int, tokens: int) -> None:
         """What a header of heads says."""
         share, tile = self.share, self.config.tile
         share.total += tokens
         if share.total > tile.tokens:
-            did["many"] = True
+            self.did["many"] = True
         if source == self.position:
             share.own = self._place(token)
         if source == (self.position - 1) % self.config.array.tiles:
@@ -140,20 +168,19 @@ class RecordWalk:
         tile = self.config.tile
         return token % tile.mac_t, token // tile.mac_t % (1 << max((tile.lane_tokens - 1).bit_length(), 1))
 
-    def _token(self, begin: Now, work: list[list[tuple[str, int]]], token: int, own: bool, goes_on: bool,
-               ends: str) -> Generator[Did, Now, None]:
+    def _token(self, begin: Now, work: list[list[tuple[str, int]]], token: int, ends: str) -> Generator[None]:
         """A head or a row."""
-        config, tile, at = self.config, self.config.tile, (begin.batch, *self._place(token))
+        config, tile = self.config, self.config.tile
+        lane, index = self._place(token)
         bits, items = 8 * config.io.bytes_per_cycle, config.io.bytes_per_cycle // 4
         exponent, spoilt, inserted, shifts, codes = 0, False, False, 0, b""
         for steps in work:
-            while not (self.now.room or not goes_on) or not (self.now.own if own else self.now.come):
-                self.now = yield {}
+            while self._item is None:
+                yield
             for cycle, (step, number) in enumerate(steps):
-                item = self.now.own if own else self.now.come
-                assert item is not None and not item[0], "a beat"
-                _, error, beat = item
-                did: Did = {}
+                did = self.did
+                is_header, error, beat = self._item
+                assert not is_header, "a beat"
                 word = beat >> 32 * ((number + (step in ("choice", "again"))) % items)
                 expert, weight = word & 0xFFFF, word >> 16 & 0xFFFF
                 if step == "exponent":
@@ -161,7 +188,7 @@ class RecordWalk:
                 elif step == "choice":
                     inserted = expert < config.layer.experts and not error and not spoilt
                     if inserted:
-                        did["insert"] = *at, number, expert, weight, exponent
+                        did["insert"] = begin.batch, lane, index, number, expert, weight, exponent
                     elif expert >= config.layer.experts and expert != NO_EXPERT and not error:
                         did["expert"] = True
                 elif step == "again":
@@ -173,18 +200,15 @@ class RecordWalk:
                     if cycle == 0:
                         codes += beat.to_bytes(bits // 8, "little")
                     if step == "word":
-                        batch, lane, index = at
-                        did["fill"] = (batch, lane, index * config.gate_up_chunks + number,
+                        did["fill"] = (begin.batch, lane, index * config.gate_up_chunks + number,
                                        self._word(number, shifts, codes[number * tile.mac_k:][:tile.mac_k]))
                 if cycle == len(steps) - 1:
-                    did["own" if own else "come"] = True
-                    if goes_on:
-                        did["go"] = item
+                    self._places.pop(0)
                     if error:
                         did["response"] = True
                     if ends and steps is work[-1]:
                         did[ends] = self.share
-                self.now = yield did
+                yield
 
     def _word(self, chunk: int, shifts: int, codes: bytes) -> int:
         """A word of the token buffer: for each block of inputs its codes and its shift."""

@@ -153,7 +153,7 @@ def test_a_tile_of_a_ring(seed):
 
 @pytest.mark.parametrize("position", range(3))
 def test_more_tokens_than_a_tile_holds(position):
-    """Found with the header of the section that has them, in the cycle in which it is taken; all that fit are no error."""
+    """Found with the header of the section that has them, as soon as the parser has it; all that fit are no error."""
     config = config_of("word is a beat", 3)
     most = config.tile.tokens
     rng = random.Random(position)
@@ -176,11 +176,17 @@ def test_more_tokens_than_a_tile_holds(position):
             assert "many" not in seen and len(seen["rows"]) == 1
             continue
         assert len(seen["many"]) == 1 and "lists" not in seen
-        if position != header:  # which is why it goes on
-            assert seen["come"][-1] == seen["many"][0]
-        if header in bench.going:
-            assert bench.tile.gone[-1] == (1, 0, tokens[header])
         before = sum(tokens[:header])
+        beats = config.head_bytes // config.io.bytes_per_cycle
+
+        def items(sources, tokens=tokens, header=header, beats=beats):
+            """Those of the sections before the header."""
+            return sum(1 + tokens[source] * beats for source in sources if source < header)
+        if header in bench.coming:
+            taken = seen["come"][items(bench.coming)]
+            assert seen["many"][0] >= taken + reader.item_cycles
+        if header in bench.going:
+            assert bench.tile.gone[items(bench.going)] == (1, 0, tokens[header])
         assert bench.tile.puts.inserts == [insert for insert in batch.inserts(position, 0)
                                            if insert[2] * config.tile.mac_t + insert[1] < before]
 
@@ -234,7 +240,9 @@ def test_a_stop_ends_everything(seed):
 
 @pytest.mark.parametrize("position", range(2))
 def test_latency(position):
-    """The first header goes in the cycle after the start; a header takes a cycle, and so do the beats of a row."""
+    """The first header goes in the cycle after the start; the places take two items, then one as each is worked off, and a
+    header takes a cycle.
+    """
     config = config_of("word is a beat", 2, layer__top_k=1)
     batch = Batch(config, random.Random(position), [1, 2], True)
     bench = OneTile(config, position, [batch], random.Random(0))
@@ -251,8 +259,9 @@ def test_latency(position):
     (start,), header = watch["start"], watch["go" if position == 0 else "come"][0]
     assert header == start + RecordRing.latency_cycles
     if position == 1:  # all of tile 0 is there: a header, an exponent, a choice, and this tile's header goes
-        assert watch["come"][1:3] == [header + RecordParser.section_cycles, header + 1 + RecordParser.section_cycles + 1]
-        assert watch["go"][0] == watch["come"][2] + RecordParser.section_cycles
+        worked = header + bench.reader.item_cycles  # on the header
+        assert watch["come"][1:3] == [header + 1, worked + RecordParser.section_cycles]
+        assert watch["go"][0] == worked + RecordParser.section_cycles + 1  # the exponent's place
 
 
 @pytest.mark.parametrize("seed", range(12))

@@ -44,20 +44,23 @@ def read_by_cycle(config: Config, address: int, tokens: int) -> tuple[int, int]:
     assert len(work) * width == config.record_bytes * tokens
     left, waiting, asked = bursts(config, address, len(work)), 0, []  # asked: due cycle and beats
     lists = rows = cycle = 0
-    beat = step = 0
+    beat = step = here = 0  # here: beats that were taken and not worked off, two at the most
     while beat < len(work):
         cycle += 1
         asks = bool(left) and waiting < 4
         taken = False
-        if asked and asked[0][0] <= cycle:
+        works, takes = here > 0, bool(asked) and asked[0][0] <= cycle and here < 2
+        if works:
             doing = work[beat][step]
             lists = cycle if doing == "choice" else lists
             rows = cycle if doing == "code" else rows
             step += 1
             if step == len(work[beat]):
-                beat, step = beat + 1, 0
-                asked[0][1] -= 1
-                taken = asked[0][1] == 0
+                beat, step, here = beat + 1, 0, here - 1
+        if takes:
+            here += 1
+            asked[0][1] -= 1
+            taken = asked[0][1] == 0
         if taken:
             asked.pop(0)
         if asks:

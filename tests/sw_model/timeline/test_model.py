@@ -53,8 +53,9 @@ def test_one_slice_by_hand():
     assert (config.io.bytes_per_cycle, config.io.latency_cycles) == (4, 10)
     plan = schedule(config, np.array([[0], [0]]), "index")
     link = config.link.latency_cycles
-    # in: the address one cycle after the doorbell is taken; then exponent, choice, shifts, and three words of activations
-    begin, first = 1, 1 + 1 + 10
+    # in: the address one cycle after the doorbell is taken; a cycle after its beat is taken the exponent, then choice, shifts
+    # and three words of activations
+    begin, first = 1, 1 + 1 + 10 + 1
     lists = first + 1 + 2 - 1
     rows = lists + 1 + 3
     # counts: order and tag at once, the word six cycles after the start, but then the other tile's order and tag come

@@ -107,8 +107,8 @@ def test_everything_that_can_wait_has_waited():
     waits: Counter[str] = Counter()
     for seed in SEEDS:
         waits += run(seed).naive.waits
-    assert set(waits) == {"record: credit", "record: slice", "record: sums", "item: register", "sums: slice", "read: ahead",
-                          "read: arrival", "read: bank", "read: again"}
+    assert set(waits) == {"record: credit", "record: slice", "record: sums", "item: place", "item: register", "sums: slice",
+                          "read: ahead", "read: arrival", "read: bank", "read: again"}
 
 
 @pytest.mark.parametrize("seed", SEEDS)
@@ -158,17 +158,19 @@ def test_one_token_by_hand():
     control = 2 + hop
     queue = hop + 2  # a flit to the head of the queue
     # in: both begin in cycle 1. Tile 0 has its header first, from 2 on. Then comes a beat with the exponent, and one with the
-    # choice, which takes two cycles; each is a flit in the cycle after it was taken
-    head_0 = [2, 1 + 1 + 10, 1 + 1 + 10 + 2]
-    head_0_there = [cycle + 1 + queue for cycle in head_0[:2]] + [head_0[2] + 1 + queue + 1]
-    # tile 1 takes its own when the other's are worked off; these have been waiting for it
-    head_1 = [head_0_there[2] + step for step in (1, 2, 4)]
-    head_1_there = [cycle + 1 + queue for cycle in head_1[:2]] + [head_1[2] + 1 + queue + 1]
-    lists = head_1_there[2], head_1[2]
-    # rows, a header, a beat of shifts and three words, follow each other in every cycle: tile 0's, then tile 1's
-    row_0 = [lists[0] + 1 + step for step in range(5)]
+    # choice, which takes two cycles; each is worked on, and is a flit, in the cycle after it was taken
+    head_0 = [2, 1 + 1 + 10, 1 + 1 + 10 + 1]
+    head_0_there = [cycle + 1 + queue for cycle in head_0]
+    # tile 1 takes its own, which has been waiting: the header when the exponent has left its place, the exponent when the
+    # choice has, the choice when the header has
+    head_1 = [head_0_there[2] + step for step in (1, 3, 4)]
+    head_1_there = [cycle + 1 + queue for cycle in head_1]
+    lists = head_1_there[2] + 2, head_1[2] + 2
+    # rows, a header, a beat of shifts and three words, follow each other in every cycle: tile 0's, the second of them when
+    # the choice has left its place, then tile 1's
+    row_0 = [head_1_there[2] + step for step in (1, 3, 4, 5, 6)]
     row_1 = [row_0[4] + 1 + queue + 1 + step for step in range(5)]
-    rows = row_1[4] + 1 + queue, row_1[4]
+    rows = row_1[4] + 1 + queue + 1, row_1[4] + 1
     line = simulate(plan)
     times = line.batches[0]
     assert [(one.lists, one.rows) for one in times] == list(zip(lists, rows, strict=True))
