@@ -249,6 +249,7 @@ class LaneMemory(Block):
         shown_known = Signal()
         with m.If(self.read_results):
             m.d.sync += [shown_batch.eq(self.read_batch), shown_bank.eq(self.read_bank), shown_known.eq(known)]
+        shown_next = Mux(self.read_results, self.read_bank, shown_bank)
         # A bank shows a word until its next read, which is two cycles later in a row of groups, and the sequencer lets no
         # segment follow sooner unless each is a single group of one word. So the adder, a cycle after the word has come,
         # takes it from the SRAM. Check bits are looked at as it comes; then it waits in a register.
@@ -278,9 +279,11 @@ class LaneMemory(Block):
                     m.d.comb += [
                         sram.en.eq(accessed), sram.we.eq(is_written), sram.addr.eq(address), sram.wdata.eq(stored)]
                 rdata.append(sram.rdata)
-            added = valid[shows] & is_batch(batch[shows], number, batches)
+            added = valid[shows - 1] & is_batch(batch[shows - 1], number, batches)
+            chosen = Signal(name=f"chosen_bank_{number}")
+            m.d.sync += chosen.eq(Mux(added, bank[shows - 1], shown_next))
             used = (valid[reads] & ~new[reads] & is_batch(batch[reads], number, batches)) | (asked & known)
-            words.append(decoded(m, platform, protect, Mux(Mux(added, bank[shows], shown_bank), rdata[1], rdata[0]),
+            words.append(decoded(m, platform, protect, Mux(chosen, rdata[1], rdata[0]),
                                  params.result_bits, f"result_decoder_{number}", read=used))
         results = [word.data for word in words]
         m.d.comb += self.results.eq(Mux(shown_known, of_batch(shown_batch, results), 0))
@@ -298,7 +301,8 @@ class LaneMemory(Block):
     def _terms(self, m: Module, valid: list[Value]) -> tuple[list[Signal], Signal]:
         """What the sums of a group add to the results, signed, at ``term_cycles``, and whether one of them was clipped.
 
-        The largest that fits is ``2^term_bits - 1``; with a bit more, what does not fit is still seen.
+        The largest that fits is ``2^term_bits - 1``. With a bit more, what does not fit is still seen: it is at an end of
+        what the shift keeps, which is known before it is rounded. Sums of fewer bits than that always fit.
         """
         params, config = self.params, self.params.config
         limit, bits = 2**config.term_bits - 1, config.term_bits + 1
@@ -329,7 +333,9 @@ class LaneMemory(Block):
         m.d.comb += [value.eq(rounded(exact)) for value, exact in zip(values, fine, strict=True)]
         over = Signal(len(values))
         under = Signal(len(values))
-        m.d.comb += [over.eq(Cat(value > limit for value in values)), under.eq(Cat(value < -limit for value in values))]
+        if len(fine[0]) > bits:
+            m.d.comb += [over.eq(Cat(~exact[-1] & exact[:-1].all() for exact in fine)),
+                         under.eq(Cat(exact[-1] & ~exact[:-1].any() for exact in fine))]
         terms = [register(first + 2, f"term_{i}", Mux(o, limit, Mux(u, -limit, value))[:32].as_signed())
                  for i, (value, o, u) in enumerate(zip(values, over, under, strict=True))]
         clipped = Signal()

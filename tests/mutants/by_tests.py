@@ -205,7 +205,7 @@ BY_TESTS = (
            killed_by=UNIT_BATCHES),
     Mutant(name="lane-one-decoder", module="hw.compute.lane_memory",
            description="what is read out of one batch depends on what the other adds",
-           old="added = valid[shows] & is_batch(batch[shows], number, batches)", new="added = valid[shows]",
+           old="added = valid[shows - 1] & is_batch(batch[shows - 1], number, batches)", new="added = valid[shows - 1]",
            killed_by=LANE_BATCHES),
     Mutant(name="lane-shift-of-the-next", module="hw.compute.lane_memory",
            description="sums are shifted as it is right for those a cycle later",
