@@ -110,28 +110,32 @@ class MacSequencer(Block):
         # Where in the slice: segment, group, chunk. The parameters come before the first segment, and count as a part of it.
         active = Signal()  # a segment is under way
         words, groups = (config.gate_up_group_words, config.down_chunks), (config.gate_up_groups, config.down_groups)
-        # Chunk and group are their last ones: known with them, as much hangs on that.
+        # Chunk and group are their last ones: known with them, as much hangs on that, and most on both.
         last_chunk = Signal()
         last_group = Signal()
+        next_param, next_last_chunk, next_last_group = (Signal(name=f"next_{name}") for name in ("param", "last_chunk",
+                                                                                                "last_group"))
         m.d.comb += [
             self.first.eq(~self.param & (self.chunk == 0)),
             self.last.eq(~self.param & last_chunk),
-            self.finish.eq(self.last & last_group),
+            next_param.eq(self.param), next_last_chunk.eq(last_chunk), next_last_group.eq(last_group),
         ]
+        m.d.sync += [self.param.eq(next_param), last_chunk.eq(next_last_chunk), last_group.eq(next_last_group),
+                     self.finish.eq(~next_param & next_last_chunk & next_last_group)]
         ends = self.issue & self.finish
         if config.layer.bias:
             m.d.comb += self.bias.eq(~self.param & ~self.down & self.last)
         with m.If(self.issue):
             m.d.sync += self.word.eq(self.word + 1)
             with m.If(self.param):
-                m.d.sync += self.param.eq(self.word != config.parameter_words - 1)
+                m.d.comb += next_param.eq(self.word != config.parameter_words - 1)
             with m.Else():
-                m.d.sync += [self.chunk.eq(self.chunk + 1), last_chunk.eq(self._before(self.chunk, words))]
+                m.d.sync += self.chunk.eq(self.chunk + 1)
+                m.d.comb += next_last_chunk.eq(self._before(self.chunk, words))
             with m.If(self.last):
-                m.d.sync += [
-                    self.chunk.eq(0), last_chunk.eq(Mux(self.down, words[1] == 1, words[0] == 1)),
-                    self.group_index.eq(self.group_index + 1), last_group.eq(self._before(self.group_index, groups)),
-                ]
+                m.d.sync += [self.chunk.eq(0), self.group_index.eq(self.group_index + 1)]
+                m.d.comb += [next_last_chunk.eq(Mux(self.down, words[1] == 1, words[0] == 1)),
+                             next_last_group.eq(self._before(self.group_index, groups))]
 
         # Which segment comes next: gate-up stays one or two passes ahead of down.
         left = Signal(name="passes_left")  # there are passes whose gate-up has not begun
@@ -155,19 +159,22 @@ class MacSequencer(Block):
         with m.If(begin_gate_up):
             m.d.sync += [
                 active.eq(1), self.down.eq(0), self.word.eq(config.parameter_words),
-                self.chunk.eq(0), last_chunk.eq(words[0] == 1), self.group_index.eq(0), last_group.eq(groups[0] == 1),
+                self.chunk.eq(0), self.group_index.eq(0),
                 self.half.eq(gate_up_half), gate_up_half.eq(~gate_up_half),
                 self.passes[gate_up_half].eq(look_up.entry),
                 left.eq(look_up.more), ahead.eq(ahead + 1),
             ]
+            m.d.comb += [next_last_chunk.eq(words[0] == 1), next_last_group.eq(groups[0] == 1)]
         with m.If(begin):
-            m.d.sync += [self.slot.eq(next_slot), self.batch.eq(next_batch), self.word.eq(0), self.param.eq(1), ahead.eq(1)]
+            m.d.sync += [self.slot.eq(next_slot), self.batch.eq(next_batch), self.word.eq(0), ahead.eq(1)]
+            m.d.comb += next_param.eq(1)
         with m.If(begin_down):
             m.d.sync += [
                 self.down.eq(1), self.word.eq(config.parameter_words + config.gate_up_words),
-                self.chunk.eq(0), last_chunk.eq(words[1] == 1), self.group_index.eq(0), last_group.eq(groups[1] == 1),
+                self.chunk.eq(0), self.group_index.eq(0),
                 self.half.eq(down_half), down_half.eq(~down_half), ahead.eq(ahead - 1),
             ]
+            m.d.comb += [next_last_chunk.eq(words[1] == 1), next_last_group.eq(groups[1] == 1)]
 
         # When a down segment may begin.
         waits = [Signal(name=f"hidden_waits_{half}") for half in range(2)]
@@ -196,7 +203,9 @@ class MacSequencer(Block):
 
         batches = config.tile.batches
         for number in range(batches):
-            sets_up = (looks_up | begin) & is_batch(next_batch, number, batches)
+            sets_up = Signal(name=f"sets_up_{number}")  # in the two cycles after a start
+            m.d.sync += sets_up.eq((compute.start & is_batch(compute.batch, number, batches))
+                                   | (looks_up & is_batch(next_batch, number, batches)))
             computes = active & is_batch(self.batch, number, batches)
             draining = Signal(self.drain_cycles - 1, name=f"draining_{number}")
             drains = Signal(name=f"drains_{number}")
