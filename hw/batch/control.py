@@ -124,7 +124,8 @@ class BatchControl(Block):
         writing = Signal()  # results or record of the oldest are being written
         stopped = Signal()
         self._failure(m, stopped, taken)
-        self._reset(m, taken)
+        # For what waits for a completion record: a reset, which comes from outside, is seen a cycle later.
+        given_up = self.status.failed | self._reset(m, taken)
 
         def flip(which: Signal) -> Value:
             return ~which if batches == 2 else which
@@ -181,8 +182,8 @@ class BatchControl(Block):
                 self.reduce.share.eq(Array(places)[oldest]), self.result.first.eq(Array(places)[oldest].own),
             ]
         m.d.comb += [
-            self.result.start.eq(self.result.idle & ~writing & taken.bit_select(oldest, 1) & (ready | stopped)),
-            self.result.flush.eq(stopped), self.result.batch.eq(oldest), self.result.now.eq(self.now),
+            self.result.start.eq(self.result.idle & ~writing & taken.bit_select(oldest, 1) & (ready | given_up)),
+            self.result.flush.eq(given_up), self.result.batch.eq(oldest), self.result.now.eq(self.now),
             self.result.descriptor.eq(Array(descriptors)[oldest]),
             complete.eq(self.result.complete), self.status.complete.eq(complete),
             self.status.running.eq(sum(taken)),
@@ -303,8 +304,10 @@ class BatchControl(Block):
         with m.If(self.reset):
             m.d.sync += [status.error.eq(0), status.failed.eq(0)]
 
-    def _reset(self, m: Module, taken: Signal) -> None:
-        """RESET: counted anew when the broadcast comes back, so that all tiles count alike."""
+    def _reset(self, m: Module, taken: Signal) -> Signal:
+        """RESET: counted anew when the broadcast comes back, so that all tiles count alike. Returns whether it was there in
+        the cycle before.
+        """
         hold = Signal(range(self.hold_cycles + 1))
         holding = Signal()  # it is not zero: much hangs on that
         was_reset = Signal()
@@ -319,3 +322,4 @@ class BatchControl(Block):
             self.reset_out.eq(begins | holding | (self.reset & ~rests)),
             self.status.resetting.eq(holding | self.reset),
         ]
+        return was_reset

@@ -1,6 +1,6 @@
 """Results of a batch, then its completion record, by the io port."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed, unsigned
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data, enum, stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -81,6 +81,7 @@ class ResultWriter(Block):
         batch = Signal()
         alone = result.flush | (descriptor.tokens == 0)
         results = result.start & ~alone
+        first_results = (phase == Phase.IDLE) & ~alone  # the region that begins next; known before ``result.start`` is
         answered = (phase == Phase.ANSWERS) & writer.quiet
         number = Signal(range(max(record_beats, 2)))  # of the record's next beat
         # A beat that is not taken makes room for the next in a second register, so that room is known at once.
@@ -93,8 +94,8 @@ class ResultWriter(Block):
         pieces = source.pieces
         m.d.comb += [
             writer.region.start.eq(result.start | answered),
-            writer.region.address.eq(descriptor.results + Mux(results, record_beats, 0)),
-            writer.region.beats.eq(Mux(results, descriptor.tokens * Mux(
+            writer.region.address.eq(descriptor.results + Mux(first_results, record_beats, 0)),
+            writer.region.beats.eq(Mux(first_results, descriptor.tokens * Mux(
                 descriptor.bf16, config.result_bytes(2) // beat_bytes, config.result_bytes(4) // beat_bytes), record_beats)),
             writer.stop.eq(self.stop & ((phase == Phase.RESULTS) | (phase == Phase.ANSWERS)) & ~answered),
             result.idle.eq(phase == Phase.IDLE), self.quiet.eq(result.idle),
@@ -182,8 +183,9 @@ class ResultWriter(Block):
             m.d.sync += step.eq(Mux(complete, 0, step + 1))
         with m.If(put):
             m.d.sync += full.eq(complete)
-        contents: Value = record.word_select(number, params.io_bits) if params.io_bits < len(record) else record
-        contents = Mux(recording, contents, 0 if params.timing_only else pieces.payload.data)[:params.io_bits]
+        recorded: Value = record.word_select(number, params.io_bits) if params.io_bits < len(record) else record
+        # Results come late in the cycle, what chooses them does not.
+        results = Const(0, params.io_bits) if params.timing_only else pieces.payload.data
         for lane in range(shape.lanes):
             here = Signal(name=f"here_{lane}")
             with m.Switch(Cat(kind, recording)):
@@ -194,4 +196,5 @@ class ResultWriter(Block):
                     m.d.comb += here.eq(1)
             bits = slice(lane * shape.lane_bits, (lane + 1) * shape.lane_bits)
             with m.If(put & (here | (step == 0))):
-                m.d.sync += gathered[bits].eq(contents[bits] & here.replicate(shape.lane_bits))
+                of_results, of_record = (which.replicate(shape.lane_bits) for which in (here & ~recording, here & recording))
+                m.d.sync += gathered[bits].eq((results[bits] & of_results) | (recorded[bits] & of_record))

@@ -125,7 +125,7 @@ BY_TESTS = (
            old="m.d.sync += failed.eq(1)", new="m.d.sync += failed.eq(failed)",
            killed_by=("tests/hw/batch/test_result_writer.py::test_answers_with_errors",)),
     Mutant(name="results-over-record", module="hw.batch.result_writer", description="results begin where the record lies",
-           old="descriptor.results + Mux(results, record_beats, 0)", new="descriptor.results", killed_by=RESULTS),
+           old="descriptor.results + Mux(first_results, record_beats, 0)", new="descriptor.results", killed_by=RESULTS),
     Mutant(name="bfloat-half-up", module="hw.batch.bfloat", description="ties are rounded up",
            old="(rest_3 | fraction[0])", new="1", killed_by=BFLOAT),
     Mutant(name="bfloat-sticky-forgotten", module="hw.batch.bfloat", description="what is more than a tie counts as one",
