@@ -11,7 +11,7 @@ from tests.support.watch import pulse
 from tests.support.wild import wild
 from trajectile.hw.batch import token_lists
 from trajectile.hw.compute import clip_counter, lane_memory
-from trajectile.sw_model.latencies import COMPUTE_DRAIN_CYCLES, compute_early_cycles
+from trajectile.sw_model.latencies import compute_drain_cycles, compute_early_cycles
 from trajectile.sw_model.numerics import image
 from trajectile.sw_model.numerics.image import slice_parameters
 from trajectile.sw_model.numerics.integer import integer_layer
@@ -44,6 +44,12 @@ SHAPES = [
     # two blocks of inputs in a word, a slice of one and a half blocks
     {"layer__d_model": 40, "layer__d_ff": 48, "tile__slices": 1, "tile__mac_k": 64, "tile__mac_n": 2, "tile__tokens": 2,
      "tile__weights": "mxfp4", "ddr__bytes_per_cycle": 4, "layer__experts": 2},
+    # sums a cycle later: with biases in groups as short as may be, with segments of one word, and with two that would meet
+    {"layer__bias": True, "layer__d_model": 7, "tile__mac_k": 2, "tile__mac_n": 6, "link__beat_bytes": 6,
+     "tile__register_products": True},
+    TINY | {"tile__register_products": True},
+    {"layer__d_model": 9, "layer__d_ff": 9, "tile__slices": 9, "tile__mac_k": 4, "tile__mac_n": 6, "tile__mac_t": 1,
+     "tile__multiplier": "shared", "tile__register_products": True},
 ]
 
 
@@ -159,7 +165,7 @@ class Run:
         assert [end - start for start, end in zip(self.starts, self.ends, strict=True)] == lengths
         last = {visit[0]: end for visit, end in zip(self.visits, self.ends, strict=True)}
         for number, end in last.items():
-            assert self.idle[number] == end + COMPUTE_DRAIN_CYCLES
+            assert self.idle[number] == end + compute_drain_cycles(config)
         if self.seed == 1:
             follow = [(self.starts[n + 1], self.ends[n]) for n in range(len(self.ends) - 1)
                       if self.visits[n][0] == self.visits[n + 1][0]]
@@ -177,7 +183,7 @@ def test_slices_meet_tokens(changes, seed, monkeypatch):
 
 
 @pytest.mark.parametrize("changes", [{}, TINY | {"tile__protect": "parity"}, {"tile__protect": "secded"},
-                                     {"layer__bias": True, "tile__mac_t": 1}], ids=str)
+                                     {"layer__bias": True, "tile__mac_t": 1}, {"tile__register_products": True}], ids=str)
 @pytest.mark.parametrize("seed", [1, 2])
 def test_two_batches_in_flight(changes, seed, monkeypatch):
     """One is formed, and one read, while another computes; slices of two follow each other as those of one do."""
