@@ -25,9 +25,14 @@ from trajectile.scripts.errors import UserError
 from trajectile.sw_model.config import COUNTS_PER_WORD, Config
 from trajectile.sw_model.timeline.counters import Counters
 
+#: modules of this name and the layout of what they hold are in several parts
+PLACES = "two_places"
+
 
 def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
-    """Cycles, in all tiles together, in which the modules of each kind work; those that are not here always do."""
+    """Cycles, in all tiles together, in which the modules of each kind work; those that are not here always do. Places of
+    streams are named by their part (:func:`_kind`).
+    """
     pairs = counters.passes * config.gate_up_groups * config.tile.mac_n // 2
     scans = counters.picks * config.layer.experts
     # each is received and sent
@@ -41,6 +46,7 @@ def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
         "credit_fifo": counters.flits_passed, "slice_sender": counters.slice_flits, "slice_receiver": counters.slice_flits,
         "flit_merge": counters.flits, "record_port": counters.records, "ring_reduction": sums, "read_merge": sums,
         "record_parser": counters.io_beats + counters.records, "record_ring": counters.io_beats + counters.records,
+        f"{PLACES} of io port": counters.io_beats + counters.records, f"{PLACES} of tokens travel": counters.records,
         "io_reader": counters.io_beats, "result_writer": counters.io_beats,
         "result_pieces": counters.io_beats, "io_writer": counters.io_beats, "bfloat_converter": 0,
         "token_lists": 2 * counters.choices + counters.computes + counters.passes,
@@ -162,6 +168,11 @@ def tile_energy(made: Design, mapped: Mapped, technology: Technology, choices: M
     return TileEnergy(tuple(modules), tuple(memories), tuple(sorted(unknown)), technology.srams.source)
 
 
+def _kind(one: Works) -> str:
+    """What ``busy_cycles`` calls a module."""
+    return f"{PLACES} of {one.part}" if one.kind.startswith(PLACES) else one.kind
+
+
 def parts_pj(config: Config, tile: TileEnergy, counters: Counters, clock_mhz: float,
              outside: Outside) -> dict[str, dict[str, float]]:
     """Energy of a batch by part of the tiles and kind, in pJ; links and DRAM with their bits."""
@@ -173,7 +184,7 @@ def parts_pj(config: Config, tile: TileEnergy, counters: Counters, clock_mhz: fl
         row = found.setdefault(part, {})
         row[kind] = row.get(kind, 0.0) + energy_pj
     for one in tile.modules:
-        works = busy.get(one.kind, 0.0 if one.kind.startswith("sram_") else counters.cycles * tiles)
+        works = busy.get(_kind(one), 0.0 if one.kind.startswith("sram_") else counters.cycles * tiles)
         add(one.part, "logic", works * one.logic_pj)
         add(one.part, "clock", tiles * counters.cycles * one.clock_pj)
         add(one.part, "leakage", tiles * one.leakage_nw * seconds * 1e3)

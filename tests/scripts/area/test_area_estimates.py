@@ -103,6 +103,11 @@ def test_counters_of_a_shared_batch():
     assert counters.choices == config.array.tiles * int((plan.topk_ids >= 0).sum())
     busy = power.busy_cycles(config, counters)
     assert 0 < busy["record_port"] == counters.records and busy["slice_sender"] == 0 < busy["ring_reduction"]
+    # places of streams, by their part
+    parts = "io port", "tokens travel"
+    tile = power.TileEnergy(tuple(power.Works(part, "two_places_head1_error1", 1.0, 0.0, 0.0) for part in parts), (), (), "")
+    found = power.parts_pj(config, tile, counters, 500, Outside())
+    assert [found[part]["logic"] for part in parts] == [busy["record_parser"], busy["record_port"]]
 
 
 @pytest.fixture(scope="module")
