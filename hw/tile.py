@@ -117,7 +117,7 @@ class Tile(Block):
         connect(m, engine.events, flipped(self.events))
         # slices on their way
         self._ddr(m, platform, loader)
-        connect(m, router.arrival, receiver.arrival)
+        connect(m, router.slices, receiver.slices)
         connect(m, receiver.arriving, sender.arriving)
         self._links(m, platform, host, control, router)
         if not self.timing_only:

@@ -40,7 +40,7 @@ def _several(mask: str) -> str:
 
 #: ports of the slot table, as the rule engine's conditions below call them
 _SLOT_TABLE = re.compile(
-    r"\b(?:allocate_here|computing|filled|forward|from_link|(?:one|two)_free|oldest_\w+|sending|todo|used)\b")
+    r"\b(?:allocate_here|filled|forward|from_link|(?:one|two)_free|oldest_\w+|resting|sending|todo|used)\b")
 #: ports of the rule engine likewise
 _ENGINE = {
     "load": "load__start", "load_valid": "load__valid", "grant": "control__grant__valid",
@@ -110,7 +110,7 @@ WAITS = _rules(
     ("wait.sender", "running & granted & ~sender_ready", "a granted slice waits for the sender"),
     ("wait.filled", "running & granted & sender_ready & ~send_cut & ~filled[wanted_slot]",
      "a granted slice waits to arrive in full"),
-    ("wait.port", "running & granted & sender_ready & filled[wanted_slot] & computing[wanted_slot]",
+    ("wait.port", "running & granted & sender_ready & filled[wanted_slot] & ~resting[wanted_slot]",
      "a granted slice waits for the MAC array to let go of its slot"),
     ("wait.mac", "running & ~compute_ready & |oldest_compute_of", "a slice waits for the MAC array"),
     ("wait.rows", "running & compute_ready & |(used & filled & todo & ~rows)",

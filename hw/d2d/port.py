@@ -22,6 +22,22 @@ class Message(NamedSignature):
         })
 
 
+class SliceFlit(NamedSignature):
+    """From router to receiver: a flit of a slice. What it is stands in registers beside it, since much hangs on that."""
+
+    class Interface(wiring.PureInterface):
+        header: Signal
+        payload: Signal
+        flit: data.View
+
+    def __init__(self, params: LinkLayouts):
+        super().__init__({
+            "header": Out(1),  #: the first flit of a slice comes
+            "payload": Out(1),  #: another one comes
+            "flit": Out(params.flit_layout),  #: that flit
+        })
+
+
 class Arriving(NamedSignature):
     """From receiver to sender: the slice that is sent on as it arrives."""
 

@@ -1,12 +1,12 @@
 """The receiver: puts an arriving slice into the slot that was reserved for it."""
 
-from amaranth.hdl import Module, Mux, Signal, Value
+from amaranth.hdl import Module, Mux, Signal
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
-from trajectile.hw.d2d.layouts import FlitKind, LinkLayouts
-from trajectile.hw.d2d.port import Arriving, Message
+from trajectile.hw.d2d.layouts import LinkLayouts
+from trajectile.hw.d2d.port import Arriving, SliceFlit
 from trajectile.hw.lib.block import Block
 from trajectile.hw.memory.expert_buffer import SlotWrite
 from trajectile.hw.rules.ports import ReceivePort
@@ -15,7 +15,7 @@ from trajectile.hw.rules.ports import ReceivePort
 class SliceReceiver(Block):
     """Writes every payload flit to its place in the slot. On cut-through the sender takes the flit in the same cycle.
 
-    It takes every flit at once, because the slice has its slot. In the cycle in which a header flit is at ``arrival``, the
+    It takes every flit at once, because the slice has its slot. In the cycle in which a header flit is at ``slices``, the
     rule engine answers with ``cut``.
 
     Latency: a flit is written in the cycle in which it arrives (``latency_cycles`` = 0); ``receive.done`` comes with the
@@ -24,7 +24,7 @@ class SliceReceiver(Block):
 
     latency_cycles = 0
 
-    arrival: Message.Interface
+    slices: SliceFlit.Interface
     receive: ReceivePort.Interface
     cut: Signal
     arriving: Arriving.Interface
@@ -33,7 +33,7 @@ class SliceReceiver(Block):
     def __init__(self, params: LinkLayouts):
         self.params = params
         super().__init__({
-            "arrival": In(Message(params.flit_layout)),  #: from the router; flits of other kinds are none of its
+            "slices": In(SliceFlit(params)),  #: from the router
             "receive": In(ReceivePort(params)),  #: to the rule engine
             "cut": In(1),  #: send the slice on as it arrives
             "arriving": Out(Arriving(params)),  #: to the sender
@@ -45,16 +45,12 @@ class SliceReceiver(Block):
         """Header, then payload."""
         m = Module()
         params, config = self.params, self.params.config
-        flit, receive = self.arrival.payload, self.receive
+        flit, payload, receive = self.slices.flit, self.slices.payload, self.receive
         header = data.View(params.header_layout, flit.payload[:params.header_layout.size])
         slot = Signal(params.slot_bits)
         cutting = Signal()
-        payload = Signal()
-        comes = Value.cast(self.arrival.valid)
-        if config.array.shares:
-            comes &= flit.kind == FlitKind.SLICE
         m.d.comb += [
-            receive.header.eq(comes & flit.head), payload.eq(comes & ~flit.head),
+            receive.header.eq(self.slices.header),
             receive.header_slot.eq(header.slot),
             self.arriving.copy.eq(payload & cutting), self.arriving.payload.eq(flit.payload),
             self.arriving.last.eq(receive.done),

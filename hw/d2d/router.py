@@ -11,9 +11,10 @@ from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.d2d.count_fifo import CountFifo
 from trajectile.hw.d2d.credit_fifo import CreditFifo
-from trajectile.hw.d2d.layouts import NEIGHBOURS, LinkLayouts, Port
-from trajectile.hw.d2d.port import LanePort, Message
+from trajectile.hw.d2d.layouts import NEIGHBOURS, FlitKind, LinkLayouts, Port
+from trajectile.hw.d2d.port import LanePort, Message, SliceFlit
 from trajectile.hw.lib.block import Block, place
+from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.rules.ports import ControlPort
 from trajectile.sw_model.config.topology import most_passing
 
@@ -75,6 +76,7 @@ class Router(Block):
     next: enum.EnumView
     local_in: stream.Interface
     arrival: Message.Interface
+    slices: SliceFlit.Interface
     control: ControlPort.Interface
     count: Message.Interface
     count_in: Message.Interface
@@ -103,6 +105,7 @@ class Router(Block):
             } if self.passing else {}),
             "local_in": In(stream.Signature(params.flit_layout)),  #: flits of this tile
             "arrival": Out(Message(params.flit_layout)),  #: a flit for this tile, whatever its kind
+            "slices": Out(SliceFlit(params)),  #: the same if it is of a slice, to the receiver
             "control": In(ControlPort(params)),  #: control lanes, from and to the rule engine
             "count": In(Message(params.count_layout)),  #: from the count exchange, to the ring-next tile
             "count_in": Out(Message(params.count_layout)),  #: to the count exchange, from the ring-previous tile
@@ -163,12 +166,20 @@ class Router(Block):
         # Contents need no reset: ``arrival.valid`` says whether there are any.
         taken = Signal(self.params.flit_layout, reset_less=True)
         credit = Signal()
-        m.d.sync += [
-            self.arrival.valid.eq(_of(previous, {port: pins.rx.flit_valid for port, pins in self.ports.items()})),
-            taken.eq(_of(previous, {port: pins.rx.flit for port, pins in self.ports.items()})),
-            credit.eq(self.arrival.valid),
+        comes = Signal(name="flit_comes")
+        coming = struct_signal(self.params.flit_layout, name="coming")
+        m.d.comb += [
+            comes.eq(_of(previous, {port: pins.rx.flit_valid for port, pins in self.ports.items()})),
+            coming.eq(_of(previous, {port: pins.rx.flit for port, pins in self.ports.items()})),
         ]
-        m.d.comb += self.arrival.payload.eq(taken)
+        of_slice = comes
+        if self.params.config.array.shares:
+            of_slice = comes & (coming.kind == FlitKind.SLICE)
+        m.d.sync += [
+            self.arrival.valid.eq(comes), taken.eq(coming), credit.eq(self.arrival.valid),
+            self.slices.header.eq(of_slice & coming.head), self.slices.payload.eq(of_slice & ~coming.head),
+        ]
+        m.d.comb += [self.arrival.payload.eq(taken), self.slices.flit.eq(taken)]
         for port, pins in self.ports.items():
             with m.If(previous[port]):
                 m.d.comb += pins.tx.credit.eq(credit)

@@ -89,8 +89,7 @@ class RuleEngine(Block):
 
         # Rules 3 and 4, receiving side: one free slot is enough to let a slice in, but while own loads have less than their
         # share it is rule 1's turn: a second slot is free, or will be, since some slice here has nowhere to go.
-        own = slots.used & ~slots.from_link
-        behind = sum(own[slot] for slot in each) < params.config.own_share
+        behind = sum(slots.own[slot] for slot in each) < params.config.own_share
         stays = (slots.used & ~slots.forward).any()
         turn = Signal()
         m.d.comb += [
@@ -105,11 +104,12 @@ class RuleEngine(Block):
         m.d.comb += [
             load.slot.eq(slots.free_slot),
             grant.payload.slot.eq(slots.free_slot),
-            slots.allocate.eq(grant.valid | load.start),
             slots.allocate_from_link.eq(grant.valid),
         ]
         with m.If(self.running):
             m.d.comb += load.start.eq(load.valid & slots.two_free & (~pending | behind))
+            # grant or load, whichever it is
+            m.d.comb += slots.allocate.eq((slots.two_free & (load.valid | pending)) | (slots.one_free & pending & ~turn))
         with m.If(grant.valid):
             m.d.comb += [
                 slots.allocate_slice.expert.eq(pending_slice.expert),
@@ -144,7 +144,7 @@ class RuleEngine(Block):
             m.d.sync += [wanted.eq(1), wanted_slot.eq(slots.oldest_request)]
         with m.If(grant_in.valid):
             m.d.sync += [granted.eq(1), send.to_slot.eq(grant_in.payload.slot)]
-        at_rest = slots.filled.bit_select(wanted_slot, 1) & ~slots.computing.bit_select(wanted_slot, 1)
+        at_rest = slots.resting.bit_select(wanted_slot, 1)
         m.d.comb += [
             send.slot.eq(wanted_slot),
             send.slice.eq(slots.slices[wanted_slot]),
@@ -178,8 +178,7 @@ class RuleEngine(Block):
 
         # Rule 5, release: nothing left to do here.
         with m.If(self.running):
-            m.d.comb += slots.freed.eq(
-                slots.used & slots.filled & ~(slots.todo | slots.computing | slots.forward | slots.sending))
+            m.d.comb += slots.freed.eq(slots.used & slots.resting & ~(slots.todo | slots.forward | slots.sending))
         self._events(m, slots, pending_slice)
         return m
 

@@ -25,8 +25,9 @@ class SlotTable(Block):
     used: Signal
     filled: Signal
     from_link: Signal
+    own: Signal
     todo: Signal
-    computing: Signal
+    resting: Signal
     forward: Signal
     sending: Signal
     slices: data.View
@@ -63,8 +64,9 @@ class SlotTable(Block):
             "used": Out(slots),  #: allocated
             "filled": Out(slots),  #: all words are written
             "from_link": Out(slots),  #: came, or comes, from the ring-previous tile
+            "own": Out(slots),  #: allocated to a slice that comes from DDR
             "todo": Out(slots),  #: has tokens here and has not met them
-            "computing": Out(slots),  #: the MAC array reads it
+            "resting": Out(slots),  #: all words are written, and the MAC array does not read it
             "forward": Out(slots),  #: has stops ahead and was not sent
             "sending": Out(slots),  #: is being sent
             "slices": Out(data.ArrayLayout(params.slice_layout, slots)),  #: which slice, and its stops ahead
@@ -115,7 +117,7 @@ class SlotTable(Block):
 
         free = Signal(self.slots)
         m.d.comb += [
-            free.eq(~self.used),
+            free.eq(~self.used), self.from_link.eq(self.used & ~self.own),
             self.one_free.eq(free.any()),
             self.two_free.eq((free & (free - 1)).any()),
         ]
@@ -128,24 +130,24 @@ class SlotTable(Block):
                 return strobe & (number == i)
 
             with m.If(mine(self.loaded, self.loaded_slot) | mine(self.arrived, self.arrived_slot)):
-                m.d.sync += self.filled[i].eq(1)
+                m.d.sync += [self.filled[i].eq(1), self.resting[i].eq(1)]
             with m.If(mine(self.compute, self.compute_slot)):
-                m.d.sync += [self.todo[i].eq(0), self.computing[i].eq(1)]
+                m.d.sync += [self.todo[i].eq(0), self.resting[i].eq(0)]
             with m.If(mine(self.computed, self.computed_slot)):
-                m.d.sync += self.computing[i].eq(0)
+                m.d.sync += self.resting[i].eq(1)
             with m.If(mine(self.send, self.send_slot)):
                 m.d.sync += [self.forward[i].eq(0), self.sending[i].eq(1)]
             with m.If(mine(self.sent, self.sent_slot)):
                 m.d.sync += self.sending[i].eq(0)
             with m.If(self.freed[i]):
-                m.d.sync += self.used[i].eq(0)
+                m.d.sync += [self.used[i].eq(0), self.own[i].eq(0)]
             with m.If(mine(self.allocate, self.free_slot)):
                 m.d.sync += [
                     self.used[i].eq(1),
                     self.filled[i].eq(0),
-                    self.from_link[i].eq(self.allocate_from_link),
+                    self.own[i].eq(~self.allocate_from_link),
                     self.todo[i].eq(self.allocate_here),
-                    self.computing[i].eq(0),
+                    self.resting[i].eq(0),
                     self.forward[i].eq(self.allocate_slice.ahead != 0),
                     self.sending[i].eq(0),
                     self.slices[i].eq(self.allocate_slice),

@@ -5,7 +5,7 @@ from amaranth.lib import data
 
 from tests.formal.spec import Proof, Spec, tiny
 from trajectile.hw.d2d import router
-from trajectile.hw.d2d.layouts import Port
+from trajectile.hw.d2d.layouts import FlitKind, Port
 from trajectile.hw.d2d.port import Message
 from trajectile.hw.d2d.router import Router
 from trajectile.hw.params import Params
@@ -88,6 +88,11 @@ class RouterSpec(Spec):
         self.claim("once", "what comes from the ring-previous tile is there in the next cycle, and nothing else",
                    dut.arrival.valid == came)
         self.claim("once", "unchanged", dut.arrival.payload.as_value() == self.past(flit, "came_flit"), when=came)
+        shown = data.View(params.flit_layout, flit)
+        of_slice = self.wire(comes & (shown.kind == FlitKind.SLICE), "of_slice")
+        self.claim("once", "a flit of a slice is told by what it is, another one is not", Cat(
+            dut.slices.header, dut.slices.payload) == self.past(Mux(of_slice, Mux(shown.head, 0b01, 0b10), 0), "told"))
+        self.claim("once", "the same flit", dut.slices.flit.as_value() == dut.arrival.payload.as_value())
         passing = self.wire(ways.pick(ways.pass_from, {port: pin.rx.flit_valid for port, pin in pins.items()}), "passing")
         self.claim("once", "what passes goes into the FIFO, and nothing else",
                    (fifo.write == passing) & (~passing | (fifo.flit.as_value() == ways.pick(
@@ -220,7 +225,7 @@ def _proof(group: str, says: str, *mutants: str, assumes: str = "", **others: ob
 PROOFS = (
     _proof("once", "every way is one stream: what stands at its end is what its source offers, unchanged, and it is taken "
            "from the source when the link takes it",
-           "router-everywhere", "router-takes-unsent", "router-takes-any", "router-passes-any", reach_bound=14),
+           "router-everywhere", "router-takes-unsent", "router-takes-any", "router-passes-any", "router-any-kind", reach_bound=14),
     _proof("credits", "no flit without a credit; no credit is lost; a flit that may go goes; a credit goes back for each "
            "flit",
            "router-credit-not-spent", "router-credit-lost", "router-credit-unchecked", "router-credit-everywhere",

@@ -50,10 +50,12 @@ class SlotTableSpec(Spec):
         strobe = {name: self.wire(getattr(dut, name) & (getattr(dut, f"{name}_slot") == slot), f"my_{name}")
                   for name in ("loaded", "arrived", "compute", "computed", "send", "sent")}
         self.assume(~(strobe["compute"] & strobe["computed"]) & ~(strobe["send"] & strobe["sent"]))
-        given = {"from_link": dut.allocate_from_link, "filled": 0,
-                 "todo": dut.allocate_here, "computing": 0, "forward": dut.allocate_slice.ahead != 0, "sending": 0}
-        rises = {"filled": strobe["loaded"] | strobe["arrived"], "computing": strobe["compute"], "sending": strobe["send"]}
-        falls = {"todo": strobe["compute"], "computing": strobe["computed"], "forward": strobe["send"],
+        given = {"from_link": dut.allocate_from_link, "own": ~dut.allocate_from_link, "filled": 0,
+                 "todo": dut.allocate_here, "resting": 0, "forward": dut.allocate_slice.ahead != 0, "sending": 0}
+        written = strobe["loaded"] | strobe["arrived"]
+        self.assume(~(written & strobe["compute"]))
+        rises = {"filled": written, "resting": written | strobe["computed"], "sending": strobe["send"]}
+        falls = {"todo": strobe["compute"], "resting": strobe["compute"], "forward": strobe["send"],
                  "sending": strobe["sent"]}
         in_use = dut.used.bit_select(slot, 1)
         for name, value in given.items():
@@ -65,6 +67,7 @@ class SlotTableSpec(Spec):
             with m.Elif(falls.get(name, 0)):
                 m.d.sync += expected.eq(0)
             self.claim("contents", name, getattr(dut, name).bit_select(slot, 1) == expected, when=in_use)
+        self.claim("contents", "own only in use", ~dut.own.bit_select(slot, 1), when=~in_use)
         entry = Signal.like(dut.allocate_slice, name="expected_slice")
         with m.If(mine):
             m.d.sync += entry.eq(dut.allocate_slice)

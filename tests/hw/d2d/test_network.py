@@ -59,7 +59,7 @@ class Row(Block):
             connect(m, self.merge.flits, self.routers[0].local_in)
         else:
             connect(m, self.sender.flits, self.routers[0].local_in)
-        connect(m, self.routers[-1].arrival, self.receiver.arrival)
+        connect(m, self.routers[-1].slices, self.receiver.slices)
         connect(m, self.sender.read, flipped(self.read))
         connect(m, self.receiver.write, flipped(self.write))
         return m

@@ -10,7 +10,7 @@ from trajectile.hw.rules.engine import RuleEngine
 from trajectile.hw.rules.slots import SlotTable
 
 #: strobe that changes the state of a slot, and the bit that shows it
-STROBES = {"loaded": "filled", "arrived": "filled", "compute": "computing", "send": "sending"}
+STROBES = {"loaded": "filled", "arrived": "filled", "computed": "resting", "send": "sending"}
 
 
 @pytest.mark.parametrize("strobe", ["allocate", *STROBES])
