@@ -45,13 +45,14 @@ class SliceSender(Block):
         m = Module()
         params, config = self.params, self.params.config
         send, arriving, flits = self.send, self.arriving, self.flits
-        busy = Signal()
+        idle = Signal(init=1)
+        busy = ~idle
+        m.d.comb += send.ready.eq(idle)
         cutting = Signal()
         header, held = (struct_signal(params.header_layout, name=name) for name in ("header", "held_header"))
         header_due = Signal()  # it could not go in the cycle of `start`
         fetched = Signal()  # the word at the SRAM's output is to be sent
         lost = Signal()  # the link did not take an arriving flit
-        m.d.comb += send.ready.eq(~busy)
 
         # The flit lane: header first, then payload. With nothing to send the header of what may come is shown.
         piece = Signal(bits_for(config.word_flits - 1))  # which of its word
@@ -76,7 +77,7 @@ class SliceSender(Block):
             ]
         with m.If(send.start):
             m.d.sync += [
-                busy.eq(1), send.done_slot.eq(send.slot), held.eq(header), header_due.eq(~flits.ready),
+                idle.eq(0), send.done_slot.eq(send.slot), held.eq(header), header_due.eq(~flits.ready),
                 left.eq(config.slice_flits), piece.eq(0), first.eq(1),
             ]
         with m.Else():
@@ -85,7 +86,7 @@ class SliceSender(Block):
             with m.If(sends):
                 m.d.sync += [left.eq(left - 1), piece.eq(Mux(last_piece, 0, piece + 1)), first.eq(first & ~last_piece)]
             with m.If(send.done):
-                m.d.sync += busy.eq(0)
+                m.d.sync += idle.eq(1)
 
         # Out of the slot: the word stands at the SRAM's output until its last flit has gone. `address` is the next to read.
         # Whether the link takes a flit comes late in a cycle, and the SRAM waits for it: all else is there before.

@@ -90,7 +90,7 @@ class RuleEngine(Block):
         # Rules 3 and 4, receiving side: one free slot is enough to let a slice in, but while own loads have less than their
         # share it is rule 1's turn: a second slot is free, or will be, since some slice here has nowhere to go.
         behind = sum(slots.own[slot] for slot in each) < params.config.own_share
-        stays = (slots.used & ~slots.forward).any()
+        stays = slots.stays.any()
         turn = Signal()
         m.d.comb += [
             turn.eq(load.valid & behind & (slots.two_free | stays)),
@@ -109,7 +109,8 @@ class RuleEngine(Block):
         with m.If(self.running):
             m.d.comb += load.start.eq(load.valid & slots.two_free & (~pending | behind))
             # grant or load, whichever it is
-            m.d.comb += slots.allocate.eq((slots.two_free & (load.valid | pending)) | (slots.one_free & pending & ~turn))
+            m.d.comb += slots.allocate.eq((slots.two_free & (load.valid | pending))
+                                          | (slots.one_free & pending & ~(load.valid & behind & stays)))
         with m.If(grant.valid):
             m.d.comb += [
                 slots.allocate_slice.expert.eq(pending_slice.expert),
@@ -178,7 +179,7 @@ class RuleEngine(Block):
 
         # Rule 5, release: nothing left to do here.
         with m.If(self.running):
-            m.d.comb += slots.freed.eq(slots.used & slots.resting & ~(slots.todo | slots.forward | slots.sending))
+            m.d.comb += slots.freed.eq(slots.stays & slots.resting & ~(slots.todo | slots.sending))
         self._events(m, slots, pending_slice)
         return m
 

@@ -29,6 +29,7 @@ class SlotTable(Block):
     todo: Signal
     resting: Signal
     forward: Signal
+    stays: Signal
     sending: Signal
     slices: data.View
     one_free: Signal
@@ -68,6 +69,7 @@ class SlotTable(Block):
             "todo": Out(slots),  #: has tokens here and has not met them
             "resting": Out(slots),  #: all words are written, and the MAC array does not read it
             "forward": Out(slots),  #: has stops ahead and was not sent
+            "stays": Out(slots),  #: allocated, and has no stops ahead, or was sent
             "sending": Out(slots),  #: is being sent
             "slices": Out(data.ArrayLayout(params.slice_layout, slots)),  #: which slice, and its stops ahead
             "one_free": Out(1),  #: at least one slot is free
@@ -117,7 +119,7 @@ class SlotTable(Block):
 
         free = Signal(self.slots)
         m.d.comb += [
-            free.eq(~self.used), self.from_link.eq(self.used & ~self.own),
+            free.eq(~self.used), self.from_link.eq(self.used & ~self.own), self.forward.eq(self.used & ~self.stays),
             self.one_free.eq(free.any()),
             self.two_free.eq((free & (free - 1)).any()),
         ]
@@ -136,11 +138,11 @@ class SlotTable(Block):
             with m.If(mine(self.computed, self.computed_slot)):
                 m.d.sync += self.resting[i].eq(1)
             with m.If(mine(self.send, self.send_slot)):
-                m.d.sync += [self.forward[i].eq(0), self.sending[i].eq(1)]
+                m.d.sync += [self.stays[i].eq(1), self.sending[i].eq(1)]
             with m.If(mine(self.sent, self.sent_slot)):
                 m.d.sync += self.sending[i].eq(0)
             with m.If(self.freed[i]):
-                m.d.sync += [self.used[i].eq(0), self.own[i].eq(0)]
+                m.d.sync += [self.used[i].eq(0), self.own[i].eq(0), self.stays[i].eq(0)]
             with m.If(mine(self.allocate, self.free_slot)):
                 m.d.sync += [
                     self.used[i].eq(1),
@@ -148,7 +150,7 @@ class SlotTable(Block):
                     self.own[i].eq(~self.allocate_from_link),
                     self.todo[i].eq(self.allocate_here),
                     self.resting[i].eq(0),
-                    self.forward[i].eq(self.allocate_slice.ahead != 0),
+                    self.stays[i].eq(self.allocate_slice.ahead == 0),
                     self.sending[i].eq(0),
                     self.slices[i].eq(self.allocate_slice),
                 ]

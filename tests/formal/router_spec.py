@@ -225,7 +225,8 @@ def _proof(group: str, says: str, *mutants: str, assumes: str = "", **others: ob
 PROOFS = (
     _proof("once", "every way is one stream: what stands at its end is what its source offers, unchanged, and it is taken "
            "from the source when the link takes it",
-           "router-everywhere", "router-takes-unsent", "router-takes-any", "router-passes-any", "router-any-kind", reach_bound=14),
+           "router-everywhere", "router-takes-unsent", "router-takes-any", "router-passes-any", "router-any-kind",
+           reach_bound=14),
     _proof("credits", "no flit without a credit; no credit is lost; a flit that may go goes; a credit goes back for each "
            "flit",
            "router-credit-not-spent", "router-credit-lost", "router-credit-unchecked", "router-credit-everywhere",

@@ -51,10 +51,13 @@ class SlotTableSpec(Spec):
                   for name in ("loaded", "arrived", "compute", "computed", "send", "sent")}
         self.assume(~(strobe["compute"] & strobe["computed"]) & ~(strobe["send"] & strobe["sent"]))
         given = {"from_link": dut.allocate_from_link, "own": ~dut.allocate_from_link, "filled": 0,
-                 "todo": dut.allocate_here, "resting": 0, "forward": dut.allocate_slice.ahead != 0, "sending": 0}
+                 "todo": dut.allocate_here, "resting": 0, "forward": dut.allocate_slice.ahead != 0,
+                 "stays": dut.allocate_slice.ahead == 0, "sending": 0}
         written = strobe["loaded"] | strobe["arrived"]
         self.assume(~(written & strobe["compute"]))
-        rises = {"filled": written, "resting": written | strobe["computed"], "sending": strobe["send"]}
+        self.assume(~strobe["send"] | (dut.used.bit_select(slot, 1) & ~dut.freed.bit_select(slot, 1)))
+        rises = {"filled": written, "resting": written | strobe["computed"], "stays": strobe["send"],
+                 "sending": strobe["send"]}
         falls = {"todo": strobe["compute"], "resting": strobe["compute"], "forward": strobe["send"],
                  "sending": strobe["sent"]}
         in_use = dut.used.bit_select(slot, 1)
@@ -67,7 +70,8 @@ class SlotTableSpec(Spec):
             with m.Elif(falls.get(name, 0)):
                 m.d.sync += expected.eq(0)
             self.claim("contents", name, getattr(dut, name).bit_select(slot, 1) == expected, when=in_use)
-        self.claim("contents", "own only in use", ~dut.own.bit_select(slot, 1), when=~in_use)
+        for name in ("own", "stays"):
+            self.claim("contents", f"{name} only in use", ~getattr(dut, name).bit_select(slot, 1), when=~in_use)
         entry = Signal.like(dut.allocate_slice, name="expected_slice")
         with m.If(mine):
             m.d.sync += entry.eq(dut.allocate_slice)
@@ -90,7 +94,8 @@ class SlotTableSpec(Spec):
 
 
 _SIZE = f"{SLOTS} slots"
-_ASSUMES = "allocates only when `one_free`, frees and asks about used slots only (engine-grant, engine-load, engine-release)"
+_ASSUMES = ("allocates only when `one_free`, frees, sends and asks about used slots only (engine-grant, engine-load, "
+            "engine-request, engine-release)")
 PROOFS = (
     Proof(name="slots-owner", block="SlotTable", spec=SlotTableSpec, group="owner", size=_SIZE, assumes=_ASSUMES,
           says="a slot has one owner from allocation to release; none is allocated twice, none is lost; "

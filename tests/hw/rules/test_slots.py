@@ -55,16 +55,16 @@ def test_strobes():
 
         def state():
             return {name: ctx.get(getattr(table, name))
-                    for name in ("used", "filled", "from_link", "own", "todo", "resting", "forward", "sending")}
+                    for name in ("used", "filled", "from_link", "own", "todo", "resting", "forward", "stays", "sending")}
 
         await strobe(allocate=1, allocate_here=1, allocate_slice={"expert": 4, "index": 2, "batch": 1, "ahead": 1})
-        assert state() == dict(used=1, filled=0, from_link=0, own=1, todo=1, resting=0, forward=1, sending=0)
+        assert state() == dict(used=1, filled=0, from_link=0, own=1, todo=1, resting=0, forward=1, stays=0, sending=0)
         assert ctx.get(table.slices[0].expert) == 4 and ctx.get(table.slices[0].batch) == ctx.get(table.slices[0].ahead) == 1
         await strobe(allocate=1, allocate_from_link=1, allocate_slice={"expert": 5, "index": 0, "ahead": 0}, loaded=1)
-        assert state() == dict(used=3, filled=1, from_link=2, own=1, todo=1, resting=1, forward=1, sending=0)
+        assert state() == dict(used=3, filled=1, from_link=2, own=1, todo=1, resting=1, forward=1, stays=2, sending=0)
         await strobe(arrived=1, arrived_slot=1, compute=1, compute_slot=0, send=1, send_slot=0)
-        assert state() == dict(used=3, filled=3, from_link=2, own=1, todo=0, resting=2, forward=0, sending=1)
+        assert state() == dict(used=3, filled=3, from_link=2, own=1, todo=0, resting=2, forward=0, stays=3, sending=1)
         await strobe(computed=1, sent=1, freed=2)
-        assert state() == dict(used=1, filled=3, from_link=0, own=1, todo=0, resting=3, forward=0, sending=0)
+        assert state() == dict(used=1, filled=3, from_link=0, own=1, todo=0, resting=3, forward=0, stays=1, sending=0)
 
     run_block(table, bench)
