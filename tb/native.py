@@ -19,9 +19,11 @@ from trajectile.tb.toolchain import SimulationError, seen_from
 from trajectile.tb.top import SOURCES, TOP
 
 CPP = Path(__file__).parent / "cpp"
+#: of the C++ compiler: these simulations are long
+OPTIMISE = "-O2"
 
 
-def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = "-O2",
+def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = OPTIMISE,
           instruments: Instruments = OFF, independent: bool = False, link_faults: bool = False) -> Build:
     """Compile a design with the C++ main, or find it compiled.
 
