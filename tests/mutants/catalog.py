@@ -9,6 +9,5 @@ from tests.mutants.of_records import OF_RECORDS
 from tests.mutants.of_slices import OF_SLICES
 from tests.mutants.of_sums import OF_SUMS
 
-MUTANTS: dict[str, Mutant] = {
-    mutant.name: mutant
-    for mutant in (*OF_SLICES, *OF_BATCHES, *OF_IO, *OF_RECORDS, *OF_SUMS, *OF_CLOCKS, *BY_TESTS)}
+ALL = (*OF_SLICES, *OF_BATCHES, *OF_IO, *OF_RECORDS, *OF_SUMS, *OF_CLOCKS, *BY_TESTS)
+MUTANTS: dict[str, Mutant] = {mutant.name: mutant for mutant in ALL}

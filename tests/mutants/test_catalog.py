@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutants.catalog import MUTANTS
+from tests.mutants.catalog import ALL, MUTANTS
 from tests.mutants.mutant import install
 from tests.support.paths import ROOT
 
@@ -20,6 +20,11 @@ def test_every_mutant_changes_its_module(mutant):
     changed = mutant.transform(source)
     assert changed != source
     compile(changed, mutant.module, "exec")
+
+
+def test_every_name_is_one_mutant():
+    """Of two with one name only the second would run."""
+    assert sorted(MUTANTS) == sorted(mutant.name for mutant in ALL)
 
 
 def test_a_mutant_without_its_place_is_an_error():
