@@ -3,7 +3,7 @@
 import random
 import subprocess
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,11 +19,12 @@ from trajectile.hw.params import Params
 from trajectile.scripts.flow import simulation
 from trajectile.scripts.flow.outcomes import Golden, written_batch
 from trajectile.sw_model.config import Config
+from trajectile.sw_model.config.topology import links
 from trajectile.sw_model.schedule.scheduler import schedule
 from trajectile.sw_model.timeline.model import Event, Timeline
 from trajectile.sw_model.timeline.model import simulate as model_timeline
 from trajectile.tb import clocks, io_log, native
-from trajectile.tb.faults import LinkFaults, write_plan
+from trajectile.tb.faults import DEAD_VALUES, NEVER, LinkFaults, write_plan
 from trajectile.tb.faulty_link import faulty_link
 from trajectile.tb.host_ops import Op, descriptor_ops, doorbell_op, put, setup_ops
 from trajectile.tb.job import Descriptor
@@ -93,6 +94,8 @@ class Script:
         self.config, self.tiles = ground.config, range(ground.config.array.tiles)
         self.registers = RegisterMap(Params(ground.config))
         self.text = ""
+        #: of links
+        self.faults: tuple[LinkFaults, ...] = ()
         #: what answers mean, by tile in order; each is given what was read
         self.checks: dict[int, list[Callable[[int], None]]] = {tile: [] for tile in self.tiles}
         #: doorbells that rang in each tile since its last ``rst``
@@ -297,15 +300,68 @@ def _never(script: Script) -> None:
     script.text += "go\n"
 
 
+def _dies(script: Script) -> None:
+    """A link dies in the middle of a batch, one way or both, and does not come back by itself. The batch ends in all tiles:
+    with LINK_DOWN at an end of the link, and STOPPED elsewhere; who waits for what does not come, and hears nothing, has
+    WATCHDOG. A reset ends whether the link is dead or not. When it is back, another brings all together.
+    """
+    config, victim = script.config, script.rng.choice(script.tiles)
+    limit = 2 * script.ground.model.cycles + 2 * config.link_down_cycles + 2_000
+    _begin(script, dict.fromkeys(script.tiles, limit))
+    ready = script.mask("EPOCH", "READY")
+    for tile in script.tiles:  # a link that has never opened is that of a die that never comes
+        script.poll(tile, "EPOCH", ready, ready)
+    script.text += "set fault_run 1\n"
+    for tile in script.tiles:
+        script.ring(tile, 1, may_fail=True)
+    for tile in script.tiles:
+        script.poll(tile, "STATUS", script.mask("STATUS", "FAILED"), script.mask("STATUS", "FAILED", "BUSY"))
+    script.text += "go\n"
+    dead = links(config.array)[script.faults[0].link or 0]
+    ends = {dead.tile, dead.peer}
+    down = set[int]()
+    for tile in script.tiles:
+        def errors(value: int, tile: int = tile) -> bool:
+            names = {name for bit, name in enumerate(NAMES) if value >> bit & 1}
+            if "LINK_DOWN" in names:
+                down.add(tile)
+            return bool(names) and names <= {"STOPPED", "WATCHDOG"} | ({"LINK_DOWN"} if tile in ends else set())
+        script.must(tile, "ERROR", errors, "LINK_DOWN, STOPPED or WATCHDOG")
+        script.all_recorded(tile)
+    script.must(script.tiles[-1], "ID", lambda value: bool(down), "read where an end of the link is down: LINK_DOWN in none")
+    script.text += "go\n"
+    if script.rng.random() < 0.5:
+        script.reset(victim, 0)
+        script.must(victim, "STATUS", lambda value: value == 0, "idle")
+    script.text += "go\nset fault_run 0\n"
+    script.reset(victim, script.rng.randrange(200))
+    script.text += "go\n"
+    for tile in script.tiles:
+        script.poll(tile, "STATUS", 0)
+    script.text += "go\n"
+    script.quiet()
+
+
 #: what a seed does, by name
 KINDS: dict[str, Callable[[Script], None]] = {
     "plain": _plain, "reset": _reset, "resets": _resets, "rst": _rst, "halt": _halt, "late": _late, "never": _never}
+#: and what it does besides, with a link that does not come back
+LASTING: dict[str, Callable[[Script], None]] = {"dies": _dies}
 
 
-def run(ground: Ground, seed: int) -> Ran:
+def _death(rng: random.Random, config: Config, cycles: int) -> tuple[LinkFaults, ...]:
+    """Of one way of a link, or of both."""
+    wires = [(link.tile, link.peer) for link in links(config.array)]
+    number = rng.randrange(len(wires))
+    back = wires.index(wires[number][::-1])
+    value, window = rng.choice(DEAD_VALUES[:2]), (rng.randrange(cycles // 3), NEVER)
+    return tuple(LinkFaults(link=way, dead=value, dead_cycles=window) for way in rng.choice(((number,), (number, back))))
+
+
+def run(ground: Ground, seed: int, kinds: Mapping[str, Callable[[Script], None]] = KINDS) -> Ran:
     """One seed: clocks, faults, what hosts do; everything is checked."""
     config, script = ground.config, Script(ground, seed)
-    kind = list(KINDS)[seed % len(KINDS)]
+    kind = list(kinds)[seed % len(kinds)]
     rng = script.rng
     drawn = list(clocks.draw(config.array.tiles, seed, rng.choice(PPMS), rng.choice((0.0, 0.02, 0.2))))
     if kind == "never":
@@ -315,13 +371,16 @@ def run(ground: Ground, seed: int) -> Ran:
     else:  # dies leave rst at different times
         drawn = [replace(clock, on_fs=rng.randrange(300) * clocks.NOMINAL_FS) for clock in drawn]
     faults: tuple[LinkFaults, ...] = ()
-    if rng.random() < 0.5:
+    if kind in LASTING:
+        faults = _death(rng, config, ground.model.cycles)
+    elif rng.random() < 0.5:
         draws = np.random.default_rng(seed)
         faults = FAULTS[int(draws.integers(len(FAULTS)))](draws, config, ground.model.cycles)
     script.text = "".join(clock.line(tile) for tile, clock in enumerate(drawn))
     script.text += f"set stall_seed {seed % 2**31}\n" + "set stall_ddr 1\n" * (rng.random() < 0.3)
-    script.text += "set fault_run 1\n" if faults else ""
-    KINDS[kind](script)
+    script.text += "set fault_run 1\n" if faults and kind not in LASTING else ""
+    script.faults = faults
+    kinds[kind](script)
     if kind != "never":
         script.good()
     folder = ground.folder / f"seed{seed}"
@@ -372,12 +431,12 @@ def _exact(ground: Ground, folder: Path, where: str) -> int:
     return max(event.cycle for event in log if event.kind == "complete")
 
 
-def campaign(ground: Ground, seeds: range) -> dict[str, Counter[str]]:
+def campaign(ground: Ground, seeds: range, kinds: Mapping[str, Callable[[Script], None]] = KINDS) -> dict[str, Counter[str]]:
     """Run seeds; how often what happened, by kind."""
     print(f"seeds {seeds}")
-    seen: dict[str, Counter[str]] = {kind: Counter() for kind in KINDS}
+    seen: dict[str, Counter[str]] = {kind: Counter() for kind in kinds}
     for seed in seeds:
-        done = run(ground, seed)
+        done = run(ground, seed, kinds)
         print(f"seed {seed}: {done.kind}, {done.cycles} cycles{', faults' * done.hurt}")
         seen[done.kind].update(runs=1, hurt=done.hurt)
     for kind, counts in seen.items():

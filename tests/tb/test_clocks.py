@@ -4,7 +4,7 @@ import pytest
 
 from tests.support.batches import queued, simulated, synthetic
 from tests.support.configurations import TINY, small
-from tests.support.dies import CONFIGS, KINDS, Ground, campaign
+from tests.support.dies import CONFIGS, KINDS, LASTING, Ground, campaign
 from trajectile.hw.design import design
 from trajectile.scripts.flow.simulation import Simulation
 from trajectile.sw_model.config import ConfigError, load
@@ -31,18 +31,21 @@ def dies(done: Simulation) -> dict:
 
 
 def test_a_few_seeds(tmp_path):
-    """The beginning of the campaign: every kind of it, with and without faults of links."""
-    seen = campaign(Ground.make(CONFIGS["1x2"], tmp_path), range(8 * len(KINDS)))
+    """The beginning of the campaign: every kind of it, with and without faults of links. Then links that die for good."""
+    ground = Ground.make(CONFIGS["1x2"], tmp_path)
+    seen = campaign(ground, range(8 * len(KINDS)))
     assert all(0 < counts["hurt"] < counts["runs"] for counts in seen.values())
+    assert campaign(ground, range(8), LASTING)["dies"] == {"runs": 8, "hurt": 8}
 
 
 @pytest.mark.regress
 @pytest.mark.parametrize("number", range(len(CONFIGS)), ids=CONFIGS)
 def test_campaign(number, tmp_path):
-    """Random clocks, faults, resets, failures and late dies on every kind of ring."""
+    """Random clocks, faults, resets, failures and late dies on every kind of ring; links that die for good."""
     ground = Ground.make(list(CONFIGS.values())[number], tmp_path)
     seen = campaign(ground, range(1000 + SEEDS * number, 1000 + SEEDS * (number + 1)))
     assert all(counts["runs"] == SEEDS // len(KINDS) for counts in seen.values())
+    assert campaign(ground, range(SEEDS // len(KINDS)), LASTING)["dies"]["runs"] == SEEDS // len(KINDS)
 
 
 @pytest.mark.parametrize("simulator", ["verilator", "icarus"])
