@@ -18,9 +18,11 @@ from trajectile.tb.cache import kept
 from trajectile.tb.toolchain import workshop
 
 #: Every block is synthesized once and the hierarchy dissolved afterwards, so that each cell's name begins with its block.
-#: With ``flat`` it is dissolved first: optimisation crosses blocks, and names are only as good as what is left of them.
+#: The netlist with its hierarchy is kept too, for simulation. With ``flat`` it is dissolved first: optimisation crosses
+#: blocks, and names are only as good as what is left of them.
 SCRIPT = """read_verilog design.v
 synth_ecp5 {option}-top {top}
+write_verilog -noattr netlist.v
 {dissolve}write_json netlist.json
 """
 
@@ -39,6 +41,8 @@ class Routed:
 
 def synthesize(made: Design, wrapped: Harness, flat: bool = False) -> Path:
     """A folder with ``netlist.json``, the design in cells of ECP5: made now, or before from the very same Verilog.
+
+    ``netlist.v`` is the same in Verilog; without ``flat`` with the hierarchy still in it.
 
     Raises:
         YosysError: if Yosys is missing or fails.

@@ -1,0 +1,110 @@
+"""Models of the ECP5's cells: what Yosys maps to them does the same as the Verilog that it was made of."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.support.tools import require_icarus
+from trajectile.hw.lib import yosys
+from trajectile.scripts.errors import ToolError
+from trajectile.scripts.fpga.cells import models, used
+
+MEMORY = """module dut(input clk, input [63:0] in, output [63:0] out);
+  (* ram_style = "block" *) reg [{width}-1:0] mem [0:{depth}-1];
+  integer i;
+  // few addresses, so that what was written is read: the first eight and the last eight
+  initial for (i = 0; i < 8; i = i + 1) begin
+    mem[i] = 40503 * (i + 3) >> 3;
+    mem[{depth} - 8 + i] = 40503 * (i + 17) >> 3;
+  end
+  wire [{bits}-1:0] write = {{{{({bits}-3){{in[30]}}}}, in[2:0]}}, read = {{{{({bits}-3){{in[31]}}}}, in[6:4]}};
+  reg [{width}-1:0] first = 0, second = 0;
+  always @(posedge clk) begin
+{body}
+  end
+  assign out = {{second, first}};
+endmodule
+"""
+WRITE = "    if (in[8]) mem[write] <= in[63:32];\n"
+#: a read port of its own; a port that reads what was there, what is new, or nothing while it writes; halves of a word; reset
+BODIES = {
+    "two ports": WRITE + "    if (in[9]) first <= mem[read];",
+    "read before write": WRITE + "    if (in[9]) first <= mem[write];",
+    "no change": "    if (in[8]) mem[write] <= in[63:32]; else first <= mem[write];",
+    "halves": "    if (in[8]) mem[write][8:0] <= in[40:32];\n    if (in[9]) mem[write][17:9] <= in[49:41];\n"
+              "    first <= mem[read];",
+    "reset": WRITE + "    if (in[10]) first <= 0; else if (in[9]) first <= mem[read];",
+}
+MEMORIES = {f"{name}, {width} bits": (MEMORY.format(width=width, depth=depth, bits=depth.bit_length() - 1, body=BODIES[name]),
+                                     "DP16KD")
+            for name, width, depth in [("two ports", 18, 1024), ("two ports", 9, 2048), ("two ports", 4, 4096),
+                                       ("two ports", 2, 8192), ("two ports", 1, 16384), ("two ports", 25, 2048),
+                                       ("read before write", 18, 1024), ("no change", 9, 2048), ("no change", 4, 4096),
+                                       ("halves", 18, 1024), ("reset", 18, 1024)]}
+PRODUCT = """module dut(input clk, input [63:0] in, output reg [63:0] out);
+  wire {sign} [{width}-1:0] a = in, b = in >> 32;
+  wire {sign} [2*{width}-1:0] product = a * b;
+  always @(posedge clk) out <= product;
+endmodule
+"""
+PRODUCTS = {f"{width} bits {sign or 'unsigned'}": (PRODUCT.format(sign=sign, width=width), "MULT18X18D")
+            for width in (8, 18, 30) for sign in ("signed", "")}
+#: an adder, a comparison, a small memory, a flip-flop with set and enable
+LOGIC = {"logic": ("""module dut(input clk, input [63:0] in, output reg [63:0] out);
+  reg [7:0] mem [0:15];
+  integer i;
+  initial begin out = 0; for (i = 0; i < 16; i = i + 1) mem[i] = 3 * i; end
+  always @(posedge clk) begin
+    if (in[0]) mem[in[7:4]] <= in[15:8];
+    out[7:0] <= mem[in[23:20]];
+    out[31:8] <= in[31:8] + in[55:32] + in[1];
+    if (in[16]) out[39:32] <= 8'hA5; else if (in[17]) out[39:32] <= in[63:56];
+    out[63:40] <= {in[30:16] < in[46:32], ^in[12:0], in[2] ? in[63:42] : ~in[41:20]};
+  end
+endmodule
+""", "CCU2C")}
+BENCH = """module bench;
+  reg clk = 0;
+  reg [63:0] in = 0;
+  wire [63:0] wanted, found;
+  integer cycle, wrong = 0, alive = 0;
+  dut_rtl rtl(.clk(clk), .in(in), .out(wanted));
+  dut gates(.clk(clk), .in(in), .out(found));
+  initial begin
+    for (cycle = 0; cycle < 3000; cycle = cycle + 1) begin
+      in = {$random, $random};
+      #1 clk = 1;
+      #1 clk = 0;
+      #1 if (found !== wanted) wrong = wrong + 1;
+      if (^wanted !== 1'bx && wanted != 0) alive = alive + 1;
+    end
+    $display("wrong %0d alive %0d", wrong, alive);
+  end
+endmodule
+"""
+
+
+@pytest.mark.parametrize("what", [*MEMORIES, *PRODUCTS, *LOGIC])
+def test_same_as_verilog(what, tmp_path):
+    """3,000 cycles of random inputs, from the first one on."""
+    require_icarus()
+    text, cell = (MEMORIES | PRODUCTS | LOGIC)[what]
+    (tmp_path / "dut.v").write_text(text)
+    yosys.run("read_verilog dut.v\nsynth_ecp5 -top dut\nwrite_verilog -noattr netlist.v\n", tmp_path)
+    netlist = (tmp_path / "netlist.v").read_text()
+    assert cell in used(netlist), used(netlist)
+    (tmp_path / "rtl.v").write_text(text.replace("module dut", "module dut_rtl"))
+    (tmp_path / "cells.v").write_text(models(used(netlist)))
+    (tmp_path / "bench.v").write_text(BENCH)
+    subprocess.run(["iverilog", "-g2005", "-s", "bench", "-o", "bench", "bench.v", "rtl.v", "netlist.v", "cells.v"],
+                   cwd=tmp_path, check=True)
+    said = subprocess.run(["vvp", "bench"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"^wrong (\d+) alive (\d+)$", said, re.M)
+    assert found and int(found[1]) == 0 and int(found[2]) > 600, said
+
+
+def test_no_model():
+    """A cell that nothing is known of."""
+    with pytest.raises(ToolError, match="cell ALU54B has no model"):
+        models(["LUT4", "ALU54B"])
