@@ -21,7 +21,7 @@ FLAGS = ("-march=rv32im", "-mabi=ilp32", "-mcmodel=medany", "-O2", "-g", "-ffree
 #: for what is ours
 STRICT = ("-std=gnu99", "-Wall", "-Wextra", "-Werror")
 LINK = ("-nostdlib", "-nostartfiles", "-Wl,--gc-sections", "-Wl,-T,firmware.ld", "-lgcc")
-SOURCES = ("main.c", "batches.c")
+SOURCES = ("main.c", "batches.c", "toy.c")
 _DATA = Path(__file__).parent / "data"
 
 
@@ -42,7 +42,8 @@ def check() -> None:
 
 def layout_header() -> str:
     """The addresses of ``layout.py`` for C."""
-    names = ("HOST_BASE", "HOST_STRIDE", "RAM_BASE", "JOB", "RECORDS", "RESULTS", "MODEL", "LAYERS", "TILE_BYTES")
+    names = ("HOST_BASE", "HOST_STRIDE", "RAM_BASE", "JOB", "RECORDS", "RESULTS", "MODEL", "SEEN",
+             "CONTEXT", "LAYERS", "TILE_BYTES", "TEXT_RECORD_BYTES", "TEXT_RESULT_BYTES")
     return "/* Addresses, from scripts/board/layout.py. */\n" + "".join(
         f"#define BOARD_{name} 0x{getattr(layout, name):X}u\n" for name in names)
 

@@ -11,8 +11,12 @@ HOST_BASE, HOST_STRIDE = 0x9000_0000, 0x1000
 RAM_BASE = 0x4000_0000
 #: in the DRAM: what the host hands to the firmware, and gets back; token records and results of the tiles; a model; layers
 JOB, RECORDS, RESULTS, MODEL, LAYERS = 0x0, 0x10_0000, 0x18_0000, 0x20_0000, 0x40_0000
+#: behind the model, what it keeps of the bytes that it has seen: so many at the most
+SEEN, CONTEXT = 0x28_0000, 128
 #: bytes for records or results of a tile; the results of two batches have room
 TILE_BYTES = 0x8000
+#: the same of a text, whose batches have one token: of each batch, and for results of each tile
+TEXT_RECORD_BYTES, TEXT_RESULT_BYTES = 0x200, 0x400
 #: bytes of a DDR channel
 CHANNEL_BYTES = 0x40_0000
 #: what a command to the DRAM reads or writes; an io port is as wide, and a DDR channel at most

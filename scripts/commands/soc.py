@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from trajectile.hw.design import design
-from trajectile.scripts.board import firmware, layout, simulation, system
+from trajectile.scripts.board import firmware, layout, simulation, system, toy
 from trajectile.scripts.board.job import BoardJob
 from trajectile.scripts.board.run import run_job
 from trajectile.scripts.command_line import terminal
+from trajectile.scripts.command_line.batch import add_dataflow
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow import workload
@@ -32,7 +33,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--batches", metavar="N", type=int, default=2,
                         help="in the simulation, one after the other (default 2)")
     parser.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
+    add_dataflow(parser)
     parser.add_argument("--bf16", action="store_true", help="results in bf16 (default int32)")
+    parser.add_argument("--prompt", metavar="TEXT", help="in the simulation, in place of batches: the firmware goes on with "
+                        "this text, the toy model's experts on the array and all else on its processor")
+    parser.add_argument("--bytes", metavar="N", type=int, default=4, help="with --prompt: bytes to write (default 4)")
     parser.add_argument("--seed", type=int, default=1, help="of weights and tokens that are drawn (default 1)")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path,
                         help="folder for Verilog, pins and firmware of the board (default build/soc/CONFIG)")
@@ -47,13 +52,23 @@ def checked(args: argparse.Namespace, config: Config) -> None:
     if not 1 <= args.batches <= 1000:
         raise UserError(f"--batches = {args.batches} is not legal; legal values: 1 to 1000")
     layout.check(config)
+    if args.dataflow == "shared" and not config.array.shares:
+        raise UserError(f"--dataflow = shared is not legal with array.dataflows = {config.array.dataflows}; legal: spread, "
+                        "auto")
+    if args.prompt is not None:
+        if not args.simulate:
+            raise UserError("--prompt is not legal without --simulate")
+        toy.check(config)
+        length = len(args.prompt.encode())
+        if not length:
+            raise UserError("--prompt = '' is not legal; legal: at least one byte")
+        if not 1 <= args.bytes <= toy.CONTEXT + 1 - length:
+            raise UserError(f"--bytes = {args.bytes} is not legal after a prompt of {length} bytes; legal: at least 1, "
+                            f"{toy.CONTEXT + 1} together")
 
 
 def simulated(args: argparse.Namespace, config: Config) -> dict[str, Any]:
-    """Batches through the simulated system: what ``--json`` has of them."""
-    work = workload.load(config, tokens=args.tokens, seed=args.seed)
-    job = BoardJob(config, planned(config, work.topk_ids, args.order, "spread"), work.given.batch, work.given.layer,
-                   batches=args.batches, bf16=args.bf16)
+    """Batches or a text through the simulated system: what ``--json`` has of it."""
     console = terminal.console(args)
     with terminal.status("building the simulation, once for this design"):
         folder = simulation.build(config)
@@ -61,11 +76,26 @@ def simulated(args: argparse.Namespace, config: Config) -> dict[str, Any]:
     with simulation.Board(folder, lambda text: console.print(text, end="", highlight=False, markup=False,
                                                              soft_wrap=True)) as machine:
         machine.command()
-        done = run_job(machine, job)
+        values = batches(args, config, machine) if args.prompt is None else text(args, config, machine)
         cycles = machine.cycles
-    return {"source": work.source, "tokens": len(work.topk_ids), "batches": args.batches, "equal": not done.wrong,
-            "wrong": done.wrong, "cycles": done.cycles, "cycles_with_driver": done.with_driver,
-            "simulated_cycles": cycles, "seconds": round(time.monotonic() - began, 1)}
+    return {**values, "equal": not values["wrong"], "simulated_cycles": cycles, "seconds": round(time.monotonic() - began, 1)}
+
+
+def batches(args: argparse.Namespace, config: Config, machine: simulation.Board) -> dict[str, Any]:
+    """Batches of drawn tokens."""
+    work = workload.load(config, tokens=args.tokens, seed=args.seed)
+    plan = planned(config, work.topk_ids, args.order, args.dataflow)
+    done = run_job(machine, BoardJob(config, plan, work.given.batch, work.given.layer, batches=args.batches, bf16=args.bf16))
+    return {"source": work.source, "tokens": len(work.topk_ids), "batches": args.batches, "dataflow": plan.dataflow,
+            "wrong": done.wrong, "cycles": done.cycles, "cycles_with_driver": done.with_driver}
+
+
+def text(args: argparse.Namespace, config: Config, machine: simulation.Board) -> dict[str, Any]:
+    """A text of the toy model."""
+    done = toy.write_text(machine, config, args.prompt.encode(), args.bytes)
+    return {"source": "the toy model", "prompt": args.prompt, "text": done.text.decode("latin-1"),
+            "numpy": done.wanted.decode("latin-1"), "batches": done.batches, "wrong": done.wrong,
+            "cycles": done.batch_cycles, "text_cycles": done.cycles}
 
 
 def generated(args: argparse.Namespace, config: Config) -> dict[str, Any]:
@@ -94,8 +124,13 @@ def run(args: argparse.Namespace, config: Config) -> int:
             console.print(message, style="bold red", highlight=False, markup=False, soft_wrap=True)
         verdict = "[green]equal[/] to the golden model, bit for bit" if values["equal"] else "[bold red]NOT EQUAL[/]"
         console.print(f"results in memory  {verdict}", highlight=False)
-        console.print(f"cycles of a batch  {', '.join(f'{count:,}' for count in values['cycles'])}; seen by the firmware "
-                      f"{', '.join(f'{count:,}' for count in values['cycles_with_driver'])}", highlight=False)
+        if args.prompt is None:
+            console.print(f"cycles of a batch  {', '.join(f'{count:,}' for count in values['cycles'])}; seen by the firmware "
+                          f"{', '.join(f'{count:,}' for count in values['cycles_with_driver'])}", highlight=False)
+        else:
+            console.print(f"text               {values['text']!r}, NumPy {values['numpy']!r}\n"
+                          f"cycles             {values['text_cycles']:,}, {sum(values['cycles']):,} of them in "
+                          f"{values['batches']} batches", highlight=False, markup=False, soft_wrap=True)
         console.print(f"this machine       {values['simulated_cycles']:,} cycles in {values['seconds']} s", highlight=False)
     else:
         values |= generated(args, config)

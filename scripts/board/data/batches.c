@@ -5,7 +5,6 @@
 
 #define JOB_MAGIC 0x424F4A54u
 #define WORDS(bytes) (((bytes) + 3u) / 4u)
-#define SHIFTS ((TRAJECTILE_D_MODEL + TRAJECTILE_BLOCK_INPUTS - 1u) / TRAJECTILE_BLOCK_INPUTS)
 /* results are said to differ so often, then only counted */
 #define SAID 4u
 
@@ -29,11 +28,11 @@ struct job {
 
 static const struct job *const job = (const struct job *)RAM(BOARD_JOB);
 
-int tiles_ready(const struct place *places)
+int tiles_ready(const struct place *places, uint32_t watchdog)
 {
     for (uint32_t tile = 0; tile < TRAJECTILE_TILES; tile++) {
         struct trajectile_settings settings = {
-            .ring_next = places[tile].ring_next, .ring_prev = places[tile].ring_prev, .watchdog = job->watchdog,
+            .ring_next = places[tile].ring_next, .ring_prev = places[tile].ring_prev, .watchdog = watchdog,
             .read_page = BOARD_RECORDS >> 12, .read_pages = (BOARD_RESULTS - BOARD_RECORDS) >> 12,
             .write_page = BOARD_RESULTS >> 12, .write_pages = (BOARD_MODEL - BOARD_RESULTS) >> 12,
         };
@@ -100,7 +99,7 @@ int run_batches(void)
         puts("no job");
         return 0;
     }
-    if (!tiles_ready(job->places))
+    if (!tiles_ready(job->places, job->watchdog))
         return 0;
     for (uint32_t tile = 0; tile < TRAJECTILE_TILES; tile++)
         for (uint32_t i = 0; i < job->tokens[tile]; i++, token++)

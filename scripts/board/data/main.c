@@ -3,6 +3,7 @@
  *   w ADDRESS BYTES   the next bytes go to the DRAM; answered with their CRC-32
  *   r ADDRESS BYTES   bytes of the DRAM
  *   b                 the batches that the job in the DRAM describes
+ *   t LENGTH BYTES    the toy model in the DRAM goes on with the next bytes; answered with so many
  *   h                 who is there
  *
  * Numbers are hexadecimal. Every command ends with a line that begins with "ok" or "failed". */
@@ -222,6 +223,13 @@ static int access_memory(int writes)
     return 1;
 }
 
+static int text(void)
+{
+    const uint32_t length = argument(), prompt = argument();
+
+    return write_text(length, prompt);
+}
+
 int main(void)
 {
     int good = sdram_init();
@@ -242,6 +250,10 @@ int main(void)
         case 'b':
             get();
             good = run_batches();
+            break;
+        case 't':
+            get();
+            good = text();
             break;
         case 'h':
             get();

@@ -18,13 +18,14 @@ from trajectile.scripts.flow import workload
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.dataflow import planned
 
-#: a tile that is compiled soon, with ports as wide as the DRAM's controller
-CONFIG = small(**TINY | {"ddr__bytes_per_cycle": 2, "io__bytes_per_cycle": 16, "tile__tokens": 3})
+#: a tile that is compiled soon, with ports as wide as the DRAM's controller, and links as wide as these for both dataflows
+CONFIG = small(**TINY | {"ddr__bytes_per_cycle": 2, "io__bytes_per_cycle": 16, "link__beat_bytes": 16, "tile__mac_k": 16,
+                         "tile__tokens": 3, "array__dataflows": "both"})
 
 
-def job_of(seed=1, tokens=5, **more):
+def job_of(seed=1, tokens=5, dataflow="spread", **more):
     work = workload.load(CONFIG, tokens=tokens, seed=seed)
-    plan = planned(CONFIG, work.topk_ids, "balanced", "spread")
+    plan = planned(CONFIG, work.topk_ids, "balanced", dataflow)
     return BoardJob(CONFIG, plan, work.given.batch, work.given.layer, **more)
 
 
@@ -110,7 +111,9 @@ def machine():
         yield running
 
 
-@pytest.mark.parametrize("more", [{"batches": 3}, {"bf16": True, "seed": 2, "batches": 1}, {"tokens": 1, "seed": 3}])
+@pytest.mark.parametrize("more", [{"batches": 3}, {"bf16": True, "seed": 2, "batches": 1}, {"tokens": 1, "seed": 3},
+                                  {"tokens": 3, "dataflow": "shared"},
+                                  {"tokens": 2, "dataflow": "shared", "bf16": True, "seed": 4}])
 def test_batches(machine, more):
     """Firmware, driver, CPU, LiteDRAM and array: results are the golden model's, as the firmware and as Python see them."""
     one = job_of(**more)
