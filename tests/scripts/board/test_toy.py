@@ -21,7 +21,8 @@ def native(tmp_path_factory):
 
 
 @pytest.mark.parametrize(("prompt", "length"), [(b"import ", 12), (b"    def __init__(self, name):\n", 24), (b"x", 5),
-                                                (b"class Reader:\n    def read(self", 97)])
+                                                pytest.param(b"class Reader:\n    def read(self", 97,
+                                                             marks=pytest.mark.regress)])
 def test_integers(native, prompt, length):
     """The same bytes as with attention, norms, gate and output matrix in float32."""
     done = toy.write_text(native, CONFIG, prompt, length)
