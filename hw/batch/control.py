@@ -316,7 +316,7 @@ class BatchControl(Block):
         with m.If(begins | (self.reset & ~was_reset)):
             m.d.sync += [hold.eq(self.hold_cycles), holding.eq(1)]
         with m.Else():
-            m.d.sync += [hold.eq(Mux(holding, hold - 1, 0)), holding.eq(hold > 1)]
+            m.d.sync += [hold.eq(Mux(holding, hold - 1, 0)), holding.eq(hold[1:].any())]
         rests = self.quiet & ~taken.any() & ~self.descriptors.valid
         m.d.comb += [
             self.reset_out.eq(begins | holding | (self.reset & ~rests)),
