@@ -92,7 +92,7 @@ def share(groups: Mapping[str, Mapping[str, Any]], parts: Sequence[str]) -> floa
 
 
 def known_modules(made: Design) -> set[str]:
-    """Modules of a tile that no part claims and that are no memories: codes of protected words."""
+    """Modules of a tile that no part claims and that are no memories: codes of protected words, places of streams."""
     return {name for name in made.modules if name.removeprefix(PREFIX) not in GROUPS and name not in made.srams
             and name not in (made.top, f"{PREFIX}d2d_link")}
 

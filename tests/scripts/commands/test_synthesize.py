@@ -85,9 +85,11 @@ def test_memories_by_size(tmp_path):
 
 
 def test_every_kind_of_module_has_a_part():
-    """With a link layer and protected memories too; what no part claims is a code of words."""
+    """With a link layer and protected memories too; what no part claims, and counts where it stands, is a code of words or the
+    places of a stream.
+    """
     made = design(load("smoke", ["link.crc_bits=16", "tile.protect=secded"]))
-    assert all(re.fullmatch(r"trajectile_secded_(word_)?(en|de)coder_\d+(_lanes_\d+)?", name)
+    assert all(re.fullmatch(r"trajectile_(secded_(word_)?(en|de)coder_\d+(_lanes_\d+)?|two_places_\w+)", name)
                for name in tile_report.known_modules(made))
     assert set(GROUPS.values()) | {"token lists"} == set(ORDER)
 
