@@ -85,8 +85,8 @@ def test_memories_by_size(tmp_path):
 
 
 def test_every_kind_of_module_has_a_part():
-    """With a link layer and protected memories too; what no part claims, and counts where it stands, is a code of words or the
-    places of a stream.
+    """With a link layer and protected memories too; what no part claims is a code of words, or places of a stream, and counts
+    where it stands.
     """
     made = design(load("smoke", ["link.crc_bits=16", "tile.protect=secded"]))
     assert all(re.fullmatch(r"trajectile_(secded_(word_)?(en|de)coder_\d+(_lanes_\d+)?|two_places_\w+)", name)
