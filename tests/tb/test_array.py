@@ -190,13 +190,13 @@ def test_random_configurations_verilator(seed, tmp_path):
     exact(config, wild_batch(config, config.token_capacity, seed), tmp_path, optimise="-O0")
 
 
-@pytest.mark.parametrize("weights", ["mx8", "mxfp4"])
+@pytest.mark.parametrize("weights", ["mx8", pytest.param("mxfp4", marks=pytest.mark.regress)])
 def test_registered_products(weights, simulator, tmp_path):
     """As an FPGA has it: sums come a cycle later, and nothing else changes. The same events without arithmetic."""
     config = small(array__dataflows="both", tile__weights=weights, tile__register_products=True)
     batch = synthetic(config, 12, 7)
-    full = exact(config, batch, tmp_path / "full", simulator=simulator)
-    control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True)
+    full = exact(config, batch, tmp_path / "full", simulator=simulator, optimise="-O0")
+    control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True, optimise="-O0")
     assert control.first.log == full.first.log
 
 
@@ -204,8 +204,8 @@ def test_timing_only(simulator, tmp_path):
     """Without payload and arithmetic the same events happen in the same cycles."""
     config = load("smoke")
     batch = synthetic(config, 12, 7)
-    full = exact(config, batch, tmp_path / "full", simulator=simulator)
-    control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True)
+    full = exact(config, batch, tmp_path / "full", simulator=simulator, optimise="-O0")
+    control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True, optimise="-O0")
     assert control.first.log == full.first.log
 
 
