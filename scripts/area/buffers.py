@@ -35,7 +35,8 @@ def _sinks(timing: Timing, heavy: set[int], period_ps: float) -> dict[int, list[
 
 
 def add_trees(flat: Flat, timing: Timing, period_ps: float) -> int:
-    """Put a tree on every net with more load than :class:`~trajectile.scripts.area.timing.Tree` has a limit, but the clock.
+    """Put a tree on every net but the clock that has more load than the limit of a
+    :class:`~trajectile.scripts.area.timing.Tree`.
 
     Where time is short the tree is short: buffers take up first what can wait longest.
 

@@ -37,12 +37,11 @@ def macro_timing(memory: Memory, technology: Technology, wire: Wire) -> graph.Ma
                         "that has them")
     buffer = technology.cells[technology.loads.buffer].arcs[0]
     stage = max(table.at(technology.loads.slew_ps, technology.port_load_ff) for table in buffer.delay)
-    fanout, tree = technology.loads.fanout, timing.Tree.of(technology.cells, technology.loads, wire)
+    tree = timing.Tree.of(technology.cells, technology.loads, wire)
     loads = [technology.loads.macro_pin_ff * pins + float(wire.load(pins)) - float(wire.load(1))  # the graph adds one itself
              for pins in (memory.rows, sum(count for _, count in memory.macros))]
-    stages = [float(tree.stages(load, fanout)) for load in loads]
-    root = next(iter(technology.cells[technology.loads.buffer].capacitance.values()))
-    data, address = (root if depth else load for load, depth in zip(loads, stages, strict=True))
+    stages = [float(tree.stages(load)) for load in loads]
+    data, address = (tree.pin_ff if depth else load for load, depth in zip(loads, stages, strict=True))
     data_setup, address_setup = (memory.setup_ps + depth * tree.ps for depth in stages)
     return graph.MacroTiming(memory.access_ps + memory.mux_levels * stage, data_setup, address_setup, data, address)
 

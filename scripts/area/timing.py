@@ -47,6 +47,9 @@ class Path:
 class Tree:
     """A stage of a tree of buffers."""
 
+    fanout: int
+    #: of a buffer's input
+    pin_ff: float
     #: the load from which on a net is driven through a tree: ``fanout`` buffers
     limit: float
     ps: float
@@ -56,16 +59,17 @@ class Tree:
     def of(cls, cells: Cells, loads: LoadModel, wire: Wire) -> "Tree":
         """From the reference buffer; each stage drives ``fanout`` others."""
         buffer = cells[loads.buffer]
-        limit = loads.fanout * next(iter(buffer.capacitance.values())) + float(wire.load(loads.fanout))
+        pin_ff = next(iter(buffer.capacitance.values()))
+        limit = loads.fanout * pin_ff + float(wire.load(loads.fanout))
         arc, slew = buffer.arcs[0], loads.slew_ps
         for _ in range(3):
             slew = max(table.at(slew, limit) for table in arc.slew)
-        return cls(limit, max(table.at(slew, limit) for table in arc.delay), slew)
+        return cls(loads.fanout, pin_ff, limit, max(table.at(slew, limit) for table in arc.delay), slew)
 
-    def stages(self, load: ArrayLike, fanout: int) -> Floats:
+    def stages(self, load: ArrayLike) -> Floats:
         """How many stages a net with such a load has."""
         with np.errstate(divide="ignore"):
-            depth = np.log(np.asarray(load, dtype=np.float64) / self.limit) / np.log(fanout)
+            depth = np.log(np.asarray(load, dtype=np.float64) / self.limit) / np.log(self.fanout)
         whole: Floats = np.ceil(np.maximum(depth, 0) - 1e-9)
         return whole
 
@@ -157,7 +161,7 @@ class Timing:
         self.load = self.graph.load
         self.stages, self.driven = np.zeros(len(self.load)), self.load
         if self.trees:
-            self.stages = self.tree.stages(self.load, self.loads.fanout)
+            self.stages = self.tree.stages(self.load)
             self.driven = np.minimum(self.load, self.tree.limit)
         self.arc = self.graph.arcs[self.which, 3]
         self.at, self.slew = np.full(nodes, -np.inf), np.full(nodes, self.loads.slew_ps)

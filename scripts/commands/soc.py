@@ -22,6 +22,8 @@ from trajectile.sw_model.schedule.scheduler import ORDERS
 DEFAULT_CONFIG = "board"
 #: of the UART on the board
 BAUD = 1_000_000
+#: what a text has no say in: its batches have one token each, int32 results, and the firmware's order and dataflow
+OF_BATCHES = {"tokens": None, "batches": 2, "order": "balanced", "dataflow": "spread", "bf16": False}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +32,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "checked by the firmware and once more here")
     parser.add_argument("--tokens", metavar="N", type=int, help="of a batch in the simulation (default: as many as there "
                         "is room for, 64 at the most)")
-    parser.add_argument("--batches", metavar="N", type=int, default=2,
+    parser.add_argument("--batches", metavar="N", type=int, default=OF_BATCHES["batches"],
                         help="in the simulation, one after the other (default 2)")
-    parser.add_argument("--order", choices=ORDERS, default="balanced", help="load order (default balanced)")
+    parser.add_argument("--order", choices=ORDERS, default=OF_BATCHES["order"], help="load order (default balanced)")
     add_dataflow(parser)
     parser.add_argument("--bf16", action="store_true", help="results in bf16 (default int32)")
     parser.add_argument("--prompt", metavar="TEXT", help="in the simulation, in place of batches: the firmware goes on with "
@@ -58,6 +60,9 @@ def checked(args: argparse.Namespace, config: Config) -> None:
     if args.prompt is not None:
         if not args.simulate:
             raise UserError("--prompt is not legal without --simulate")
+        for name, default in OF_BATCHES.items():
+            if getattr(args, name) != default:
+                raise UserError(f"--{name} = {getattr(args, name)} is not legal with --prompt; legal: without it")
         toy.check(config)
         length = len(args.prompt.encode())
         if not length:

@@ -52,6 +52,8 @@ def test_a_difference_is_seen(native):
 @pytest.mark.parametrize(("arguments", "message"), [
     (["board", "--prompt", "x"], "--prompt is not legal without --simulate"),
     (["board", "--simulate", "--prompt", ""], "--prompt = '' is not legal"),
+    (["board", "--simulate", "--prompt", "x", "--bf16"], "--bf16 = True is not legal with --prompt"),
+    (["board", "--simulate", "--prompt", "x", "--tokens", "3"], "--tokens = 3 is not legal with --prompt"),
     (["board", "--simulate", "--prompt", "x", "--bytes", "129"], "--bytes = 129 is not legal after a prompt of 1 bytes"),
     (["board", "--set", "layer.top_k=4", "--simulate", "--prompt", "x"], "top 4 is not legal for a text; legal: the toy"),
     (["board", "--set", "array.cols=3", "--set", "array.ddr_tiles=0,1", "--simulate", "--prompt", "x"],
