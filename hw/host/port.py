@@ -159,9 +159,9 @@ class HostPort(Block):
                  (("wrong", wrong), ("needs_idle", needs_idle), ("rings", rings), ("value", value))}
         m.d.sync += [found["wrong"].eq(wrong), found["needs_idle"].eq(needs_idle), found["rings"].eq(rings),
                      found["value"].eq(value)]
-        right = Signal()  # but for what does change
+        legal = Signal()  # but for what does change
         m.d.comb += [
-            right.eq(found["wrong"] == Refusal.NONE), access.okay.eq(refusal == Refusal.NONE),
+            legal.eq(found["wrong"] == Refusal.NONE), access.okay.eq(refusal == Refusal.NONE),
             access.value.eq(found["value"]),
         ]
         with m.If(found["wrong"] != Refusal.NONE):
@@ -189,7 +189,7 @@ class HostPort(Block):
                             m.d.comb += wrong.eq(Refusal.READ_ONLY)
                         continue
                     waits = register.idle_only or register.name == "DOORBELL"
-                    m.d.comb += written[register.name].eq(access.write & (access.okay if waits else right))
+                    m.d.comb += written[register.name].eq(access.write & (access.okay if waits else legal))
                     with m.If(access.writes):
                         m.d.comb += [needs_idle.eq(register.idle_only), rings.eq(register.name == "DOORBELL")]
                         with m.If(~access.whole):
