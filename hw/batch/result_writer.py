@@ -95,8 +95,10 @@ class ResultWriter(Block):
         m.d.comb += [
             writer.region.start.eq(result.start | answered),
             writer.region.address.eq(descriptor.results + Mux(first_results, record_beats, 0)),
-            writer.region.beats.eq(Mux(first_results, descriptor.tokens * Mux(
-                descriptor.bf16, config.result_bytes(2) // beat_bytes, config.result_bytes(4) // beat_bytes), record_beats)),
+            # products by constants, of which one is chosen: less than a multiplication by what is chosen
+            writer.region.beats.eq(Mux(first_results, Mux(
+                descriptor.bf16, descriptor.tokens * (config.result_bytes(2) // beat_bytes),
+                descriptor.tokens * (config.result_bytes(4) // beat_bytes)), record_beats)),
             writer.stop.eq(self.stop & ((phase == Phase.RESULTS) | (phase == Phase.ANSWERS)) & ~answered),
             result.idle.eq(phase == Phase.IDLE), self.quiet.eq(result.idle),
             result.bad_response.eq(writer.bad_response),

@@ -160,10 +160,12 @@ class HostPort(Block):
         m.d.sync += [found["wrong"].eq(wrong), found["needs_idle"].eq(needs_idle), found["rings"].eq(rings),
                      found["value"].eq(value)]
         legal = Signal()  # but for what does change
-        m.d.comb += [
-            legal.eq(found["wrong"] == Refusal.NONE), access.okay.eq(refusal == Refusal.NONE),
-            access.value.eq(found["value"]),
-        ]
+        m.d.comb += access.value.eq(found["value"])
+        m.d.sync += legal.eq(wrong == Refusal.NONE)
+        # Whether, apart from why: a doorbell waits for it.
+        stopped, full = self.batches.resetting | self.batches.failed, self.doorbell.level == QUEUE_DEPTH
+        m.d.comb += access.okay.eq(legal & ~((found["needs_idle"] & (stopped | fields["STATUS", "BUSY"]))
+                                             | (found["rings"] & (stopped | full | (check.refusal != Refusal.NONE)))))
         with m.If(found["wrong"] != Refusal.NONE):
             m.d.comb += refusal.eq(found["wrong"])
         with m.Elif((found["needs_idle"] | found["rings"]) & self.batches.resetting):
@@ -172,7 +174,7 @@ class HostPort(Block):
             m.d.comb += refusal.eq(Refusal.FAILED)
         with m.Elif(found["needs_idle"] & fields["STATUS", "BUSY"]):
             m.d.comb += refusal.eq(Refusal.BUSY)
-        with m.Elif(found["rings"] & (self.doorbell.level == QUEUE_DEPTH)):
+        with m.Elif(found["rings"] & full):
             m.d.comb += refusal.eq(Refusal.FULL)
         with m.Elif(found["rings"]):
             m.d.comb += refusal.eq(check.refusal)

@@ -154,19 +154,22 @@ class RuleEngine(Block):
             slots.send.eq(send.start),
             slots.send_slot.eq(wanted_slot),
         ]
+        sends = Signal()  # if the tile runs
+        m.d.comb += sends.eq(granted & send.ready & (at_rest | send.cut))
         with m.If(self.running):
-            m.d.comb += send.start.eq(granted & send.ready & (at_rest | send.cut))
+            m.d.comb += send.start.eq(sends)
         with m.If(send.start):
             m.d.sync += [wanted.eq(0), granted.eq(0)]
 
-        # Rule 2, compute: the oldest slice here that has not met its tokens, which are here too.
+        # Rule 2, compute: the oldest slice here that has not met its tokens, which are here too. Whether the tile runs comes
+        # late, and does not say which slice it is.
         being_sent = Signal(params.config.tile.slots)
         rows = Signal(params.config.tile.slots)
         for slot in each:
             m.d.comb += rows[slot].eq(Cat(self._is_of(slots.slices[slot], batch) & self.rows_in[batch]
                                           for batch in range(self.batches)).any())
         m.d.comb += [
-            being_sent.bit_select(wanted_slot, 1).eq(send.start),
+            being_sent.bit_select(wanted_slot, 1).eq(sends),
             slots.oldest_compute_of.eq(slots.used & slots.filled & slots.todo & rows & ~slots.sending & ~being_sent),
             compute.slot.eq(slots.oldest_compute),
             compute.expert.eq(slots.slices[slots.oldest_compute].expert),
