@@ -23,8 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock", metavar="MHZ", type=float, default=100.0,
                         help="what place and route aim at (default 100)")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the placer (default 1)")
-    parser.add_argument("--flat", action="store_true",
-                        help="let optimisation cross blocks; use by block is less sure then (default: each block by itself)")
+    parser.add_argument("--by-block", action="store_true",
+                        help="optimise each block by itself: use by block is exact then, and the clock slower (default: "
+                             "optimisation crosses blocks)")
     parser.add_argument("--pins", metavar="LPF", type=Path, help="places of the four pins (default: anywhere)")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path,
                         help="folder for netlist, logs and bitstream (default build/fpga/CONFIG-DEVICE)")
@@ -46,7 +47,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         made = design(config)
         wrapped = harness(made, made.top if args.array else made.tile)
         line.update("synthesizing")
-        netlist = flow.synthesize(made, wrapped, args.flat)
+        netlist = flow.synthesize(made, wrapped, not args.by_block)
         now = "packing"
         line.update(now)
 
@@ -60,7 +61,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
             routed = flow.place_and_route(netlist, place, target, seed=args.seed, freq_mhz=args.clock, pins=args.pins,
                                           told=told)
     values = report.values_of(made, wrapped, "array" if args.array else "one tile", target, flow.cells(netlist), routed,
-                              seed=args.seed, freq_mhz=args.clock, flat=args.flat)
+                              seed=args.seed, freq_mhz=args.clock, flat=not args.by_block)
     if routed.bitstream:
         values["bitstream"] = str(folder / routed.bitstream.name)
     terminal.answer(args, values)

@@ -17,14 +17,21 @@ from trajectile.scripts.fpga.nextpnr import Report
 from trajectile.tb.cache import kept
 from trajectile.tb.toolchain import workshop
 
-#: Every block is synthesized once and the hierarchy dissolved afterwards, so that each cell's name begins with its block.
-#: The netlist with its hierarchy is kept too, for simulation. With ``flat`` it is dissolved first: optimisation crosses
-#: blocks, and names are only as good as what is left of them.
+#: Small products become sums first, so that they take no DSP block. Every block is synthesized once and the hierarchy
+#: dissolved afterwards, so that each cell's name begins with its block. The netlist with its hierarchy is kept too, for
+#: simulation. With ``flat`` it is dissolved first: optimisation crosses blocks, and names are only as good as what is left.
 SCRIPT = """read_verilog design.v
+hierarchy -top {top}
+proc
+opt_expr
+wreduce t:$mul
+techmap -map products.v t:$mul
 synth_ecp5 {option}-top {top}
 write_verilog -noattr netlist.v
 {dissolve}write_json netlist.json
 """
+#: of small products, for ``techmap``
+PRODUCTS = Path(__file__).with_name("products.v")
 
 
 @dataclass(frozen=True)
@@ -48,17 +55,19 @@ def synthesize(made: Design, wrapped: Harness, flat: bool = False) -> Path:
         YosysError: if Yosys is missing or fails.
     """
     text = "\n".join([*made.files().values(), wrapped.text])
+    products = PRODUCTS.read_text(encoding="utf-8")
     script = SCRIPT.format(option="" if flat else "-noflatten ", top=NAME, dissolve="" if flat else "flatten\nclean\n")
 
     def make(folder: Path) -> None:
         with workshop(folder) as place:  # Yosys hands paths to ABC, which takes none with a blank
             (place / "design.v").write_text(text, encoding="utf-8")
+            (place / "products.v").write_text(products, encoding="utf-8")
             try:
                 yosys.run(script, place, "synth")
             except YosysError as error:
                 raise YosysError(str(error).replace(str(place), str(folder))) from error
 
-    return kept("fpga", [yosys.wheel(), script, text], make)
+    return kept("fpga", [yosys.wheel(), script, products, text], make)
 
 
 def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, freq_mhz: float, pins: Path | None = None,

@@ -62,9 +62,10 @@ class Tools:
         monkeypatch.setattr(nextpnr, "check", lambda: None)
         monkeypatch.setattr(yosys, "run", self.yosys)
         monkeypatch.setattr(nextpnr, "run", self.nextpnr)
-        self.log, self.code, self.calls = log, code, []
+        self.log, self.code, self.calls, self.scripts = log, code, [], []
 
     def yosys(self, script, folder, name):
+        self.scripts.append(script)
         (folder / "netlist.json").write_text(json.dumps({"modules": {"trajectile_fpga": {"cells": {
             "tile.router.a_LUT4_Z": {"type": "LUT4"}}}}}))
         return ""
@@ -95,6 +96,17 @@ def test_routed(tmp_path, monkeypatch, made, capsys):
     assert (tmp_path / values["bitstream"]).read_bytes() == b"bits"
     assert (tmp_path / "build/fpga/smoke-lfe5u-85f/netlist.json").is_file()
     assert "61.2 MHz" in capsys.readouterr().out and "--freq 55" in " ".join(tools.calls[0])
+
+
+@pytest.mark.parametrize("by_block", [False, True])
+def test_hierarchy(tmp_path, monkeypatch, made, by_block):
+    """It is dissolved before synthesis, or after it, and the answer says which; small products take no DSP block before."""
+    tools = Tools(monkeypatch, tmp_path, made, "")
+    assert cli.main(["fpga", "smoke", "--json", "out.json", *["--by-block"] * by_block]) == 0
+    assert json.loads((tmp_path / "out.json").read_text())["flat"] == (not by_block)
+    (script,) = tools.scripts
+    assert ("synth_ecp5 -noflatten" in script) == ("\nflatten\n" in script) == by_block
+    assert script.index("techmap -map products.v") < script.index("synth_ecp5")
 
 
 FULL = """Info: Device utilisation:

@@ -9,6 +9,8 @@ from tests.support.tools import require_icarus
 from trajectile.hw.lib import yosys
 from trajectile.scripts.errors import ToolError
 from trajectile.scripts.fpga.cells import models, used
+from trajectile.scripts.fpga.flow import PRODUCTS as SMALL_PRODUCTS
+from trajectile.scripts.fpga.flow import SCRIPT
 
 MEMORY = """module dut(input clk, input [63:0] in, output [63:0] out);
   (* ram_style = "block" *) reg [{width}-1:0] mem [0:{depth}-1];
@@ -50,6 +52,15 @@ endmodule
 """
 PRODUCTS = {f"{width} bits {sign or 'unsigned'}": (PRODUCT.format(sign=sign, width=width), "MULT18X18D")
             for width in (8, 18, 30) for sign in ("signed", "")}
+#: by constants, and by numbers of few bits: sums of shifts, whose carry chains show; a product is cut, or wider than it needs
+SUMS = {"small products": ("""module dut(input clk, input [63:0] in, output reg [63:0] out);
+  wire [5:0] a = in[5:0];
+  wire [11:0] b = in[17:6];
+  wire [2:0] c = in[20:18];
+  wire [15:0] by_45 = b * 7'd45, by_7 = a * 3'd7;
+  always @(posedge clk) out <= {by_45, by_7[8:0], 4'd13 * c, b * c, c * a};
+endmodule
+""", "CCU2C")}
 #: an adder, a comparison, a small memory, a flip-flop with set and enable
 LOGIC = {"logic": ("""module dut(input clk, input [63:0] in, output reg [63:0] out);
   reg [7:0] mem [0:15];
@@ -85,15 +96,17 @@ endmodule
 """
 
 
-@pytest.mark.parametrize("what", [*MEMORIES, *PRODUCTS, *LOGIC])
+@pytest.mark.parametrize("what", [*MEMORIES, *PRODUCTS, *SUMS, *LOGIC])
 def test_same_as_verilog(what, tmp_path):
     """3,000 cycles of random inputs, from the first one on."""
     require_icarus()
-    text, cell = (MEMORIES | PRODUCTS | LOGIC)[what]
-    (tmp_path / "dut.v").write_text(text)
-    yosys.run("read_verilog dut.v\nsynth_ecp5 -top dut\nwrite_verilog -noattr netlist.v\n", tmp_path)
+    text, cell = (MEMORIES | PRODUCTS | SUMS | LOGIC)[what]
+    (tmp_path / "design.v").write_text(text)
+    (tmp_path / SMALL_PRODUCTS.name).write_bytes(SMALL_PRODUCTS.read_bytes())
+    yosys.run(SCRIPT.format(option="", top="dut", dissolve=""), tmp_path)
     netlist = (tmp_path / "netlist.v").read_text()
     assert cell in used(netlist), used(netlist)
+    assert ("MULT18X18D" in used(netlist)) == (what in PRODUCTS), used(netlist)
     (tmp_path / "rtl.v").write_text(text.replace("module dut", "module dut_rtl"))
     (tmp_path / "cells.v").write_text(models(used(netlist)))
     (tmp_path / "bench.v").write_text(BENCH)
