@@ -20,13 +20,12 @@ endmodule
 """
 
 
-def build(texts: Mapping[str, str], simulator: str = "verilator", *, optimise: str = "-O2") -> Build:
+def build(texts: Mapping[str, str], simulator: str = "verilator") -> Build:
     """Compile a bench, or find it compiled.
 
     Args:
         texts: Verilog by file name; one has ``bench_top``.
         simulator: ``verilator`` or ``icarus``.
-        optimise: option of the C++ compiler.
 
     Raises:
         SimulationError: if the simulator is not there or does not accept the bench.
@@ -37,11 +36,11 @@ def build(texts: Mapping[str, str], simulator: str = "verilator", *, optimise: s
 
     def compile_into(folder: Path, log: Path) -> None:
         if icarus:
-            compiled(["iverilog", "-g2005", "-s", "bench_clock", "-o", "simulation", *sources], folder, log, optimise)
+            compiled(["iverilog", "-g2005", "-s", "bench_clock", "-o", "simulation", *sources], folder, log)
         else:
-            verilate(folder, log, TOP, [*texts, "../clock.cpp"], optimise=optimise, program="../simulation")
+            verilate(folder, log, TOP, [*texts, "../clock.cpp"], program="../simulation")
 
-    return cached(f"clocked-{simulator}", [optimise], sources, compile_into)
+    return cached(f"clocked-{simulator}", [], sources, compile_into)
 
 
 def run(made: Build, folder: Path, plusargs: Sequence[str] = ()) -> str:

@@ -149,7 +149,7 @@ endmodule
 """
 
 
-def build(config: Config, *, optimise: str = "-O2") -> Build:
+def build(config: Config) -> Build:
     """Compile the bench.
 
     Raises:
@@ -161,8 +161,7 @@ def build(config: Config, *, optimise: str = "-O2") -> Build:
     modules = emitter.verilog()
     phy = faulty_link.faulty_link(modules.pop("trajectile_d2d_link"), config.link.latency_cycles)
     texts = {"bench.v": _bench(config), "link_layer.v": "\n".join(modules.values()), "phy.v": phy}
-    return clocked.build(texts | {path.name: path.read_text(encoding="utf-8") for path in (_END, faulty_link.CORE)},
-                         optimise=optimise)
+    return clocked.build(texts | {path.name: path.read_text(encoding="utf-8") for path in (_END, faulty_link.CORE)})
 
 
 def measure(made: Build, folder: Path, what: LinkFaults, *, cycles: int, seed: int) -> Measured:

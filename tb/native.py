@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from trajectile.hw.host.regmap import RegisterMap
+from trajectile.tb import toolchain
 from trajectile.tb.host_ops import Op, counter_ops, descriptor_ops, doorbell_op, failure, port_mask, setup_ops, state_ops
 from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.job import Job, awaited
@@ -19,11 +20,9 @@ from trajectile.tb.toolchain import SimulationError, seen_from
 from trajectile.tb.top import SOURCES, TOP
 
 CPP = Path(__file__).parent / "cpp"
-#: of the C++ compiler: these simulations are long
-OPTIMISE = "-O2"
 
 
-def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = OPTIMISE,
+def build(files: Mapping[str, str], top: str, tiles: int, *, optimise: str = toolchain.OPTIMISE,
           instruments: Instruments = OFF, independent: bool = False, link_faults: bool = False) -> Build:
     """Compile a design with the C++ main, or find it compiled.
 

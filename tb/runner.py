@@ -23,8 +23,6 @@ from trajectile.tb.toolchain import SimulationError as SimulationError  # users 
 from trajectile.tb.top import SOURCES, TOP, visible
 
 SIMULATORS = ("verilator", "icarus")
-#: of the C++ compiler for Verilator's models with cocotb: with -O2 a build takes a third longer, and runs no shorter
-OPTIMISE = "-O1"
 #: packages of benches, beside those that every installation has
 NEEDS = {"bench_axi": ("cocotbext-axi",)}
 
@@ -135,7 +133,8 @@ def cached(kind: str, flags: Sequence[str], texts: Mapping[str, str], compile_in
     return Build(kind, folder, waves, time.monotonic() - began)
 
 
-def verilate(folder: Path, log: Path, top: str, parts: Sequence[str], *, optimise: str, program: str = "simulation") -> None:
+def verilate(folder: Path, log: Path, top: str, parts: Sequence[str], *, optimise: str = toolchain.OPTIMISE,
+             program: str = "simulation") -> None:
     """Compile Verilog with a C++ main of its own into ``folder/model``, without cocotb.
 
     Args:
@@ -154,7 +153,7 @@ def verilate(folder: Path, log: Path, top: str, parts: Sequence[str], *, optimis
     compiled(command, folder, log, optimise)
 
 
-def compiled(command: Sequence[str], folder: Path, log: Path, optimise: str) -> None:
+def compiled(command: Sequence[str], folder: Path, log: Path, optimise: str = toolchain.OPTIMISE) -> None:
     """Run a build's command.
 
     Raises:
@@ -168,7 +167,7 @@ def compiled(command: Sequence[str], folder: Path, log: Path, optimise: str) -> 
 
 
 def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, waves: bool = False,
-          optimise: str = OPTIMISE, instruments: Instruments = OFF) -> Build:
+          optimise: str = toolchain.OPTIMISE, instruments: Instruments = OFF) -> Build:
     """Compile a design, or find it compiled.
 
     Args:
@@ -176,7 +175,7 @@ def build(files: Mapping[str, str], top: str, simulator: str = "verilator", *, w
         top: Verilog of the bench's top (:func:`trajectile.tb.top.bench_top`).
         simulator: one of ``SIMULATORS``.
         waves: record waves when it runs.
-        optimise: option of the C++ compiler for Verilator's model: ``-O0`` compiles faster and runs ten times slower.
+        optimise: option of the C++ compiler for Verilator's model; ``-O0`` suits netlists of gates.
         instruments: what is observed of its runs.
 
     Raises:

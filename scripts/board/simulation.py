@@ -27,8 +27,6 @@ CLOCK_HZ, BIT_CYCLES = 48e6, 16
 ROWS = 2048
 #: most cycles of a command
 MOST_CYCLES = 20_000_000
-#: how the simulation is built
-OPTIMISE = "-O2"
 
 
 def build(config: Config) -> Path:
@@ -63,11 +61,11 @@ def build(config: Config) -> Path:
     }
 
     def compile_into(folder: Path, log: Path) -> None:
-        verilate(folder, log, system.NAME, ["board.vlt", *sources, "../board.cpp", "-CFLAGS", "-I.."], optimise=OPTIMISE)
+        verilate(folder, log, system.NAME, ["board.vlt", *sources, "../board.cpp", "-CFLAGS", "-I.."])
 
     try:
         require("verilator")
-        built = cached("board", [OPTIMISE], texts, compile_into).folder
+        built = cached("board", [], texts, compile_into).folder
     except SimulationError as error:
         raise ToolError(str(error)) from error
     # the program is no part of the model: another one needs no new build

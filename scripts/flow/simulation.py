@@ -38,6 +38,7 @@ from trajectile.tb.host_ops import descriptor_ops, doorbell_op
 from trajectile.tb.instruments import OFF, Instruments
 from trajectile.tb.job import JOB, Descriptor, Job, Run
 from trajectile.tb.program import descriptors, write_records
+from trajectile.tb.toolchain import OPTIMISE
 from trajectile.tb.top import bench_top, layer_pitch
 
 SIMULATORS = (*runner.SIMULATORS, "native")
@@ -175,7 +176,7 @@ class Simulation:
 def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Path, order: str = "balanced",
              dataflow: str | Sequence[str] = "spread", bf16: bool = False, records: Sequence[Sequence[int]] | None = None,
              simulator: str = "verilator", waves: bool = False, timing_only: bool = False,
-             runs: Sequence[Run] = (Run(),), optimise: str = "", axi_models: bool = False,
+             runs: Sequence[Run] = (Run(),), optimise: str = OPTIMISE, axi_models: bool = False,
              cells: Technology | None = None, ddr: str = "", files: Callable[[Design], Mapping[str, str]] | None = None,
              plusargs: Sequence[str] = (), ppm: float = clocks.PPM, may_fail: bool = False, layers: int = 1,
              instruments: Instruments = OFF, say: Callable[[str], object] = str) -> Simulation:
@@ -194,7 +195,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         waves: record waves, and write a save file for GTKWave beside them.
         timing_only: the build without payload and arithmetic; results are not compared then.
         runs: how often, with which random stalls and faults of links; events are compared for runs without.
-        optimise: option of the C++ compiler (Verilator); by default that of the simulator.
+        optimise: option of the C++ compiler (Verilator); ``-O0`` suits netlists of gates.
         axi_models: drive the AXI ports with cocotbext-axi instead of this project's host driver and memory models; events are
             not compared then, since its timing is its own.
         cells: run the synthesized netlist of the tile in these cells, in place of its Verilog.
@@ -258,10 +259,10 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
     if core:
         sources = {**sources, f"{core.module}.v": core.verilog()}
     if simulator == "native":
-        built = native.build(sources, top, config.array.tiles, optimise=optimise or native.OPTIMISE, instruments=instruments,
+        built = native.build(sources, top, config.array.tiles, optimise=optimise, instruments=instruments,
                              independent=config.array.independent)
     else:
-        built = runner.build(sources, top, simulator, waves=waves, optimise=optimise or runner.OPTIMISE,
+        built = runner.build(sources, top, simulator, waves=waves, optimise=optimise,
                              instruments=instruments)
     start_run = time.monotonic()
     say(f"running {model.cycles:,} cycles")

@@ -34,14 +34,14 @@ def play(folder: Path, instruments: Instruments) -> None:
     """All runs, with their files in a folder."""
     batch = synthetic(CONFIG, CONFIG.token_capacity, 7)
     stalls = [Run(seed, stall_host=True, stall_ddr=True, stall_io=True, stall_link=seed > 2) for seed in (1, 2, 3)]
-    exact(CONFIG, [batch] * 3, folder / "batches", runs=[Run(), Run(), *stalls], optimise="-O0", instruments=instruments)
+    exact(CONFIG, [batch] * 3, folder / "batches", runs=[Run(), Run(), *stalls], instruments=instruments)
     ground = Playground.make(CONFIG, folder / "errors", instruments=instruments)
     ground.play([*(Scenario(name=f"{name} {reset}", reset=reset, patience=patience(ground), **wrong)
                    for reset in RESETS for name, wrong in wrongs(ground).items()),
                  *(Scenario(name=name, patience=patience(ground), may_finish=True, **wrong)
                    for name, wrong in noted(ground).items())], "verilator")
     simulated(
-        CONFIG, batch, folder / "memory", runs=[Run()] * 4, files=forgetful, may_fail=True, optimise="-O0",
+        CONFIG, batch, folder / "memory", runs=[Run()] * 4, files=forgetful, may_fail=True,
         instruments=instruments, plusargs=["+sram_one_in=50", "+sram_bits=1", "+sram_seed=1"])
 
 

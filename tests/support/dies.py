@@ -71,7 +71,7 @@ class Ground:
         phy = "trajectile_d2d_link"
         made = replace(made, modules=made.modules | {phy: faulty_link(made.modules[phy], config.link.latency_cycles)})
         built = native.build(made.files(), bench_top(config, held_inputs=True, link_faults=True), config.array.tiles,
-                             optimise="-O1", independent=True, link_faults=True)
+                             independent=True, link_faults=True)
         plusargs = [*simulation.write_files(config, load.given, folder), *write_records([plan], [load.given.batch], folder)]
         return cls(config, Golden(plan, load.given.results(config), load.given.layer), model_timeline([plan]),
                    descriptors(plan, 0), built, plusargs, folder)

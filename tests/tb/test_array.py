@@ -187,7 +187,7 @@ def test_random_configurations(icarus, seed, tmp_path):
 def test_random_configurations_verilator(seed, tmp_path):
     """A few of them on the other simulator."""
     config = random_config(seed)
-    exact(config, wild_batch(config, config.token_capacity, seed), tmp_path, optimise="-O0")
+    exact(config, wild_batch(config, config.token_capacity, seed), tmp_path)
 
 
 @pytest.mark.parametrize("weights", ["mx8", pytest.param("mxfp4", marks=pytest.mark.regress)])
@@ -195,8 +195,8 @@ def test_registered_products(weights, simulator, tmp_path):
     """As an FPGA has it: sums come a cycle later, and nothing else changes. The same events without arithmetic."""
     config = small(array__dataflows="both", tile__weights=weights, tile__register_products=True)
     batch = synthetic(config, 12, 7)
-    full = exact(config, batch, tmp_path / "full", simulator=simulator, optimise="-O0")
-    control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True, optimise="-O0")
+    full = exact(config, batch, tmp_path / "full", simulator=simulator)
+    control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True)
     assert control.first.log == full.first.log
 
 
@@ -204,8 +204,8 @@ def test_timing_only(simulator, tmp_path):
     """Without payload and arithmetic the same events happen in the same cycles."""
     config = load("smoke")
     batch = synthetic(config, 12, 7)
-    full = exact(config, batch, tmp_path / "full", simulator=simulator, optimise="-O0")
-    control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True, optimise="-O0")
+    full = exact(config, batch, tmp_path / "full", simulator=simulator)
+    control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True)
     assert control.first.log == full.first.log
 
 

@@ -52,7 +52,7 @@ def test_campaign(number, tmp_path):
 def test_under_cocotb(simulator, icarus, tmp_path):
     """The same in Verilator and in Icarus, which begins with x; two batches, one after the other."""
     config = small(**TINY | {"link__crc_bits": 16, "array__clocks": "independent"})
-    values = dies(simulated(config, queued(config, [4, 3], 7), tmp_path, simulator=simulator, optimise="-O0"))
+    values = dies(simulated(config, queued(config, [4, 3], 7), tmp_path, simulator=simulator))
     assert values["batches"] == 2
 
 

@@ -20,7 +20,7 @@ def test_several_ports_change_no_cycle(ports, tmp_path):
     """Results, events and cycles are those of one port, with a channel that answers in the order of the addresses."""
     config = small(ddr__ports=ports, ddr__bytes_per_cycle=1, layer__d_model=40, tile__batches=2)
     assert config.slice_bursts > 1
-    exact(config, synthetic(config, 9, ports), tmp_path, optimise="-O0")
+    exact(config, synthetic(config, 9, ports), tmp_path)
 
 
 @pytest.mark.parametrize(("ddr", "ports", "width"), KINDS)
@@ -28,7 +28,7 @@ def test_results_with_litedram(ddr, ports, width, tmp_path):
     """The real weights lie in the modelled DRAM: results are exact, and nothing says that events are."""
     require_litedram()
     config = load("demo" if width == 4 else "smoke", [f"ddr.bytes_per_cycle={width}", f"ddr.ports={ports}"])
-    done = simulated(config, synthetic(config, min(16, config.token_capacity), 3), tmp_path, ddr=ddr, optimise="-O0")
+    done = simulated(config, synthetic(config, min(16, config.token_capacity), 3), tmp_path, ddr=ddr)
     assert done.first.results, done.first.results.message
     assert [count["COUNT_DDR_BEAT"] for count in done.first.counters] == list(done.model.ddr_beats)
     values = done.summary()

@@ -29,7 +29,7 @@ def test_without_losses(icarus, timing_only, tmp_path):
 def test_with_losses(tmp_path):
     """Links that lose frames change the cycles and nothing else."""
     config = load("smoke", ["link.crc_bits=32", "link.retries=1000"])
-    done = exact(config, synthetic(config, 12, 4), tmp_path, runs=[Run(), *LOSSES], optimise="-O0")
+    done = exact(config, synthetic(config, 12, 4), tmp_path, runs=[Run(), *LOSSES])
     for outcome in done.outcomes[1:]:
         assert counted(outcome, "_REPLAYS") > 100 and outcome.cycles > 2 * done.model.cycles
         assert sum(e.kind == "compute" for e in outcome.log) == sum(e.kind == "compute" for e in done.model.events)

@@ -37,12 +37,12 @@ def untidy(tmp_path, monkeypatch):
 
 def test_a_build_among_blanks(untidy):
     """It is made elsewhere and kept where it belongs; and it names its log there when it fails."""
-    made = clocked.build({"bench_top.v": BENCH}, optimise="-O0")
+    made = clocked.build({"bench_top.v": BENCH})
     assert made.folder.parent == untidy / "a folder" and (made.folder / "build.log").is_file()
     assert "file none" in clocked.run(made, untidy / "o u t")
-    assert clocked.build({"bench_top.v": BENCH}, optimise="-O0").folder == made.folder
+    assert clocked.build({"bench_top.v": BENCH}).folder == made.folder
     with pytest.raises(runner.SimulationError) as error:
-        clocked.build({"bench_top.v": "module"}, optimise="-O0")
+        clocked.build({"bench_top.v": "module"})
     first = str(error.value).splitlines()[0]
     assert str(untidy / "a folder") in first and "/trajectile-" not in first
 
@@ -50,7 +50,7 @@ def test_a_build_among_blanks(untidy):
 def test_paths_longer_than_a_register(tmp_path):
     """What lies in the folder of a run is named from there."""
     deep = tmp_path.joinpath(*["d" * 200] * 6)
-    made = clocked.build({"bench_top.v": BENCH}, optimise="-O0")
+    made = clocked.build({"bench_top.v": BENCH})
     assert "file events\n" in clocked.run(made, deep, [f"+file={deep / 'events'}"])
 
 

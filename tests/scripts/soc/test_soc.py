@@ -234,5 +234,5 @@ def test_paths_through_the_tile(changes, tmp_path):
 def test_waves_of_verilator(tmp_path):
     """The save file fits its waves too (test_cli looks at those of Icarus)."""
     config = load("smoke")
-    exact(config, synthetic(config, 3, 1), tmp_path, waves=True, optimise="-O0")
+    exact(config, synthetic(config, 3, 1), tmp_path, waves=True)
     check_save_file(tmp_path / "dump.vcd")
