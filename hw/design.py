@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
+from types import MappingProxyType
 
 from amaranth.lib.wiring import Component
 
@@ -18,9 +20,9 @@ class Design:
     config: Config
     timing_only: bool
     #: Verilog text by module name, children before parents
-    modules: dict[str, str]
+    modules: Mapping[str, str]
     #: (depth, width, kind, lanes) of each SRAM module; kind is ``1rw`` or ``1r1w``; a write may leave out lanes
-    srams: dict[str, tuple[int, int, str, int]]
+    srams: Mapping[str, tuple[int, int, str, int]]
     #: module names of the array and the tile
     top: str
     tile: str
@@ -45,11 +47,13 @@ class Design:
         return {file: "\n".join(self.modules[name] for name in names) for file, names in self.file_modules().items()}
 
 
+@lru_cache(maxsize=8)
 def design(config: Config, *, timing_only: bool = False) -> Design:
-    """Elaborate a configuration to Verilog."""
+    """Elaborate a configuration to Verilog: seconds, so the last ones are kept. Nobody changes what all of them get."""
     emitter = Emitter()
     top = emitter.emit(TileArray(config, timing_only=timing_only))
     blocks = emitter.components.items()
     srams = {name: (block.depth, block.width, "1rw", block.lanes) for name, block in blocks if isinstance(block, Sram1RW)}
     srams |= {name: (block.depth, block.width, "1r1w", 1) for name, block in blocks if isinstance(block, Sram1R1W)}
-    return Design(config, timing_only, emitter.verilog(), srams, top, "trajectile_tile", emitter.components)
+    modules = MappingProxyType(emitter.verilog())
+    return Design(config, timing_only, modules, MappingProxyType(srams), top, "trajectile_tile", emitter.components)

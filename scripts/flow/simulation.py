@@ -250,7 +250,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
     link_faults = any(run.faults for run in runs)
     if link_faults:
         phy = "trajectile_d2d_link"
-        made = replace(made, modules=made.modules | {phy: faulty_link(made.modules[phy], config.link.latency_cycles)})
+        made = replace(made, modules={**made.modules, phy: faulty_link(made.modules[phy], config.link.latency_cycles)})
     generated = time.monotonic()
     say(f"building it for {simulator}, once for this design")
     top = bench_top(config, timing_only=timing_only, memory_models=not axi_models, held_inputs=simulator == "native",

@@ -69,7 +69,7 @@ class Ground:
         plan = schedule(config, load.topk_ids, "balanced")
         made = design(config)
         phy = "trajectile_d2d_link"
-        made = replace(made, modules=made.modules | {phy: faulty_link(made.modules[phy], config.link.latency_cycles)})
+        made = replace(made, modules={**made.modules, phy: faulty_link(made.modules[phy], config.link.latency_cycles)})
         built = native.build(made.files(), bench_top(config, held_inputs=True, link_faults=True), config.array.tiles,
                              independent=True, link_faults=True)
         plusargs = [*simulation.write_files(config, load.given, folder), *write_records([plan], [load.given.batch], folder)]

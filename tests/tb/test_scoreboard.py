@@ -100,28 +100,24 @@ def _longer_link(config):
     return design(load("smoke", ["link.latency_cycles=3"]))
 
 
+def _changed(config, block, pattern, text):
+    """The design with a block's Verilog changed in one place."""
+    made, name = design(config), f"trajectile_{block}"
+    changed, count = re.subn(pattern, text, made.modules[name], count=1)
+    assert count == 1 and changed != made.modules[name]
+    return replace(made, modules={**made.modules, name: changed})
+
+
 def _wrong_arithmetic(config):
-    made = design(config)
-    right = made.modules["trajectile_mac_pe"]
-    made.modules["trajectile_mac_pe"] = right.replace(" + ", " - ", 1)
-    assert made.modules["trajectile_mac_pe"] != right
-    return made
+    return _changed(config, "mac_pe", r" \+ ", " - ")
 
 
 def _without_rest(config):
-    made = design(config)
-    right = made.modules["trajectile_io_writer"]
-    made.modules["trajectile_io_writer"] = re.sub(r"(assign user__quiet\s*=)[^;]*;", r"\g<1> 1'h0;", right)
-    assert made.modules["trajectile_io_writer"] != right
-    return made
+    return _changed(config, "io_writer", r"(assign user__quiet\s*=)[^;]*;", r"\g<1> 1'h0;")
 
 
 def _failed_record(config):
-    made = design(config)
-    right = made.modules["trajectile_result_writer"]
-    made.modules["trajectile_result_writer"] = re.sub(r"\bfailed <= \w+;", "failed <= 1'h1;", right)
-    assert made.modules["trajectile_result_writer"] != right
-    return made
+    return _changed(config, "result_writer", r"\bfailed <= \w+;", "failed <= 1'h1;")
 
 
 @pytest.mark.parametrize(("mutation", "results", "events"), [
