@@ -73,7 +73,7 @@ OF_BATCHES = (
            new="batches.running != 0"),
     Mutant(name="host-writes-refused", module="hw.host.port",
            description="a write that is refused is done all the same",
-           old="written[register.name].eq(access.write & (access.okay if waits else right))",
+           old="written[register.name].eq(access.write & (access.okay if waits else legal))",
            new="written[register.name].eq(access.write)"),
     Mutant(name="host-queue-overflows", module="hw.host.port",
            description="the doorbell does not look for room",
