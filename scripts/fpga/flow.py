@@ -30,6 +30,9 @@ synth_ecp5 {option}-top {top}
 write_verilog -noattr netlist.v
 {dissolve}write_json netlist.json
 """
+#: Placer: critical connections count for more, and the most critical for much more, than nextpnr has it by itself (10 and 2).
+#: Then fewer paths are nearly as long as the longest.
+PLACER = ("--placer-heap-timingweight", "30", "--placer-heap-critexp", "4")
 #: of small products, for ``techmap``
 PRODUCTS = Path(__file__).with_name("products.v")
 
@@ -97,7 +100,7 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
     code, log = nextpnr.run(
         [target.device.option, "--package", target.package, "--speed", str(target.speed), "--json", "netlist.json",
          "--textcfg", "fpga.config", "--report", "report.json", "--router", "router2", "--seed", str(seed),
-         "--freq", f"{freq_mhz:g}", "--timing-allow-fail", *where], folder, "nextpnr.log", told=told)
+         "--freq", f"{freq_mhz:g}", "--timing-allow-fail", *PLACER, *where], folder, "nextpnr.log", told=told)
     if code:
         why = nextpnr.does_not_fit(log)
         if why is None and pins and nextpnr.errors(log) and not nextpnr.read_used(log):  # pins are placed first
