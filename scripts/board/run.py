@@ -17,8 +17,8 @@ class Machine(Protocol):
     def dump(self, address: int, count: int) -> bytes:
         """Read a part of the DRAM."""
 
-    def command(self, data: bytes = b"") -> str:
-        """Send a command, and wait for the answer."""
+    def command(self, data: bytes = ...) -> str:
+        """Send a command, and wait for the answer; without one, see that the firmware is there."""
 
 
 @dataclass

@@ -276,6 +276,8 @@ def write_project(system: System, folder: Path, made: Design) -> list[str]:
     platform = system.soc.platform
     with quiet():
         platform.build(system.soc, build_dir=str(folder.resolve()), build_name=NAME, run=False)
+    for name in (f"{NAME}.ys", f"build_{NAME}.sh"):  # LiteX's scripts know nothing of the array
+        (folder / name).unlink()
     return [f"{NAME}.v", *_others(system, folder, made)]
 
 

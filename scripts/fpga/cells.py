@@ -42,6 +42,49 @@ endmodule
 """
 
 
+def _logic() -> str:
+    """TRELLIS_COMB of a routed design: a LUT as logic, half a carry chain or a bit of a small memory, with the multiplexer
+    behind it. Yosys has one too, whose carry does not leave it and whose memory begins with its words in another order.
+    """
+    return """module TRELLIS_COMB(
+  input A, B, C, D, M, FCI, F1, FXA, FXB, DI0, DI1, WD, WAD0, WAD1, WAD2, WAD3, WRE, WCK,
+  output F, FCO, OFX
+);
+  parameter [127:0] MODE = "LOGIC";
+  parameter [15:0] INITVAL = 0;
+  parameter [31:0] CCU2_INJECT1 = "NO";
+  parameter [31:0] WREMUX = "WRE";
+  parameter [31:0] WCKMUX = "WCK";
+  parameter [0:0] IS_Z1 = 0;
+  wire lut = INITVAL[{D, C, B, A}];
+  wire alone = CCU2_INJECT1 == "YES";
+  wire pair = INITVAL[{2'b0, B, A}] & ~alone;
+  wire clk = WCKMUX == "INV" ? ~WCK : WCK;
+  reg [15:0] mem = INITVAL;
+  generate
+    if (MODE == "DPRAM")
+      always @(posedge clk)
+        if (WREMUX == "INV" ? ~WRE : WRE) mem[{WAD0, WAD2, WAD1, WAD3}] <= WD;
+  endgenerate
+  assign F = MODE == "DPRAM" ? mem[{D, C, B, A}] : MODE == "CCU2" ? lut ^ (FCI & ~alone) : lut;
+  assign FCO = lut ? FCI : pair;
+  assign OFX = IS_Z1 ? (M ? FXB : FXA) : (M ? F1 : F);
+endmodule
+"""
+
+
+def _memory_write() -> str:
+    """TRELLIS_RAMW of a routed design: address and data on their way to the bits of a small memory."""
+    return """module TRELLIS_RAMW(
+  input A0, B0, C0, D0, A1, B1, C1, D1,
+  output WDO0, WDO1, WDO2, WDO3, WADO0, WADO1, WADO2, WADO3
+);
+  assign {WADO3, WADO2, WADO1, WADO0} = {A0, C0, B0, D0};
+  assign {WDO3, WDO2, WDO1, WDO0} = {B1, D1, A1, C1};
+endmodule
+"""
+
+
 def _block_ram_port(port: str) -> str:
     """Pins of one of the two ports of a block RAM."""
     return f"""  input {_bus(f"DI{port}", 18)},
@@ -142,7 +185,8 @@ def models(cells: Iterable[str]) -> str:
     folder = _installed()
     theirs = {found[1]: _SPECIFY.sub("", found[0]) for name in _THEIRS
               for found in _MODULE.finditer((folder / name).read_text(encoding="utf-8"))}
-    known = theirs | {"MULT18X18D": _multiplier(), "DP16KD": _block_ram()}
+    known = theirs | {"MULT18X18D": _multiplier(), "DP16KD": _block_ram(), "TRELLIS_COMB": _logic(),
+                      "TRELLIS_RAMW": _memory_write()}
     wanted, done = sorted(cells), dict[str, str]()
     while wanted:
         name = wanted.pop()

@@ -1,7 +1,7 @@
 """The way from Verilog to a bitstream: what Yosys and nextpnr get, and what they have made."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def synthesize(made: Design, wrapped: Harness, flat: bool = False) -> Path:
 
 
 def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, freq_mhz: float, pins: Path | None = None,
-                    told: Callable[[str], None] = lambda line: None) -> Routed:
+                    written: str | None = None, told: Callable[[str], None] = lambda line: None) -> Routed:
     """Place and route a netlist, and make the bitstream.
 
     Args:
@@ -84,6 +84,7 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
         seed: of the placer.
         freq_mhz: what placer and router aim at.
         pins: LPF file with the places of the wrapper's pins; without it they go anywhere.
+        written: name of a file in the folder that gets the routed netlist (:mod:`trajectile.scripts.fpga.routed`).
         told: is told each line of nextpnr's log.
 
     Raises:
@@ -91,29 +92,60 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
         ToolError: if a tool is missing, or fails for another reason than that the design does not fit.
     """
     share(netlist, folder)
-    for old in ("report.json", "fpga.config", "fpga.bit"):
-        (folder / old).unlink(missing_ok=True)
-    where = ["--lpf-allow-unconstrained"]
+    options = ["--seed", str(seed), "--freq", f"{freq_mhz:g}", *PLACER, "--lpf-allow-unconstrained",
+               *(["--write", written] if written else [])]
     if pins:
         (folder / "pins.lpf").write_bytes(pins.read_bytes())
-        where += ["--lpf", "pins.lpf"]
+        options += ["--lpf", "pins.lpf"]
+    try:
+        return implement(folder, target, options, told=told)
+    except NextpnrFailed as error:
+        if pins and nextpnr.errors(error.log) and not nextpnr.read_used(error.log):  # pins are placed first
+            raise UserError(f"--pins = {pins} is not legal ({nextpnr.errors(error.log)[0]}); legal values: an LPF file that "
+                            f"places {', '.join(PINS)}") from None
+        raise
+
+
+class NextpnrFailed(ToolError):
+    """nextpnr failed for another reason than that the design does not fit."""
+
+    def __init__(self, message: str, log: str):
+        super().__init__(message)
+        self.log = log
+
+
+def implement(folder: Path, target: Target, options: Sequence[str], *, name: str = "fpga", pack: Sequence[str] = (),
+              told: Callable[[str], None] = lambda line: None) -> Routed:
+    """Place and route ``netlist.json`` of a folder, and make the bitstream; logs, report and results stay beside it.
+
+    Args:
+        folder: has the netlist, and what the options name.
+        target: the FPGA.
+        options: more of nextpnr.
+        name: of the results: ``fpga.config``, ``fpga.bit``.
+        pack: options of ecppack.
+        told: is told each line of nextpnr's log.
+
+    Raises:
+        NextpnrFailed: for another reason than that the design does not fit.
+        ToolError: if a tool is missing, or if ecppack fails.
+    """
+    for old in ("report.json", f"{name}.config", f"{name}.bit"):
+        (folder / old).unlink(missing_ok=True)
     code, log = nextpnr.run(
         [target.device.option, "--package", target.package, "--speed", str(target.speed), "--json", "netlist.json",
-         "--textcfg", "fpga.config", "--report", "report.json", "--router", "router2", "--seed", str(seed),
-         "--freq", f"{freq_mhz:g}", "--timing-allow-fail", *PLACER, *where], folder, "nextpnr.log", told=told)
+         "--textcfg", f"{name}.config", "--report", "report.json", "--router", "router2", "--timing-allow-fail", *options],
+        folder, "nextpnr.log", told=told)
     if code:
         why = nextpnr.does_not_fit(log)
-        if why is None and pins and nextpnr.errors(log) and not nextpnr.read_used(log):  # pins are placed first
-            raise UserError(f"--pins = {pins} is not legal ({nextpnr.errors(log)[0]}); legal values: an LPF file that places "
-                            f"{', '.join(PINS)}")
         if why is None:
-            raise ToolError(f"nextpnr failed (log in {folder}):\n" + "\n".join(log.splitlines()[-15:]))
+            raise NextpnrFailed(f"nextpnr failed (log in {folder}):\n" + "\n".join(log.splitlines()[-15:]), log)
         return Routed(Report(nextpnr.read_used(log), None), why, None)
     report = nextpnr.read_report((folder / "report.json").read_text(encoding="utf-8"))
-    code, log = nextpnr.run(["fpga.config", "fpga.bit"], folder, "ecppack.log", "run_ecppack")
+    code, log = nextpnr.run([*pack, f"{name}.config", f"{name}.bit"], folder, "ecppack.log", "run_ecppack")
     if code:
         raise ToolError(f"ecppack failed (log in {folder}):\n" + "\n".join(log.splitlines()[-15:]))
-    return Routed(report, None, folder / "fpga.bit")
+    return Routed(report, None, folder / f"{name}.bit")
 
 
 def cells(netlist: Path) -> dict[str, str]:

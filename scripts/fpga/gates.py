@@ -1,10 +1,13 @@
-"""The tile as cells of an ECP5: the netlist that is placed and routed, with models of the cells, in place of its Verilog."""
+"""The tile as cells of an ECP5, with models of the cells, in place of its Verilog: as it is placed, and as it is routed."""
 
 import re
+from pathlib import Path
 
 from trajectile.hw.design import Design
-from trajectile.scripts.fpga import flow
+from trajectile.scripts.errors import ToolError
+from trajectile.scripts.fpga import flow, routed
 from trajectile.scripts.fpga.cells import models, used
+from trajectile.scripts.fpga.devices import Target
 from trajectile.scripts.fpga.harness import NAME, harness
 
 
@@ -22,3 +25,25 @@ def gate_level(made: Design) -> dict[str, str]:
     netlist = re.sub(rf"^module {NAME}\b.*?^endmodule$", "", (folder / "netlist.v").read_text(encoding="utf-8"),
                      flags=re.M | re.S)
     return {f"{made.top}.v": made.files()[f"{made.top}.v"], f"{made.tile}.v": netlist, "cells.v": models(used(netlist))}
+
+
+def routed_level(made: Design, folder: Path, target: Target) -> dict[str, str]:
+    """As :func:`gate_level`, with the cells of the routed design, of which the bitstream is made.
+
+    Args:
+        made: the design.
+        folder: gets what nextpnr writes.
+        target: the FPGA.
+
+    Raises:
+        ToolError: if nextpnr is missing or fails, if the tile does not fit, or if a cell has no model.
+        YosysError: if Yosys is missing or fails.
+    """
+    wrapped = harness(made, made.tile)
+    netlist = flow.synthesize(made, wrapped)
+    done = flow.place_and_route(netlist, folder, target, seed=1, freq_mhz=50.0, written="routed.json")
+    if done.why_not:
+        raise ToolError(f"not routed: {done.why_not}")
+    found = routed.read(folder / "routed.json")
+    tile = routed.verilog(found, made.tile, routed.pins(wrapped, netlist / "netlist.json", found))
+    return {f"{made.top}.v": made.files()[f"{made.top}.v"], f"{made.tile}.v": tile, "cells.v": models(used(tile))}

@@ -35,6 +35,18 @@ endmodule
 
 
 @dataclass(frozen=True)
+class Wire:
+    """A port of the design, and where the wrapper has it."""
+
+    port: str
+    is_input: bool
+    #: ``clk``, ``reset``, ``drive`` or ``said``; which of its bits is the port's first
+    signal: str
+    first: int
+    width: int
+
+
+@dataclass(frozen=True)
 class Harness:
     """The wrapper: its Verilog, and how many bits the design takes and gives.
 
@@ -47,6 +59,7 @@ class Harness:
     label: str
     inputs: int
     outputs: int
+    wires: tuple[Wire, ...]
 
 
 def harness(made: Design, module: str) -> Harness:
@@ -57,18 +70,20 @@ def harness(made: Design, module: str) -> Harness:
         module: which of its modules: any that came from a block, such as ``made.tile`` or ``made.top``.
     """
     label = module.removeprefix("trajectile_")
-    lines, inputs, outputs = [], 0, 0
+    wires, inputs, outputs = [], 0, 0
     for port in ports_of(made.components[module]):
         if port.name in ("clk", "rst"):
-            lines.append(f"    .{port.name}({'clk' if port.name == 'clk' else 'reset'})")
+            wires.append(Wire(port.name, True, "clk" if port.name == "clk" else "reset", 0, 1))
         elif not port.width:
             continue
         elif port.is_input:
-            lines.append(f"    .{port.name}(drive[{inputs} +: {port.width}])")
+            wires.append(Wire(port.name, True, "drive", inputs, port.width))
             inputs += port.width
         else:
-            lines.append(f"    .{port.name}(said[{outputs} +: {port.width}])")
+            wires.append(Wire(port.name, False, "said", outputs, port.width))
             outputs += port.width
+    lines = [f"    .{wire.port}({wire.signal})" if wire.signal in ("clk", "reset") else
+             f"    .{wire.port}({wire.signal}[{wire.first} +: {wire.width}])" for wire in wires]
     text = _TEXT.format(name=NAME, module=module, label=label, inputs=inputs - 1, outputs=outputs - 1,
                         ports=",\n".join(lines))
-    return Harness(text, label, inputs, outputs)
+    return Harness(text, label, inputs, outputs, tuple(wires))

@@ -5,7 +5,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,12 @@ class Report:
 
     #: used and available by kind of site, as ``TRELLIS_COMB``
     used: Mapping[str, tuple[int, int]]
-    #: of the only clock, in MHz; None if no path goes from register to register
+    #: of the slowest clock, in MHz; None if no path goes from register to register
     fmax_mhz: float | None
     #: the slowest path from register to register
     path: tuple[Step, ...] = ()
+    #: what each clock reaches and what it is to reach, in MHz, by the name of its net
+    clocks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
 def check() -> None:
@@ -71,12 +73,12 @@ def read_report(text: str) -> Report:
     try:
         values = json.loads(text)
         used = {kind: (int(part["used"]), int(part["available"])) for kind, part in values["utilization"].items()}
-        clocks = [float(part["achieved"]) for part in values["fmax"].values()]
+        clocks = {name: (float(part["achieved"]), float(part["constraint"])) for name, part in values["fmax"].items()}
         inside = [part for part in values["critical_paths"] if part["from"] == part["to"] != "<async>"]
         path = max((_steps(part["path"]) for part in inside), key=lambda steps: sum(step.ns for step in steps), default=())
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ToolError(f"nextpnr's report cannot be read ({type(error).__name__}: {error})") from None
-    return Report(used, min(clocks, default=None), path)
+    return Report(used, min((reached for reached, _ in clocks.values()), default=None), path, clocks)
 
 
 def _steps(path: Sequence[Mapping[str, Any]]) -> tuple[Step, ...]:

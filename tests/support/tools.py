@@ -8,6 +8,7 @@ import pytest
 from trajectile.scripts.area import opensta
 from trajectile.scripts.board import firmware, system
 from trajectile.scripts.errors import ToolError
+from trajectile.scripts.fpga import nextpnr
 from trajectile.scripts.soc import litedram_core
 from trajectile.tb import runner
 
@@ -29,6 +30,14 @@ def require_litedram() -> None:
     """LiteDRAM has to be there."""
     try:
         litedram_core.check()
+    except ToolError as error:
+        missing(str(error))
+
+
+def require_nextpnr() -> None:
+    """Place and route has to be there."""
+    try:
+        nextpnr.check()
     except ToolError as error:
         missing(str(error))
 

@@ -6,7 +6,10 @@ import pytest
 
 from tests.support.batches import exact, synthetic
 from tests.support.configurations import TINY, small
-from trajectile.scripts.fpga.gates import gate_level
+from tests.support.tools import require_nextpnr
+from trajectile.scripts.fpga import devices
+from trajectile.scripts.fpga.gates import gate_level, routed_level
+from trajectile.sw_model.config import load
 
 
 def gates(made):
@@ -24,3 +27,27 @@ def test_tiny(tmp_path):
     """Two tiles of 13,000 cells each: synthesized in a minute, compiled in another."""
     config = small(**TINY)
     exact(config, synthetic(config, 4, 7), tmp_path, optimise="-O0", files=gates)
+
+
+@pytest.mark.regress
+@pytest.mark.timeout(7200)
+def test_smoke(tmp_path):
+    """The smoke tile, whose clock and size docs/fpga.md reports: its lanes, block RAMs and multipliers have more to do."""
+    config = load("smoke")
+    exact(config, synthetic(config, 12, 1), tmp_path, optimise="-O0", files=gates)
+
+
+@pytest.mark.regress
+@pytest.mark.timeout(7200)
+def test_tiny_routed(tmp_path):
+    """What nextpnr has packed, placed and routed, and the bitstream is made from."""
+    require_nextpnr()
+    config = small(**TINY)
+
+    def routed(made):
+        files = routed_level(made, tmp_path / "routed", devices.target("lfe5u-85f"))
+        tile = files["trajectile_tile.v"]
+        assert not re.search(r"\b(?:always|initial|case|reg)\b", tile)
+        assert tile.count("TRELLIS_FF #(") > 3000 and tile.count("TRELLIS_COMB #(") > 5000 and "MULT18X18D" in tile
+        return files
+    exact(config, synthetic(config, 4, 7), tmp_path, optimise="-O0", files=routed)

@@ -1,7 +1,13 @@
 """The system for a board: what it refuses, its project, and the whole of it in Verilator with its firmware and LiteDRAM."""
 
 import json
+import os
+import pty
+import select
+import threading
+import tty
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +18,9 @@ from trajectile.hw.design import design
 from trajectile.scripts import cli
 from trajectile.scripts.board import firmware, job, layout, simulation, system
 from trajectile.scripts.board.job import BoardJob
+from trajectile.scripts.board.port import Port
 from trajectile.scripts.board.run import run_job
-from trajectile.scripts.errors import UserError
+from trajectile.scripts.errors import ToolError, UserError
 from trajectile.scripts.flow import workload
 from trajectile.sw_model.config import load
 from trajectile.sw_model.schedule.dataflow import planned
@@ -148,6 +155,65 @@ def test_wrong_results_are_seen(machine):
     machine.load(layout.JOB, bytes(illegal))
     assert "errors 10000" in machine.command(b"b\n")
     assert run_job(machine, one).wrong == []
+
+
+class Wire:
+    """A serial port whose other end is the simulated UART."""
+
+    def __init__(self, machine, spoil=lambda data: data):
+        self.machine, self.spoil = machine, spoil
+        self.mine, self.theirs = pty.openpty()
+        tty.setraw(self.mine)
+        self.path = Path(os.ttyname(self.theirs))
+        self.thread = threading.Thread(target=self.carry)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *error):
+        os.close(self.theirs)  # reading ends
+        self.thread.join()
+        os.close(self.mine)
+
+    def carry(self):
+        """A command is whole when nothing has come for a while."""
+        data = b""
+        while True:
+            if not select.select([self.mine], [], [], 0.2 if data else None)[0]:
+                before, self.machine.told = self.machine.told, lambda text: os.write(self.mine, text.encode("latin-1"))
+                self.machine.command(self.spoil(data))
+                self.machine.told, data = before, b""
+                continue
+            try:
+                data += os.read(self.mine, 65536)
+            except OSError:
+                return
+
+
+def test_by_serial_port(machine):
+    """As on a board: everything goes through the UART, and Python sees what it sees beside it."""
+    one = job_of(batches=2, tokens=3, seed=6)
+    said = []
+    with Wire(machine) as wire, Port(wire.path, 1_000_000, said.append) as board:
+        assert board.command() == "ok\n"
+        done = run_job(board, one)
+    assert done.wrong == [], done.said
+    assert "batch 1: " in "".join(said) and done.cycles == run_job(machine, one).cycles
+
+
+def test_serial_port_spoils(machine):
+    """A byte that comes otherwise is noticed; so is a board that does not answer."""
+    with Wire(machine, lambda data: data.replace(b"x", b"y")) as wire, Port(wire.path, 1_000_000) as board:
+        board.load(layout.MODEL, b"abc")
+        with pytest.raises(ToolError, match="has not come through"):
+            board.load(layout.MODEL, b"axc")
+        assert board.dump(layout.MODEL, 3) == b"ayc"
+    mine, theirs = pty.openpty()
+    with Port(Path(os.ttyname(theirs)), 1_000_000, patience=0.1) as board, pytest.raises(ToolError, match="does not answer"):
+        board.command()
+    os.close(mine)
+    os.close(theirs)
 
 
 def test_memory_by_uart(machine):

@@ -50,7 +50,7 @@ def test_a_difference_is_seen(native):
 
 
 @pytest.mark.parametrize(("arguments", "message"), [
-    (["board", "--prompt", "x"], "--prompt is not legal without --simulate"),
+    (["board", "--prompt", "x"], "--prompt is not legal without --simulate or --port"),
     (["board", "--simulate", "--prompt", ""], "--prompt = '' is not legal"),
     (["board", "--simulate", "--prompt", "x", "--bf16"], "--bf16 = True is not legal with --prompt"),
     (["board", "--simulate", "--prompt", "x", "--tokens", "3"], "--tokens = 3 is not legal with --prompt"),

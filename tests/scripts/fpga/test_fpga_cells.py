@@ -5,9 +5,10 @@ import subprocess
 
 import pytest
 
-from tests.support.tools import require_icarus
+from tests.support.tools import require_icarus, require_nextpnr
 from trajectile.hw.lib import yosys
 from trajectile.scripts.errors import ToolError
+from trajectile.scripts.fpga import nextpnr, routed
 from trajectile.scripts.fpga.cells import models, used
 from trajectile.scripts.fpga.flow import PRODUCTS as SMALL_PRODUCTS
 from trajectile.scripts.fpga.flow import SCRIPT
@@ -96,25 +97,60 @@ endmodule
 """
 
 
+def mapped(text, folder):
+    """What Yosys makes of it: ``netlist.v`` and ``netlist.json``."""
+    (folder / "design.v").write_text(text)
+    (folder / SMALL_PRODUCTS.name).write_bytes(SMALL_PRODUCTS.read_bytes())
+    yosys.run(SCRIPT.format(option="", top="dut", dissolve=""), folder)
+
+
+def same(folder, text, netlist):
+    """A netlist does the same as the Verilog that it was made of: 3,000 cycles of random inputs, from the first one on."""
+    for name, content in {"rtl.v": text.replace("module dut", "module dut_rtl"), "netlist.v": netlist,
+                          "cells.v": models(used(netlist)), "bench.v": BENCH}.items():
+        (folder / name).write_text(content)
+    subprocess.run(["iverilog", "-g2005", "-s", "bench", "-o", "bench", "bench.v", "rtl.v", "netlist.v", "cells.v"],
+                   cwd=folder, check=True)
+    said = subprocess.run(["vvp", "bench"], cwd=folder, check=True, capture_output=True, text=True).stdout
+    found = re.search(r"^wrong (\d+) alive (\d+)$", said, re.M)
+    assert found and int(found[1]) == 0 and int(found[2]) > 600, said
+
+
 @pytest.mark.parametrize("what", [*MEMORIES, *PRODUCTS, *SUMS, *LOGIC])
 def test_same_as_verilog(what, tmp_path):
-    """3,000 cycles of random inputs, from the first one on."""
+    """As Yosys maps it."""
     require_icarus()
     text, cell = (MEMORIES | PRODUCTS | SUMS | LOGIC)[what]
-    (tmp_path / "design.v").write_text(text)
-    (tmp_path / SMALL_PRODUCTS.name).write_bytes(SMALL_PRODUCTS.read_bytes())
-    yosys.run(SCRIPT.format(option="", top="dut", dissolve=""), tmp_path)
+    mapped(text, tmp_path)
     netlist = (tmp_path / "netlist.v").read_text()
     assert cell in used(netlist), used(netlist)
     assert ("MULT18X18D" in used(netlist)) == (what in PRODUCTS), used(netlist)
-    (tmp_path / "rtl.v").write_text(text.replace("module dut", "module dut_rtl"))
-    (tmp_path / "cells.v").write_text(models(used(netlist)))
-    (tmp_path / "bench.v").write_text(BENCH)
-    subprocess.run(["iverilog", "-g2005", "-s", "bench", "-o", "bench", "bench.v", "rtl.v", "netlist.v", "cells.v"],
-                   cwd=tmp_path, check=True)
-    said = subprocess.run(["vvp", "bench"], cwd=tmp_path, check=True, capture_output=True, text=True).stdout
-    found = re.search(r"^wrong (\d+) alive (\d+)$", said, re.M)
-    assert found and int(found[1]) == 0 and int(found[2]) > 600, said
+    same(tmp_path, text, netlist)
+
+
+@pytest.mark.parametrize(("what", "cells"), [
+    ("logic", {"TRELLIS_COMB", "TRELLIS_RAMW", "TRELLIS_FF"}),
+    *(pytest.param(what, cells, marks=pytest.mark.regress) for what, cells in (
+        ("two ports, 18 bits", {"DP16KD"}), ("halves, 18 bits", {"DP16KD"}),
+        ("no change, 4 bits", {"DP16KD", "TRELLIS_COMB"}), ("18 bits signed", {"MULT18X18D"}),
+        ("30 bits unsigned", {"MULT18X18D", "TRELLIS_COMB"}), ("small products", {"TRELLIS_COMB"})))])
+def test_same_when_routed(what, cells, tmp_path):
+    """As nextpnr has packed, placed and routed it."""
+    require_icarus()
+    require_nextpnr()
+    text, _ = (MEMORIES | PRODUCTS | SUMS | LOGIC)[what]
+    mapped(text, tmp_path)
+    code, log = nextpnr.run(["--12k", "--package", "CABGA381", "--json", "netlist.json", "--write", "routed.json", "--router",
+                             "router1", "--lpf-allow-unconstrained"], tmp_path, "nextpnr.log")
+    assert code == 0, log[-1000:]
+    found = routed.read(tmp_path / "routed.json")
+
+    def bus(name, is_input, bits=64):
+        pads = (f"{name}[{bit}]" if bits > 1 else name for bit in range(bits))
+        return routed.Pin(name, is_input, tuple(found.cells[f"{pad}$tr_io"]["connections"]["B"][0] for pad in pads))
+    netlist = routed.verilog(found, "dut", [bus("clk", True, 1), bus("in", True), bus("out", False)])
+    assert cells <= used(netlist), used(netlist)
+    same(tmp_path, text, netlist)
 
 
 def test_no_model():

