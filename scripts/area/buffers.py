@@ -35,7 +35,7 @@ def _sinks(timing: Timing, heavy: set[int], period_ps: float) -> dict[int, list[
 
 
 def add_trees(flat: Flat, timing: Timing, period_ps: float) -> int:
-    """Put a tree on every net but the clock that has more load than the limit of a
+    """Put a tree on every net but a clock that has more load than the limit of a
     :class:`~trajectile.scripts.area.timing.Tree`.
 
     Where time is short the tree is short: buffers take up first what can wait longest.
@@ -46,8 +46,7 @@ def add_trees(flat: Flat, timing: Timing, period_ps: float) -> int:
     graph, limit = timing.graph, timing.tree.limit
     buffer = graph.cells[timing.loads.buffer]
     (pin, pin_ff), output = next(iter(buffer.capacitance.items())), next(iter(buffer.functions))
-    clock = {int(graph.root[net]) for net in flat.top.inputs if flat.top.nets[net] == "clk"}
-    heavy = {int(net) for net in np.flatnonzero(graph.load > limit)} - clock
+    heavy = {int(net) for net in np.flatnonzero(graph.load > limit)} - set(graph.clocks)
     before = len(flat.cells)
     for root, sinks in _sinks(timing, heavy, period_ps).items():
         heapify(sinks)

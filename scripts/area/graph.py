@@ -58,6 +58,9 @@ class Graph:
         loads: what is assumed beside the cells.
         macros: SRAM modules; their outputs are called ``rdata``, their inputs but for ``wdata`` and ``clk`` address them.
         wire: what wires weigh; by default ``loads.wire_ff`` a pin.
+
+    Where there are several clocks, nothing leads from a register of one to a register of another: what lies between two
+    clocks is no path. Inputs and outputs belong to all of them.
     """
 
     def __init__(self, flat: Flat, cells: Cells, loads: LoadModel, macros: Mapping[str, MacroTiming],
@@ -98,16 +101,23 @@ class Graph:
         #: the cell of each start and end
         self.start_cell: list[int] = []
         self.end_cell: list[int] = []
+        #: the clock of each start and end; the number of each clock's net
+        start_clock: list[int] = []
+        end_clock: list[int] = []
+        self.clocks: dict[int, int] = {}
         for index, (kind, connections) in enumerate(self.flat.cells):
             if kind in self.macros:
                 timing = self.macros[kind]
+                clock = self._clock(connections, "clk")
                 for place, (pin, net) in enumerate(connections):
                     if pin.startswith("rdata"):
                         self.starts.append((net, -1, timing.access_ps))
                         self.start_cell.append(index)
+                        start_clock.append(clock)
                     elif pin != "clk":
                         self.ends.append((net, timing.setup_of(pin), net))
                         self.end_cell.append(index)
+                        end_clock.append(clock)
                         pins.append(net)
                         pin_ff.append(timing.load_of(pin))
                         pin_cell.append(index)
@@ -124,6 +134,7 @@ class Graph:
                     pin_slot.append(slot)
                     pin_place.append(places[pin])
             if cell.sequential:
+                clock = self._clock(connections, cell.clock)
                 out = next(nets[pin] for pin in cell.functions if pin in nets)
                 if self.flat.names[out].startswith("$"):  # of an inverted output: the register's own name
                     self.flat.names[out] = self.flat.labels.get(index, self.flat.names[out])
@@ -131,10 +142,12 @@ class Graph:
                     if arc.target in nets and arc.clocked:
                         self.starts.append((nets[arc.target], first + number, 0.0))
                         self.start_cell.append(index)
+                        start_clock.append(clock)
                 for pin in cell.capacitance:
                     if pin != cell.clock and pin in nets:
                         self.ends.append((nets[pin], cell.setup_ps, out))
                         self.end_cell.append(index)
+                        end_clock.append(clock)
             else:
                 for number, arc in enumerate(cell.arcs):
                     if arc.source in nets and arc.target in nets:
@@ -146,6 +159,8 @@ class Graph:
         self.owned = self.arcs[:, 1].copy()
         self.sources = {int(self.root[net]): net for net, _, _ in self.starts}
         self.arcs[:, :2] = self.root[self.arcs[:, :2]]
+        if len(self.clocks) > 1:
+            self._separate(start_clock, end_clock)
         #: input pins in the order of the cells: root of the net, capacitance, cell, place among the inputs of that kind of
         #: cell (-1 for SRAM) and among the pins of the cell
         self.pins = self.root[np.array(pins, dtype=np.int64)]
@@ -154,6 +169,36 @@ class Graph:
         self.pin_slot = np.array(pin_slot, dtype=np.int64)
         self.pin_place = np.array(pin_place, dtype=np.int64)
         self.fanout = np.bincount(self.pins, minlength=self.size)
+
+    def _clock(self, connections: Sequence[tuple[str, int]], pin: str) -> int:
+        """The number of the clock at a pin; 0 where there is no such pin."""
+        net = next((net for name, net in connections if name == pin), None)
+        return 0 if net is None else self.clocks.setdefault(int(self.root[net]), len(self.clocks))
+
+    def _reached(self, first: Sequence[int], clocks: Sequence[int], ports: Sequence[int], source: Ints, target: Ints) -> Ints:
+        """For each net the clocks, a bit each, of all nets of ``first`` from which arcs lead to it; ``ports`` have all."""
+        found = np.zeros(self.size, dtype=np.int64)
+        np.bitwise_or.at(found, self.root[list(first)], 1 << np.array(clocks, dtype=np.int64))
+        found[self.root[list(ports)]] = (1 << len(self.clocks)) - 1
+        while True:
+            before = found.copy()
+            np.bitwise_or.at(found, target, found[source])
+            if (found == before).all():
+                return found
+
+    def _separate(self, start_clock: Sequence[int], end_clock: Sequence[int]) -> None:
+        """Take out ends and arcs that only paths from one clock to another go through."""
+        source, target = self.arcs[:, 0], self.arcs[:, 1]
+        top = self.flat.top
+        inputs = [net for net in top.inputs if int(self.root[net]) not in self.clocks]
+        came = self._reached([net for net, _, _ in self.starts], start_clock, inputs, source, target)
+        goes = self._reached([net for net, _, _ in self.ends], end_clock, top.outputs, target, source)
+        kept = (came[source] == 0) | (goes[target] == 0) | (came[source] & goes[target] != 0)
+        self.arcs, self.arc_cell, self.owned = self.arcs[kept], self.arc_cell[kept], self.owned[kept]
+        at = [int(came[self.root[net]]) for net, _, _ in self.ends]
+        ends = [number for number, clock in enumerate(end_clock) if not at[number] or at[number] >> clock & 1]
+        self.ends = [self.ends[number] for number in ends]
+        self.end_cell = [self.end_cell[number] for number in ends]
 
     def weigh(self) -> None:
         """The load of every net, from what its pins weigh now."""

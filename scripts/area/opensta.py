@@ -35,6 +35,12 @@ KINDS = {
     "register to output": "-to [all_outputs]",
     "input to output": "-from [all_inputs] -to [all_outputs]",
 }
+#: of a tile into which clocks come with frames: between registers of such a clock, and out of its reset
+LINK = "register to register, clock of a link"
+LINK_RESET = "reset, clock of a link"
+#: from one clock to another, where each path is limited to a period
+TO_LINK = "between clocks, to that of a link"
+FROM_LINK = "between clocks, from that of a link"
 
 _SCRIPT = """\
 read_liberty outside.lib
@@ -42,11 +48,12 @@ read_liberty outside.lib
 read_verilog tile.v
 link_design {top}
 set trajectile_period_ns {period_ns}
+set trajectile_limit_crossings {crossings}
 source tile.sdc
 set_wire_load_mode top
 set_wire_load_model -name trajectile_{wire}
 set_input_transition {slew_ns} [all_inputs]
-set_clock_transition {slew_ns} [get_clocks clk]
+set_clock_transition {slew_ns} [all_clocks]
 set_load -pin_load {load_pf} [all_outputs]
 puts "== check_setup"
 check_setup -verbose -unconstrained_endpoints -no_clock -loops -no_input_delay
@@ -55,6 +62,10 @@ check_setup -verbose -unconstrained_endpoints -no_clock -loops -no_input_delay
 _GROUP = """\
 puts "== path {name}"
 report_checks -path_delay max -format full -digits 4 -path_group {group}
+"""
+_BETWEEN = """\
+puts "== path {name}"
+report_checks -path_delay max -format full -digits 4 -from [get_clocks {{{start}}}] -to [get_clocks {{{end}}}]
 """
 
 
@@ -144,24 +155,35 @@ def run(folder: Path, timing: Timing, technology: Technology, libraries: Mapping
     names = {"group_" + str(index): (name, chosen) for index, (name, chosen) in enumerate(KINDS.items())}
     commands = [f"group_path -name {group} {chosen}" for group, (_, chosen) in reversed(names.items()) if chosen]
     commands += [_GROUP.format(name=name, group=group if chosen else "clk") for group, (name, chosen) in names.items()]
+    links = sorted({name for net in graph.flat.top.inputs if (name := graph.flat.top.nets[net]).endswith(constraints.LINK)})
+    commands += [_GROUP.format(name=LINK, group=name) for name in links]
+    commands += [_GROUP.format(name=LINK_RESET, group="**async_default**")] if links else []
+    between = [_BETWEEN.format(name=TO_LINK, start="clk", end=" ".join(links)),
+               _BETWEEN.format(name=FROM_LINK, start=" ".join(links), end="clk")]
+    scripts = {"sta.tcl": (0, commands)} | ({"crossings.tcl": (1, between)} if links else {})
     texts = dict(libraries) | {
         "outside.lib": outside(graph.flat, graph.macros, graph.wire), "tile.v": verilog(graph.flat, graph.root, top),
         "tile.sdc": sdc,
-        "sta.tcl": _SCRIPT.format(
-            libraries="\n".join(f"read_liberty {name}" for name in libraries), top=top, period_ns=f"{period_ns:.6f}",
-            wire=graph.wire.name, slew_ns=f"{loads.slew_ps / 1000:.6f}", load_pf=f"{graph.port_ff / 1000:.6f}",
-            groups="\n".join(commands)),
     }
+    for name, (crossings, asked) in scripts.items():
+        texts[name] = _SCRIPT.format(
+            libraries="\n".join(f"read_liberty {name}" for name in libraries), top=top, period_ns=f"{period_ns:.6f}",
+            crossings=crossings, wire=graph.wire.name, slew_ns=f"{loads.slew_ps / 1000:.6f}",
+            load_pf=f"{graph.port_ff / 1000:.6f}", groups="\n".join(asked))
     for name, text in texts.items():
         (folder / name).write_text(text, encoding="utf-8")
-    done = subprocess.run([PROGRAM, "-exit", "sta.tcl"], cwd=folder, capture_output=True, text=True, check=False)
-    log = done.stdout + done.stderr
-    (folder / "sta.log").write_text(log, encoding="utf-8")
-    if done.returncode or "Error:" in log or "== path" not in log:
-        said = [line for line in log.splitlines() if "Error" in line] or [f"exit code {done.returncode}"]
-        raise ToolError(f"OpenSTA: {said[0]} (log: {folder / 'sta.log'})")
-    version = re.search(r"OpenSTA (\S+)", log)
-    return Sta(version[1] if version else "?", log)
+    logs = ""
+    for name in scripts:
+        done = subprocess.run([PROGRAM, "-exit", name], cwd=folder, capture_output=True, text=True, check=False)
+        log = done.stdout + done.stderr
+        path = folder / f"{name.partition('.')[0]}.log"
+        path.write_text(log, encoding="utf-8")
+        if done.returncode or "Error:" in log or "== path" not in log:
+            said = [line for line in log.splitlines() if "Error" in line] or [f"exit code {done.returncode}"]
+            raise ToolError(f"OpenSTA: {said[0]} (log: {path})")
+        logs += log
+    version = re.search(r"OpenSTA (\S+)", logs)
+    return Sta(version[1] if version else "?", logs)
 
 
 def _place(flat: Flat, pin: str, outputs: Mapping[int, int]) -> tuple[str, str]:
@@ -185,7 +207,7 @@ def digest(sta: Sta, timing: Timing, period_ns: float) -> dict[str, Any]:
     for part in sta.log.split("== path ")[1:]:
         name, _, text = part.partition("\n")
         slack = re.search(r"^\s*(-?[\d.]+)\s+slack \(", text, re.M)
-        if not slack:
+        if not slack or (name in kinds and kinds[name]["slack_ns"] <= float(slack[1])):
             continue
         steps = re.findall(r"^\s*(-?[\d.]+)\s+(-?[\d.]+) [v^] (\S+) \((\S+)\)$", text.split("data arrival time")[0], re.M)
         through: list[dict[str, Any]] = []

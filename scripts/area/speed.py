@@ -34,7 +34,7 @@ def macro_timing(memory: Memory, technology: Technology, wire: Wire) -> graph.Ma
     """
     if memory.access_ps is None or memory.setup_ps is None or technology.loads is None:
         raise UserError(f"the speed estimate needs access_ps and setup_ps of {memory.picked}; legal: a table of SRAM macros "
-                        "that has them")
+                        f"that has them, or --registers {memory.depth * memory.width} and more, which makes flip-flops of it")
     buffer = technology.cells[technology.loads.buffer].arcs[0]
     stage = max(table.at(technology.loads.slew_ps, technology.port_load_ff) for table in buffer.delay)
     tree = timing.Tree.of(technology.cells, technology.loads, wire)

@@ -47,7 +47,7 @@ def _inner_memories(made: Design) -> list[dict[str, Any]]:
         if name in made.srams or name == made.top:
             continue
         for width, array, depth in re.findall(r"^\s*reg \[(\d+):0\] (\w+) \[(\d+):0\];", text, re.M):
-            written = re.search(rf"^\s*{array}\[\w+\](\[[\d:]+\])? <=", text, re.M) is not None
+            written = re.search(rf"^\s*{array}\[[^<\n]+ <=", text, re.M) is not None
             found.append({"block": name.removeprefix(PREFIX), "array": array, "depth": int(depth) + 1,
                           "width": int(width) + 1, "made_of": "flip-flops" if written else "logic (constant table)"})
     return found

@@ -2,8 +2,8 @@
 
 A static timing analysis by graph: each net has an arrival and a slew for its rising and its falling edge; of the arcs into a
 net the latest arrival and the slowest slew count. What is assumed about wires is in
-:class:`~trajectile.scripts.area.graph.LoadModel`. The clock is ideal, reset (``rst``) a tree of its own, inputs come at
-its edge.
+:class:`~trajectile.scripts.area.graph.LoadModel`. Clocks are ideal, reset (``rst``) a tree of its own, inputs come at
+the clock's edge. There are no paths between two clocks.
 """
 
 from collections.abc import Mapping
@@ -179,9 +179,10 @@ class Timing:
         arcs = np.array([arc for _, arc in clocked], dtype=np.int64)
         slew = np.full(len(nets), self.loads.slew_ps)
         top = self.graph.flat.top
-        # reset is a tree of its own and the clock ideal
+        # reset is a tree of its own and clocks are ideal
         held = [(net, at) for net, arc, at in self.graph.starts if arc < 0]
-        held += [(net, 0.0) for net in top.inputs if top.nets[net] not in ("clk", "rst")]
+        held += [(net, 0.0) for net in top.inputs if top.nets[net] not in ("clk", "rst")
+                 and int(self.root[net]) not in self.graph.clocks]
         for edge in (0, 1):
             delay, out = self.look_up(arcs, np.full(len(nets), edge), slew, self.driven[nets])
             self.at[2 * nets + edge], self.slew[2 * nets + edge] = self._drive(nets, delay, out)

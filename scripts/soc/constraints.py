@@ -7,6 +7,8 @@ from trajectile.scripts.soc.ports import Port
 
 #: inputs that never change while the clock runs
 STRAP = "tile_id"
+#: ends the name of a clock that comes with frames
+LINK = "__rx__clk"
 #: share of a cycle that is outside, before an input and after an output
 OUTSIDE = 0.4
 #: the same of ports whose other end is near: paths from input to output go through them, so the rest of a cycle is theirs
@@ -15,7 +17,7 @@ NEAR = 0.1
 UNCERTAINTY = 0.05
 
 _HEAD = """\
-# {module}: one clock, every input and output registered to it outside, synchronous reset.
+# {module}: one clock{more}, every input and output registered to it outside, synchronous reset.
 #
 {origin}
 #
@@ -25,7 +27,7 @@ _HEAD = """\
 #
 {near}#
 # Exceptions: {exceptions}
-# No multicycle path: every path takes one cycle. No false path otherwise: there is one clock, and rst is synchronous and
+# No multicycle path: every path takes one cycle. No false path otherwise: {between}, and rst is synchronous and
 # timed like any input (bring an asynchronous reset in through a synchronizer of two flip-flops outside).
 
 if {{![info exists trajectile_period_ns]}} {{ set trajectile_period_ns {period:.3f} }}
@@ -41,6 +43,23 @@ create_clock -name clk -period $trajectile_period_ns [get_ports clk]
 set_clock_uncertainty $trajectile_uncertainty_ns [get_clocks clk]
 """
 
+
+#: what lies between clocks
+_CROSSINGS = """\
+if {{[info exists trajectile_limit_crossings] && $trajectile_limit_crossings}} {{
+    set trajectile_clocks [list {clocks}]
+    foreach from $trajectile_clocks {{
+        foreach to $trajectile_clocks {{
+            if {{$from ne $to}} {{
+                set_max_delay $trajectile_period_ns -from [get_clocks $from] -to [get_clocks $to]
+                set_false_path -hold -from [get_clocks $from] -to [get_clocks $to]
+            }}
+        }}
+    }}
+}} else {{
+    set_clock_groups -asynchronous {groups}
+}}
+"""
 
 #: about ports that are near, by what they are called
 _WHY = (
@@ -76,10 +95,12 @@ def sdc(module: str, ports: Sequence[Port], origin: str, mhz: float) -> str:
     held = [port for port in ports if port.name == "link_hold"]
     exceptions = [f"{STRAP} is a strap, constant while the clock runs."] if straps else []
     exceptions += ["link_hold belongs to the model of the PHY and is 0 on a chip."] if held else []
-    text = _HEAD.format(module=module, origin="\n".join(f"# {line}".rstrip() for line in origin.splitlines()),
+    come = [port for port in ports if port.name.endswith(LINK)]
+    text = _HEAD.format(module=module, more=" and one with what comes from each link" if come else "",
+                        between="but between clocks" if come else "there is one clock",
+                        origin="\n".join(f"# {line}".rstrip() for line in origin.splitlines()),
                         exceptions=" ".join(exceptions) or "none.", period=1000 / mhz, outside=OUTSIDE, near_share=NEAR,
                         uncertainty=UNCERTAINTY, near=_near_text(ports))
-    come = [port for port in ports if port.name.endswith("__rx__clk")]
     # clocks have no delays, and what comes with one is timed by it
     held += [port for port in ports if port.name.endswith("__clk")]
     held += [port for port in ports if come and port.name.endswith("__rx__frame")]
@@ -107,15 +128,18 @@ def clock_groups(clocks: Sequence[str], others: Sequence[Port]) -> str:
     """
     if not others:
         return ""
-    text = ("\n# Clocks of their own (docs/clocks.md): pointers cross in gray code through two flip-flops. Keep each of\n"
-            "# their buses within a period of the faster clock (set_max_delay, or what your tool has for it).\n")
+    text = ("\n# Clocks of their own (docs/clocks.md): pointers cross in gray code through two flip-flops, and the bits of\n"
+            "# a pointer must arrive within a period of each other. Set trajectile_limit_crossings to 1 before reading this\n"
+            "# file, and every path between two clocks must take less than a period; else none of them is looked at.\n")
     for port in others:
         text += f"create_clock -name {port.name} -period $trajectile_period_ns [get_ports {port.name}]\n"
+        if clocks:
+            text += f"set_clock_uncertainty $trajectile_uncertainty_ns [get_clocks {port.name}]\n"
         frame = port.name.replace("__clk", "__frame")
         if frame != port.name:
             text += f"set_input_delay $trajectile_io_ns -clock {port.name} [get_ports {{{frame}[*]}}]\n"
     names = [*clocks, *(port.name for port in others)]
-    return text + "set_clock_groups -asynchronous " + " ".join(f"-group [get_clocks {name}]" for name in names) + "\n"
+    return text + _CROSSINGS.format(clocks=" ".join(names), groups=" ".join(f"-group [get_clocks {name}]" for name in names))
 
 
 def of_dies(module: str, ports: Sequence[Port], origin: str, mhz: float) -> str:

@@ -113,6 +113,24 @@ def test_through_blocks(cells):
     assert [step.block for step in path.steps] == ["child", "top"]
 
 
+def test_two_clocks(cells):
+    """From one clock to another there is no path, through a gate that both reach or straight; inputs belong to both."""
+    slow = ["BUF A=a Y=b0", *(f"BUF A=b{i} Y=b{i + 1}" for i in range(9))]
+    parts = ("DFF CLK=link D=b9 Q=a", *slow, "XOR A=b9 B=s Y=m", "DFF CLK=clk D=m Q=r", "BUF A=r Y=n",
+             "DFF CLK=clk D=n Q=s", "DFF CLK=clk D=a Q=straight", "BUF A=pin Y=w", "DFF CLK=link D=w Q=u",
+             "DFF CLK=clk D=w Q=v")
+    two = timing(cells, module("top", ["clk", "link", "pin"], [], *parts))
+    found = {path.end: path for path in two.paths(99)}
+    assert sorted(found) == ["top/a", "top/r", "top/s", "top/u", "top/v"]
+    assert found["top/a"].start == "top/a" and found["top/a"].ps > 80
+    assert found["top/r"].start == "top/s" and found["top/r"].ps == pytest.approx(LAUNCH + 20 + SETUP)
+    # the same with one clock: the slow way is the longest
+    one = timing(cells, module("top", ["clk", "pin"], [], *(part.replace("=link", "=clk") for part in parts)))
+    found = {path.end: path for path in one.paths(99)}
+    assert found["top/r"].start == "top/a" and found["top/r"].ps > 80 and "top/straight" in found
+    assert len(two.graph.clocks) == 2 and len(one.graph.clocks) == 1
+
+
 def test_many_loads(cells):
     """Over ``fanout`` reference inputs a tree of buffers: its stages are counted, and the driver sees one stage's load."""
     loads = [f"XOR A=q B=q Y=x{i}" for i in range(5)]  # 2 pins of 1 and 3 fF and their wires: 6 fF each

@@ -12,7 +12,8 @@ from trajectile.scripts import cli
 from trajectile.scripts.area import opensta, speed, technology
 from trajectile.scripts.area.flow import map_tile
 from trajectile.scripts.area.memories import choose
-from trajectile.scripts.errors import ToolError
+from trajectile.scripts.area.sram_compiler import compile_memory
+from trajectile.scripts.errors import ToolError, UserError
 from trajectile.scripts.soc import constraints
 from trajectile.scripts.soc.ports import ports_of
 
@@ -96,6 +97,36 @@ def test_the_command(library, tmp_path, capsys):
     assert not speed_values["sta"]["holds"] and speed_values["range_mhz"][0] == speed_values["sta"]["mhz_of_the_estimate"]
     text = capsys.readouterr().out
     assert "do NOT hold" in text and "before sizing" in text
+
+
+@pytest.mark.regress
+@pytest.mark.usefixtures("sta")
+def test_clocks_of_links(library, tmp_path):
+    """A tile with clocks of its links: paths of these and between them and the tile's are there, each in its place."""
+    die = [part for name, value in TINY.items() for part in ("--set", f"{name.replace('__', '.')}={value}")]
+    die += ["--set", "link.crc_bits=16", "--set", "array.clocks=independent"]
+    out, folder = tmp_path / "sta.json", tmp_path / "o"
+    assert cli.main(["synthesize", "smoke", *die, "--liberty", str(library), "--registers", str(1 << 20), "--sta", "--clock",
+                     "200", "-o", str(folder), "--json", str(out)]) == 0
+    values = json.loads(out.read_text())
+    sta, paths = values["speed"]["sta"], values["speed"]["sta"]["paths"]
+    assert sta["holds"] and sta["mhz"] > 200
+    assert {opensta.LINK, opensta.TO_LINK, opensta.FROM_LINK} <= set(paths)
+    # within the crossing the pointers and the memory, and nothing that comes from further away
+    for kind in (opensta.TO_LINK, opensta.FROM_LINK):
+        assert "crossing" in paths[kind]["from"] and "crossing" in paths[kind]["to"]
+        assert {step["block"].partition("__")[0] for step in paths[kind]["through"]} == {"crossing"}
+    crossing = next(memory for memory in values["memories_in_blocks"] if memory["block"] == "crossing")
+    assert crossing["made_of"] == "flip-flops"
+
+
+def test_memories_without_times(library):
+    """A speed estimate is refused, with what to do about it."""
+    cells = technology.load(paths=[library])
+    memory = compile_memory(cells.srams, 32, 97, two_port=True)
+    assert memory is not None and memory.access_ps is None
+    with pytest.raises(UserError, match="--registers 3104 and more"):
+        speed.macro_timing(memory, cells, cells.wires[0])
 
 
 @pytest.mark.usefixtures("sta")

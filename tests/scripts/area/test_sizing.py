@@ -43,6 +43,16 @@ def wide(cells, sinks):
     return flatten({"top": made}, "top", cells)
 
 
+def test_no_tree_on_a_clock(cells):
+    """Whatever it is called, and however much hangs on it."""
+    flat = wide(cells, 60)
+    flat.top.nets[flat.top.inputs[0]] = "north__rx__clk"
+    clock = flat.top.inputs[0]
+    before = sum(net == clock for _, pins in flat.cells for _, net in pins)
+    add_trees(flat, analysis(flat, cells, trees=True), 500.0)
+    assert before > 60 and sum(net == clock for _, pins in flat.cells for _, net in pins) == before
+
+
 def test_a_tree(cells):
     """Every net is light enough afterwards; the critical sink stays at the driver, so the tile is faster than with all there,
     and than behind a tree of equal depth.

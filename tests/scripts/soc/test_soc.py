@@ -4,12 +4,14 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 from systemrdl import RDLCompiler, RDLListener, RDLWalker
 
 from tests.support.batches import exact, synthetic
+from tests.support.configurations import small
 from tests.support.lint import WAIVED, lint
 from tests.support.paths import DOCS
 from tests.support.tools import require_icarus
@@ -18,6 +20,7 @@ from trajectile.hw.design import design
 from trajectile.hw.host.regmap import Access, RegisterMap
 from trajectile.hw.lib import yosys
 from trajectile.hw.params import Params
+from trajectile.hw.tile import Tile
 from trajectile.scripts import cli
 from trajectile.scripts.soc import bundle, constraints, fusesoc, verilog
 from trajectile.scripts.soc.ports import Port, ports_of
@@ -95,7 +98,7 @@ class _Tcl:
         self.calls: list[tuple[str, ...]] = []
         self.tcl.eval("proc get_ports {names} { return $names }\nproc get_clocks {names} { return $names }")
         for name in ("create_clock", "set_clock_uncertainty", "set_input_delay", "set_output_delay", "set_false_path",
-                     "set_case_analysis"):
+                     "set_case_analysis", "set_clock_groups", "set_max_delay"):
             self.tcl.createcommand(name, lambda *words, name=name: self.calls.append((name, *words)))
 
     def run(self, text: str) -> dict[str, list[tuple[str, ...]]]:
@@ -123,6 +126,29 @@ def test_constraints(name, folder):
     text = (folder / f"trajectile_{name}.sdc").read_text()
     assert all((f"{{{port}[*]}}" in text) == (width > 1) for port, (_, width) in ports.items())
     assert _Tcl().run("set trajectile_period_ns 4.0\n" + text)["create_clock"][0][3] == "4.0"
+
+
+def test_constraints_of_a_die():
+    """A clock of its own with each link, uncertain as the tile's, and what comes with it is timed by it. No path between two
+    clocks is looked at, or each takes less than a period; then both ways between any two are named once.
+    """
+    tile = Tile(small(link__crc_bits=16, array__clocks="independent"), timing_only=True)
+    tile._MustUse__silence = True  # type: ignore[attr-defined]  # its ports are enough
+    ports = ports_of(tile)
+    text = constraints.sdc("trajectile_tile", ports, "", 800.0)
+    said, limited = _Tcl().run(text), _Tcl().run("set trajectile_limit_crossings 1\n" + text)
+    links = [port.name for port in ports if port.name.endswith(constraints.LINK)]
+    clocks = [call[1] for call in said["create_clock"]]
+    assert clocks == ["clk", *links] and len(links) == 4
+    assert [call[1] for call in said["set_clock_uncertainty"]] == clocks
+    timed = {call[-1]: call[2] for call in said["set_input_delay"] if call[2] != "clk"}
+    assert timed == {f"{link.removesuffix('clk')}frame[*]": link for link in links}
+    (groups,) = said["set_clock_groups"]
+    assert list(groups[2::2]) == clocks and "set_max_delay" not in said
+    assert "set_clock_groups" not in limited
+    assert sorted(call[2::2] for call in limited["set_max_delay"]) == sorted(permutations(clocks, 2))
+    assert {call[0] for call in limited["set_max_delay"]} == {"1.250"}
+    assert "there is one clock" not in text
 
 
 def test_near_ports():
