@@ -32,9 +32,9 @@ write_json netlist.json
 #: part of the system by the beginning of a cell's name
 ARRAY, RISCV, AROUND = "array", "RISC-V", "LiteDRAM, UART, bus"
 _PARTS = {"array": ARRAY, "VexRiscv": RISCV}
-#: what the clocks are for, by LiteX's names
-CLOCKS = {"sys": "all but what follows", "sys2x_i": "DDR3 pins, two transfers per cycle", "init": "start of the DDR3 pins",
-          "por": "reset at power on"}
+#: what the clocks are for, by LiteX's names. That of the DDR3 pins, twice as fast, goes from hard block to hard block, so
+#: nextpnr says nothing of it.
+CLOCKS = {"sys": "all but what follows", "init": "start of the DDR3 pins", "clk48": "reset at power on"}
 
 
 def script(sources: list[str]) -> str:
@@ -90,8 +90,8 @@ def parts_of(netlist: Path) -> dict[str, Use]:
 
 
 def _clock(net: str) -> str:
-    """LiteX's name of a clock by its net: ``sys`` of ``$glbnet$sys_clk``."""
-    return net.removeprefix("$glbnet$").partition("_clk")[0]
+    """LiteX's name of a clock by its net: ``sys`` of ``$glbnet$sys_clk``, ``clk48`` of ``$glbnet$clk48$TRELLIS_IO_IN``."""
+    return net.removeprefix("$glbnet$").partition("$")[0].removesuffix("_clk")
 
 
 def values_of(netlist: Path, routed: Routed, seed: int) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class Tools:
             (folder / "report.json").write_text(json.dumps({
                 "utilization": {"TRELLIS_COMB": {"used": 9, "available": 83640}, "DP16KD": {"used": 1, "available": 208}},
                 "fmax": {"$glbnet$sys_clk": {"achieved": self.sys_mhz, "constraint": 48.0},
-                         "sys2x_i_clk": {"achieved": 150.0, "constraint": 96.0}},
+                         "$glbnet$clk48$TRELLIS_IO_IN": {"achieved": 150.0, "constraint": 48.0}},
                 "critical_paths": [{"from": clock, "to": clock, "path": [
                     {"type": "clk-to-q", "delay": 0.5, "from": {"cell": "VexRiscv.b"}, "to": {"cell": "VexRiscv.b"}},
                     {"type": "routing", "delay": 16.25, "net": "n", "from": {"cell": "VexRiscv.b"},
@@ -65,7 +65,7 @@ def test_built(tmp_path, monkeypatch, capsys):
     assert cli.main(["soc", "board", "--build", "--seed", "3", "-o", "made", "--json", "made.json"]) == 0
     values = json.loads((tmp_path / "made.json").read_text())
     assert values["routed"] and values["met"] and (values["fmax_mhz"], values["clock_mhz"]) == (59.7, 48)
-    assert values["clocks"]["sys2x_i"] == {"fmax_mhz": 150.0, "wanted_mhz": 96.0, "met": True}
+    assert values["clocks"]["clk48"] == {"fmax_mhz": 150.0, "wanted_mhz": 48.0, "met": True}
     assert (tmp_path / values["bitstream"]).read_bytes() == b"bits" and values["bitstream"] == "made/soc.bit"
     parts = values["parts"]
     assert parts["array"] == {"lut": 1, "ff": 0, "bram": 1, "dsp": 0}
