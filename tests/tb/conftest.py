@@ -14,8 +14,16 @@ def simulator(request) -> str:
     return request.param
 
 
+@pytest.fixture(params=["verilator", pytest.param("icarus", marks=pytest.mark.regress)])
+def either(request) -> str:
+    """Each simulator in turn, Icarus in ``make regress`` only: for what runs there longer than Verilator needs to compile."""
+    if request.param == "icarus":
+        require_icarus()
+    return request.param
+
+
 @pytest.fixture
 def icarus() -> str:
-    """Icarus, which builds at once: for many small designs."""
+    """Icarus, which builds at once: for small designs that run shortly."""
     require_icarus()
     return "icarus"

@@ -56,20 +56,20 @@ def test_smoke(simulator, order, tmp_path):
 
 
 @pytest.mark.parametrize("batches", [pytest.param(1, marks=pytest.mark.regress), 2])
-def test_batches_in_a_queue(icarus, batches, tmp_path):
+def test_batches_in_a_queue(either, batches, tmp_path):
     """Five batches of different sizes back to back, one of them without tokens; with two in flight it takes less time."""
     config = small(tile__batches=batches)
     loads = queued(config, (config.token_capacity, 1, 0, 3, config.token_capacity), 20)
-    exact(config, loads, tmp_path, simulator=icarus)
+    exact(config, loads, tmp_path, simulator=either)
 
 
 @pytest.mark.parametrize(("batches", "late"), [
     (2, (0, 700)), pytest.param(2, (700, 0), marks=pytest.mark.regress), pytest.param(1, (3, 0), marks=pytest.mark.regress)])
-def test_a_tile_is_late(icarus, batches, late, tmp_path):
+def test_a_tile_is_late(either, batches, late, tmp_path):
     """The doorbell of a tile rings later than the other's, by much or by little; for every batch."""
     config = load("smoke", [f"tile.batches={batches}"])
     loads = queued(config, (12, 5, 9), 40)
-    exact(config, loads, tmp_path, simulator=icarus, runs=[Run(late=late)])
+    exact(config, loads, tmp_path, simulator=either, runs=[Run(late=late)])
 
 
 @pytest.mark.parametrize("overrides", [
@@ -97,12 +97,12 @@ FORMATS = [("mx8", 0, "silu", True), ("mx8", 3, "gelu_tanh", False), ("mxfp4", 0
 
 @pytest.mark.parametrize(("number", "weights", "mantissa", "activation", "bias"), [
     pytest.param(number, *one, marks=[] if number % 2 else pytest.mark.regress) for number, one in enumerate(FORMATS)])
-def test_formats(icarus, number, weights, mantissa, activation, bias, tmp_path):
+def test_formats(either, number, weights, mantissa, activation, bias, tmp_path):
     """Slices of several blocks, two of them partly filled, in every format; values that clip."""
     config = small(layer__d_model=40, layer__d_ff=72, layer__experts=3, tile__slices=2, tile__mac_k=8, tile__weights=weights,
                    tile__scale_mantissa=mantissa, layer__activation=activation, layer__bias=str(bias).lower(),
                    tile__multiplier=MULTIPLIERS[number % 2])
-    exact(config, wild_batch(config, 4, 3), tmp_path, simulator=icarus)
+    exact(config, wild_batch(config, 4, 3), tmp_path, simulator=either)
 
 
 @pytest.mark.regress
@@ -161,11 +161,11 @@ def test_odd_sizes(tmp_path):
 
 @pytest.mark.parametrize("grid", [
     (4, 1), (3, 3), *(pytest.param(grid, marks=pytest.mark.regress) for grid in ((1, 3), (3, 4), (4, 4)))], ids=str)
-def test_grids(icarus, grid, tmp_path):
+def test_grids(either, grid, tmp_path):
     """Rings over larger grids; 1x3, 4x1 and 3x3 close over tiles in between. Lines with a link layer at every hop."""
     config = small(array__rows=grid[0], array__cols=grid[1], tile__slots=2, tile__mac_t=1, tile__tokens=2,
                    array__ddr_tiles=(0, grid[0] * grid[1] - 1), link__crc_bits=16 if 1 in grid else 0)
-    exact(config, synthetic(config, grid[0] * grid[1] + 2, 5), tmp_path, simulator=icarus)
+    exact(config, synthetic(config, grid[0] * grid[1] + 2, 5), tmp_path, simulator=either)
 
 
 #: random configurations of more than 200 MACs, which take Icarus minutes
@@ -175,17 +175,17 @@ LARGE = (0, 6, 7)
 @pytest.mark.parametrize("seed", [*(seed for seed in range(5) if seed not in LARGE),
                                   *(pytest.param(seed, marks=pytest.mark.regress) for seed in range(5, 32)
                                     if seed not in LARGE)])
-def test_random_configurations(icarus, seed, tmp_path):
+def test_random_configurations(either, seed, tmp_path):
     """Any legal configuration builds and is exact, on any values."""
     config = random_config(seed)
     tokens = int(np.random.default_rng(seed).integers(0, config.token_capacity + 1))
-    exact(config, wild_batch(config, tokens, seed), tmp_path, simulator=icarus, order=ORDERS[seed % 3])
+    exact(config, wild_batch(config, tokens, seed), tmp_path, simulator=either, order=ORDERS[seed % 3])
 
 
 @pytest.mark.regress
 @pytest.mark.parametrize("seed", [*LARGE, 100])
-def test_random_configurations_verilator(seed, tmp_path):
-    """A few of them on the other simulator."""
+def test_large_configurations(seed, tmp_path):
+    """On Verilator alone."""
     config = random_config(seed)
     exact(config, wild_batch(config, config.token_capacity, seed), tmp_path)
 

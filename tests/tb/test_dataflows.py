@@ -38,7 +38,7 @@ def sizes_of(config, seed, dataflows=MIXED):
     return [fits if number < 3 else int(rng.integers(fits + 1)) for number, fits in enumerate(most)]
 
 
-def test_mixed(icarus, tmp_path):
+def test_mixed(either, tmp_path):
     """Batches of both kinds one behind the other, also of one token and of none; choices that are wrong."""
     config = small(**BOTH)
     loads = queued(config, (12, 6, 5, 3, 12, 0, 1, 2), 20)
@@ -46,14 +46,14 @@ def test_mixed(icarus, tmp_path):
     ids[1, 1], ids[2, 0], ids[4] = 6, 0xFFFE, ids[4, 0]
     given = loads[2].given
     loads[2] = replace(loads[2], topk_ids=ids, values=replace(given, batch=replace(given.batch, topk_ids=ids)))
-    exact(config, loads, tmp_path, simulator=icarus, dataflow=[*MIXED, SHARED, SHARED])
+    exact(config, loads, tmp_path, simulator=either, dataflow=[*MIXED, SHARED, SHARED])
 
 
 @pytest.mark.parametrize("grid", ["2x2", "3x3", "1x3, link layer", pytest.param("2x3", marks=pytest.mark.regress)])
-def test_grids(icarus, grid, tmp_path):
+def test_grids(either, grid, tmp_path):
     """Rings over larger grids, odd sizes of everything that travels, results as bf16."""
     config, dataflows = small(**{**TINY_BOTH, **GRIDS[grid]}), MIXED[:3 if grid == "3x3" else 4]
-    exact(config, queued(config, sizes_of(config, 4, dataflows), 5), tmp_path, simulator=icarus, dataflow=dataflows,
+    exact(config, queued(config, sizes_of(config, 4, dataflows), 5), tmp_path, simulator=either, dataflow=dataflows,
           bf16=grid != "2x2")
 
 
@@ -66,10 +66,10 @@ def test_tokens_of_some_tiles(icarus, held, tmp_path):
     exact(config, synthetic(config, sum(map(len, held)), 6), tmp_path, simulator=icarus, dataflow=SHARED, records=held)
 
 
-def test_a_tile_is_late(icarus, tmp_path):
+def test_a_tile_is_late(either, tmp_path):
     """By much or by little, for every batch: the others wait for its records, its counts and its permits."""
     config = small(**{**TINY_BOTH, "array__cols": 3, "array__ddr_tiles": (0, 1)})
-    exact(config, queued(config, sizes_of(config, 1, MIXED[:4]), 40), tmp_path, simulator=icarus, dataflow=MIXED[:4],
+    exact(config, queued(config, sizes_of(config, 1, MIXED[:4]), 40), tmp_path, simulator=either, dataflow=MIXED[:4],
           runs=[Run(late=late) for late in ((0, 700, 0), (700, 0, 0), (3, 0, 1), (0, 90, 400))])
 
 
@@ -81,23 +81,23 @@ def test_everything_stalls(tmp_path):
     assert len({outcome.cycles for outcome in done.outcomes}) > 15
 
 
-def test_timing_only(icarus, tmp_path):
+def test_timing_only(either, tmp_path):
     """Without payload and arithmetic the same events happen in the same cycles."""
     config = small(**BOTH)
     loads = queued(config, (12, 6, 4), 9)
-    full = exact(config, loads, tmp_path / "full", simulator=icarus, dataflow=MIXED[:3])
-    control = exact(config, loads, tmp_path / "control", simulator=icarus, dataflow=MIXED[:3], timing_only=True)
+    full = exact(config, loads, tmp_path / "full", simulator=either, dataflow=MIXED[:3])
+    control = exact(config, loads, tmp_path / "control", simulator=either, dataflow=MIXED[:3], timing_only=True)
     assert control.first.log == full.first.log
 
 
 @pytest.mark.parametrize("seed", [
     pytest.param(seed, marks=[] if seed in (17, 22) else pytest.mark.regress) for seed in range(10, 34)])
-def test_random_configurations(icarus, seed, tmp_path):
+def test_random_configurations(either, seed, tmp_path):
     """Any legal configuration, any values, any order of dataflows."""
     config, rng = random_sharing(seed), np.random.default_rng(seed)
     dataflows = [str(one) for one in rng.choice([SPREAD, SHARED, SHARED], 4)]
     sizes = sizes_of(config, seed, dataflows)
-    exact(config, cut(wild_batch(config, sum(sizes), seed), sizes), tmp_path, simulator=icarus, dataflow=dataflows,
+    exact(config, cut(wild_batch(config, sum(sizes), seed), sizes), tmp_path, simulator=either, dataflow=dataflows,
           order=ORDERS[seed % 3], bf16=seed % 2 == 1)
 
 
