@@ -1,6 +1,8 @@
 """The Verilog of a configuration, in memory: what simulators and Yosys get, and what is written to files."""
 
-from collections.abc import Mapping
+import contextlib
+import gc
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from types import MappingProxyType
@@ -47,7 +49,22 @@ class Design:
         return {file: "\n".join(self.modules[name] for name in names) for file, names in self.file_modules().items()}
 
 
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Without Python's garbage collector: Amaranth makes millions of objects that live to the end, and a third of the time
+    would go into looking at them again.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 @lru_cache(maxsize=8)
+@_without_collector()
 def design(config: Config, *, timing_only: bool = False) -> Design:
     """Elaborate a configuration to Verilog: seconds, so the last ones are kept. Nobody changes what all of them get."""
     emitter = Emitter()

@@ -22,6 +22,14 @@ def either(request) -> str:
     return request.param
 
 
+@pytest.fixture(params=["icarus", pytest.param("verilator", marks=pytest.mark.regress)])
+def first_icarus(request) -> str:
+    """Each simulator in turn, Verilator in ``make regress`` only: for what others run there, but for an option."""
+    if request.param == "icarus":
+        require_icarus()
+    return request.param
+
+
 @pytest.fixture
 def icarus() -> str:
     """Icarus, which builds at once: for small designs that run shortly."""

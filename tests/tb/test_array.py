@@ -27,7 +27,7 @@ def test_toy_model(tokens, order, tmp_path):
     """The demo's hardware on the toy model's weights and held-out tokens; near the float32 layer as well."""
     config = load("demo")
     batch = workload.load(config, tokens=tokens, offset=100)
-    done = exact(config, batch, tmp_path, order=order)
+    done = exact(config, batch, tmp_path, order=order, simulator="native")
     assert batch.given.fidelity(batch.given.results(config))["cosine"] >= 0.995
     if (tokens, order) == (64, "balanced"):
         assert done.first.cycles <= 1.15 * done.roofline.cycles
@@ -160,7 +160,7 @@ def test_odd_sizes(tmp_path):
 
 
 @pytest.mark.parametrize("grid", [
-    (4, 1), (3, 3), *(pytest.param(grid, marks=pytest.mark.regress) for grid in ((1, 3), (3, 4), (4, 4)))], ids=str)
+    (4, 1), *(pytest.param(grid, marks=pytest.mark.regress) for grid in ((1, 3), (3, 3), (3, 4), (4, 4)))], ids=str)
 def test_grids(either, grid, tmp_path):
     """Rings over larger grids; 1x3, 4x1 and 3x3 close over tiles in between. Lines with a link layer at every hop."""
     config = small(array__rows=grid[0], array__cols=grid[1], tile__slots=2, tile__mac_t=1, tile__tokens=2,
@@ -172,9 +172,8 @@ def test_grids(either, grid, tmp_path):
 LARGE = (0, 6, 7)
 
 
-@pytest.mark.parametrize("seed", [*(seed for seed in range(5) if seed not in LARGE),
-                                  *(pytest.param(seed, marks=pytest.mark.regress) for seed in range(5, 32)
-                                    if seed not in LARGE)])
+@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[] if seed in (1, 4) else pytest.mark.regress)
+                                  for seed in range(32) if seed not in LARGE])
 def test_random_configurations(either, seed, tmp_path):
     """Any legal configuration builds and is exact, on any values."""
     config = random_config(seed)
@@ -191,21 +190,21 @@ def test_large_configurations(seed, tmp_path):
 
 
 @pytest.mark.parametrize("weights", ["mx8", pytest.param("mxfp4", marks=pytest.mark.regress)])
-def test_registered_products(weights, simulator, tmp_path):
+def test_registered_products(weights, first_icarus, tmp_path):
     """As an FPGA has it: sums come a cycle later, and nothing else changes. The same events without arithmetic."""
     config = small(array__dataflows="both", tile__weights=weights, tile__register_products=True)
     batch = synthetic(config, 12, 7)
-    full = exact(config, batch, tmp_path / "full", simulator=simulator)
-    control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True)
+    full = exact(config, batch, tmp_path / "full", simulator=first_icarus)
+    control = exact(config, batch, tmp_path / "control", simulator=first_icarus, timing_only=True)
     assert control.first.log == full.first.log
 
 
-def test_timing_only(simulator, tmp_path):
+def test_timing_only(first_icarus, tmp_path):
     """Without payload and arithmetic the same events happen in the same cycles."""
     config = load("smoke")
     batch = synthetic(config, 12, 7)
-    full = exact(config, batch, tmp_path / "full", simulator=simulator)
-    control = exact(config, batch, tmp_path / "control", simulator=simulator, timing_only=True)
+    full = exact(config, batch, tmp_path / "full", simulator=first_icarus)
+    control = exact(config, batch, tmp_path / "control", simulator=first_icarus, timing_only=True)
     assert control.first.log == full.first.log
 
 

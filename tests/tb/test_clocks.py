@@ -48,7 +48,7 @@ def test_campaign(number, tmp_path):
     assert campaign(ground, range(SEEDS // len(KINDS)), LASTING)["dies"]["runs"] == SEEDS // len(KINDS)
 
 
-@pytest.mark.parametrize("simulator", ["verilator", "icarus"])
+@pytest.mark.parametrize("simulator", [pytest.param("verilator", marks=pytest.mark.regress), "icarus"])
 def test_under_cocotb(simulator, icarus, tmp_path):
     """The same in Verilator and in Icarus, which begins with x; two batches, one after the other."""
     config = small(**TINY | {"link__crc_bits": 16, "array__clocks": "independent"})

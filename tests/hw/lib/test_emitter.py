@@ -34,9 +34,11 @@ def test_lint(config, timing_only, tmp_path):
     assert lint(tmp_path, [*files, "trajectile_array.v"], made.top) == ""
 
 
-#: with those that differ from the usual in one field, and most control RTL, in `make regress`
+#: with those that differ from the usual in one field, and most of the others, in `make regress`
+ORDINARY_MINIMAL = {"smallest", *(f"smallest-{name}" for name in (
+    "secded", "shared", "mxfp4", "int4", "two-batches", "bias", "crc16"))}
 MINIMAL = [pytest.param(config, timing_only, id=f"{config.name}-timing-only" if timing_only else config.name,
-                        marks=[] if config.name == "smallest" or (config.name.startswith("smallest") and not timing_only)
+                        marks=[] if config.name in ORDINARY_MINIMAL and (not timing_only or config.name == "smallest")
                         else [pytest.mark.regress])
            for config in minimal_configs() for timing_only in (False, True) if not timing_only or "smallest" in config.name]
 
