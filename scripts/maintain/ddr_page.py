@@ -2,6 +2,7 @@
 
 ``python -m trajectile.scripts.maintain.ddr_page FOLDER`` writes the tables. Each simulation's ``--json`` is kept in the
 folder, so a run that was stopped goes on where it was. ``--tokens`` says how many tokens, ``--weights`` which formats.
+With ``--kept`` nothing is simulated: the table has a row for each of these that lies in the folder.
 """
 
 import argparse
@@ -49,14 +50,16 @@ class Channel:
 CHANNELS = (Channel("DDR4-2400 x64", "litedram-ddr4", 64, 4), Channel("DDR3-800 x16", "litedram-ddr3", 16, 2))
 
 
-def simulated(channel: Channel, weights: str, tokens: int, folder: Path) -> dict[str, Any]:
-    """What ``simulate --json`` says, now or when it was run before.
+def simulated(channel: Channel, weights: str, tokens: int, folder: Path, *, kept: bool = False) -> dict[str, Any] | None:
+    """What ``simulate --json`` says, now or when it was run before; None with ``kept`` if it was not.
 
     Raises:
         ToolError: if it fails.
     """
     name = f"{channel.ddr}-{channel.bytes_per_cycle}-{channel.ports}-{weights}-{tokens}"
     path = folder / f"{name}.json"
+    if kept and not path.is_file():
+        return None
     if not path.is_file():
         words = [*channel.command(weights, tokens), "-o", str(folder / name), "--json", str(path)]
         if code := cli.main(words):
@@ -69,13 +72,15 @@ def simulated(channel: Channel, weights: str, tokens: int, folder: Path) -> dict
     return values
 
 
-def measured(folder: Path, sizes: tuple[int, ...], formats: tuple[str, ...]) -> str:
+def measured(folder: Path, sizes: tuple[int, ...], formats: tuple[str, ...], *, kept: bool = False) -> str:
     """The table of the control RTL and the timeline."""
     def rows() -> Iterator[tuple[object, ...]]:
         for channel in CHANNELS:
             for weights in formats:
                 for tokens in sizes:
-                    run = simulated(channel, weights, tokens, folder)
+                    run = simulated(channel, weights, tokens, folder, kept=kept)
+                    if run is None:
+                        continue
                     rtl, line = run["cycles_rtl"], run["cycles_model"]
                     yield (channel.title, channel.ports, weights, f"{tokens:,}", f"{rtl:,}", f"{line:,}",
                            f"{line / rtl - 1:+.2%}", f"{run['ddr_share_of_peak']:.3f}", f"{rtl / run['roofline_cycles']:.3f}",
@@ -102,11 +107,12 @@ def main() -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path)
     parser.add_argument("--tokens", type=integers, default=list(TOKENS), metavar="N,N,...")
     parser.add_argument("--weights", default="mxfp4", metavar="FORMAT,...", help="of tile.weights (default mxfp4)")
+    parser.add_argument("--kept", action="store_true", help="simulate nothing; a row for each run that lies in the folder")
     args = parser.parse_args()
     sizes = tuple(args.tokens)
     args.folder.mkdir(parents=True, exist_ok=True)
     pages.write_part(PAGE, STRATEGIES_PART, strategies(args.folder, sizes))
-    pages.write_part(PAGE, PART, measured(args.folder, sizes, tuple(args.weights.split(","))))
+    pages.write_part(PAGE, PART, measured(args.folder, sizes, tuple(args.weights.split(",")), kept=args.kept))
 
 
 if __name__ == "__main__":
