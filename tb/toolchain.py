@@ -79,7 +79,8 @@ def _reached(path: Path, folder: Path | None) -> Path:
 
 
 def environment(optimise: str = OPTIMISE, folder: Path | None = None) -> dict[str, str]:
-    """The environment of Verilator and its make.
+    """The environment of Verilator and its make. A launcher of the compiler that the user has set (``OBJCACHE``, such as
+    ccache) takes the place of ours.
 
     Args:
         optimise: option of the C++ compiler for the model.
@@ -90,7 +91,7 @@ def environment(optimise: str = OPTIMISE, folder: Path | None = None) -> dict[st
     """
     root = _reached(verilator_root(), folder)
     launcher = [sys.executable, "-I", "-S", compile_once.__file__, str(cache_folder() / "runtime"), str(root / "include")]
-    variables = MAKE_VARIABLES | {"OPT_FAST": optimise, "OBJCACHE": shlex.join(launcher)}
+    variables = MAKE_VARIABLES | {"OPT_FAST": optimise, "OBJCACHE": os.environ.get("OBJCACHE") or shlex.join(launcher)}
     # make expands the list, splits it at blanks, and expands the values where they are used
     flags = [f"{name}={value}".replace("\\", "\\\\").replace(" ", "\\ ").replace("$", "$$$$")
              for name, value in variables.items()]

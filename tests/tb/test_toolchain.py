@@ -74,6 +74,20 @@ def test_no_folder_at_all(tmp_path, monkeypatch):
         pass
 
 
+def test_a_launcher_of_the_users(monkeypatch):
+    """It is the one that make starts."""
+    text = "all:\n\t@printf '%s' '$(OBJCACHE)'\n"
+
+    def launcher():
+        return subprocess.run(["make", "-s", "-f", "-"], input=text, text=True, capture_output=True, check=True,
+                              env=toolchain.environment()).stdout
+
+    monkeypatch.delenv("OBJCACHE", raising=False)
+    assert "compile_once.py" in launcher()
+    monkeypatch.setenv("OBJCACHE", "ccache")
+    assert launcher() == "ccache"
+
+
 @pytest.mark.parametrize("program", ["/usr/bin/python3", "/a b/c$d/it's \\python"])
 def test_variables_arrive_in_a_shell(monkeypatch, program):
     """Through make, as one word."""
