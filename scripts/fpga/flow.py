@@ -30,9 +30,6 @@ synth_ecp5 {option}-top {top}
 write_verilog -noattr netlist.v
 {dissolve}write_json netlist.json
 """
-#: Placer: critical connections count for more, and the most critical for much more, than nextpnr has it by itself (10 and 2).
-#: Then fewer paths are nearly as long as the longest.
-PLACER = ("--placer-heap-timingweight", "30", "--placer-heap-critexp", "4")
 #: of small products, for ``techmap``
 PRODUCTS = Path(__file__).with_name("products.v")
 
@@ -92,7 +89,7 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
         ToolError: if a tool is missing, or fails for another reason than that the design does not fit.
     """
     share(netlist, folder)
-    options = ["--seed", str(seed), "--freq", f"{freq_mhz:g}", *PLACER, "--lpf-allow-unconstrained",
+    options = ["--seed", str(seed), "--freq", f"{freq_mhz:g}", "--lpf-allow-unconstrained",
                *(["--write", written] if written else [])]
     if pins:
         (folder / "pins.lpf").write_bytes(pins.read_bytes())

@@ -96,7 +96,6 @@ def test_routed(tmp_path, monkeypatch, made, capsys):
     assert (tmp_path / values["bitstream"]).read_bytes() == b"bits"
     assert (tmp_path / "build/fpga/smoke-lfe5u-85f/netlist.json").is_file()
     assert "61.2 MHz" in capsys.readouterr().out and "--freq 55" in " ".join(tools.calls[0])
-    assert "--placer-heap-timingweight 30 --placer-heap-critexp 4" in " ".join(tools.calls[0])
 
 
 @pytest.mark.parametrize("by_block", [False, True])
