@@ -129,9 +129,8 @@ def test_memories_without_times(library):
         speed.macro_timing(memory, cells, cells.wires[0])
 
 
-@pytest.mark.regress
 @pytest.mark.usefixtures("sta")
-@pytest.mark.parametrize("preset", ["smoke", "demo"])
+@pytest.mark.parametrize("preset", ["smoke", pytest.param("demo", marks=pytest.mark.regress)])
 def test_the_constraints_hold_in_sg13g2(preset, shared, tmp_path):
     """On the tile as it ships, with the foundry's Liberty, at the clock that docs/area.md states."""
     libraries = sorted((shared / "pdk" / "ihp-sg13g2").glob("sg13g2_stdcell*"))
