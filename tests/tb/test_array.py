@@ -27,7 +27,7 @@ def test_toy_model(tokens, order, tmp_path):
     """The demo's hardware on the toy model's weights and held-out tokens; near the float32 layer as well."""
     config = load("demo")
     batch = workload.load(config, tokens=tokens, offset=100)
-    done = exact(config, batch, tmp_path, order=order, simulator="native")
+    done = exact(config, batch, tmp_path, order=order)
     assert batch.given.fidelity(batch.given.results(config))["cosine"] >= 0.995
     if (tokens, order) == (64, "balanced"):
         assert done.first.cycles <= 1.15 * done.roofline.cycles
@@ -56,24 +56,25 @@ def test_smoke(simulator, order, tmp_path):
 
 
 @pytest.mark.parametrize("batches", [pytest.param(1, marks=pytest.mark.regress), 2])
-def test_batches_in_a_queue(either, batches, tmp_path):
+def test_batches_in_a_queue(icarus, batches, tmp_path):
     """Five batches of different sizes back to back, one of them without tokens; with two in flight it takes less time."""
     config = small(tile__batches=batches)
     loads = queued(config, (config.token_capacity, 1, 0, 3, config.token_capacity), 20)
-    exact(config, loads, tmp_path, simulator=either)
+    exact(config, loads, tmp_path, simulator=icarus)
 
 
 @pytest.mark.parametrize(("batches", "late"), [
     (2, (0, 700)), pytest.param(2, (700, 0), marks=pytest.mark.regress), pytest.param(1, (3, 0), marks=pytest.mark.regress)])
-def test_a_tile_is_late(either, batches, late, tmp_path):
+def test_a_tile_is_late(icarus, batches, late, tmp_path):
     """The doorbell of a tile rings later than the other's, by much or by little; for every batch."""
     config = load("smoke", [f"tile.batches={batches}"])
     loads = queued(config, (12, 5, 9), 40)
-    exact(config, loads, tmp_path, simulator=either, runs=[Run(late=late)])
+    exact(config, loads, tmp_path, simulator=icarus, runs=[Run(late=late)])
 
 
 @pytest.mark.parametrize("overrides", [
-    [], ["tile.mac_n=6"], ["io.bytes_per_cycle=32", "array.dataflows=spread"], ["tile.mac_n=8", "tile.mac_k=2"]])
+    [], ["tile.mac_n=6"], *(pytest.param(overrides, marks=pytest.mark.regress) for overrides in (
+        ["io.bytes_per_cycle=32", "array.dataflows=spread"], ["tile.mac_n=8", "tile.mac_k=2"]))])
 def test_bf16(icarus, overrides, tmp_path):
     """Results as bf16, groups of which are dense or padded."""
     config = load("smoke", overrides)
@@ -122,10 +123,10 @@ def test_hardly_any_tokens(icarus, tokens, tmp_path):
     exact(config, synthetic(config, tokens, tokens), tmp_path, simulator=icarus)
 
 
-def test_one_of_everything(simulator, tmp_path):
+def test_one_of_everything(first_icarus, tmp_path):
     """One expert, one slice of two words, one token, one lane, one byte per beat."""
     config = smallest()
-    exact(config, synthetic(config, 2, 5), tmp_path, simulator=simulator)
+    exact(config, synthetic(config, 2, 5), tmp_path, simulator=first_icarus)
 
 
 @pytest.mark.regress
@@ -161,11 +162,11 @@ def test_odd_sizes(tmp_path):
 
 @pytest.mark.parametrize("grid", [
     (4, 1), *(pytest.param(grid, marks=pytest.mark.regress) for grid in ((1, 3), (3, 3), (3, 4), (4, 4)))], ids=str)
-def test_grids(either, grid, tmp_path):
+def test_grids(icarus, grid, tmp_path):
     """Rings over larger grids; 1x3, 4x1 and 3x3 close over tiles in between. Lines with a link layer at every hop."""
     config = small(array__rows=grid[0], array__cols=grid[1], tile__slots=2, tile__mac_t=1, tile__tokens=2,
                    array__ddr_tiles=(0, grid[0] * grid[1] - 1), link__crc_bits=16 if 1 in grid else 0)
-    exact(config, synthetic(config, grid[0] * grid[1] + 2, 5), tmp_path, simulator=either)
+    exact(config, synthetic(config, grid[0] * grid[1] + 2, 5), tmp_path, simulator=icarus)
 
 
 #: random configurations of more than 200 MACs, which take Icarus minutes
@@ -174,11 +175,11 @@ LARGE = (0, 6, 7)
 
 @pytest.mark.parametrize("seed", [pytest.param(seed, marks=[] if seed in (1, 4) else pytest.mark.regress)
                                   for seed in range(32) if seed not in LARGE])
-def test_random_configurations(either, seed, tmp_path):
+def test_random_configurations(icarus, seed, tmp_path):
     """Any legal configuration builds and is exact, on any values."""
     config = random_config(seed)
     tokens = int(np.random.default_rng(seed).integers(0, config.token_capacity + 1))
-    exact(config, wild_batch(config, tokens, seed), tmp_path, simulator=either, order=ORDERS[seed % 3])
+    exact(config, wild_batch(config, tokens, seed), tmp_path, simulator=icarus, order=ORDERS[seed % 3])
 
 
 @pytest.mark.regress

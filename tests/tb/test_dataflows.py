@@ -50,10 +50,10 @@ def test_mixed(either, tmp_path):
 
 
 @pytest.mark.parametrize("grid", ["2x2", "3x3", "1x3, link layer", pytest.param("2x3", marks=pytest.mark.regress)])
-def test_grids(either, grid, tmp_path):
+def test_grids(icarus, grid, tmp_path):
     """Rings over larger grids, odd sizes of everything that travels, results as bf16."""
     config, dataflows = small(**{**TINY_BOTH, **GRIDS[grid]}), MIXED[:3 if grid == "3x3" else 4]
-    exact(config, queued(config, sizes_of(config, 4, dataflows), 5), tmp_path, simulator=either, dataflow=dataflows,
+    exact(config, queued(config, sizes_of(config, 4, dataflows), 5), tmp_path, simulator=icarus, dataflow=dataflows,
           bf16=grid != "2x2")
 
 
@@ -81,23 +81,23 @@ def test_everything_stalls(tmp_path):
     assert len({outcome.cycles for outcome in done.outcomes}) > 15
 
 
-def test_timing_only(either, tmp_path):
+def test_timing_only(icarus, tmp_path):
     """Without payload and arithmetic the same events happen in the same cycles."""
     config = small(**BOTH)
     loads = queued(config, (12, 6, 4), 9)
-    full = exact(config, loads, tmp_path / "full", simulator=either, dataflow=MIXED[:3])
-    control = exact(config, loads, tmp_path / "control", simulator=either, dataflow=MIXED[:3], timing_only=True)
+    full = exact(config, loads, tmp_path / "full", simulator=icarus, dataflow=MIXED[:3])
+    control = exact(config, loads, tmp_path / "control", simulator=icarus, dataflow=MIXED[:3], timing_only=True)
     assert control.first.log == full.first.log
 
 
 @pytest.mark.parametrize("seed", [
     pytest.param(seed, marks=[] if seed in (17, 22) else pytest.mark.regress) for seed in range(10, 34)])
-def test_random_configurations(either, seed, tmp_path):
+def test_random_configurations(icarus, seed, tmp_path):
     """Any legal configuration, any values, any order of dataflows."""
     config, rng = random_sharing(seed), np.random.default_rng(seed)
     dataflows = [str(one) for one in rng.choice([SPREAD, SHARED, SHARED], 4)]
     sizes = sizes_of(config, seed, dataflows)
-    exact(config, cut(wild_batch(config, sum(sizes), seed), sizes), tmp_path, simulator=either, dataflow=dataflows,
+    exact(config, cut(wild_batch(config, sum(sizes), seed), sizes), tmp_path, simulator=icarus, dataflow=dataflows,
           order=ORDERS[seed % 3], bf16=seed % 2 == 1)
 
 

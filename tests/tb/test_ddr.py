@@ -15,7 +15,8 @@ KINDS = [pytest.param("litedram-lpddr", 2, 2), pytest.param("litedram-lpddr", 1,
          pytest.param("litedram-ddr4", 4, 4, marks=pytest.mark.regress)]
 
 
-@pytest.mark.parametrize("ports", [2, pytest.param(4, marks=pytest.mark.regress)])
+@pytest.mark.regress
+@pytest.mark.parametrize("ports", [2, 4])
 def test_several_ports_change_no_cycle(ports, tmp_path):
     """Results, events and cycles are those of one port, with a channel that answers in the order of the addresses."""
     config = small(ddr__ports=ports, ddr__bytes_per_cycle=1, layer__d_model=40, tile__batches=2)

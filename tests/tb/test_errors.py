@@ -25,7 +25,7 @@ def probing(ground: Playground) -> Scenario:
                     ddr_fault=(0, "no_data", 0), reset_after=ground.model.first_load_cycles + 100)
 
 
-@pytest.fixture(scope="module", params=[1, 2], ids=["one batch", "two batches"])
+@pytest.fixture(scope="module", params=[pytest.param(1, marks=pytest.mark.regress), 2], ids=["one batch", "two batches"])
 def ground(request, tmp_path_factory) -> Playground:
     """With as many batches in flight."""
     return Playground.make(small(**TINY, tile__batches=request.param), tmp_path_factory.mktemp("errors"))

@@ -122,7 +122,7 @@ def test_records(name, dataflows, stall):
 
 
 @pytest.mark.parametrize("timing_only", [False, True])
-@pytest.mark.parametrize("latency", [1, 30])
+@pytest.mark.parametrize("latency", [pytest.param(1, marks=pytest.mark.regress), 30])
 @pytest.mark.parametrize(("name", "dataflows"), BUILDS)
 def test_latency(name, dataflows, latency, timing_only):
     """The cycles of the golden model, also where bursts wait for others; without tokens one cycle."""

@@ -94,6 +94,7 @@ def test_every_kind_of_module_has_a_part():
     assert set(GROUPS.values()) | {"token lists"} == set(ORDER)
 
 
+@pytest.mark.regress
 def test_two_runs_are_equal(tiny, tmp_path, monkeypatch):
     """Byte for byte."""
     monkeypatch.setenv("TRAJECTILE_BUILD", str(tmp_path / "nothing kept"))
