@@ -47,7 +47,8 @@ class Channel:
         return words + [word for change in self.sets(weights) for word in ("--set", change)]
 
 
-CHANNELS = (Channel("DDR4-2400 x64", "litedram-ddr4", 64, 4), Channel("DDR3-800 x16", "litedram-ddr3", 16, 2))
+CHANNELS = (Channel("DDR4-2400 x64", "litedram-ddr4", 64, 4), Channel("DDR3-800 x16", "litedram-ddr3", 16, 2),
+            Channel("LPDDR-400 x16", "litedram-lpddr", 8, 2))
 
 
 def simulated(channel: Channel, weights: str, tokens: int, folder: Path, *, kept: bool = False) -> dict[str, Any] | None:
