@@ -9,15 +9,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from trajectile.hw.lib import yosys
-from trajectile.hw.lib.yosys import YosysError
 from trajectile.scripts.board.system import NAME
 from trajectile.scripts.folders import share
 from trajectile.scripts.fpga import devices
-from trajectile.scripts.fpga.flow import Routed, implement
+from trajectile.scripts.fpga.flow import Routed, implement, synthesized
 from trajectile.scripts.fpga.report import REST, Use, use_of
-from trajectile.tb.cache import kept
-from trajectile.tb.toolchain import workshop
 
 #: the FPGA of an OrangeCrab
 TARGET = devices.target("lfe5u-85f", "CSFBGA285", 8)
@@ -56,17 +52,7 @@ def synthesize(project: Path, sources: list[str]) -> Path:
     texts = {name: "\n".join(line for line in (project / name).read_text(encoding="utf-8").splitlines()
                              if not line.startswith("//")) for name in sources}
     texts |= {path.name: path.read_text(encoding="ascii") for path in sorted(project.glob("*.init"))}
-
-    def make(folder: Path) -> None:
-        with workshop(folder) as place:
-            for name, text in texts.items():
-                (place / name).write_text(text, encoding="utf-8")
-            try:
-                yosys.run(script(sources), place, "synth")
-            except YosysError as error:
-                raise YosysError(str(error).replace(str(place), str(folder))) from error
-
-    return kept("fpga", [yosys.wheel(), script(sources), *(part for item in texts.items() for part in item)], make)
+    return synthesized(texts, script(sources))
 
 
 def place_and_route(netlist: Path, project: Path, seed: int, told: Callable[[str], None]) -> Routed:

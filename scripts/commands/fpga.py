@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         help="what place and route aim at (default 100)")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the placer (default 1)")
     parser.add_argument("--by-block", action="store_true",
-                        help="optimise each block by itself: use by block is exact then, and the clock slower (default: "
+                        help="optimise each block by itself: use by block is exact then, with more look-up tables (default: "
                              "optimisation crosses blocks)")
     parser.add_argument("--pins", metavar="LPF", type=Path, help="places of the four pins (default: anywhere)")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path,

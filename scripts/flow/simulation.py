@@ -262,8 +262,7 @@ def simulate(config: Config, load: Workload | Sequence[Workload], *, folder: Pat
         built = native.build(sources, top, config.array.tiles, optimise=optimise, instruments=instruments,
                              independent=config.array.independent)
     else:
-        built = runner.build(sources, top, simulator, waves=waves, optimise=optimise,
-                             instruments=instruments)
+        built = runner.build(sources, top, simulator, waves=waves, optimise=optimise, instruments=instruments)
     start_run = time.monotonic()
     say(f"running {model.cycles:,} cycles")
     with private(folder, keep_failed=True) as work:

@@ -1,7 +1,7 @@
 """The way from Verilog to a bitstream: what Yosys and nextpnr get, and what they have made."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,20 +54,28 @@ def synthesize(made: Design, wrapped: Harness, flat: bool = False) -> Path:
     Raises:
         YosysError: if Yosys is missing or fails.
     """
-    text = "\n".join([*made.files().values(), wrapped.text])
-    products = PRODUCTS.read_text(encoding="utf-8")
-    script = SCRIPT.format(option="" if flat else "-noflatten ", top=NAME, dissolve="" if flat else "flatten\nclean\n")
+    texts = {"design.v": "\n".join([*made.files().values(), wrapped.text]),
+             "products.v": PRODUCTS.read_text(encoding="utf-8")}
+    return synthesized(texts, SCRIPT.format(
+        option="" if flat else "-noflatten ", top=NAME, dissolve="" if flat else "flatten\nclean\n"))
 
+
+def synthesized(texts: Mapping[str, str], script: str) -> Path:
+    """A folder in which Yosys has run a script on some files, by their names: now, or before on the very same ones.
+
+    Raises:
+        YosysError: if Yosys is missing or fails.
+    """
     def make(folder: Path) -> None:
         with workshop(folder) as place:  # Yosys hands paths to ABC, which takes none with a blank
-            (place / "design.v").write_text(text, encoding="utf-8")
-            (place / "products.v").write_text(products, encoding="utf-8")
+            for name, text in texts.items():
+                (place / name).write_text(text, encoding="utf-8")
             try:
                 yosys.run(script, place, "synth")
             except YosysError as error:
                 raise YosysError(str(error).replace(str(place), str(folder))) from error
 
-    return kept("fpga", [yosys.wheel(), script, products, text], make)
+    return kept("fpga", [yosys.wheel(), script, *(part for item in texts.items() for part in item)], make)
 
 
 def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, freq_mhz: float, pins: Path | None = None,

@@ -2,7 +2,7 @@
 
 ``python -m trajectile.scripts.maintain.ddr_page FOLDER`` writes the tables. Each simulation's ``--json`` is kept in the
 folder, so a run that was stopped goes on where it was. ``--tokens`` says how many tokens, ``--weights`` which formats.
-With ``--kept`` nothing is simulated: the table has a row for each of these that lies in the folder.
+With ``--kept`` only the table of these is written, a row for each that lies in the folder; nothing is run.
 """
 
 import argparse
@@ -51,18 +51,20 @@ CHANNELS = (Channel("DDR4-2400 x64", "litedram-ddr4", 64, 4), Channel("DDR3-800 
             Channel("LPDDR-400 x16", "litedram-lpddr", 8, 2))
 
 
-def simulated(channel: Channel, weights: str, tokens: int, folder: Path, *, kept: bool = False) -> dict[str, Any] | None:
-    """What ``simulate --json`` says, now or when it was run before; None with ``kept`` if it was not.
+def answer(channel: Channel, weights: str, tokens: int, folder: Path) -> Path:
+    """The file with what ``simulate --json`` says of a run."""
+    return folder / f"{channel.ddr}-{channel.bytes_per_cycle}-{channel.ports}-{weights}-{tokens}.json"
+
+
+def simulated(channel: Channel, weights: str, tokens: int, folder: Path) -> dict[str, Any]:
+    """What ``simulate --json`` says, now or when it was run before.
 
     Raises:
         ToolError: if it fails.
     """
-    name = f"{channel.ddr}-{channel.bytes_per_cycle}-{channel.ports}-{weights}-{tokens}"
-    path = folder / f"{name}.json"
-    if kept and not path.is_file():
-        return None
+    path = answer(channel, weights, tokens, folder)
     if not path.is_file():
-        words = [*channel.command(weights, tokens), "-o", str(folder / name), "--json", str(path)]
+        words = [*channel.command(weights, tokens), "-o", str(path.with_suffix("")), "--json", str(path)]
         if code := cli.main(words):
             raise ToolError(f"trajectile {' '.join(words)} ended with code {code}")
     values: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
@@ -79,9 +81,9 @@ def measured(folder: Path, sizes: tuple[int, ...], formats: tuple[str, ...], *, 
         for channel in CHANNELS:
             for weights in formats:
                 for tokens in sizes:
-                    run = simulated(channel, weights, tokens, folder, kept=kept)
-                    if run is None:
+                    if kept and not answer(channel, weights, tokens, folder).is_file():
                         continue
+                    run = simulated(channel, weights, tokens, folder)
                     rtl, line = run["cycles_rtl"], run["cycles_model"]
                     yield (channel.title, channel.ports, weights, f"{tokens:,}", f"{rtl:,}", f"{line:,}",
                            f"{line / rtl - 1:+.2%}", f"{run['ddr_share_of_peak']:.3f}", f"{rtl / run['roofline_cycles']:.3f}",
@@ -108,11 +110,13 @@ def main() -> None:
     parser.add_argument("folder", metavar="FOLDER", type=Path)
     parser.add_argument("--tokens", type=integers, default=list(TOKENS), metavar="N,N,...")
     parser.add_argument("--weights", default="mxfp4", metavar="FORMAT,...", help="of tile.weights (default mxfp4)")
-    parser.add_argument("--kept", action="store_true", help="simulate nothing; a row for each run that lies in the folder")
+    parser.add_argument("--kept", action="store_true",
+                        help="run nothing; a row for each simulation that lies in the folder, and the other table stays")
     args = parser.parse_args()
     sizes = tuple(args.tokens)
     args.folder.mkdir(parents=True, exist_ok=True)
-    pages.write_part(PAGE, STRATEGIES_PART, strategies(args.folder, sizes))
+    if not args.kept:
+        pages.write_part(PAGE, STRATEGIES_PART, strategies(args.folder, sizes))
     pages.write_part(PAGE, PART, measured(args.folder, sizes, tuple(args.weights.split(",")), kept=args.kept))
 
 

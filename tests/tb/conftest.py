@@ -15,7 +15,7 @@ def simulator(request) -> str:
 
 
 @pytest.fixture(params=["verilator", pytest.param("icarus", marks=pytest.mark.regress)])
-def either(request) -> str:
+def first_verilator(request) -> str:
     """Each simulator in turn, Icarus in ``make regress`` only: for what runs there longer than Verilator needs to compile."""
     if request.param == "icarus":
         require_icarus()
@@ -32,6 +32,6 @@ def first_icarus(request) -> str:
 
 @pytest.fixture
 def icarus() -> str:
-    """Icarus, which builds at once: for small designs that run shortly."""
+    """Icarus, which builds at once: for small designs with few cycles."""
     require_icarus()
     return "icarus"

@@ -98,12 +98,12 @@ FORMATS = [("mx8", 0, "silu", True), ("mx8", 3, "gelu_tanh", False), ("mxfp4", 0
 
 @pytest.mark.parametrize(("number", "weights", "mantissa", "activation", "bias"), [
     pytest.param(number, *one, marks=[] if number % 2 else pytest.mark.regress) for number, one in enumerate(FORMATS)])
-def test_formats(either, number, weights, mantissa, activation, bias, tmp_path):
+def test_formats(first_verilator, number, weights, mantissa, activation, bias, tmp_path):
     """Slices of several blocks, two of them partly filled, in every format; values that clip."""
     config = small(layer__d_model=40, layer__d_ff=72, layer__experts=3, tile__slices=2, tile__mac_k=8, tile__weights=weights,
                    tile__scale_mantissa=mantissa, layer__activation=activation, layer__bias=str(bias).lower(),
                    tile__multiplier=MULTIPLIERS[number % 2])
-    exact(config, wild_batch(config, 4, 3), tmp_path, simulator=either)
+    exact(config, wild_batch(config, 4, 3), tmp_path, simulator=first_verilator)
 
 
 @pytest.mark.regress

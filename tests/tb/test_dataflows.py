@@ -38,7 +38,7 @@ def sizes_of(config, seed, dataflows=MIXED):
     return [fits if number < 3 else int(rng.integers(fits + 1)) for number, fits in enumerate(most)]
 
 
-def test_mixed(either, tmp_path):
+def test_mixed(first_verilator, tmp_path):
     """Batches of both kinds one behind the other, also of one token and of none; choices that are wrong."""
     config = small(**BOTH)
     loads = queued(config, (12, 6, 5, 3, 12, 0, 1, 2), 20)
@@ -46,7 +46,7 @@ def test_mixed(either, tmp_path):
     ids[1, 1], ids[2, 0], ids[4] = 6, 0xFFFE, ids[4, 0]
     given = loads[2].given
     loads[2] = replace(loads[2], topk_ids=ids, values=replace(given, batch=replace(given.batch, topk_ids=ids)))
-    exact(config, loads, tmp_path, simulator=either, dataflow=[*MIXED, SHARED, SHARED])
+    exact(config, loads, tmp_path, simulator=first_verilator, dataflow=[*MIXED, SHARED, SHARED])
 
 
 @pytest.mark.parametrize("grid", ["2x2", "3x3", "1x3, link layer", pytest.param("2x3", marks=pytest.mark.regress)])
@@ -66,10 +66,10 @@ def test_tokens_of_some_tiles(icarus, held, tmp_path):
     exact(config, synthetic(config, sum(map(len, held)), 6), tmp_path, simulator=icarus, dataflow=SHARED, records=held)
 
 
-def test_a_tile_is_late(either, tmp_path):
+def test_a_tile_is_late(first_verilator, tmp_path):
     """By much or by little, for every batch: the others wait for its records, its counts and its permits."""
     config = small(**{**TINY_BOTH, "array__cols": 3, "array__ddr_tiles": (0, 1)})
-    exact(config, queued(config, sizes_of(config, 1, MIXED[:4]), 40), tmp_path, simulator=either, dataflow=MIXED[:4],
+    exact(config, queued(config, sizes_of(config, 1, MIXED[:4]), 40), tmp_path, simulator=first_verilator, dataflow=MIXED[:4],
           runs=[Run(late=late) for late in ((0, 700, 0), (700, 0, 0), (3, 0, 1), (0, 90, 400))])
 
 

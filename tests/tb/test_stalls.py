@@ -31,10 +31,10 @@ def test_one_interface_stalls(icarus, what, tmp_path):
 
 
 @pytest.mark.parametrize("batches", [pytest.param(1, marks=pytest.mark.regress), 2])
-def test_batches_in_a_queue(either, batches, tmp_path):
+def test_batches_in_a_queue(first_verilator, batches, tmp_path):
     """Three batches back to back while everything hesitates."""
     config = small(tile__batches=batches)
-    exact(config, queued(config, (config.token_capacity, 1, 7), 4), tmp_path, simulator=either, runs=EVERYTHING[:3])
+    exact(config, queued(config, (config.token_capacity, 1, 7), 4), tmp_path, simulator=first_verilator, runs=EVERYTHING[:3])
 
 
 #: (simulator, tokens): the models are Python, so every cycle takes its time
