@@ -250,10 +250,10 @@ class Tile(Block):
         connect(m, reduction.flits, merge.sums)
         connect(m, records.flits, merge.records)
         connect(m, merge.flits, router.local_in)
-        came, permit = router.arrival, router.permit_in
+        connect(m, router.records, records.arrival)
+        connect(m, router.sums, reduction.arrival)
+        permit = router.permit_in
         m.d.comb += [
-            *(port.valid.eq(came.valid) for port in (records.arrival, reduction.arrival)),
-            *(port.payload.eq(came.payload) for port in (records.arrival, reduction.arrival)),
             router.permit.valid.eq(records.permit_record | reduction.permit_sums),
             router.permit.payload.record.eq(records.permit_record), router.permit.payload.sums.eq(reduction.permit_sums),
             records.permitted.eq(permit.valid & permit.payload.record),
@@ -278,6 +278,7 @@ class Tile(Block):
         connect(m, receiver.write, buffer.receive)
         connect(m, sender.read, buffer.send)
         connect(m, compute.weights, buffer.compute)
+        m.d.comb += buffer.computes.eq(compute.computes)
         if protect != "none":
             m.d.comb += control.errors.memory.eq(buffer.error | compute.error)
         if protect == "secded":
@@ -296,7 +297,10 @@ class Tile(Block):
             control.load.eq(engine.load.start), control.load_batch.eq(engine.load.entry.batch),
             control.let_in.eq(engine.let_in), control.used_by.eq(engine.used_by), control.busy.eq(compute.busy),
             control.arrivals.eq(former.arrivals), control.waits.eq(former.waits),
-            control.swept.eq(lists.swept), lists.sweep.eq(control.sweep), compute.clear.eq(control.clear),
+            control.swept.eq(lists.swept), lists.sweep.eq(control.sweep), lists.listed.eq(control.listed),
+            compute.clear.eq(control.clear),
             engine.running.eq(control.running), engine.rows_in.eq(control.rows_in),
             loader.pages.eq(control.pages),
         ]
+        if not self.timing_only:
+            m.d.comb += compute.filled.eq(control.rows_in)

@@ -61,6 +61,7 @@ class BatchControl(Block):
     waits: Signal
     used_by: Signal
     busy: Signal
+    listed: Signal
     running: Signal
     finish: Signal
     halt_out: Signal
@@ -96,6 +97,7 @@ class BatchControl(Block):
             "waits": In(batches),  #: by batch: a load entry of it waits
             "used_by": In(batches),  #: by batch: a slot holds a slice of it
             "busy": In(batches),  #: by batch: the compute unit works for it
+            "listed": Out(batches),  #: by batch: its token lists are complete
             "running": Out(1),  #: rules may fire: neither failed nor in reset
             "finish": Out(1),  #: the oldest batch has finished but for its results
             "halt_out": Out(1),  #: this tile fails: stop all others
@@ -115,7 +117,7 @@ class BatchControl(Block):
         descriptors = [struct_signal(self.params.descriptor_layout, name=f"descriptor_{b}") for b in flying]
         places = [struct_signal(self.params.share_layout, name=f"places_{b}") for b in flying]
         taken = Signal(batches)  # in flight
-        listed = Signal(batches)  # its token lists are complete
+        listed = self.listed
         rows = Signal(batches)  # and its activations are in
         made = Signal(batches)  # all its load entries have been made
         done = Signal(batches)  # finished but for its results
@@ -213,11 +215,12 @@ class BatchControl(Block):
             m.d.comb += finishes[b].eq(
                 taken[b] & rows[b] & made[b] & ~done[b] & (arrived == expected) & ~self.waits[b] & ~self.used_by[b]
                 & ~self.busy[b] & ((oldest == b) | others_done) & ~stopped)
-            with m.If(mine["takes"]):
+            # Whether a descriptor is taken is known late. So one that may be is here before.
+            with m.If(~taken[b]):
                 m.d.sync += [
-                    descriptors[b].eq(queue.payload), taken[b].eq(1), listed[b].eq(0), rows[b].eq(0), made[b].eq(0),
-                    done[b].eq(0), arrived.eq(0), loaded.eq(0), noted.eq(0), first.eq(queue.payload.rung),
-                    last.eq(queue.payload.rung),
+                    taken[b].eq(mine["takes"]), descriptors[b].eq(queue.payload), first.eq(queue.payload.rung),
+                    last.eq(queue.payload.rung), listed[b].eq(0), rows[b].eq(0), made[b].eq(0), done[b].eq(0), arrived.eq(0),
+                    loaded.eq(0), noted.eq(0),
                 ]
             with m.Else():
                 ours = latest == b
@@ -225,7 +228,8 @@ class BatchControl(Block):
                     m.d.sync += noted.eq(noted | Cat(self.begin.bad_expert, self.begin.twice, self.begin.bad_response))
                     with m.If(self.begin.lists_done):
                         m.d.sync += listed[b].eq(1)
-                        if shares:
+                    if shares:
+                        with m.If(~listed[b]):
                             m.d.sync += places[b].eq(self.begin.share)
                     with m.If(self.begin.rows_done):
                         m.d.sync += rows[b].eq(1)

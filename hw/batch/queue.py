@@ -43,6 +43,7 @@ class BatchQueue(Block):
             follows = entries[number + 1] if number + 1 < QUEUE_DEPTH else doorbell.descriptor
             with m.If(out.valid & out.ready):
                 m.d.sync += entry.eq(Mux(level == number + 1, doorbell.descriptor, follows))
-            with m.Elif(doorbell.push & (level <= number)):
+            # Whether a descriptor comes is known late; what stands in a free place does not matter.
+            with m.Elif(level <= number):
                 m.d.sync += entry.eq(doorbell.descriptor)
         return m

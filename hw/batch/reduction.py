@@ -8,7 +8,7 @@ from amaranth.lib.wiring import In, Out
 
 from trajectile.hw.batch.ports import PutPort, ReadPort, ReducePort
 from trajectile.hw.d2d.layouts import FlitKind, LinkLayouts
-from trajectile.hw.d2d.port import Message
+from trajectile.hw.d2d.port import SumsFlit
 from trajectile.hw.formats import CLIP_BITS, EXPONENT_BITS
 from trajectile.hw.lib.batches import of_batch
 from trajectile.hw.lib.block import Block
@@ -99,7 +99,7 @@ class RingReduction(Block):
     reduce: ReducePort.Interface
     permit_sums: Signal
     permitted: Signal
-    arrival: Message.Interface
+    arrival: SumsFlit.Interface
     flits: stream.Interface
     read: ReadPort.Interface
     put: PutPort.Interface
@@ -112,7 +112,7 @@ class RingReduction(Block):
             "reduce": In(ReducePort(params)),  #: batch control
             "permit_sums": Out(1),  #: strobe, to the ring-previous tile: this one takes its sums of the oldest batch
             "permitted": In(1),  #: strobe, from the ring-next tile: likewise; may come before ``reduce.start``
-            "arrival": In(Message(params.flit_layout)),  #: from the router: a flit of any kind
+            "arrival": In(SumsFlit(params)),  #: from the router: a flit of sums
             "flits": Out(stream.Signature(params.flit_layout)),  #: to the ring-next tile
             **({} if params.timing_only else {
                 "read": Out(ReadPort(params)),  #: partial sums, and sums that were put
@@ -172,7 +172,9 @@ class RingReduction(Block):
         share, arrival, pieces = self.reduce.share, self.arrival, self.params.config.sum_flits
         comes = Signal()
         piece = Signal(range(max(pieces, 2)))
-        arrives = Signal()
+        last_piece = Signal(init=pieces == 1)  # it is the word's last, unless that closes
+        next_last_piece = Signal()
+        arrives = Signal()  # from a register: memories are addressed with it
         adds = Signal()
         adds_to = Signal(BANKS)
         waits = Signal(BANKS)
@@ -180,13 +182,16 @@ class RingReduction(Block):
         word = self._walk(m, "coming", last, first=share.previous, tokens=share.total - share.before, step=arrives,
                           closes=arrival.payload.head)
         m.d.comb += [
-            comes.eq(arrival.valid & (arrival.payload.kind == FlitKind.SUMS)),
-            arrives.eq(comes & (word.closes | (piece == pieces - 1))),
+            comes.eq(arrival.valid), next_last_piece.eq(last_piece),
             # Words of one bank never follow each other: what waits is written before the next is added up.
             writes.eq(waits & ~Mux(arrives, word.bank, 0)),
         ]
         with m.If(comes):
             m.d.sync += piece.eq(Mux(arrives, 0, piece + 1))
+            m.d.comb += next_last_piece.eq(Mux(arrives, pieces == 1, piece == pieces - 2))
+        m.d.sync += [
+            last_piece.eq(next_last_piece), arrives.eq(arrival.next_valid & (arrival.next_head | next_last_piece)),
+        ]
         m.d.sync += [adds.eq(arrives), adds_to.eq(word.bank), waits.eq((waits & ~writes) | Mux(adds, adds_to, 0))]
         return Coming(word, comes, piece, arrives, adds, adds_to, waits, writes)
 

@@ -119,22 +119,28 @@ class ResultPieces(Block):
         ends_all = Signal()
         piece = Signal(range(max(shape.pieces, 2)))
         part = Signal(range(max(shape.parts, 2)))
+        ends = Signal()  # that is the last of what was read: known before, as it says whether to read
+        next_piece, next_part = Signal.like(piece, name="next_piece"), Signal.like(part, name="next_part")
+        next_closing = Signal()
         take = Signal()
         read = Signal()
-        last_piece = piece == shape.pieces - 1
-        last_part = ~self.bf16 | (part == Mux(last_piece, shape.last_parts - 1, shape.parts - 1))
-        ends = closing | (last_piece & last_part)
+        last_piece, last_part = self._last(piece, part)
+        next_last_piece, next_last_part = self._last(next_piece, next_part)
+        m.d.comb += [next_piece.eq(piece), next_part.eq(part), next_closing.eq(closing)]
+        m.d.sync += [piece.eq(next_piece), part.eq(next_part), closing.eq(next_closing),
+                     ends.eq(next_closing | (next_last_piece & next_last_part))]
         of_clips = group == groups
         last_lane = lane == config.tile.mac_t - 1
         first_lane, first_token = (self.first.lane, self.first.token) if config.array.shares else (0, 0)
         m.d.comb += read.eq(self.active & (left != 0) & (~have | (take & ends)))
         with m.If(self.start):
-            m.d.sync += [lane.eq(first_lane), token.eq(first_token), group.eq(0), left.eq(self.tokens), have.eq(0),
-                         piece.eq(0), part.eq(0)]
+            m.d.sync += [lane.eq(first_lane), token.eq(first_token), group.eq(0), left.eq(self.tokens), have.eq(0)]
+            m.d.comb += [next_piece.eq(0), next_part.eq(0)]
         with m.Else():
             with m.If(read):
+                m.d.comb += next_closing.eq(of_clips)
                 m.d.sync += [
-                    group.eq(Mux(of_clips, 0, group + 1)), have.eq(1), closing.eq(of_clips),
+                    group.eq(Mux(of_clips, 0, group + 1)), have.eq(1),
                     last_group.eq(group == groups - 1), ends_all.eq(of_clips & (left == 1)),
                 ]
                 with m.If(of_clips):
@@ -142,9 +148,9 @@ class ResultPieces(Block):
             with m.Elif(take & ends):
                 m.d.sync += have.eq(0)
             with m.If(take & ~closing):
-                m.d.sync += part.eq(Mux(last_part, 0, part + 1))
+                m.d.comb += next_part.eq(Mux(last_part, 0, part + 1))
                 with m.If(last_part):
-                    m.d.sync += piece.eq(Mux(last_piece, 0, piece + 1))
+                    m.d.comb += next_piece.eq(Mux(last_piece, 0, piece + 1))
 
         # As bfloat16 everything goes through as many stages as there are in the converters, all at once.
         stages = [struct_signal(_PASSING, name=f"stage_{number}") for number in range(self.convert_cycles)]
@@ -180,6 +186,11 @@ class ResultPieces(Block):
                          port.group_index.eq(group), port.of_clips.eq(of_clips)]
             self._contents(m, platform, moves, piece, part, out, closing)
         return m
+
+    def _last(self, piece: Signal, part: Signal) -> tuple[Value, Value]:
+        """Whether a piece is the last of its group, and a part the last of its piece."""
+        shape, last = self.shape, piece == self.shape.pieces - 1
+        return last, ~self.bf16 | (part == Mux(last, shape.last_parts - 1, shape.parts - 1))
 
     def _contents(self, m: Module, platform: object, moves: Signal, piece: Signal, part: Signal, out: data.View,
                   closing: Signal) -> None:

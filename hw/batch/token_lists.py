@@ -42,6 +42,7 @@ class TokenLists(Block):
     insert: InsertPort.Interface
     counts: CountPort.Interface
     look_up: LookUpPort.Interface
+    listed: Signal
     sweep: Signal
     swept: Signal
 
@@ -52,6 +53,7 @@ class TokenLists(Block):
             "insert": In(InsertPort(params)),  #: from the record reader
             "counts": In(CountPort(params)),  #: from the count exchange
             "look_up": In(LookUpPort(params)),  #: from the MAC sequencer
+            "listed": In(batches),  #: the lists of these batches are complete: only now are they counted and walked
             "sweep": In(batches),  #: empty the lists of these batches; nobody may use them until they are ``swept``
             "swept": Out(batches),  #: the lists of these batches have been emptied
         })
@@ -140,9 +142,9 @@ class TokenLists(Block):
                 m.d.comb += [
                     head.en.eq(sweeping | counting | finding | (here & (inserting | (writing & ~insert.twice)))),
                     head.we.eq(sweeping | writing), head.wdata.eq(Mux(sweeping, 0, new_head.as_value())),
-                    # the rule engine says late in the cycle whether it looks something up: that chooses no address
-                    head.addr.eq(Mux(sweeping, swept_expert, Mux(counting, counts.expert,
-                                                                 Mux(inserting | writing, insert.expert, look_up.expert)))),
+                    # whether something is put in, or looked up, is known late in the cycle: that chooses no address
+                    head.addr.eq(Mux(sweeping, swept_expert, Mux(~self.listed[batch], insert.expert,
+                                                                 Mux(counting, counts.expert, look_up.expert)))),
                     sram.en.eq(walking | (here & writing & ~insert.twice)),
                     sram.we.eq(writing), sram.wdata.eq(new_node.as_value()),
                     sram.addr.eq(Mux(writing, own_node, Mux(found, data.View(params.list_head_layout, head.rdata).node,

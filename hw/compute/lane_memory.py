@@ -93,6 +93,7 @@ class LaneMemory(Block):
     pair_clipped: Signal
     pair_half: Signal
     clipping: Signal
+    filled: Signal
     fill: Signal
     fill_batch: Signal
     fill_index: Signal
@@ -141,7 +142,8 @@ class LaneMemory(Block):
             "pair_clipped": In(1),  #: a gate-up pair of one of the lane's tokens was clipped
             "pair_half": In(1),  #: with it: half of its pass
             "clipping": Out(1),  #: a pair, or a result of a group, is clipped (for the counter)
-            "fill": In(1),  #: write activations, of a batch that is not computed
+            "filled": In(config.tile.batches),  #: all activations of these batches are written: now they may be read
+            "fill": In(1),  #: write activations, of a batch that is not filled
             "fill_batch": In(1),  #: with it: of this batch
             "fill_index": In(range(max(params.activation_depth, 2))),  #: with it: ``token * gate_up_chunks + chunk``
             "fill_word": In(params.activation_bits),
@@ -184,10 +186,13 @@ class LaneMemory(Block):
                  for _ in range(batches)]
         for number, sram in enumerate(srams):
             place(m, platform, {f"activations_{number}": sram})
-            writes = self.fill & is_batch(self.fill_batch, number, batches)
+            # Whether a word comes is known late in a cycle, so that chooses no address.
+            filled = self.filled[number]
+            reads = self.read & is_batch(self.batch, number, batches) & filled
+            writes = self.fill & is_batch(self.fill_batch, number, batches) & ~filled
             m.d.comb += [
-                sram.en.eq((self.read & is_batch(self.batch, number, batches)) | writes), sram.we.eq(writes),
-                sram.addr.eq(Mux(writes, self.fill_index, index)), sram.wdata.eq(stored),
+                sram.en.eq(reads | writes), sram.we.eq(writes), sram.addr.eq(Mux(filled, index, self.fill_index)),
+                sram.wdata.eq(stored),
             ]
         shown = Signal(name="activation_batch")
         with m.If(self.read):

@@ -42,6 +42,7 @@ class MacSequencer(Block):
     busy: Signal
     slot: Signal
     batch: Signal
+    active: Signal
     issue: Signal
     word: Signal
     param: Signal
@@ -73,6 +74,7 @@ class MacSequencer(Block):
             "busy": Out(config.tile.batches),  #: by batch: from the cycle after ``start`` until the last result is written
             "slot": Out(params.slot_bits),  #: slot of the slice
             "batch": Out(1),  #: batch of the slice
+            "active": Out(1),  #: words of the slice are addressed, in this cycle or later
             "issue": Out(1),  #: a word is addressed in this cycle; all below belong to it
             "word": Out(params.word_addr_bits),  #: word of the slice
             "param": Out(1),  #: it holds parameters; nothing is multiplied
@@ -108,8 +110,8 @@ class MacSequencer(Block):
         ]
 
         # Where in the slice: segment, group, chunk. The parameters come before the first segment, and count as a part of it.
-        active = Signal()  # a segment is under way
         words, groups = (config.gate_up_group_words, config.down_chunks), (config.gate_up_groups, config.down_groups)
+        active = self.active
         # Chunk and group are their last ones: known with them, as much hangs on that, and most on both.
         last_chunk = Signal()
         last_group = Signal()
@@ -122,7 +124,8 @@ class MacSequencer(Block):
         ]
         m.d.sync += [self.param.eq(next_param), last_chunk.eq(next_last_chunk), last_group.eq(next_last_group),
                      self.finish.eq(~next_param & next_last_chunk & next_last_group)]
-        ends = self.issue & self.finish
+        # Only a down segment's first word ever waits (below). Whether it does is known late, so others do not ask.
+        ends = (active if config.down_words > 1 else self.issue) & self.finish
         if config.layer.bias:
             m.d.comb += self.bias.eq(~self.param & ~self.down & self.last)
         with m.If(self.issue):
@@ -146,11 +149,12 @@ class MacSequencer(Block):
         # A slice of so few words that the setup of the next takes longer is near its end at once.
         sure = config.slice_words <= self.latency_cycles
         near_end = Const(1) if sure else self.word >= config.slice_words - self.latency_cycles
+        goes = active if config.down_words > self.latency_cycles else self.issue  # the word is none that waits
         m.d.comb += [
             begin_gate_up.eq(begin | (ends & more)),
             begin_down.eq(ends & ~more & ~final),
             compute.done.eq(ends & final), compute.done_slot.eq(self.slot),
-            compute.ready.eq(~looks_up & ~begin & (~active | (final & self.issue & near_end))),
+            compute.ready.eq(~looks_up & ~begin & (~active | (final & goes & near_end))),
         ]
         gate_up_half = Signal()  # of the next segment of each kind
         down_half = Signal()

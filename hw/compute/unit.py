@@ -54,6 +54,8 @@ class ComputeUnit(Block):
     issuing: Signal
     clipping: Signal
     weights: SlotRead.Interface
+    computes: Signal
+    filled: Signal
     fill: FillPort.Interface
     read: ReadPort.Interface
     put: PutPort.Interface
@@ -74,6 +76,8 @@ class ComputeUnit(Block):
             "clipping": Out(1),  #: a gate-up pair or a group of results is clipped (for the counter)
             **({} if params.timing_only else {
                 "weights": Out(SlotRead(params)),  #: from the expert buffer
+                "computes": Out(1),  #: the slot of ``weights`` is read, in this cycle or later
+                "filled": In(batches),  #: by batch: all its activations are in; they are read from then on
                 "fill": In(FillPort(params)),  #: activations, as records bring them
                 "read": In(ReadPort(params)),  #: results and clips of a batch that is not computed any more
                 **({
@@ -106,6 +110,8 @@ class ComputeUnit(Block):
             return chain(m, name, value, range(1, cycles + 1), reset_less=False)[-1]
 
         weighs = sequencer.issue & ~sequencer.param & ~sequencer.bias
+        # Gate and up never wait: what is read for them does not ask whether the word is addressed.
+        reads = sequencer.active & ~sequencer.down & ~sequencer.param & ~sequencer.bias
         down_1 = delayed(sequencer.down, 1, "down")
         sums = ExpertBuffer.latency_cycles + array.latency_cycles  # from a word's address to its sums
         grouped = delayed(sequencer.issue & ~sequencer.down & sequencer.last, sums, "grouped")
@@ -114,6 +120,7 @@ class ComputeUnit(Block):
             array.enable.eq(delayed(weighs, 1, "weighs")),
             array.first.eq(delayed(sequencer.first, 1, "first")),
             array.weights.eq(self.weights.data),
+            self.computes.eq(sequencer.active),
             self.weights.en.eq(sequencer.issue), self.weights.slot.eq(sequencer.slot), self.weights.addr.eq(sequencer.word),
         ]
         parameters = self._parameters(m, sequencer)
@@ -143,7 +150,7 @@ class ComputeUnit(Block):
             m.d.comb += [
                 memory.clear.eq(self.clear), memory.batch.eq(sequencer.batch),
                 memory.token.eq(Mux(sequencer.half, passes[1].token, passes[0].token)),
-                memory.read.eq(weighs & ~sequencer.down & valid), memory.chunk.eq(sequencer.chunk),
+                memory.read.eq(reads & valid), memory.chunk.eq(sequencer.chunk),
                 memory.add.eq(sequencer.issue & sequencer.down & sequencer.last & valid),
                 memory.group_index.eq(sequencer.group_index), memory.finish.eq(sequencer.finish),
                 memory.half.eq(sequencer.half), memory.result_shift.eq(parameters.result_shift),
@@ -151,6 +158,7 @@ class ComputeUnit(Block):
                 memory.totals.eq(array.totals[lane]),
                 memory.pair_clipped.eq(swiglu.valid & swiglu.clipped & Mux(pair_half, passes[1].valid, passes[0].valid)),
                 memory.pair_half.eq(pair_half),
+                memory.filled.eq(self.filled),
                 memory.fill.eq(fill.write & (fill.lane == lane)), memory.fill_batch.eq(fill.batch),
                 memory.fill_index.eq(fill.index), memory.fill_word.eq(fill.word.as_value()),
                 memory.read_results.eq(is_read & ~read.of_clips), memory.read_clips.eq(is_read & read.of_clips),

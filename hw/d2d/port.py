@@ -22,6 +22,24 @@ class Message(NamedSignature):
         })
 
 
+class SumsFlit(NamedSignature):
+    """A flit of sums that comes in a cycle with ``valid``; in the cycle before it is known that one will."""
+
+    class Interface(wiring.PureInterface):
+        valid: Signal
+        payload: data.View
+        next_valid: Signal
+        next_head: Signal
+
+    def __init__(self, params: LinkLayouts):
+        super().__init__({
+            "valid": Out(1),  #: it comes
+            "payload": Out(params.flit_layout),
+            "next_valid": Out(1),  #: one comes in the next cycle
+            "next_head": Out(1),  #: with ``next_valid``: it closes a token
+        })
+
+
 class SliceFlit(NamedSignature):
     """From router to receiver: a flit of a slice. What it is stands in registers beside it, since much hangs on that."""
 

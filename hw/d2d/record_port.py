@@ -41,7 +41,7 @@ class RecordPort(Block):
         self.params = params
         item = params.record_item_layout
         super().__init__({
-            "arrival": In(Message(params.flit_layout)),  #: from the router; flits of other kinds are none of its
+            "arrival": In(Message(params.flit_layout)),  #: from the router: a flit of records
             "come": Out(stream.Signature(item)),  #: the oldest item from the ring-previous tile
             "permit_record": Out(1),  #: strobe: one is taken, so the ring-previous tile may send one more
             "go": In(stream.Signature(item)),  #: an item for the ring-next tile
@@ -64,7 +64,7 @@ class RecordPort(Block):
         item = struct_signal(layout, name="item")
         m.d.comb += [
             item.head.eq(flit.head), item.error.eq(flit.tail), item.payload.eq(flit.payload),
-            queue.wen.eq(self.arrival.valid & (flit.kind == FlitKind.RECORD)), queue.waddr.eq(write_at), queue.wdata.eq(item),
+            queue.wen.eq(self.arrival.valid), queue.waddr.eq(write_at), queue.wdata.eq(item),
             queue.ren.eq((waiting != 0) & (~stands | come.ready)), queue.raddr.eq(read_at),
             come.valid.eq(stands), come.payload.eq(queue.rdata), self.permit_record.eq(come.valid & come.ready),
         ]

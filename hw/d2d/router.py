@@ -12,7 +12,7 @@ from amaranth.lib.wiring import In, Out
 from trajectile.hw.d2d.count_fifo import CountFifo
 from trajectile.hw.d2d.credit_fifo import CreditFifo
 from trajectile.hw.d2d.layouts import NEIGHBOURS, FlitKind, LinkLayouts, Port
-from trajectile.hw.d2d.port import LanePort, Message, SliceFlit
+from trajectile.hw.d2d.port import LanePort, Message, SliceFlit, SumsFlit
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.struct_signal import struct_signal
 from trajectile.hw.rules.ports import ControlPort
@@ -77,6 +77,8 @@ class Router(Block):
     local_in: stream.Interface
     arrival: Message.Interface
     slices: SliceFlit.Interface
+    sums: SumsFlit.Interface
+    records: Message.Interface
     control: ControlPort.Interface
     count: Message.Interface
     count_in: Message.Interface
@@ -106,6 +108,10 @@ class Router(Block):
             "local_in": In(stream.Signature(params.flit_layout)),  #: flits of this tile
             "arrival": Out(Message(params.flit_layout)),  #: a flit for this tile, whatever its kind
             "slices": Out(SliceFlit(params)),  #: the same if it is of a slice, to the receiver
+            **({
+                "sums": Out(SumsFlit(params)),  #: if it is of sums, to the reduction
+                "records": Out(Message(params.flit_layout)),  #: if it is of records, to the record port
+            } if params.config.array.shares else {}),
             "control": In(ControlPort(params)),  #: control lanes, from and to the rule engine
             "count": In(Message(params.count_layout)),  #: from the count exchange, to the ring-next tile
             "count_in": Out(Message(params.count_layout)),  #: to the count exchange, from the ring-previous tile
@@ -175,6 +181,13 @@ class Router(Block):
         of_slice = comes
         if self.params.config.array.shares:
             of_slice = comes & (coming.kind == FlitKind.SLICE)
+            # Much hangs on which kind it is, so that is known from a register.
+            of_sums, of_records = (comes & (coming.kind == kind) for kind in (FlitKind.SUMS, FlitKind.RECORD))
+            m.d.sync += [self.sums.valid.eq(of_sums), self.records.valid.eq(of_records)]
+            m.d.comb += [
+                self.sums.payload.eq(taken), self.records.payload.eq(taken),
+                self.sums.next_valid.eq(of_sums), self.sums.next_head.eq(coming.head),
+            ]
         m.d.sync += [
             self.arrival.valid.eq(comes), taken.eq(coming), credit.eq(self.arrival.valid),
             self.slices.header.eq(of_slice & coming.head), self.slices.payload.eq(of_slice & ~coming.head),

@@ -1,6 +1,6 @@
 """From the five channels of AXI4-Lite to one access at a time."""
 
-from amaranth.hdl import Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import wiring
 from amaranth.lib.wiring import In, Out
 
@@ -12,8 +12,8 @@ from trajectile.hw.lib.signature import NamedSignature
 class AccessBus(NamedSignature):
     """One access at a time, as seen by the side that asks.
 
-    Address and data are valid one cycle before ``write`` or ``read``, so that they can be checked. ``okay`` and ``value``
-    answer in the cycle of ``write`` or ``read``.
+    Address and data are valid one cycle before ``write`` or ``read``, so that they can be checked. ``writable``, or
+    ``readable`` and ``value``, answer in the cycle of ``write`` or ``read``.
     """
 
     class Interface(wiring.PureInterface):
@@ -23,7 +23,8 @@ class AccessBus(NamedSignature):
         address: Signal
         data: Signal
         whole: Signal
-        okay: Signal
+        writable: Signal
+        readable: Signal
         value: Signal
 
     def __init__(self) -> None:
@@ -34,7 +35,8 @@ class AccessBus(NamedSignature):
             "address": Out(HOST_ADDRESS_BITS - 2),  #: which 32-bit word
             "data": Out(HOST_DATA_BITS),  #: what to write
             "whole": Out(1),  #: every byte of it is to be written
-            "okay": In(1),  #: the access is legal
+            "writable": In(1),  #: a write is legal
+            "readable": In(1),  #: a read is legal
             "value": In(HOST_DATA_BITS),  #: what is read
         })
 
@@ -66,7 +68,6 @@ class AccessPort(Block):
         """A full bit for each channel that asks, a valid bit for each that answers."""
         m = Module()
         host, access = self.host, self.access
-        response = Mux(access.okay, Response.OKAY, Response.SLVERR)
         # Write: address and data come in any order and wait for each other.
         have_write_address = Signal()
         have_data = Signal()
@@ -97,7 +98,8 @@ class AccessPort(Block):
         with m.If(choose_write | choose_read):
             m.d.sync += [access.writes.eq(choose_write), access.address.eq(Mux(choose_write, write_address, read_address))]
         with m.If(access.write):
-            m.d.sync += [have_write_address.eq(0), have_data.eq(0), host.bvalid.eq(1), host.bresp.eq(response)]
+            m.d.sync += [have_write_address.eq(0), have_data.eq(0), host.bvalid.eq(1),
+                         host.bresp.eq(_response(access.writable))]
         with m.Elif(host.bready):
             m.d.sync += host.bvalid.eq(0)
 
@@ -109,7 +111,11 @@ class AccessPort(Block):
             m.d.sync += host.rvalid.eq(0)
         with m.If(access.read):
             m.d.sync += [
-                have_read_address.eq(0), host.rvalid.eq(1), host.rresp.eq(response),
-                host.rdata.eq(Mux(access.okay, access.value, 0)),
+                have_read_address.eq(0), host.rvalid.eq(1), host.rresp.eq(_response(access.readable)),
+                host.rdata.eq(Mux(access.readable, access.value, 0)),
             ]
         return m
+
+
+def _response(legal: Signal) -> Value:
+    return Mux(legal, Response.OKAY, Response.SLVERR)

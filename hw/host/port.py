@@ -107,12 +107,17 @@ class HostPort(Block):
                     elif register.access is Access.W1S:
                         with m.If(_field(register, field.name, access.data)):
                             m.d.sync += fields[register.name, field.name].eq(1)
-        refused = Signal()
-        m.d.comb += refused.eq((access.write | access.read) & ~access.okay)
+        # Whether it is, and why, is known late in its cycle: it is noted in the next.
+        refused, refused_write = Signal(), Signal()
+        refused_code, refused_address = Signal(Refusal), Signal.like(access.address)
+        m.d.sync += [
+            refused.eq((access.write & ~access.writable) | (access.read & ~access.readable)),
+            refused_write.eq(access.write), refused_code.eq(refusal), refused_address.eq(access.address),
+        ]
         with m.If(refused):
             m.d.sync += [
-                fields["REFUSED", "CODE"].eq(refusal), fields["REFUSED", "WRITE"].eq(access.write),
-                fields["REFUSED", "ADDRESS"].eq(access.address << 2),
+                fields["REFUSED", "CODE"].eq(refused_code), fields["REFUSED", "WRITE"].eq(refused_write),
+                fields["REFUSED", "ADDRESS"].eq(refused_address << 2),
             ]
         with m.Elif(written["REFUSED"]):
             m.d.sync += [fields["REFUSED", field.name].eq(0) for field in self.map["REFUSED"].fields]
@@ -164,8 +169,11 @@ class HostPort(Block):
         m.d.sync += legal.eq(wrong == Refusal.NONE)
         # Whether, apart from why: a doorbell waits for it.
         stopped, full = self.batches.resetting | self.batches.failed, self.doorbell.level == QUEUE_DEPTH
-        m.d.comb += access.okay.eq(legal & ~((found["needs_idle"] & (stopped | fields["STATUS", "BUSY"]))
-                                             | (found["rings"] & (stopped | full | (check.refusal != Refusal.NONE)))))
+        m.d.comb += [
+            access.readable.eq(legal),
+            access.writable.eq(legal & ~((found["needs_idle"] & (stopped | fields["STATUS", "BUSY"]))
+                                         | (found["rings"] & (stopped | full | (check.refusal != Refusal.NONE))))),
+        ]
         with m.If(found["wrong"] != Refusal.NONE):
             m.d.comb += refusal.eq(found["wrong"])
         with m.Elif((found["needs_idle"] | found["rings"]) & self.batches.resetting):
@@ -191,7 +199,7 @@ class HostPort(Block):
                             m.d.comb += wrong.eq(Refusal.READ_ONLY)
                         continue
                     waits = register.idle_only or register.name == "DOORBELL"
-                    m.d.comb += written[register.name].eq(access.write & (access.okay if waits else legal))
+                    m.d.comb += written[register.name].eq(access.write & (access.writable if waits else legal))
                     with m.If(access.writes):
                         m.d.comb += [needs_idle.eq(register.idle_only), rings.eq(register.name == "DOORBELL")]
                         with m.If(~access.whole):

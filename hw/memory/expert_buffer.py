@@ -78,6 +78,7 @@ class ExpertBuffer(Block):
     load: SlotWrite.Interface
     receive: SlotWrite.Interface
     compute: SlotRead.Interface
+    computes: Signal
     send: SlotRead.Interface
     corrected: Signal
     error: Signal
@@ -91,6 +92,7 @@ class ExpertBuffer(Block):
             "load": In(SlotWrite(params, config.word_beats, config.ddr.bytes_per_cycle)),  #: from the loader
             "receive": In(SlotWrite(params, config.word_flits, config.flit_bytes)),  #: from the receiver
             "compute": In(SlotRead(params)),  #: to the MAC array
+            "computes": In(1),  #: the MAC array has the slot of ``compute`` to itself; it reads only then
             "send": In(SlotRead(params)),  #: to the sender
             **flag_members(params.protect),
         })
@@ -131,7 +133,7 @@ class ExpertBuffer(Block):
                 m.d.comb += [sram.wdata.eq(receive_data), sram.addr.eq(self.receive.addr)]
             with m.Elif(written["load"]):
                 m.d.comb += sram.addr.eq(self.load.addr)
-            with m.Elif(self.compute.en & (self.compute.slot == number)):
+            with m.Elif(self.computes & (self.compute.slot == number)):  # whether it reads is known late
                 m.d.comb += sram.addr.eq(self.compute.addr)
         self._show(m, srams, stored, shown)
         return m

@@ -35,7 +35,7 @@ class AccessSpec(Spec):
         response = Signal(2)
         with m.If(access.write):
             m.d.sync += [have_address.eq(0), have_data.eq(0), respond.eq(1),
-                         response.eq(Mux(access.okay, Response.OKAY, Response.SLVERR))]
+                         response.eq(Mux(access.writable, Response.OKAY, Response.SLVERR))]
         with m.Elif(host.bvalid & host.bready):
             m.d.sync += respond.eq(0)
         with m.If(host.awvalid & host.awready):
@@ -66,8 +66,8 @@ class AccessSpec(Spec):
         response, data = Signal(2), Signal(32)
         with m.If(access.read):
             m.d.sync += [
-                have_address.eq(0), respond.eq(1), response.eq(Mux(access.okay, Response.OKAY, Response.SLVERR)),
-                data.eq(Mux(access.okay, access.value, 0)),
+                have_address.eq(0), respond.eq(1), response.eq(Mux(access.readable, Response.OKAY, Response.SLVERR)),
+                data.eq(Mux(access.readable, access.value, 0)),
             ]
         with m.Elif(host.rvalid & host.rready):
             m.d.sync += respond.eq(0)

@@ -29,9 +29,13 @@ class ExpertBufferSpec(Spec):
                 self.assume(port.piece < params.config.tile.word_bytes // (len(port.data) // 8))
                 self.assume((port.addr != 0) | (port.piece < first[name]))
         slot, word = self.constant(params.slot_bits, "slot"), self.constant(params.word_addr_bits, "word")
+        m.d.comb += dut.computes.eq(self.free(1, "computes"))
+        self.assume(~dut.compute.en | dut.computes)
         uses = {name: self.wire(port.en & (port.slot == slot), f"{name}_uses") for name, port in ports.items()}
         # It holds for any slot, so it is enough to assume it of this one.
         self.assume(sum(uses.values()) <= 1)
+        for name in ("load", "receive", "send"):
+            self.assume(~(uses[name] & dut.computes & (dut.compute.slot == slot)))
         written, contents = Signal(params.config.tile.word_bytes), Signal(params.word_bits)  # one bit per byte
         for name in ("load", "receive"):
             port = ports[name]

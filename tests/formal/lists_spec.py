@@ -48,6 +48,10 @@ class ListsSpec(Spec):
             m.d.sync += next_node[insert.batch].eq(node + 1)
         # Lists are complete when they are read; the sequencer waits for what it has asked for.
         self.assume(~insert.insert | ~read[insert.batch])
+        listed = Array(dut.listed[b] if b < self.batches else Const(0) for b in range(2))
+        self.assume(~(insert.insert | second) | ~listed[insert.batch])
+        self.assume(~counts.read | listed[counts.batch])
+        self.assume(~look_up.find | listed[look_up.batch])
         self.assume(~(counts.read & second) | (counts.batch != insert.batch))
         self.assume(~(look_up.find & second) | (look_up.batch != insert.batch))
         self.assume(~(counts.read & insert.insert) | (counts.batch != insert.batch))

@@ -6,7 +6,6 @@ from amaranth.hdl import Cat, Mux, Signal, Value
 
 from tests.formal.spec import Proof, Spec, tiny
 from trajectile.hw.batch.reduction import RingReduction
-from trajectile.hw.d2d.layouts import FlitKind
 
 #: tokens of a tile, in one lane, so that a token's place is its number; two outputs
 SIZE = {"array__dataflows": "both", "tile__mac_k": 4, "tile__mac_n": 2, "tile__mac_t": 1, "tile__tokens": 3,
@@ -68,7 +67,11 @@ class ReductionSpec(Spec):
         arrives, sends = Signal(), Signal()
         came, came_word, came_left = walk("came", share.previous.token, total - before, arrives)
         piece = Signal(range(max(flits, 2)))
-        sums = self.wire(dut.arrival.valid & (flit.kind == FlitKind.SUMS), "sums")
+        sums = self.wire(dut.arrival.valid, "sums")
+        said, said_head = self.free(1, "next_valid"), self.free(1, "next_head")
+        m.d.comb += [dut.arrival.next_valid.eq(said), dut.arrival.next_head.eq(said_head)]
+        self.assume(sums == self.past(said, "said"))
+        self.assume(~sums | (flit.head == self.past(said_head, "said_head")))
         self.assume(~sums | ((came_left != 0) & ~first_cycle & (flit.head == (came_word == groups))))
         m.d.comb += arrives.eq(sums & ((came_word == groups) | (piece == flits - 1)))
         with m.If(sums):

@@ -93,6 +93,13 @@ class RouterSpec(Spec):
         self.claim("once", "a flit of a slice is told by what it is, another one is not", Cat(
             dut.slices.header, dut.slices.payload) == self.past(Mux(of_slice, Mux(shown.head, 0b01, 0b10), 0), "told"))
         self.claim("once", "the same flit", dut.slices.flit.as_value() == dut.arrival.payload.as_value())
+        for name, port, kind in (("sums", dut.sums, FlitKind.SUMS), ("records", dut.records, FlitKind.RECORD)):
+            told = self.past(self.wire(comes & (shown.kind == kind), f"of_{name}"), f"told_{name}")
+            self.claim("once", f"a flit of {name} likewise", port.valid == told)
+            self.claim("once", f"and that very flit ({name})", port.payload.as_value() == dut.arrival.payload.as_value())
+        self.claim("once", "that sums come is said in the cycle before, and whether they close a token",
+                   dut.sums.next_valid & (dut.sums.next_head == shown.head), when=comes & (shown.kind == FlitKind.SUMS))
+        self.claim("once", "and of nothing else", comes & (shown.kind == FlitKind.SUMS), when=dut.sums.next_valid)
         passing = self.wire(ways.pick(ways.pass_from, {port: pin.rx.flit_valid for port, pin in pins.items()}), "passing")
         self.claim("once", "what passes goes into the FIFO, and nothing else",
                    (fifo.write == passing) & (~passing | (fifo.flit.as_value() == ways.pick(
@@ -226,7 +233,7 @@ PROOFS = (
     _proof("once", "every way is one stream: what stands at its end is what its source offers, unchanged, and it is taken "
            "from the source when the link takes it",
            "router-everywhere", "router-takes-unsent", "router-takes-any", "router-passes-any", "router-any-kind",
-           reach_bound=14),
+           "router-any-other", reach_bound=14),
     _proof("credits", "no flit without a credit; no credit is lost; a flit that may go goes; a credit goes back for each "
            "flit",
            "router-credit-not-spent", "router-credit-lost", "router-credit-unchecked", "router-credit-everywhere",

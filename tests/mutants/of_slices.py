@@ -134,6 +134,10 @@ OF_SLICES = (
            old="slots.allocate_slice.ahead.eq(pending_slice.ahead >> 1)",
            new="slots.allocate_slice.ahead.eq(pending_slice.ahead)"),
     # -- router ---------------------------------------------------------------------------------------------------
+    Mutant(name="router-any-other", module="hw.d2d.router",
+           description="every flit is one of records, and one of sums",
+           old="message.valid.eq(comes & (coming.kind == kind))",
+           new="message.valid.eq(comes)"),
     Mutant(name="router-everywhere", module="hw.d2d.router",
            description="flits leave by every port",
            old="valid.eq(own[0] & own_by[port])",
@@ -261,10 +265,6 @@ OF_SLICES = (
            old="self.arriving.copy.eq(payload & cutting)",
            new="self.arriving.copy.eq(payload)"),
     # -- record port ----------------------------------------------------------------------------------------------
-    Mutant(name="records-any-kind", module="hw.d2d.record_port",
-           description="every flit is one of records",
-           old="self.arrival.valid & (flit.kind == FlitKind.RECORD)",
-           new="self.arrival.valid"),
     Mutant(name="records-permit-early", module="hw.d2d.record_port",
            description="the permit goes back as soon as an item is at the head",
            old="self.permit_record.eq(come.valid & come.ready)",

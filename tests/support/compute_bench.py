@@ -65,6 +65,9 @@ class ComputeBench:
 
     async def sweep(self, ctx, bank):
         """Empty the lists, forget results."""
+        ctx.set(self.lists.listed[bank], 0)
+        if not self.params.timing_only:
+            ctx.set(self.unit.filled[bank], 0)
         for strobes in (self.lists.sweep, self.unit.clear):
             ctx.set(strobes[bank], 1)
         await ctx.tick()
@@ -92,6 +95,7 @@ class ComputeBench:
                 ctx.set(insert.insert, 0)
                 assert not ctx.get(insert.twice)
                 await ctx.tick()
+        ctx.set(self.lists.listed[bank], 1)
         for token, (x, shifts) in enumerate(zip(batch.x, batch.shift, strict=True)):
             lane, index = self.place(token)
             for chunk, word in enumerate(activation_words(self.config, x, shifts)):
@@ -100,6 +104,7 @@ class ComputeBench:
                     ctx.set(signal, value)
                 await ctx.tick()
         ctx.set(fill.write, 0)
+        ctx.set(self.unit.filled[bank], 1)
 
     async def read(self, ctx, bank, tokens):
         """Results int64 [tokens, d_model] and clips [tokens] of the first tokens, read one per cycle in any order."""

@@ -50,6 +50,8 @@ class TileBench:
         self.units: list[int | None] = [None, None]
         self.batch = 0
         self.answer: tuple[Any, ...] = ()
+        self.arriving: Any = None  # flit of this cycle
+        self.next_flit: Any = None  # and of the next
         #: what has happened that is rare
         self.seen: set[str] = set()
 
@@ -103,16 +105,17 @@ class TileBench:
         return self.bits(value) >> piece * self.piece_bits & (1 << self.piece_bits) - 1
 
     def drive(self, ctx: Any, *, flit: Any, ready: bool, permitted: bool) -> None:
-        """The inputs of a cycle. ``flit``: (word, piece, value), or None."""
+        """The inputs of a cycle. ``flit``: (word, piece, value), or None; it is announced now and comes in the next cycle."""
+        self.arriving, self.next_flit = self.next_flit, flit
+        ctx.set(self.dut.arrival.next_valid, flit is not None)
+        ctx.set(self.dut.arrival.next_head, self.rng.getrandbits(1) if flit is None else flit[0] == CLOSING)
+        flit = self.arriving
         dut, rng, payload_bits = self.dut, self.rng, self.params.payload_bits
         ctx.set(dut.permitted, permitted)
         ctx.set(dut.flits.ready, ready)
         if flit is None:
             ctx.set(dut.arrival.payload.as_value(), rng.getrandbits(self.params.flit_layout.size))
-            other = rng.choice([None, FlitKind.SLICE, FlitKind.RECORD])
-            ctx.set(dut.arrival.valid, other is not None)
-            if other is not None:
-                ctx.set(dut.arrival.payload.kind, other)
+            ctx.set(dut.arrival.valid, 0)
         else:
             word, piece, value = flit
             used = self.params.closing_layout.size if word == CLOSING else min(
@@ -136,9 +139,10 @@ class TileBench:
             ctx.set(dut.unit[batch], unit or 0)
             ctx.set(dut.put.known[batch], unit is not None)
 
-    def check(self, ctx: Any, cycle: int, *, flit: Any, ready: bool, permitted: bool) -> Outputs:
+    def check(self, ctx: Any, cycle: int, *, ready: bool, permitted: bool) -> Outputs:
         """The outputs of a cycle are those of the naive model, which are returned; the memory does as it is told."""
-        dut, expected = self.dut, self.naive.step(cycle, flit=flit and flit[2], ready=ready, permitted=permitted)
+        flit = self.arriving and self.arriving[2]
+        dut, expected = self.dut, self.naive.step(cycle, flit=flit, ready=ready, permitted=permitted)
         assert ctx.get(dut.permit_sums) == expected.permits
         assert ctx.get(dut.reduce.summed) == expected.summed
         assert ctx.get(dut.flits.valid) == (expected.offers is not None)
@@ -241,9 +245,10 @@ class RingBench:
                                    shares(tokens, number))
                     else:
                         tile.no_start(ctx)
-                    inputs.append({"flit": self.links[number - 1].comes(cycle), "ready": self.rng.random() >= self.busy,
+                    flit = self.links[number - 1].comes(cycle)
+                    inputs.append({"ready": self.rng.random() >= self.busy,
                                    "permitted": self.permits[number].comes(cycle) is not None})
-                    tile.drive(ctx, **inputs[-1])
+                    tile.drive(ctx, flit=flit, **inputs[-1])
                 for number, tile in enumerate(self.tiles):
                     out = tile.check(ctx, cycle, **inputs[number])
                     if out.permits:

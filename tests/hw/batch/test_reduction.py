@@ -76,9 +76,9 @@ def run_one(config, seed, *, pace, busy, permit, timing_only=False, batches=3):
                         flits += [(word, piece, value) for piece in range(1 if word == CLOSING else config.sum_flits)]
                 else:
                     tile.no_start(ctx)
-                inputs = {"flit": flits.pop(0) if flits and cycle > start + 1 and rng.random() < pace else None,
-                          "ready": rng.random() >= busy, "permitted": cycle == permitted}
-                tile.drive(ctx, **inputs)
+                flit = flits.pop(0) if flits and cycle > start and rng.random() < pace else None
+                inputs = {"ready": rng.random() >= busy, "permitted": cycle == permitted}
+                tile.drive(ctx, flit=flit, **inputs)
                 summed = tile.check(ctx, cycle, **inputs).summed
                 cycle += 1
                 await ctx.tick()
@@ -210,8 +210,12 @@ def test_latency_of_a_word_that_comes():
         start(ctx, dut, total=1, tokens=1, before=0)
         await pulse(ctx, dut.reduce.start)
         for word in range(config.down_groups + 1):
-            ctx.set(dut.arrival.payload, {"kind": 2, "head": word == config.down_groups})
-            await pulse(ctx, *[dut.arrival.valid] * (1 if word == config.down_groups else config.sum_flits), rest=3)
+            closes = word == config.down_groups
+            for _ in range(1 if closes else config.sum_flits):
+                ctx.set(dut.arrival.next_head, closes)
+                await pulse(ctx, dut.arrival.next_valid, rest=0)
+                ctx.set(dut.arrival.payload, {"kind": 2, "head": closes})
+                await pulse(ctx, dut.arrival.valid, rest=3)
 
     run_block(dut, bench, background=[watch.run])
     last = [cycle for number, cycle in enumerate(watch["comes"]) if number % 4 == 3 or number == 4 * config.down_groups]

@@ -43,6 +43,7 @@ class Bench:
     async def sweep(self, ctx, batch):
         """Lists are empty from then on."""
         self.lists[batch] = {}
+        ctx.set(self.block.listed[batch], 0)
         ctx.set(self.block.sweep[batch], 1)
         await ctx.tick()
         ctx.set(self.block.sweep[batch], 0)
@@ -153,6 +154,7 @@ def test_lists(name, monkeypatch):
             if number >= bench.batches:
                 await bench.sweep(ctx, number % bench.batches)
             await bench.insert(ctx, number % bench.batches)
+            ctx.set(bench.block.listed[number % bench.batches], 1)
             await bench.count(ctx, number % bench.batches)
             formed.append(number)
 
@@ -192,7 +194,9 @@ def test_latency(monkeypatch):
         ctx.set(port.expert, 3)
         await pulse(ctx, block.insert.insert)
         ctx.set(block.insert.token, 1)
-        await pulse(ctx, block.insert.insert, block.counts.read, port.find, port.advance, block.sweep)
+        await pulse(ctx, block.insert.insert)
+        ctx.set(block.listed, 1)
+        await pulse(ctx, block.counts.read, port.find, port.advance, block.sweep)
 
     run_block(block, bench, background=[watching])
     assert watch["swept"][0] == config.layer.experts  # after the reset

@@ -190,6 +190,7 @@ def test_two_batches(protect, monkeypatch):
             batch = (number + 1) % 2
             expected = bench.expected(batch), bench.counts(batch)
             words.clear()
+            ctx.set(lane.filled[batch], 0)
             for index in range(params.activation_depth):
                 words[index] = rng.getrandbits(params.activation_bits)
                 for signal, value in ((lane.fill, 1), (lane.fill_batch, batch), (lane.fill_index, index),
@@ -197,6 +198,7 @@ def test_two_batches(protect, monkeypatch):
                     ctx.set(signal, value)
                 await ctx.tick()
             ctx.set(lane.fill, 0)
+            ctx.set(lane.filled[batch], 1)
             assert (await bench.read(ctx, batch), await bench.read_clips(ctx, batch)) == expected
             read.append(number)
 
@@ -290,6 +292,7 @@ def test_activations(protect, number, monkeypatch):
             ctx.set(lane.fill_word, word)
             await bench.tick(ctx)
         ctx.set(lane.fill, 0)
+        ctx.set(lane.filled, 1)
         bad = set(rng.sample(range(params.activation_depth), 4)) if number else set()
         for address in bad:
             word = bench.srams("activations")[0].word(address)

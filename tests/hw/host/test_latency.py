@@ -45,7 +45,7 @@ def test_address_and_data_apart(late):
     host, watch = port.host, watch_of(port.host)
 
     async def manager(ctx):
-        ctx.set(port.access.okay, 1)
+        ctx.set(port.access.writable, 1)
         ctx.set(host.bready, 1)
         for name in ("aw" if late == "w" else "w", late):
             ctx.set(getattr(host, f"{name}valid"), 1)

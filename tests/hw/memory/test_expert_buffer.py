@@ -71,6 +71,8 @@ def test_reads_what_was_written(protect, beat_bytes, first, monkeypatch):
                 ctx.set(port.en, enabled)
                 ctx.set(port.slot, slot)
                 ctx.set(port.addr, address)
+                if name == "compute":
+                    ctx.set(block.computes, enabled)
                 if enabled:  # the slot changes hands: it does not hold the other's word any more
                     for other in [other for other, (owned, _) in shown.items() if owned == slot]:
                         del shown[other]
@@ -110,6 +112,7 @@ def test_flipped_bits(protect, number, port, monkeypatch):
             ctx.set(reader.en, enabled)
             ctx.set(reader.slot, slot)
             ctx.set(reader.addr, address)
+            ctx.set(block.computes, enabled and port == "compute")
             await ctx.tick()
             if enabled and (protect, number) == ("secded", 1):
                 assert ctx.get(reader.data) == words[slot][address]
