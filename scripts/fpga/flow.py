@@ -20,13 +20,18 @@ from trajectile.tb.toolchain import workshop
 #: Small products become sums first, so that they take no DSP block. Every block is synthesized once and the hierarchy
 #: dissolved afterwards, so that each cell's name begins with its block. The netlist with its hierarchy is kept too, for
 #: simulation. With ``flat`` it is dissolved first: optimisation crosses blocks, and names are only as good as what is left.
+#: Where logic is mapped to look-up tables, a wire counts 1,000 ps, about what it takes once it is routed; ``synth_ecp5`` by
+#: itself counts 300, and has more tables one after the other.
 SCRIPT = """read_verilog design.v
 hierarchy -top {top}
 proc
 opt_expr
 wreduce t:$mul
 techmap -map products.v t:$mul
-synth_ecp5 {option}-top {top}
+synth_ecp5 {option}-top {top} -run :map_luts
+abc9 -W 1000
+clean
+synth_ecp5 -run map_cells:
 write_verilog -noattr netlist.v
 {dissolve}write_json netlist.json
 """
@@ -97,7 +102,7 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
         ToolError: if a tool is missing, or fails for another reason than that the design does not fit.
     """
     share(netlist, folder)
-    options = ["--seed", str(seed), "--freq", f"{freq_mhz:g}", "--lpf-allow-unconstrained",
+    options = ["--seed", str(seed), "--freq", f"{freq_mhz:g}", "--placer", "static", "--lpf-allow-unconstrained",
                *(["--write", written] if written else [])]
     if pins:
         (folder / "pins.lpf").write_bytes(pins.read_bytes())

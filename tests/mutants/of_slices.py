@@ -135,9 +135,9 @@ OF_SLICES = (
            new="slots.allocate_slice.ahead.eq(pending_slice.ahead)"),
     # -- router ---------------------------------------------------------------------------------------------------
     Mutant(name="router-any-other", module="hw.d2d.router",
-           description="every flit is one of records, and one of sums",
-           old="message.valid.eq(comes & (coming.kind == kind))",
-           new="message.valid.eq(comes)"),
+           description="every flit is one of records",
+           old="self.records.valid.eq(of_records)",
+           new="self.records.valid.eq(comes)"),
     Mutant(name="router-everywhere", module="hw.d2d.router",
            description="flits leave by every port",
            old="valid.eq(own[0] & own_by[port])",
