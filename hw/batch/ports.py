@@ -61,6 +61,7 @@ class InsertPort(NamedSignature):
     """Record reader to token lists: a choice of a token. ``twice`` answers in the cycle after ``insert``."""
 
     class Interface(wiring.PureInterface):
+        look: Signal
         insert: Signal
         batch: Signal
         lane: Signal
@@ -73,7 +74,8 @@ class InsertPort(NamedSignature):
 
     def __init__(self, params: BatchLayouts):
         super().__init__({
-            "insert": Out(1),  #: put the token into the list of ``expert``; everything below holds for two cycles
+            "look": Out(1),  #: a choice is here; whether it is legal is known later in the cycle
+            "insert": Out(1),  #: it is: put the token into the list of ``expert``; everything below holds for two cycles
             "batch": Out(1),
             "lane": Out(params.lane_bits),
             "token": Out(params.token_bits),  #: index of the token in its lane

@@ -222,6 +222,7 @@ class RecordParser(Block):
             m.d.sync += [second.eq(~second), inserted.eq(insert.insert)]
             with m.If(~second):
                 m.d.comb += [
+                    insert.look.eq(1),
                     insert.insert.eq(~bad & ~beats.payload.error & ~spoilt & ~self.stop),
                     self.begin.bad_expert.eq(bad & (expert != NO_EXPERT) & ~beats.payload.error),
                 ]

@@ -88,18 +88,19 @@ class RecordRing(Block):
             ends.eq(Mux(header, listed == 0, last_beat & (left == 1))), last.eq(~walks | last_source),
             item.own.eq(own), item.before.eq(following == self.position), item.last.eq(ends & last),
         ]
+        # A batch leaves `source`, `rows` and `beat` as the next one begins with them.
         with m.If(self.start):
             m.d.sync += [
-                walks.eq(self.shared), source.eq(0), rows.eq(0), header.eq(self.shared), tokens.eq(self.tokens),
-                left.eq(self.tokens), beat.eq(0), own.eq(~self.shared | (self.position == 0)),
+                walks.eq(self.shared), header.eq(self.shared), tokens.eq(self.tokens), left.eq(self.tokens),
+                own.eq(~self.shared | (self.position == 0)),
                 goes_on.eq(self.shared & (self.position != tiles - 1)),
             ]
         with m.Elif(taken & ends):
             # the section after this tile's own is the ring-next tile's
-            m.d.sync += [source.eq(following), header.eq(walks), left.eq(tokens), beat.eq(0),
+            m.d.sync += [source.eq(Mux(last, 0, following)), header.eq(walks), left.eq(tokens), beat.eq(0),
                          own.eq(~walks | item.before), goes_on.eq(walks & ~own)]
             with m.If(last):
-                m.d.sync += rows.eq(1)
+                m.d.sync += rows.eq(~rows)
                 with m.If(rows):
                     m.d.sync += [walks.eq(0), header.eq(0), own.eq(1), goes_on.eq(0)]
         with m.Elif(taken & header):

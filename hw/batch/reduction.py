@@ -174,7 +174,10 @@ class RingReduction(Block):
         piece = Signal(range(max(pieces, 2)))
         last_piece = Signal(init=pieces == 1)  # it is the word's last, unless that closes
         next_last_piece = Signal()
-        arrives = Signal()  # from a register: memories are addressed with it
+        arrives = Signal()  # it is here; the bank that it reads, and nobody writes: from registers, as memories wait for them
+        blocks = Signal(BANKS)
+        next_arrives = Signal()
+        next_odd = Signal()
         adds = Signal()
         adds_to = Signal(BANKS)
         waits = Signal(BANKS)
@@ -184,13 +187,15 @@ class RingReduction(Block):
         m.d.comb += [
             comes.eq(arrival.valid), next_last_piece.eq(last_piece),
             # Words of one bank never follow each other: what waits is written before the next is added up.
-            writes.eq(waits & ~Mux(arrives, word.bank, 0)),
+            writes.eq(waits & ~blocks), next_arrives.eq(arrival.next_valid & (arrival.next_head | next_last_piece)),
+            next_odd.eq(Mux(arrives, ~(word.closes | word.group[0]), word.group[0])),
         ]
         with m.If(comes):
             m.d.sync += piece.eq(Mux(arrives, 0, piece + 1))
             m.d.comb += next_last_piece.eq(Mux(arrives, pieces == 1, piece == pieces - 2))
         m.d.sync += [
-            last_piece.eq(next_last_piece), arrives.eq(arrival.next_valid & (arrival.next_head | next_last_piece)),
+            last_piece.eq(next_last_piece), arrives.eq(next_arrives),
+            blocks.eq(Mux(next_arrives, Mux(arrival.next_head, 4, Mux(next_odd, 2, 1)), 0)),
         ]
         m.d.sync += [adds.eq(arrives), adds_to.eq(word.bank), waits.eq((waits & ~writes) | Mux(adds, adds_to, 0))]
         return Coming(word, comes, piece, arrives, adds, adds_to, waits, writes)

@@ -131,7 +131,7 @@ class TokenLists(Block):
                 m.d.sync += sweeping.eq(1)
             with m.Elif(swept_expert == config.layer.experts - 1):
                 m.d.sync += sweeping.eq(0)
-            inserting = insert.insert & is_batch(insert.batch, batch, self.batches)
+            looking = insert.look & is_batch(insert.batch, batch, self.batches)
             writing = write & is_batch(insert.batch, batch, self.batches)
             counting = counts.read & is_batch(counts.batch, batch, self.batches)
             finding = look_up.find & is_batch(look_up.batch, batch, self.batches)
@@ -140,7 +140,7 @@ class TokenLists(Block):
                 head, sram = heads[batch, lane], nodes[batch, lane]
                 here = insert.lane == lane
                 m.d.comb += [
-                    head.en.eq(sweeping | counting | finding | (here & (inserting | (writing & ~insert.twice)))),
+                    head.en.eq(sweeping | counting | finding | (here & (looking | (writing & ~insert.twice)))),
                     head.we.eq(sweeping | writing), head.wdata.eq(Mux(sweeping, 0, new_head.as_value())),
                     # whether something is put in, or looked up, is known late in the cycle: that chooses no address
                     head.addr.eq(Mux(sweeping, swept_expert, Mux(~self.listed[batch], insert.expert,

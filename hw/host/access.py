@@ -20,6 +20,7 @@ class AccessBus(NamedSignature):
         write: Signal
         read: Signal
         writes: Signal
+        next_address: Signal
         address: Signal
         data: Signal
         whole: Signal
@@ -32,6 +33,7 @@ class AccessBus(NamedSignature):
             "write": Out(1),  #: write in this cycle
             "read": Out(1),  #: read in this cycle; never with ``write``
             "writes": Out(1),  #: it is, or in the next cycle will be, a write
+            "next_address": Out(HOST_ADDRESS_BITS - 2),  #: ``address`` as it will be in the next cycle
             "address": Out(HOST_ADDRESS_BITS - 2),  #: which 32-bit word
             "data": Out(HOST_DATA_BITS),  #: what to write
             "whole": Out(1),  #: every byte of it is to be written
@@ -95,8 +97,11 @@ class AccessPort(Block):
             shown.eq(choose_write | choose_read),
             access.write.eq(shown & access.writes), access.read.eq(shown & ~access.writes),
         ]
+        m.d.comb += access.next_address.eq(access.address)
+        m.d.sync += access.address.eq(access.next_address)
         with m.If(choose_write | choose_read):
-            m.d.sync += [access.writes.eq(choose_write), access.address.eq(Mux(choose_write, write_address, read_address))]
+            m.d.comb += access.next_address.eq(Mux(choose_write, write_address, read_address))
+            m.d.sync += access.writes.eq(choose_write)
         with m.If(access.write):
             m.d.sync += [have_write_address.eq(0), have_data.eq(0), host.bvalid.eq(1),
                          host.bresp.eq(_response(access.writable))]

@@ -101,7 +101,7 @@ class DoorbellCheck(Block):
         room = Signal.like(needed, name=f"{name}_room")
         outside = Signal(name=f"{name}_outside")
         m.d.sync += [
-            end.eq(Mux(total > every, every, total)),
+            end.eq(Mux(total[len(base):].any(), every, total)),
             left.eq((end << page) - begin),
             below.eq(begin < base << page),
             room.eq(Mux(left[len(room):].any(), ~0, left)),

@@ -1,6 +1,10 @@
 """The host port: AXI4-Lite, registers, counters, interrupt, and the doorbell."""
 
-from amaranth.hdl import Cat, Module, Mux, Signal, Value
+from collections.abc import Iterable
+from functools import reduce
+from operator import or_
+
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -187,28 +191,30 @@ class HostPort(Block):
         with m.Elif(found["rings"]):
             m.d.comb += refusal.eq(check.refusal)
 
-        with m.Switch(access.address):
-            for register in self.map.registers:
-                with m.Case(register.offset * 8 // HOST_DATA_BITS):
-                    m.d.comb += wrong.eq(Refusal.NONE)
-                    for field in register.fields:
-                        shown = fields.get((register.name, field.name), field.reset)
-                        m.d.comb += _field(register, field.name, value).eq(shown)
-                    if not register.writable:
-                        with m.If(access.writes):
-                            m.d.comb += wrong.eq(Refusal.READ_ONLY)
-                        continue
-                    waits = register.idle_only or register.name == "DOORBELL"
-                    m.d.comb += written[register.name].eq(access.write & (access.writable if waits else legal))
-                    with m.If(access.writes):
-                        m.d.comb += [needs_idle.eq(register.idle_only), rings.eq(register.name == "DOORBELL")]
-                        with m.If(~access.whole):
-                            m.d.comb += wrong.eq(Refusal.PARTIAL)
-                        with m.Elif(~_legal(register, access.data)):
-                            m.d.comb += wrong.eq(Refusal.VALUE)
-                        if register.lockable:
-                            with m.Elif(fields["IO_LOCK", "LOCKED"]):
-                                m.d.comb += wrong.eq(Refusal.LOCKED)
+        # Registers that are told which of them is meant, in place of an address that each would have to look at.
+        meant = {register.name: Signal(name=f"meant_{register.name.lower()}") for register in self.map.registers}
+        m.d.sync += [meant[register.name].eq(access.next_address == register.offset * 8 // HOST_DATA_BITS)
+                     for register in self.map.registers]
+        # What holds of the one that is meant: no choice between registers, which would be a long way.
+        codes, idle = [], []
+        for register in self.map.registers:
+            asked = meant[register.name] & access.writes
+            if not register.writable:
+                codes.append(Mux(asked, Refusal.READ_ONLY, Refusal.NONE))
+                continue
+            waits = register.idle_only or register.name == "DOORBELL"
+            m.d.comb += written[register.name].eq(
+                access.write & meant[register.name] & (access.writable if waits else legal))
+            locked = fields["IO_LOCK", "LOCKED"] if register.lockable else 0
+            code = Mux(_legal(register, access.data), Mux(locked, Refusal.LOCKED, Refusal.NONE), Refusal.VALUE)
+            codes.append(Mux(asked, Mux(access.whole, code, Refusal.PARTIAL), Refusal.NONE))
+            if register.idle_only:
+                idle.append(asked)
+        m.d.comb += [
+            value.eq(_either(Mux(meant[one.name], _shown(one, fields), 0) for one in self.map.registers)),
+            Value.cast(wrong).eq(Mux(Cat(meant.values()).any(), _either(codes), Refusal.NO_REGISTER)),
+            needs_idle.eq(Cat(idle).any()), rings.eq(meant["DOORBELL"] & access.writes),
+        ]
 
     def _doorbell(self, m: Module, access: AccessBus.Interface, fields: Fields, rung: Signal, check: DoorbellCheck) -> None:
         """Check what is to be queued, and queue it."""
@@ -270,6 +276,22 @@ class HostPort(Block):
 def _field(register: Register, name: str, value: Value) -> Value:
     """The bits of ``value`` that are this field of the register."""
     return Value.cast(data.View(register.layout, value)[name])
+
+
+def _shown(register: Register, fields: Fields) -> Value:
+    """What a register reads: its fields, and zeros between."""
+    parts: list[Value] = []
+    low = 0
+    for field in sorted(register.fields, key=lambda field: field.low):
+        shown = fields.get((register.name, field.name), Const(field.reset, field.width))
+        parts += [Const(0, field.low - low), shown]
+        low = field.low + field.width
+    return Cat(parts)
+
+
+def _either(values: Iterable[Value]) -> Value:
+    """The one that is not zero."""
+    return reduce(or_, values)
 
 
 def _legal(register: Register, value: Value) -> Value:

@@ -32,12 +32,13 @@ class ListsSpec(Spec):
         self.assume((expert < experts) & (token < tokens) & (batch < self.batches))
 
         # Records: payload holds for two cycles; in a lane tokens rise, in a token ranks.
+        self.assume(~insert.insert | insert.look)
         second = self.past(insert.insert, "second")
         fields = {name: getattr(insert, name) for name in ("batch", "token", "rank", "expert", "lane")}
         for name, field in fields.items():
             self.assume(~second | (field == self.past(field, f"{name}_before")))
         self.assume((insert.batch < self.batches) & (insert.token < tokens) & (insert.expert < experts) & (insert.lane == 0))
-        self.assume(~second | ~insert.insert)
+        self.assume(~second | ~insert.look)
         self.assume((counts.batch < self.batches) & (counts.expert < experts))
         self.assume((look_up.batch < self.batches) & (look_up.expert < experts))
         next_node = Array(Signal(params.node_bits + 1, name=f"next_node_{b}") for b in range(2))
@@ -49,13 +50,13 @@ class ListsSpec(Spec):
         # Lists are complete when they are read; the sequencer waits for what it has asked for.
         self.assume(~insert.insert | ~read[insert.batch])
         listed = Array(dut.listed[b] if b < self.batches else Const(0) for b in range(2))
-        self.assume(~(insert.insert | second) | ~listed[insert.batch])
+        self.assume(~(insert.look | second) | ~listed[insert.batch])
         self.assume(~counts.read | listed[counts.batch])
         self.assume(~look_up.find | listed[look_up.batch])
         self.assume(~(counts.read & second) | (counts.batch != insert.batch))
         self.assume(~(look_up.find & second) | (look_up.batch != insert.batch))
-        self.assume(~(counts.read & insert.insert) | (counts.batch != insert.batch))
-        self.assume(~(look_up.find & insert.insert) | (look_up.batch != insert.batch))
+        self.assume(~(counts.read & insert.look) | (counts.batch != insert.batch))
+        self.assume(~(look_up.find & insert.look) | (look_up.batch != insert.batch))
         self.assume(~(counts.read & look_up.find) | (counts.batch != look_up.batch))
         found = self.past(look_up.find, "found")
         self.assume(~found | ~(look_up.find | look_up.advance))
@@ -69,7 +70,7 @@ class ListsSpec(Spec):
             m.d.sync += walked.eq(look_up.batch)
         self.assume(~look_up.advance | swept[walked])
         for b in range(self.batches):
-            uses = ((insert.insert | second) & (insert.batch == b)) | (counts.read & (counts.batch == b)) | (
+            uses = ((insert.look | second) & (insert.batch == b)) | (counts.read & (counts.batch == b)) | (
                 look_up.find & (look_up.batch == b)) | ((found | look_up.advance) & (walked == b))
             self.assume(~dut.sweep[b] | (dut.swept[b] & ~uses))
             with m.If(dut.sweep[b]):

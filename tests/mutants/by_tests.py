@@ -302,9 +302,9 @@ BY_TESTS = (
            old="item.error.eq(flit.tail)", new="item.error.eq(0)", killed_by=RECORD_PORT),
     # -- host port ------------------------------------------------------------------------------------------------
     Mutant(name="port-partial-writes", module="hw.host.port", description="a byte that is left out is written",
-           old="with m.If(~access.whole):", new="with m.If(0):", killed_by=REFUSALS),
+           old="Mux(access.whole, code, Refusal.PARTIAL)", new="code", killed_by=REFUSALS),
     Mutant(name="port-lock-forgotten", module="hw.host.port", description="windows can be moved after they were locked",
-           old="if register.lockable:", new="if False:", killed_by=REFUSALS),
+           old="if register.lockable else 0", new="if False else 0", killed_by=REFUSALS),
     Mutant(name="port-unlocks", module="hw.host.port", description="writing 0 to IO_LOCK opens the windows",
            old="with m.If(_field(register, field.name, access.data)):", new="with m.If(1):", killed_by=HOST_PORT),
     Mutant(name="port-busy-rings", module="hw.host.port", description="a doorbell waits until the tile is idle",

@@ -12,7 +12,7 @@ OF_SUMS = (
     # -- reduction ------------------------------------------------------------------------------------------------
     Mutant(name="sums-written-while-read", module="hw.batch.reduction",
            description="a sum is written though a word that comes reads its bank",
-           old="writes.eq(waits & ~Mux(arrives, word.bank, 0))", new="writes.eq(waits)", killed_by=ONE_TILE),
+           old="writes.eq(waits & ~blocks)", new="writes.eq(waits)", killed_by=ONE_TILE),
     Mutant(name="sums-two-reads", module="hw.batch.reduction", description="a word is read to be sent while another comes",
            old=" & ~coming.arrives\n", new="\n", killed_by=ONE_TILE),
     Mutant(name="sums-read-while-written", module="hw.batch.reduction",

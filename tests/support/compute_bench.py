@@ -86,12 +86,14 @@ class ComputeBench:
             for rank, expert in enumerate(experts):
                 if expert < 0:
                     continue
+                ctx.set(insert.look, 1)
                 for signal, value in ((insert.insert, 1), (insert.batch, bank), (insert.lane, lane), (insert.token, index),
                                       (insert.rank, rank), (insert.expert, int(expert)),
                                       (insert.weight.as_value(), int(batch.weight[token, rank])),
                                       (insert.exponent, int(batch.exponent[token]) % 2**EXPONENT_BITS)):
                     ctx.set(signal, value)
                 await ctx.tick()
+                ctx.set(insert.look, 0)
                 ctx.set(insert.insert, 0)
                 assert not ctx.get(insert.twice)
                 await ctx.tick()

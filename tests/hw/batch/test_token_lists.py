@@ -63,11 +63,13 @@ class Bench:
                 if rng.random() < 0.1:
                     continue
                 expert, weight = rng.choice(used), rng.getrandbits(CHOICE_WEIGHT.size)
+                ctx.set(port.look, 1)
                 for signal, value in ((port.insert, 1), (port.batch, batch), (port.lane, lane), (port.token, token),
                                       (port.rank, rank), (port.expert, expert), (port.weight.as_value(), weight),
                                       (port.exponent, exponent)):
                     ctx.set(signal, value)
                 await ctx.tick()
+                ctx.set(port.look, 0)
                 ctx.set(port.insert, 0)
                 assert ctx.get(port.twice) == (expert in had)
                 await ctx.tick()
@@ -189,12 +191,18 @@ def test_latency(monkeypatch):
 
     async def bench(ctx):
         await ctx.tick().repeat(config.layer.experts)
+        async def put():
+            ctx.set(block.insert.look, 1)
+            await pulse(ctx, block.insert.insert, rest=0)
+            ctx.set(block.insert.look, 0)
+            await ctx.tick().repeat(8)
+
         ctx.set(block.insert.expert, 3)
         ctx.set(block.counts.expert, 3)
         ctx.set(port.expert, 3)
-        await pulse(ctx, block.insert.insert)
+        await put()
         ctx.set(block.insert.token, 1)
-        await pulse(ctx, block.insert.insert)
+        await put()
         ctx.set(block.listed, 1)
         await pulse(ctx, block.counts.read, port.find, port.advance, block.sweep)
 
