@@ -18,13 +18,15 @@ _TEXT = """module {name} (
   reg reset;
   // what the design gets at its inputs; moves on by a bit per cycle
   reg [{inputs}:0] drive;
-  // collects what the design says: each bit is the one before, exclusive-or an output; moves on by a bit per cycle
-  reg [{outputs}:0] watch;
+  // what the design says; what collects it: each bit is the one before, exclusive-or an output, and it moves on likewise
   wire [{outputs}:0] said;
+  reg [{outputs}:0] heard;
+  reg [{outputs}:0] watch;
   always @(posedge clk) begin
     reset <= rst;
     drive <= {{drive, serial_in}};
-    watch <= {{watch, drive[{inputs}]}} ^ said;
+    heard <= said;
+    watch <= {{watch, drive[{inputs}]}} ^ heard;
   end
   assign serial_out = watch[{outputs}];
   {module} {label} (
@@ -50,8 +52,9 @@ class Wire:
 class Harness:
     """The wrapper: its Verilog, and how many bits the design takes and gives.
 
-    Of itself it takes a flip-flop for each bit and for reset, and a LUT for each bit that the design gives. Every input of
-    the design comes from a register and every output goes to one, so no path leaves the FPGA but those of the wrapper.
+    Of itself it takes a flip-flop for reset and for each bit that the design takes, and two and a LUT for each that it gives.
+    Every input of the design comes from a register and every output goes into one, so no path leaves the FPGA but those of
+    the wrapper.
     """
 
     text: str

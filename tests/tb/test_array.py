@@ -63,8 +63,8 @@ def test_batches_in_a_queue(icarus, batches, tmp_path):
     exact(config, loads, tmp_path, simulator=icarus)
 
 
-@pytest.mark.parametrize(("batches", "late"), [
-    (2, (0, 700)), pytest.param(2, (700, 0), marks=pytest.mark.regress), pytest.param(1, (3, 0), marks=pytest.mark.regress)])
+@pytest.mark.regress
+@pytest.mark.parametrize(("batches", "late"), [(2, (0, 700)), (2, (700, 0)), (1, (3, 0))])
 def test_a_tile_is_late(icarus, batches, late, tmp_path):
     """The doorbell of a tile rings later than the other's, by much or by little; for every batch."""
     config = load("smoke", [f"tile.batches={batches}"])
@@ -97,7 +97,7 @@ FORMATS = [("mx8", 0, "silu", True), ("mx8", 3, "gelu_tanh", False), ("mxfp4", 0
 
 
 @pytest.mark.parametrize(("number", "weights", "mantissa", "activation", "bias"), [
-    pytest.param(number, *one, marks=[] if number % 2 else pytest.mark.regress) for number, one in enumerate(FORMATS)])
+    pytest.param(number, *one, marks=[] if number == 3 else pytest.mark.regress) for number, one in enumerate(FORMATS)])
 def test_formats(first_verilator, number, weights, mantissa, activation, bias, tmp_path):
     """Slices of several blocks, two of them partly filled, in every format; values that clip."""
     config = small(layer__d_model=40, layer__d_ff=72, layer__experts=3, tile__slices=2, tile__mac_k=8, tile__weights=weights,
@@ -173,7 +173,7 @@ def test_grids(icarus, grid, tmp_path):
 LARGE = (0, 6, 7)
 
 
-@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[] if seed in (1, 4) else pytest.mark.regress)
+@pytest.mark.parametrize("seed", [pytest.param(seed, marks=[] if seed == 1 else pytest.mark.regress)
                                   for seed in range(32) if seed not in LARGE])
 def test_random_configurations(icarus, seed, tmp_path):
     """Any legal configuration builds and is exact, on any values."""
@@ -209,7 +209,7 @@ def test_timing_only(first_icarus, tmp_path):
     assert control.first.log == full.first.log
 
 
-@pytest.mark.parametrize("timing_only", [False, True])
+@pytest.mark.parametrize("timing_only", [pytest.param(False, marks=pytest.mark.regress), True])
 def test_native(timing_only, tmp_path):
     """Verilator's model under the C++ main: the same results and events as under cocotb; the controllers with link layers."""
     config = load("smoke", ["link.crc_bits=16"] if timing_only else [])

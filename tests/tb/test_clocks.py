@@ -33,9 +33,9 @@ def dies(done: Simulation) -> dict:
 def test_a_few_seeds(tmp_path):
     """The beginning of the campaign: every kind of it, with and without faults of links. Then links that die for good."""
     ground = Ground.make(CONFIGS["1x2"], tmp_path)
-    seen = campaign(ground, range(8 * len(KINDS)))
+    seen = campaign(ground, range(5 * len(KINDS)))
     assert all(0 < counts["hurt"] < counts["runs"] for counts in seen.values())
-    assert campaign(ground, range(5), LASTING)["dies"] == {"runs": 5, "hurt": 5}
+    assert campaign(ground, range(3), LASTING)["dies"] == {"runs": 3, "hurt": 3}
 
 
 @pytest.mark.regress

@@ -49,7 +49,8 @@ def test_mixed(first_verilator, tmp_path):
     exact(config, loads, tmp_path, simulator=first_verilator, dataflow=[*MIXED, SHARED, SHARED])
 
 
-@pytest.mark.parametrize("grid", ["2x2", "3x3", "1x3, link layer", pytest.param("2x3", marks=pytest.mark.regress)])
+@pytest.mark.parametrize("grid", [
+    "3x3", "1x3, link layer", *(pytest.param(grid, marks=pytest.mark.regress) for grid in ("2x2", "2x3"))])
 def test_grids(icarus, grid, tmp_path):
     """Rings over larger grids, odd sizes of everything that travels, results as bf16."""
     config, dataflows = small(**{**TINY_BOTH, **GRIDS[grid]}), MIXED[:3 if grid == "3x3" else 4]
@@ -91,7 +92,7 @@ def test_timing_only(icarus, tmp_path):
 
 
 @pytest.mark.parametrize("seed", [
-    pytest.param(seed, marks=[] if seed in (17, 22) else pytest.mark.regress) for seed in range(10, 34)])
+    pytest.param(seed, marks=[] if seed == 17 else pytest.mark.regress) for seed in range(10, 34)])
 def test_random_configurations(icarus, seed, tmp_path):
     """Any legal configuration, any values, any order of dataflows."""
     config, rng = random_sharing(seed), np.random.default_rng(seed)

@@ -72,7 +72,7 @@ def test_sums(weights, inputs, part, mantissa, multiplier, registered):
 
 @pytest.mark.parametrize("multiplier", ["plain", "shared"])
 @pytest.mark.parametrize(("weights", "inputs"), [("mx8", 32), ("mxfp4", 64), ("int4", 8)])
-@pytest.mark.parametrize("mantissa", [0, 3])
+@pytest.mark.parametrize("mantissa", [pytest.param(0, marks=pytest.mark.regress), 3])
 def test_largest_sums(weights, inputs, mantissa, multiplier):
     """The longest sum of the largest products of either sign, at the largest scale, fits, and hardly."""
     config = small(tile__mac_k=inputs, tile__mac_n=2, tile__mac_t=2, tile__weights=weights, tile__scale_mantissa=mantissa,

@@ -35,7 +35,7 @@ def _likely(rng: random.Random, name: str, config) -> int:
 
 
 @pytest.mark.parametrize("delay", [0, 6])
-@pytest.mark.parametrize("timing_only", [False, True])
+@pytest.mark.parametrize("timing_only", [False, pytest.param(True, marks=pytest.mark.regress)])
 def test_random_traffic(delay, timing_only):
     """Any access at any time gives the model's response and value; what is pushed is what was said. Some builds share."""
     config = small(tile__mac_t=3, array__cols=3, array__ddr_tiles=(0, 2), io__bytes_per_cycle=16, link__beat_bytes=16,

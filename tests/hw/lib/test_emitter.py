@@ -17,9 +17,9 @@ PROTECTED = load("smoke", ["tile.protect=secded"])
 
 
 #: configurations, and whether they are without their arithmetic
-ORDINARY = [(load("smoke"), False), (load("smoke"), True), (load("demo"), False), (random_config(1), True)]
-REGRESS = [(load("demo"), True), (random_config(1), False),
-           *((random_config(seed), timing_only) for seed in (2, 3) for timing_only in (False, True))]
+ORDINARY = [(load("smoke"), False), (load("smoke"), True), (load("demo"), False)]
+REGRESS = [(load("demo"), True),
+           *((random_config(seed), timing_only) for seed in (1, 2, 3) for timing_only in (False, True))]
 
 
 @pytest.mark.parametrize(("config", "timing_only"), [
@@ -36,7 +36,7 @@ def test_lint(config, timing_only, tmp_path):
 
 #: with those that differ from the usual in one field, and most of the others, in `make regress`
 ORDINARY_MINIMAL = {"smallest", *(f"smallest-{name}" for name in (
-    "secded", "shared", "mxfp4", "int4", "two-batches", "bias", "crc16"))}
+    "secded", "mxfp4", "two-batches", "crc16"))}
 MINIMAL = [pytest.param(config, timing_only, id=f"{config.name}-timing-only" if timing_only else config.name,
                         marks=[] if config.name in ORDINARY_MINIMAL and (not timing_only or config.name == "smallest")
                         else [pytest.mark.regress])

@@ -23,7 +23,7 @@ def said(tmp_path, *arguments):
 LONG_PROMPT = ("class Reader:\n    def __init__(self, path):\n        self.path = path\n" * 4)[:256]
 
 
-@pytest.mark.parametrize(("prompt", "sequences", "length", "batches"), [("import ", 8, 4, 2 * 4), (LONG_PROMPT, 1, 2, 2 * 3)],
+@pytest.mark.parametrize(("prompt", "sequences", "length", "batches"), [("import ", 8, 2, 2 * 2), (LONG_PROMPT, 1, 2, 2 * 3)],
                          ids=["decode of 8 sequences", "prefill of 256 tokens"])
 def test_text_through_the_verilog(prompt, sequences, length, batches, tmp_path, capsys):
     """A prompt and some bytes: every layer equal to the golden model, and the text that this writes alone."""
