@@ -39,10 +39,11 @@ def test_smoke(tmp_path):
 
 @pytest.mark.regress
 @pytest.mark.timeout(7200)
-def test_tiny_routed(tmp_path):
+@pytest.mark.parametrize(("name", "tokens"), [("tiny", 4), ("smoke", 12)])
+def test_routed(name, tokens, tmp_path):
     """What nextpnr has packed, placed and routed, and the bitstream is made from."""
     require_nextpnr()
-    config = small(**TINY)
+    config = small(**TINY) if name == "tiny" else load(name, ["tile.register_products=true"])
 
     def routed(made):
         files = routed_level(made, tmp_path / "routed", devices.target("lfe5u-85f"))
@@ -50,4 +51,4 @@ def test_tiny_routed(tmp_path):
         assert not re.search(r"\b(?:always|initial|case|reg)\b", tile)
         assert tile.count("TRELLIS_FF #(") > 3000 and tile.count("TRELLIS_COMB #(") > 5000 and "MULT18X18D" in tile
         return files
-    exact(config, synthetic(config, 4, 7), tmp_path, optimise="-O0", files=routed)
+    exact(config, synthetic(config, tokens, 7), tmp_path, optimise="-O0", files=routed)
