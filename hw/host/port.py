@@ -37,8 +37,8 @@ class HostPort(Block):
 
     Latency: a request (address and data) that is accepted in cycle c has its response in c+4 (``latency_cycles`` = 4), and
     what it reads is as it was in c+2 (``read_cycles`` = 2); up to 2 cycles later (``other_access_cycles`` = 2) if an access
-    of the other channel is served first. A counter shows a strobe after ``counter_cycles`` = 2. Storage: the registers, one
-    access each way.
+    of the other channel is served first. A counter shows a strobe after ``counter_cycles`` = 2, REFUSED and its cause an
+    access of two cycles before. Storage: the registers, one access each way, what was refused; a bit for each register.
     """
 
     latency_cycles = AccessPort.latency_cycles
