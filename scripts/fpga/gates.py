@@ -28,8 +28,8 @@ def gate_level(made: Design) -> dict[str, str]:
 
 
 def routed_level(made: Design, folder: Path, target: Target) -> dict[str, str]:
-    """As :func:`gate_level`, with the cells of the routed design, of which the bitstream is made: with optimisation across
-    blocks, as ``trajectile fpga`` has it.
+    """As :func:`gate_level`, with the cells of the routed design, of which the bitstream is made: that of ``--by-block``, in
+    which the wrapper's registers still have their names.
 
     Args:
         made: the design.
@@ -41,7 +41,7 @@ def routed_level(made: Design, folder: Path, target: Target) -> dict[str, str]:
         YosysError: if Yosys is missing or fails.
     """
     wrapped = harness(made, made.tile)
-    netlist = flow.synthesize(made, wrapped, flat=True)
+    netlist = flow.synthesize(made, wrapped)
     done = flow.place_and_route(netlist, folder, target, seed=1, freq_mhz=50.0, written="routed.json")
     if done.why_not:
         raise ToolError(f"not routed: {done.why_not}")

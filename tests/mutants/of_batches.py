@@ -81,8 +81,8 @@ OF_BATCHES = (
            new="0"),
     Mutant(name="host-rings-failed", module="hw.host.port",
            description="a tile that has failed takes descriptors",
-           old='(found["needs_idle"] | found["rings"]) & self.batches.failed',
-           new='found["needs_idle"] & self.batches.failed'),
+           old='found["rings"] & (stopped | full',
+           new='found["rings"] & (self.batches.resetting | full'),
     # -- doorbell -------------------------------------------------------------------------------------------------
     Mutant(name="doorbell-no-completion", module="hw.host.doorbell",
            description="the completion record needs no room",
