@@ -112,8 +112,10 @@ class HostPort(Block):
                         with m.If(_field(register, field.name, access.data)):
                             m.d.sync += fields[register.name, field.name].eq(1)
         # Whether it is, and why, is known late in its cycle: it is noted in the next.
-        refused, refused_write = Signal(), Signal()
-        refused_code, refused_address = Signal(Refusal), Signal.like(access.address)
+        refused = Signal()
+        refused_write = Signal()
+        refused_code = Signal(Refusal)
+        refused_address = Signal.like(access.address)
         m.d.sync += [
             refused.eq((access.write & ~access.writable) | (access.read & ~access.readable)),
             refused_write.eq(access.write), refused_code.eq(refusal), refused_address.eq(access.address),

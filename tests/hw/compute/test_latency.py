@@ -99,6 +99,7 @@ def test_fill_and_read(monkeypatch):
 
     async def run(ctx):
         await one_pass(bench)(ctx)
+        ctx.set(unit.filled, 0)
         ctx.set(unit.fill.index, 1)
         ctx.set(unit.fill.word.as_value(), value)
         await pulse(ctx, unit.fill.write)
@@ -152,7 +153,9 @@ def test_activations(monkeypatch):
 
     async def bench(ctx):
         ctx.set(lane.fill_word, 0x55)
-        await pulse(ctx, lane.fill, lane.read)
+        await pulse(ctx, lane.fill)
+        ctx.set(lane.filled, 1)
+        await pulse(ctx, lane.read)
         stored = srams[0].word(0)
         ctx.set(stored, ctx.get(stored) ^ 1)
         await pulse(ctx, lane.read)
