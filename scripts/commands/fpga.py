@@ -23,6 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock", metavar="MHZ", type=float, default=100.0,
                         help="what place and route aim at (default 100)")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the placer (default 1)")
+    parser.add_argument("--placer", choices=flow.PLACERS, default=flow.PLACERS[0],
+                        help=f"of nextpnr (default {flow.PLACERS[0]}); the other one if routing does not come to an end")
     parser.add_argument("--by-block", action="store_true",
                         help="optimise each block by itself: use by block is exact then, with more look-up tables (default: "
                              "optimisation crosses blocks)")
@@ -58,10 +60,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
                 now = phase
                 line.update(now)
         with private(folder, keep_failed=True) as place:
-            routed = flow.place_and_route(netlist, place, target, seed=args.seed, freq_mhz=args.clock, pins=args.pins,
-                                          told=told)
+            routed = flow.place_and_route(netlist, place, target, seed=args.seed, freq_mhz=args.clock, placer=args.placer,
+                                          pins=args.pins, told=told)
     values = report.values_of(made, wrapped, "array" if args.array else "one tile", target, flow.cells(netlist), routed,
-                              seed=args.seed, freq_mhz=args.clock, flat=not args.by_block)
+                              seed=args.seed, freq_mhz=args.clock, placer=args.placer, flat=not args.by_block)
     if routed.bitstream:
         values["bitstream"] = str(folder / routed.bitstream.name)
     terminal.answer(args, values)

@@ -35,6 +35,8 @@ synth_ecp5 -run map_cells:
 write_verilog -noattr netlist.v
 {dissolve}write_json netlist.json
 """
+#: nextpnr's placers, the usual one first: faster clocks; where its places leave no way for all wires, the other may
+PLACERS = ("static", "heap")
 #: of small products, for ``techmap``
 PRODUCTS = Path(__file__).with_name("products.v")
 
@@ -83,8 +85,9 @@ def synthesized(texts: Mapping[str, str], script: str) -> Path:
     return kept("fpga", [yosys.wheel(), script, *(part for item in texts.items() for part in item)], make)
 
 
-def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, freq_mhz: float, pins: Path | None = None,
-                    written: str | None = None, told: Callable[[str], None] = lambda line: None) -> Routed:
+def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, freq_mhz: float, placer: str = PLACERS[0],
+                    pins: Path | None = None, written: str | None = None,
+                    told: Callable[[str], None] = lambda line: None) -> Routed:
     """Place and route a netlist, and make the bitstream.
 
     Args:
@@ -93,6 +96,7 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
         target: the FPGA.
         seed: of the placer.
         freq_mhz: what placer and router aim at.
+        placer: one of ``PLACERS``.
         pins: LPF file with the places of the wrapper's pins; without it they go anywhere.
         written: name of a file in the folder that gets the routed netlist (:mod:`trajectile.scripts.fpga.routed`).
         told: is told each line of nextpnr's log.
@@ -102,7 +106,7 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
         ToolError: if a tool is missing, or fails for another reason than that the design does not fit.
     """
     share(netlist, folder)
-    options = ["--seed", str(seed), "--freq", f"{freq_mhz:g}", "--placer", "static", "--lpf-allow-unconstrained",
+    options = ["--seed", str(seed), "--freq", f"{freq_mhz:g}", "--placer", placer, "--lpf-allow-unconstrained",
                *(["--write", written] if written else [])]
     if pins:
         (folder / "pins.lpf").write_bytes(pins.read_bytes())

@@ -109,7 +109,7 @@ def path_of(steps: tuple[Step, ...], blocks: Blocks) -> dict[str, Any] | None:
 
 
 def values_of(made: Design, wrapped: Harness, what: str, target: Target, cells: Mapping[str, str], routed: Routed, *,
-              seed: int, freq_mhz: float, flat: bool) -> dict[str, Any]:
+              seed: int, freq_mhz: float, placer: str, flat: bool) -> dict[str, Any]:
     """What ``--json`` writes."""
     used, blocks = routed.report.used, Blocks(made, wrapped)
 
@@ -123,8 +123,8 @@ def values_of(made: Design, wrapped: Harness, what: str, target: Target, cells: 
     return {
         "config": {"name": made.config.name, **made.config.as_dict},
         "what": what,
-        "device": target.device.name, "package": target.package, "speed": target.speed, "seed": seed, "freq_mhz": freq_mhz,
-        "flat": flat,
+        "device": target.device.name, "package": target.package, "speed": target.speed, "seed": seed, "placer": placer,
+        "freq_mhz": freq_mhz, "flat": flat,
         "routed": routed.why_not is None, "why_not": routed.why_not,
         "fmax_mhz": None if fmax is None else round(fmax, 2),
         **{name: number for name, (number, _) in totals.items()},

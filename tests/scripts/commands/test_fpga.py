@@ -118,13 +118,15 @@ ERROR: Unable to place cell 'x', no BELs remaining to implement cell type 'TRELL
 def test_too_large(tmp_path, monkeypatch, made, capsys):
     """An answer with what it would take, and exit code 1."""
     tools = Tools(monkeypatch, tmp_path, made, FULL, 1)
-    assert cli.main(["fpga", "smoke", "--device", "lfe5u-25f", "--seed", "7", "--json", "out.json"]) == 1
+    assert cli.main(["fpga", "smoke", "--device", "lfe5u-25f", "--seed", "7", "--placer", "heap", "--json",
+                     "out.json"]) == 1
     values = json.loads((tmp_path / "out.json").read_text())
     assert not values["routed"] and values["fmax_mhz"] is None and values["critical_path"] is None
     assert (values["lut"], values["available"]["lut"], values["bitstream"]) == (30_000, 24_288, None)
     assert "too large: TRELLIS_COMB 30,000 of 24,288" in capsys.readouterr().out.replace("\n", " ")
     call = " ".join(tools.calls[0])
-    assert "--25k --package CABGA381 --speed 6" in call and "--router router2" in call and "--seed 7" in call
+    assert "--25k --package CABGA381 --speed 6" in call and "--router router2" in call
+    assert "--seed 7" in call and "--placer heap" in call
 
 
 def test_pins(tmp_path, monkeypatch, made, capsys):

@@ -85,7 +85,7 @@ def test_values(made):
     cells = {"tile.router.a_LUT4_Z": "LUT4", "tile.router.room_TRELLIS_FF_Q": "TRELLIS_FF",
              "drive_TRELLIS_FF_Q": "TRELLIS_FF"}
     values = report.values_of(made, wrapped, "one tile", devices.target("lfe5u-25f"), cells,
-                              Routed(Report(used, 258.06, PATH), None, None), seed=3, freq_mhz=90, flat=False)
+                              Routed(Report(used, 258.06, PATH), None, None), seed=3, freq_mhz=90, placer="heap", flat=False)
     assert [values[name] for name in ("routed", "fmax_mhz", "lut", "ff", "bram", "dsp")] == [True, 258.06, 10, 2, 0, 0]
     assert values["blocks"][report.REST] == {"lut": 9, "ff": 0, "bram": 0, "dsp": 0}
     assert values["critical_path"] == {
@@ -107,7 +107,7 @@ def test_one_block(made, tmp_path, flat):
     target, phases = devices.target("lfe5u-12f"), []
     routed = flow.place_and_route(netlist, tmp_path, target, seed=1, freq_mhz=50, told=phases.append)
     values = report.values_of(made, wrapped, "rule engine", target, flow.cells(netlist), routed, seed=1,
-                              freq_mhz=50, flat=flat)
+                              freq_mhz=50, placer="static", flat=flat)
     assert values["routed"] and 20 < values["fmax_mhz"] < 400 and values["bram"] == values["dsp"] == 0
     assert values["critical_path"]["ns"] == pytest.approx(1000 / values["fmax_mhz"], rel=0.01)
     for kind in ("lut", "ff"):
