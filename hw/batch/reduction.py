@@ -196,8 +196,8 @@ class RingReduction(Block):
         m.d.sync += [
             last_piece.eq(next_last_piece), arrives.eq(next_arrives),
             blocks.eq(Mux(next_arrives, Mux(arrival.next_head, 4, Mux(next_odd, 2, 1)), 0)),
+            adds.eq(arrives), adds_to.eq(word.bank), waits.eq((waits & ~writes) | Mux(adds, adds_to, 0)),
         ]
-        m.d.sync += [adds.eq(arrives), adds_to.eq(word.bank), waits.eq((waits & ~writes) | Mux(adds, adds_to, 0))]
         return Coming(word, comes, piece, arrives, adds, adds_to, waits, writes)
 
     def _go(self, m: Module, last: data.View, coming: Coming) -> Going:
