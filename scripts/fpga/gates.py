@@ -7,7 +7,7 @@ from trajectile.hw.design import Design
 from trajectile.scripts.errors import ToolError
 from trajectile.scripts.fpga import flow, routed
 from trajectile.scripts.fpga.cells import models, used
-from trajectile.scripts.fpga.devices import Target
+from trajectile.scripts.fpga.devices import ECP5, Target
 from trajectile.scripts.fpga.harness import NAME, harness
 
 
@@ -21,7 +21,7 @@ def gate_level(made: Design) -> dict[str, str]:
         ToolError: if a cell has no model.
         YosysError: if Yosys is missing or fails.
     """
-    folder = flow.synthesize(made, harness(made, made.tile))
+    folder = flow.synthesize(made, harness(made, made.tile), ECP5)
     netlist = re.sub(rf"^module {NAME}\b.*?^endmodule$", "", (folder / "netlist.v").read_text(encoding="utf-8"),
                      flags=re.M | re.S)
     return {f"{made.top}.v": made.files()[f"{made.top}.v"], f"{made.tile}.v": netlist, "cells.v": models(used(netlist))}
@@ -41,7 +41,7 @@ def routed_level(made: Design, folder: Path, target: Target) -> dict[str, str]:
         YosysError: if Yosys is missing or fails.
     """
     wrapped = harness(made, made.tile)
-    netlist = flow.synthesize(made, wrapped)
+    netlist = flow.synthesize(made, wrapped, target.family)
     done = flow.place_and_route(netlist, folder, target, seed=1, freq_mhz=50.0, written="routed.json")
     if done.why_not:
         raise ToolError(f"not routed: {done.why_not}")

