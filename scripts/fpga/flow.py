@@ -1,6 +1,8 @@
 """The way from Verilog to a bitstream: what Yosys and nextpnr get, and what they have made."""
 
+import inspect
 import json
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +26,7 @@ from trajectile.tb.toolchain import workshop
 SCRIPT = """read_verilog design.v
 hierarchy -top {top}
 proc
-opt_expr
+{memories}opt_expr
 wreduce t:$mul
 techmap -map products.v t:$mul
 {synthesis}write_verilog -noattr netlist.v
@@ -46,9 +48,17 @@ class Routed:
     bitstream: Path | None
 
 
-def script(family: Family, flat: bool = False, top: str = NAME) -> str:
-    """What Yosys is to do with ``design.v``, by default a wrapped design."""
-    return SCRIPT.format(top=top, dissolve="" if flat else "flatten\nclean\n",
+def script(family: Family, flat: bool = False, top: str = NAME, shallow: Sequence[str] = ()) -> str:
+    """What Yosys is to do with ``design.v``, by default a wrapped design.
+
+    Args:
+        family: of the FPGA.
+        flat: whether the hierarchy is dissolved before synthesis.
+        top: module.
+        shallow: modules whose memories become small memories, in place of block RAM.
+    """
+    memories = "".join(f'setattr -set ram_style "distributed" {name}/m:*\n' for name in shallow)
+    return SCRIPT.format(top=top, memories=memories, dissolve="" if flat else "flatten\nclean\n",
                          synthesis=family.synthesis.format(top=top, flatten="" if flat else "-noflatten "))
 
 
@@ -66,11 +76,14 @@ def synthesize(made: Design, wrapped: Harness, family: Family, flat: bool = Fals
         YosysError: if Yosys is missing or fails.
     """
     text = "\n".join([*made.files().values(), wrapped.text])
-    return synthesized({"design.v": text} | helpers(family), script(family, flat))
+    shallow = [name for name, (depth, *_) in made.srams.items() if depth <= family.shallow and f"  {name} " in text]
+    return synthesized({"design.v": text} | helpers(family), script(family, flat, shallow=shallow), family)
 
 
-def synthesized(texts: Mapping[str, str], script: str) -> Path:
+def synthesized(texts: Mapping[str, str], script: str, family: Family, top: str = NAME) -> Path:
     """A folder in which Yosys has run a script on some files, by their names: now, or before on the very same ones.
+
+    The script makes ``netlist.json`` for a family. Of its module ``top`` that file has what the family's edit leaves.
 
     Raises:
         YosysError: if Yosys is missing or fails.
@@ -83,8 +96,18 @@ def synthesized(texts: Mapping[str, str], script: str) -> Path:
                 yosys.run(script, place, "synth")
             except YosysError as error:
                 raise YosysError(str(error).replace(str(place), str(folder))) from error
+            edited(place / "netlist.json", family, top)
 
-    return kept("fpga", [yosys.wheel(), script, *(part for item in texts.items() for part in item)], make)
+    edits = inspect.getsource(sys.modules[family.edit.__module__]) if family.edit else ""
+    return kept("fpga", [yosys.wheel(), script, edits, *(part for item in texts.items() for part in item)], make)
+
+
+def edited(netlist: Path, family: Family, top: str) -> None:
+    """Do to a module of ``netlist.json`` what is done for a family before nextpnr gets it."""
+    if family.edit:
+        design = json.loads(netlist.read_text(encoding="utf-8"))
+        family.edit(design["modules"][top])
+        netlist.write_text(json.dumps(design), encoding="utf-8")
 
 
 def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, freq_mhz: float, placer: str | None = None,

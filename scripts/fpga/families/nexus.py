@@ -20,6 +20,7 @@ techmap -map carry.v t:CCU2
 synth_nexus -run map_cells:
 """
     files = {"carry.v": Path(__file__).with_name("nexus_carry.v")}
+    shallow = 64
     # two LUTs and a multiplexer make a WIDEFN9; the write port of a small memory is a site of its own; an inverter may go
     # into a LUT
     cells = {"LUT4": Use(lut=1), "WIDEFN9": Use(lut=2), "CCU2": Use(lut=2), "DPR16X4": Use(lut=4),

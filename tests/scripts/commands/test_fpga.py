@@ -1,6 +1,7 @@
 """``trajectile fpga``: what it refuses, what it says where nextpnr is missing, what it answers when nothing fits."""
 
 import json
+import re
 
 import pytest
 
@@ -72,8 +73,8 @@ class Tools:
 
     def yosys(self, script, folder, name):
         self.scripts.append(script)
-        (folder / "netlist.json").write_text(json.dumps({"modules": {"trajectile_fpga": {"cells": {
-            "tile.router.a_LUT4_Z": {"type": "LUT4"}}}}}))
+        (folder / "netlist.json").write_text(json.dumps({"modules": {"trajectile_fpga": {"ports": {}, "cells": {
+            "tile.router.a_LUT4_Z": {"type": "LUT4", "connections": {}}}}}}))
         return ""
 
     def nextpnr(self, program, arguments, folder, log, told=None):
@@ -113,6 +114,8 @@ def test_hierarchy(tmp_path, monkeypatch, made, by_block):
     (script,) = tools.scripts
     assert ("synth_ecp5 -noflatten" in script) == ("\nflatten\n" in script) == by_block
     assert script.index("techmap -map products.v") < script.index("synth_ecp5")
+    # every SRAM of this small tile is shallow
+    assert set(re.findall(r'^setattr -set ram_style "distributed" (\w+)/m:\*$', script, re.M)) == set(made.srams)
 
 
 FULL = """Info: Device utilisation:
