@@ -52,7 +52,7 @@ def synthesize(project: Path, sources: list[str]) -> Path:
     texts = {name: "\n".join(line for line in (project / name).read_text(encoding="utf-8").splitlines()
                              if not line.startswith("//")) for name in sources}
     texts |= {path.name: path.read_text(encoding="ascii") for path in sorted(project.glob("*.init"))}
-    return synthesized(texts, script(sources), TARGET.family, NAME)
+    return synthesized(texts, script(sources))
 
 
 def place_and_route(netlist: Path, project: Path, seed: int, told: Callable[[str], None]) -> Routed:

@@ -26,26 +26,18 @@ def _bus(name: str, bits: int) -> str:
 
 
 def _multiplier() -> str:
-    """MULT18X18D as it is used here: with a register behind the product, or with none."""
+    """MULT18X18D without registers: what Yosys makes of a product."""
     return f"""module MULT18X18D(
   input {_bus("A", 18)},
   input {_bus("B", 18)},
   input {_bus("C", 18)},
-  input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB, CLK0, CE0, RST0,
+  input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB,
   output {_bus("P", 36)}
 );
-  parameter [31:0] REG_OUTPUT_CLK = "NONE";
   wire signed [18:0] a = {{SIGNEDA & A17, {_bus("A", 18)}}};
   wire signed [18:0] b = {{SIGNEDB & B17, {_bus("B", 18)}}};
   wire signed [37:0] product = a * b;
-  reg [35:0] kept = 0;
-  generate
-    if (REG_OUTPUT_CLK == "CLK0")
-      always @(posedge CLK0)
-        if (RST0) kept <= 0;
-        else if (CE0) kept <= product[35:0];
-  endgenerate
-  assign {{{_bus("P", 36)}}} = REG_OUTPUT_CLK == "CLK0" ? kept : product[35:0];
+  assign {{{_bus("P", 36)}}} = product[35:0];
 endmodule
 """
 

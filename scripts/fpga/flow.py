@@ -1,8 +1,6 @@
 """The way from Verilog to a bitstream: what Yosys and nextpnr get, and what they have made."""
 
-import inspect
 import json
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,13 +75,11 @@ def synthesize(made: Design, wrapped: Harness, family: Family, flat: bool = Fals
     """
     text = "\n".join([*made.files().values(), wrapped.text])
     shallow = [name for name, (depth, *_) in made.srams.items() if depth <= family.shallow and f"  {name} " in text]
-    return synthesized({"design.v": text} | helpers(family), script(family, flat, shallow=shallow), family)
+    return synthesized({"design.v": text} | helpers(family), script(family, flat, shallow=shallow))
 
 
-def synthesized(texts: Mapping[str, str], script: str, family: Family, top: str = NAME) -> Path:
+def synthesized(texts: Mapping[str, str], script: str) -> Path:
     """A folder in which Yosys has run a script on some files, by their names: now, or before on the very same ones.
-
-    The script makes ``netlist.json`` for a family. Of its module ``top`` that file has what the family's edit leaves.
 
     Raises:
         YosysError: if Yosys is missing or fails.
@@ -96,18 +92,8 @@ def synthesized(texts: Mapping[str, str], script: str, family: Family, top: str 
                 yosys.run(script, place, "synth")
             except YosysError as error:
                 raise YosysError(str(error).replace(str(place), str(folder))) from error
-            edited(place / "netlist.json", family, top)
 
-    edits = inspect.getsource(sys.modules[family.edit.__module__]) if family.edit else ""
-    return kept("fpga", [yosys.wheel(), script, edits, *(part for item in texts.items() for part in item)], make)
-
-
-def edited(netlist: Path, family: Family, top: str) -> None:
-    """Do to a module of ``netlist.json`` what is done for a family before nextpnr gets it."""
-    if family.edit:
-        design = json.loads(netlist.read_text(encoding="utf-8"))
-        family.edit(design["modules"][top])
-        netlist.write_text(json.dumps(design), encoding="utf-8")
+    return kept("fpga", [yosys.wheel(), script, *(part for item in texts.items() for part in item)], make)
 
 
 def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, freq_mhz: float, placer: str | None = None,

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-from trajectile.scripts.fpga.families.ecp5_multipliers import registered
 from trajectile.scripts.fpga.families.family import Family, Program, Use, from_wheel
 
 
@@ -20,7 +19,6 @@ clean
 synth_ecp5 -run map_cells:
 """
     shallow = 64
-    edit = staticmethod(registered)
     # a small memory takes four for its bits and two for its write port; multiplexers between LUTs (PFUMX, L6MUX21) take none
     cells = {"LUT4": Use(lut=1), "CCU2C": Use(lut=2), "TRELLIS_DPR16X4": Use(lut=6), "TRELLIS_FF": Use(ff=1),
              "DP16KD": Use(bram=1), "PDPW16KD": Use(bram=1), "MULT18X18D": Use(dsp=1)}

@@ -1,7 +1,7 @@
 """What differs from family to family between Verilog and bitstream."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,8 +47,6 @@ class Family(ABC):
     #: SRAM of up to so many words becomes small memories, whatever its width: block RAMs would be nearly empty, their pins
     #: crowd the wires around them, and they answer late
     shallow: int
-    #: what is done to the netlist's module, as Yosys' JSON has it, before nextpnr gets it
-    edit: Callable[[dict[str, Any]], Any] | None = None
     #: files that these commands read, by name
     files: Mapping[str, Path] = {}
     #: LUT sites and the like that a cell of the netlist takes, as far as it takes any

@@ -36,8 +36,8 @@ class Tools:
 
     def yosys(self, script, folder, name):
         self.given = {path.name: path.read_text() for path in folder.iterdir()} | {"script": script}
-        (folder / "netlist.json").write_text(json.dumps({"modules": {"soc": {"ports": {}, "cells": {
-            name: {"type": kind, "connections": {}} for name, kind in CELLS.items()}}}}))
+        (folder / "netlist.json").write_text(json.dumps({"modules": {"soc": {"cells": {
+            name: {"type": kind} for name, kind in CELLS.items()}}}}))
         return ""
 
     def nextpnr(self, program, arguments, folder, log, told=None):

@@ -73,8 +73,8 @@ class Tools:
 
     def yosys(self, script, folder, name):
         self.scripts.append(script)
-        (folder / "netlist.json").write_text(json.dumps({"modules": {"trajectile_fpga": {"ports": {}, "cells": {
-            "tile.router.a_LUT4_Z": {"type": "LUT4", "connections": {}}}}}}))
+        (folder / "netlist.json").write_text(json.dumps({"modules": {"trajectile_fpga": {"cells": {
+            "tile.router.a_LUT4_Z": {"type": "LUT4"}}}}}))
         return ""
 
     def nextpnr(self, program, arguments, folder, log, told=None):

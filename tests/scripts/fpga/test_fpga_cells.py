@@ -101,7 +101,6 @@ def mapped(text, folder, family=ECP5):
     for name, content in (flow.helpers(family) | {"design.v": text}).items():
         (folder / name).write_text(content)
     yosys.run(flow.script(family, flat=True, top="dut"), folder)
-    flow.edited(folder / "netlist.json", family, "dut")
 
 
 def same(folder, text, netlist, cells=None):
@@ -151,7 +150,6 @@ def test_same_when_routed(what, cells, tmp_path):
         return routed.Pin(name, is_input, tuple(found.cells[f"{pad}$tr_io"]["connections"]["B"][0] for pad in pads))
     netlist = routed.verilog(found, "dut", [bus("clk", True, 1), bus("in", True), bus("out", False)])
     assert cells <= used(netlist), used(netlist)
-    assert netlist.count('.REG_OUTPUT_CLK("CLK0")') == (what == "18 bits signed")  # of 30 bits, products are added up
     same(tmp_path, text, netlist)
 
 
