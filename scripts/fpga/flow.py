@@ -30,6 +30,8 @@ techmap -map products.v t:$mul
 {synthesis}write_verilog -noattr netlist.v
 {dissolve}write_json netlist.json
 """
+#: words of a small memory: SRAM of so many gets one without being told to
+SMALL = 16
 #: of small products, for ``techmap``
 PRODUCTS = Path(__file__).with_name("products.v")
 
@@ -60,6 +62,11 @@ def script(family: Family, flat: bool = False, top: str = NAME, shallow: Sequenc
                          synthesis=family.synthesis.format(top=top, flatten="" if flat else "-noflatten "))
 
 
+def shallow(made: Design, family: Family) -> list[str]:
+    """Modules of a design whose memories become small memories because this says so."""
+    return [name for name, (depth, *_) in made.srams.items() if SMALL < depth <= family.shallow]
+
+
 def helpers(family: Family) -> dict[str, str]:
     """The files that this script reads beside ``design.v``, by name."""
     return {name: path.read_text(encoding="utf-8") for name, path in (("products.v", PRODUCTS), *family.files.items())}
@@ -74,8 +81,7 @@ def synthesize(made: Design, wrapped: Harness, family: Family, flat: bool = Fals
         YosysError: if Yosys is missing or fails.
     """
     text = "\n".join([*made.files().values(), wrapped.text])
-    shallow = [name for name, (depth, *_) in made.srams.items() if depth <= family.shallow and f"  {name} " in text]
-    return synthesized({"design.v": text} | helpers(family), script(family, flat, shallow=shallow))
+    return synthesized({"design.v": text} | helpers(family), script(family, flat, shallow=shallow(made, family)))
 
 
 def synthesized(texts: Mapping[str, str], script: str) -> Path:

@@ -9,7 +9,7 @@ from trajectile.hw.design import design
 from trajectile.hw.lib import yosys
 from trajectile.scripts import cli
 from trajectile.scripts.commands import fpga
-from trajectile.scripts.fpga import nextpnr
+from trajectile.scripts.fpga import flow, nextpnr
 from trajectile.scripts.fpga.devices import DEVICES, ECP5, target
 from trajectile.sw_model.config import load
 
@@ -114,8 +114,18 @@ def test_hierarchy(tmp_path, monkeypatch, made, by_block):
     (script,) = tools.scripts
     assert ("synth_ecp5 -noflatten" in script) == ("\nflatten\n" in script) == by_block
     assert script.index("techmap -map products.v") < script.index("synth_ecp5")
-    # every SRAM of this small tile is shallow
-    assert set(re.findall(r'^setattr -set ram_style "distributed" (\w+)/m:\*$', script, re.M)) == set(made.srams)
+
+
+@pytest.mark.parametrize(("device", "wanted"), [
+    ("lfe5u-85f", {"trajectile_sram_1rw_32x16", "trajectile_sram_1rw_49x288_lanes_9", "trajectile_sram_1rw_64x14"}),
+    ("gw2a-18", set())])
+def test_shallow_memories(device, wanted):
+    """SRAM of 17 to 64 words becomes small memories, where these do not take a whole place each; what is deeper is left."""
+    made = design(load("demo"))
+    assert {"trajectile_sram_1rw_192x38", "trajectile_sram_1r1w_16x130"} < set(made.srams)
+    shallow = flow.shallow(made, target(device).family)
+    found = re.findall(r'^setattr -set ram_style "distributed" (\w+)/m:\*$', flow.script(ECP5, shallow=shallow), re.M)
+    assert set(found) == set(shallow) == wanted
 
 
 FULL = """Info: Device utilisation:
