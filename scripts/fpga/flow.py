@@ -125,6 +125,7 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
     """
     share(netlist, folder)
     options = ["--seed", str(seed), "--freq", f"{freq_mhz:g}", "--placer", placer or target.family.placers[0],
+               *target.family.anywhere,
                *(["--write", written] if written else [])]
     places = pins.read_text(encoding="utf-8") if pins else target.places
     if places:

@@ -27,11 +27,12 @@ synth_ecp5 -run map_cells:
     # static: faster clocks; where its places leave no way for all wires, the other may
     placers = ("static", "heap")
     pins = "LPF"
+    anywhere = ("--lpf-allow-unconstrained",)
     bitstream = "bit"
 
     def arguments(self, part: str, package: str, speed: int, name: str, pins: str | None) -> Sequence[str]:
-        """Pins that are placed nowhere go anywhere."""
-        return [part, "--package", package, "--speed", str(speed), "--textcfg", f"{name}.config", "--lpf-allow-unconstrained",
+        """Device by an option of its own; a textual configuration."""
+        return [part, "--package", package, "--speed", str(speed), "--textcfg", f"{name}.config",
                 *(["--lpf", pins] if pins else [])]
 
     def packs(self, part: str, name: str, options: Sequence[str]) -> tuple[Program, Sequence[str]]:

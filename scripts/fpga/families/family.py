@@ -59,6 +59,8 @@ class Family(ABC):
     placers: tuple[str, ...]
     #: kind of the file that places pins
     pins: str
+    #: options of nextpnr that let pins go anywhere that no file places
+    anywhere: tuple[str, ...] = ()
     #: end of the bitstream's name
     bitstream: str
 

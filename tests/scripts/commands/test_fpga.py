@@ -145,7 +145,7 @@ def test_too_large(tmp_path, monkeypatch, made, capsys):
     assert "too large: TRELLIS_COMB 30,000 of 24,288" in capsys.readouterr().out.replace("\n", " ")
     call = " ".join(tools.calls[0])
     assert "--25k --package CABGA381 --speed 6" in call and "--router router2" in call
-    assert "--seed 7" in call and "--placer heap" in call
+    assert "--lpf-allow-unconstrained" in call and "--seed 7" in call and "--placer heap" in call
 
 
 def test_pins(tmp_path, monkeypatch, made, capsys):
