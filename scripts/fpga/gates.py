@@ -1,30 +1,36 @@
-"""The tile as cells of an ECP5, with models of the cells, in place of its Verilog: as it is placed, and as it is routed."""
+"""The tile as cells of an FPGA, with models of the cells, in place of its Verilog: as it is placed, and as it is routed."""
 
 import re
 from pathlib import Path
 
 from trajectile.hw.design import Design
 from trajectile.scripts.errors import ToolError
-from trajectile.scripts.fpga import flow, routed
+from trajectile.scripts.fpga import cells_nexus, flow, routed
 from trajectile.scripts.fpga.cells import models, used
-from trajectile.scripts.fpga.devices import ECP5, Target
+from trajectile.scripts.fpga.devices import ECP5, NEXUS, Target
+from trajectile.scripts.fpga.families.family import Family
 from trajectile.scripts.fpga.harness import NAME, harness
 
 
-def gate_level(made: Design) -> dict[str, str]:
+def gate_level(made: Design, family: Family = ECP5) -> dict[str, str]:
     """The files of a design with the tile and its memories mapped to cells: netlist, cells, and the array as it is.
 
     It is the netlist of :func:`trajectile.scripts.fpga.flow.synthesize` before its hierarchy is dissolved, without the
     wrapper around the tile. Flip-flops and memories have the initial values that the bitstream gives them.
 
+    Args:
+        made: the design.
+        family: of the FPGA: ECP5 or Nexus.
+
     Raises:
         ToolError: if a cell has no model.
         YosysError: if Yosys is missing or fails.
     """
-    folder = flow.synthesize(made, harness(made, made.tile), ECP5)
+    folder = flow.synthesize(made, harness(made, made.tile), family)
     netlist = re.sub(rf"^module {NAME}\b.*?^endmodule$", "", (folder / "netlist.v").read_text(encoding="utf-8"),
                      flags=re.M | re.S)
-    return {f"{made.top}.v": made.files()[f"{made.top}.v"], f"{made.tile}.v": netlist, "cells.v": models(used(netlist))}
+    cells = cells_nexus.models() if family is NEXUS else models(used(netlist))
+    return {f"{made.top}.v": made.files()[f"{made.top}.v"], f"{made.tile}.v": netlist, "cells.v": cells}
 
 
 def routed_level(made: Design, folder: Path, target: Target) -> dict[str, str]:

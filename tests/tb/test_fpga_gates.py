@@ -1,4 +1,4 @@
-"""The tile as cells of an ECP5 in the array: the same results and events as the model, from the netlist that is placed."""
+"""The tile as cells of an FPGA in the array: the same results and events as the model, from the netlist that is placed."""
 
 import re
 
@@ -35,6 +35,23 @@ def test_smoke(tmp_path):
     """The smoke tile, whose clock and size docs/fpga.md reports: its lanes, block RAMs and multipliers have more to do."""
     config = load("smoke")
     exact(config, synthetic(config, 12, 1), tmp_path, optimise="-O0", files=gates)
+
+
+@pytest.mark.regress
+@pytest.mark.timeout(7200)
+@pytest.mark.parametrize(("name", "tokens"), [("tiny", 4), ("smoke", 12)])
+def test_nexus(name, tokens, tmp_path):
+    """As cells of a Nexus: registers in the multipliers, carry chains with our beginning."""
+    config = small(**TINY) if name == "tiny" else load(name, ["tile.register_products=true"])
+
+    def gates(made):
+        files = gate_level(made, devices.NEXUS)
+        netlist = files["trajectile_tile.v"]
+        assert not re.search(r"\b(?:always|initial|case|reg)\b", netlist)
+        assert netlist.count("FD1P3IX ") > 3000 and netlist.count("LUT4 #(") > 4000 and netlist.count("CCU2 #(") > 300
+        assert 'REGOUTPUT("REGISTER")' in netlist and "PDPSC16K #(" in netlist
+        return files
+    exact(config, synthetic(config, tokens, 7), tmp_path, optimise="-O0", files=gates)
 
 
 @pytest.mark.regress

@@ -8,7 +8,7 @@ import pytest
 from tests.support.tools import require_icarus, require_nextpnr
 from trajectile.hw.lib import yosys
 from trajectile.scripts.errors import ToolError
-from trajectile.scripts.fpga import flow, nextpnr, routed
+from trajectile.scripts.fpga import cells_nexus, flow, nextpnr, routed
 from trajectile.scripts.fpga.cells import installed, models, used
 from trajectile.scripts.fpga.devices import ECP5, GW2A, GW5A, NEXUS
 
@@ -168,12 +168,7 @@ endmodule
 
 def others(family):
     """Models of another family's cells: Yosys' own, and what they lack."""
-    share = installed().parent
-    if family is NEXUS:
-        # its small memory begins with 15 of its 16 words
-        return (share / "lattice/cells_sim_nexus.v").read_text().replace("i < 15", "i < 16").replace(
-            '`include "parse_init.vh"', (share / "lattice/parse_init.vh").read_text())
-    return (share / "gowin/cells_sim.v").read_text() + GOWIN
+    return cells_nexus.models() if family is NEXUS else (installed().parent / "gowin/cells_sim.v").read_text() + GOWIN
 
 
 @pytest.mark.parametrize(("family", "what", "cells"), [
