@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 DEV := $(VENV)/.dev
 INSTALL := $(BIN)/python -m pip install --quiet --constraint requirements.lock --editable
 
-.PHONY: help run test regress check wheel-check ranges lock formal bench area docs clean
+.PHONY: help run test pytest regress check wheel-check ranges lock formal bench area docs clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,7 +27,11 @@ $(DEV): $(READY)
 run: $(READY)  ## demo: real gate decisions through the Verilog, checked; area; an HTML report
 	$(BIN)/trajectile demo
 
-test: $(DEV) check  ## all tests
+# style and types beside the first tests: alone, mypy would leave a core idle
+test: $(DEV)  ## style, types, all tests
+	$(MAKE) --no-print-directory --jobs 2 check pytest
+
+pytest: $(DEV)  ## all tests
 	$(BIN)/python -m pytest -n auto --dist worksteal
 
 regress: $(VENV)/.docs  ## what make test leaves out: long tests, coverage, mutants
