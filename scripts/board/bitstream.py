@@ -8,11 +8,12 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from trajectile.hw.design import Design
 from trajectile.scripts.board.system import NAME
 from trajectile.scripts.folders import share
 from trajectile.scripts.fpga import devices
 from trajectile.scripts.fpga.families.family import Use
-from trajectile.scripts.fpga.flow import Routed, implement, synthesized
+from trajectile.scripts.fpga.flow import Routed, helpers, implement, mapping, shallow, synthesized
 from trajectile.scripts.fpga.report import REST, numbers
 
 #: the FPGA of an OrangeCrab
@@ -20,8 +21,8 @@ TARGET = devices.target("lfe5u-85f", "CSFBGA285", 8)
 #: Blocks are synthesized one by one, so that names say where a cell belongs.
 _SCRIPT = """read_verilog -defer {sources}
 attrmap -tocase keep -imap keep="true" keep=1 -imap keep="false" keep=0 -remove keep=0
-synth_ecp5 -noflatten -top {top}
-flatten
+hierarchy -top {top}
+{mapping}flatten
 clean
 write_json netlist.json
 """
@@ -33,17 +34,19 @@ _PARTS = {"array": ARRAY, "VexRiscv": RISCV}
 CLOCKS = {"sys": "all but what follows", "init": "start of the DDR3 pins", "clk48": "reset at power on"}
 
 
-def script(sources: list[str]) -> str:
-    """What Yosys is to do with the files of the project."""
-    return _SCRIPT.format(sources=" ".join(sources), top=NAME)
+def script(sources: list[str], made: Design) -> str:
+    """What Yosys is to do with the files of the project, and with :func:`trajectile.scripts.fpga.flow.helpers`."""
+    return _SCRIPT.format(sources=" ".join(sources), top=NAME,
+                          mapping=mapping(TARGET.family, False, NAME, shallow(made, TARGET.family)))
 
 
-def synthesize(project: Path, sources: list[str]) -> Path:
+def synthesize(project: Path, sources: list[str], made: Design) -> Path:
     """A folder with ``netlist.json``, the system in cells of ECP5: made now, or before from the very same files.
 
     Args:
         project: folder of :func:`trajectile.scripts.board.system.write_project`.
         sources: its Verilog.
+        made: the array in it.
 
     Raises:
         YosysError: if Yosys is missing or fails.
@@ -52,7 +55,7 @@ def synthesize(project: Path, sources: list[str]) -> Path:
     texts = {name: "\n".join(line for line in (project / name).read_text(encoding="utf-8").splitlines()
                              if not line.startswith("//")) for name in sources}
     texts |= {path.name: path.read_text(encoding="ascii") for path in sorted(project.glob("*.init"))}
-    return synthesized(texts, script(sources))
+    return synthesized(texts | helpers(TARGET.family), script(sources, made))
 
 
 def place_and_route(netlist: Path, project: Path, seed: int, told: Callable[[str], None]) -> Routed:
@@ -62,7 +65,8 @@ def place_and_route(netlist: Path, project: Path, seed: int, told: Callable[[str
         ToolError: if a tool is missing, or fails for another reason than that the system does not fit.
     """
     share(netlist, project)
-    return implement(project, TARGET, ["--seed", str(seed)], name=NAME, pins=f"{NAME}.lpf", pack=["--compress"], told=told)
+    options = ["--seed", str(seed), "--placer", TARGET.family.placers[0]]
+    return implement(project, TARGET, options, name=NAME, pins=f"{NAME}.lpf", pack=["--compress"], told=told)
 
 
 def parts_of(netlist: Path) -> dict[str, Use]:

@@ -18,6 +18,7 @@ from trajectile.scripts.errors import UserError
 from trajectile.scripts.flow import workload
 from trajectile.scripts.folders import private
 from trajectile.scripts.fpga import nextpnr
+from trajectile.scripts.fpga.flow import helpers
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.schedule.dataflow import planned
 from trajectile.sw_model.schedule.scheduler import ORDERS
@@ -155,10 +156,12 @@ def generated(args: argparse.Namespace, config: Config) -> dict[str, Any]:
         program = firmware.compile_into(place / "firmware", parts)
         system.set_rom(parts, firmware.rom_words(program))
         sources = system.write_project(parts, place, made)
-        (place / f"{system.NAME}.ys").write_text(bitstream.script(sources), encoding="utf-8")
+        script = {f"{system.NAME}.ys": bitstream.script(sources, made)}
+        for name, content in (script | helpers(bitstream.TARGET.family)).items():
+            (place / name).write_text(content, encoding="utf-8")
         if args.build:
             line.update("synthesizing")
-            netlist = bitstream.synthesize(place, sources)
+            netlist = bitstream.synthesize(place, sources, made)
             routed = bitstream.place_and_route(netlist, place, args.seed, lambda said: _phase(said, line.update))
             values = bitstream.values_of(netlist, routed, args.seed)
             values["bitstream"] = str(folder / routed.bitstream.name) if routed.bitstream else None

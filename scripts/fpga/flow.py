@@ -23,13 +23,14 @@ from trajectile.tb.toolchain import workshop
 #: simulation. With ``flat`` it is dissolved first: optimisation crosses blocks, and names are only as good as what is left.
 SCRIPT = """read_verilog design.v
 hierarchy -top {top}
-proc
+{mapping}write_verilog -noattr netlist.v
+{dissolve}write_json netlist.json
+"""
+_MAPPING = """proc
 {memories}opt_expr
 wreduce t:$mul
 techmap -map products.v t:$mul
-{synthesis}write_verilog -noattr netlist.v
-{dissolve}write_json netlist.json
-"""
+{synthesis}"""
 #: words of a small memory: SRAM of so many gets one without being told to
 SMALL = 16
 #: of small products, for ``techmap``
@@ -49,7 +50,12 @@ class Routed:
 
 
 def script(family: Family, flat: bool = False, top: str = NAME, shallow: Sequence[str] = ()) -> str:
-    """What Yosys is to do with ``design.v``, by default a wrapped design.
+    """What Yosys is to do with ``design.v``, by default a wrapped design: see :func:`mapping`."""
+    return SCRIPT.format(top=top, dissolve="" if flat else "flatten\nclean\n", mapping=mapping(family, flat, top, shallow))
+
+
+def mapping(family: Family, flat: bool, top: str, shallow: Sequence[str]) -> str:
+    """From modules that have been read to cells.
 
     Args:
         family: of the FPGA.
@@ -57,9 +63,8 @@ def script(family: Family, flat: bool = False, top: str = NAME, shallow: Sequenc
         top: module.
         shallow: modules whose memories become small memories, in place of block RAM.
     """
-    memories = "".join(f'setattr -set ram_style "distributed" {name}/m:*\n' for name in shallow)
-    return SCRIPT.format(top=top, memories=memories, dissolve="" if flat else "flatten\nclean\n",
-                         synthesis=family.synthesis.format(top=top, flatten="" if flat else "-noflatten "))
+    return _MAPPING.format(memories="".join(f'setattr -set ram_style "distributed" {name}/m:*\n' for name in shallow),
+                           synthesis=family.synthesis.format(top=top, flatten="" if flat else "-noflatten "))
 
 
 def shallow(made: Design, family: Family) -> list[str]:

@@ -77,6 +77,8 @@ def test_built(tmp_path, monkeypatch, capsys):
     assert len(tools.given["soc_rom.init"].split()) > 1000 and set(named) <= set(tools.given)
     call = " ".join(tools.calls[0])
     assert "--85k --package CSFBGA285 --speed 8" in call and "--lpf soc.lpf" in call and "--seed 3" in call
+    assert "techmap -map products.v" in tools.given["script"] and tools.given["products.v"].startswith("// Multi")
+    assert (tmp_path / "made/products.v").is_file()
     assert "unconstrained" not in call  # every pin has its place on the board
     assert (tmp_path / "made/soc.ys").read_text() == tools.given["script"] and not list(tmp_path.glob("made/*.sh"))
     assert "59.7" in capsys.readouterr().out
