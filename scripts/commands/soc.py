@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
                         "on with this text, the toy model's experts on the array and all else on its processor")
     parser.add_argument("--bytes", metavar="N", type=int, default=4, help="with --prompt: bytes to write (default 4)")
     parser.add_argument("--build", action="store_true", help="for the board: synthesis, place and route, bitstream; needs "
-                        "nextpnr, and an hour or so")
+                        "nextpnr, and some twenty minutes")
     parser.add_argument("--clock", metavar="MHZ", type=float, default=CLOCK_MHZ,
                         help=f"of the system on the board (default {CLOCK_MHZ:g}); DDR3 has twice as much")
     parser.add_argument("--seed", type=int, default=1, help="of weights and tokens that are drawn; with --build, of the "
