@@ -121,7 +121,8 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
         placer: one of those of nextpnr for this family; None for its usual one.
         pins: file with the places of the wrapper's pins, of the family's kind; without it they go anywhere, or where any may
             go.
-        written: name of a file in the folder that gets the routed netlist (:mod:`trajectile.scripts.fpga.routed`).
+        written: name of a file in the folder that gets the routed netlist (:mod:`trajectile.scripts.fpga.routed`); not for
+            Gowin, where that is what the bitstream is made of.
         told: is told each line of nextpnr's log.
 
     Raises:
@@ -130,11 +131,10 @@ def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, f
     """
     share(netlist, folder)
     options = ["--seed", str(seed), "--freq", f"{freq_mhz:g}", "--placer", placer or target.family.placers[0],
-               *target.family.anywhere,
-               *(["--write", written] if written else [])]
-    places = pins.read_text(encoding="utf-8") if pins else target.places
+               *target.family.anywhere, *(["--write", written] if written else [])]
+    places = pins.read_bytes() if pins else target.places.encode()
     if places:
-        (folder / "pins").write_text(places, encoding="utf-8")
+        (folder / "pins").write_bytes(places)
     try:
         return implement(folder, target, options, pins="pins" if places else None, told=told)
     except NextpnrFailed as error:
@@ -153,8 +153,7 @@ class NextpnrFailed(ToolError):
 
 
 def implement(folder: Path, target: Target, options: Sequence[str], *, name: str = "fpga", pins: str | None = None,
-              pack: Sequence[str] = (),
-              told: Callable[[str], None] = lambda line: None) -> Routed:
+              pack: Sequence[str] = (), told: Callable[[str], None] = lambda line: None) -> Routed:
     """Place and route ``netlist.json`` of a folder, and make the bitstream; logs, report and results stay beside it.
 
     Args:

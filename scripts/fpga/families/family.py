@@ -9,7 +9,7 @@ from typing import Any
 #: a tool as what Python is to run: ``-m module`` or ``-c text``, and first arguments
 Program = tuple[str, ...]
 #: a process of its own each: an error inside of a wheel's tool ends the process
-_RUN = ("import importlib, sys\nsys.exit(getattr(importlib.import_module(sys.argv[1]), sys.argv[2])(sys.argv[3:]))\n")
+_RUN = "import importlib, sys\nsys.exit(getattr(importlib.import_module(sys.argv[1]), sys.argv[2])(sys.argv[3:]))\n"
 
 
 @dataclass
@@ -21,7 +21,7 @@ class Use:
     ff: int = 0
     #: block RAMs of 18 kbit
     bram: int = 0
-    #: multipliers of 18 x 18; one of 9 x 9 counts for half of one
+    #: multipliers of 18 x 18, in a GW5A of 12 x 12; one of 9 x 9 counts for half of one
     dsp: float = 0
 
     def __add__(self, other: "Use") -> "Use":
@@ -36,7 +36,7 @@ def from_wheel(module: str, function: str) -> Program:
 class Family(ABC):
     """Synthesis, place and route, bitstream of a family."""
 
-    #: as the vendor has it; what its devices are called in help
+    #: vendor and family
     name: str
     #: the wheel with nextpnr
     wheel: str
@@ -51,7 +51,7 @@ class Family(ABC):
     files: Mapping[str, Path] = {}
     #: LUT sites and the like that a cell of the netlist takes, as far as it takes any
     cells: Mapping[str, Use]
-    #: beginnings of cells' kinds, as a regular expression: they follow a signal's name in a cell's name
+    #: kinds of cells, as a regular expression: they follow a signal's name in a cell's name
     kinds: str
     #: kinds of sites in nextpnr's report, with what one of them counts for; the first is what there is of them all
     sites: Mapping[str, Mapping[str, float]]
