@@ -13,8 +13,8 @@ from trajectile.scripts.board.system import NAME
 from trajectile.scripts.folders import share
 from trajectile.scripts.fpga import devices
 from trajectile.scripts.fpga.families.family import Use
-from trajectile.scripts.fpga.flow import Routed, helpers, implement, mapping, shallow, synthesized
-from trajectile.scripts.fpga.report import REST, numbers
+from trajectile.scripts.fpga.flow import Routed, helpers, implement, mapping, shallow_srams, synthesized
+from trajectile.scripts.fpga.report import REST
 
 #: the FPGA of an OrangeCrab
 TARGET = devices.target("lfe5u-85f", "CSFBGA285", 8)
@@ -37,7 +37,7 @@ CLOCKS = {"sys": "all but what follows", "init": "start of the DDR3 pins", "clk4
 def script(sources: list[str], made: Design) -> str:
     """What Yosys is to do with the files of the project, and with :func:`trajectile.scripts.fpga.flow.helpers`."""
     return _SCRIPT.format(sources=" ".join(sources), top=NAME,
-                          mapping=mapping(TARGET.family, False, NAME, shallow(made, TARGET.family)))
+                          mapping=mapping(TARGET.family, False, NAME, shallow_srams(made, TARGET.family)))
 
 
 def synthesize(project: Path, sources: list[str], made: Design) -> Path:
@@ -90,16 +90,14 @@ def values_of(netlist: Path, routed: Routed, seed: int) -> dict[str, Any]:
     clocks = {_clock(net): {"fmax_mhz": round(reached, 2), "wanted_mhz": round(wanted, 2), "met": reached >= wanted}
               for net, (reached, wanted) in routed.report.clocks.items()}
     parts = parts_of(netlist)
-    whole = sum(parts.values(), Use())
-    rest = {name: count - getattr(whole, name) for name, count in numbers(used).items()}
     return {
         "device": TARGET.device.name, "package": TARGET.package, "speed": TARGET.speed, "seed": seed,
         "routed": routed.why_not is None, "why_not": routed.why_not,
         "met": routed.why_not is None and all(clock["met"] for clock in clocks.values()), "clocks": clocks,
         "fmax_mhz": clocks.get("sys", {}).get("fmax_mhz"),
-        **numbers(used),
-        "available": numbers(there),
-        "parts": {name: numbers(part) for name, part in parts.items()} | {REST: rest},
+        **used.numbers,
+        "available": there.numbers,
+        "parts": {name: part.numbers for name, part in parts.items()} | {REST: (used - sum(parts.values(), Use())).numbers},
         "critical_path": {
             "from": path[0].cell, "to": path[-1].cell, "ns": round(sum(step.ns for step in path), 3),
             "routing_ns": round(sum(step.ns for step in path if step.kind == "routing"), 3)} if path else None,

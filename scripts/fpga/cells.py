@@ -16,7 +16,6 @@ from trajectile.scripts.errors import ToolError
 _THEIRS = ("common_sim.vh", "ccu2c_sim.vh", "cells_sim.v")
 _MODULE = re.compile(r"^module\s+(\w+)\b.*?^endmodule$", re.M | re.S)
 _INSTANCE = re.compile(r"^  ([A-Z]\w+) (?:#\($|\S+ +\($)", re.M)
-#: timing, which this is not about
 _SPECIFY = re.compile(r"^\s*specify$.*?^\s*endspecify$\n", re.M | re.S)
 
 
@@ -160,14 +159,19 @@ def _block_ram() -> str:
 
 
 def installed() -> Path:
-    """Where Yosys keeps what it has of the ECP5.
+    """Where Yosys keeps what it has of FPGAs: a folder for each family.
 
     Raises:
         YosysError: if Yosys is missing.
     """
     found = find_spec(yosys.wheel().split()[0].replace("-", "_"))
     assert found is not None and found.origin is not None
-    return Path(found.origin).parent / "share" / "ecp5"
+    return Path(found.origin).parent / "share"
+
+
+def untimed(text: str) -> str:
+    """Yosys' models without their times, which this is not about."""
+    return _SPECIFY.sub("", text)
 
 
 def used(netlist: str) -> set[str]:
@@ -182,8 +186,8 @@ def models(cells: Iterable[str]) -> str:
         ToolError: for a cell that has no model.
         YosysError: if Yosys is missing.
     """
-    folder = installed()
-    theirs = {found[1]: _SPECIFY.sub("", found[0]) for name in _THEIRS
+    folder = installed() / "ecp5"
+    theirs = {found[1]: untimed(found[0]) for name in _THEIRS
               for found in _MODULE.finditer((folder / name).read_text(encoding="utf-8"))}
     known = theirs | {"MULT18X18D": _multiplier(), "DP16KD": _block_ram(), "TRELLIS_COMB": _logic(),
                       "TRELLIS_RAMW": _memory_write()}

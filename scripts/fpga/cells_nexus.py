@@ -1,10 +1,7 @@
 """Verilog models of a Nexus' cells, for the simulation of a netlist: Yosys' own, and the block RAM that it only declares."""
 
-import re
+from trajectile.scripts.fpga.cells import installed, untimed
 
-from trajectile.scripts.fpga.cells import installed
-
-_SPECIFY = re.compile(r"^\s*specify$.*?^\s*endspecify$\n", re.M | re.S)
 _INCLUDE = '`include "parse_init.vh"'
 
 
@@ -52,8 +49,8 @@ def models() -> str:
     Raises:
         YosysError: if Yosys is missing.
     """
-    folder = installed().parent / "lattice"
+    folder = installed() / "lattice"
     text = (folder / "cells_sim_nexus.v").read_text(encoding="utf-8")
     text = text.replace(_INCLUDE, (folder / "parse_init.vh").read_text(encoding="utf-8"))
     # a small memory has sixteen words, and all of them an initial value
-    return _SPECIFY.sub("", text).replace("i < 15", "i < 16") + _block_ram()
+    return untimed(text).replace("i < 15", "i < 16") + _block_ram()

@@ -11,7 +11,7 @@ from trajectile.scripts.fpga.families.nexus import Nexus
 from trajectile.scripts.fpga.harness import PINS
 
 ECP5, NEXUS, GW2A, GW5A = Ecp5(), Nexus(), Gowin("gw2a"), Gowin("gw5a")
-#: one of those that a wheel is for
+#: one for each wheel
 FAMILIES = (ECP5, NEXUS, GW5A)
 
 
@@ -22,7 +22,7 @@ class Device:
     #: as --device has it
     name: str
     family: Family
-    #: as nextpnr calls it
+    #: as nextpnr calls it; of Gowin two names: what package and speed grade are put behind, and that of the chip
     part: str
     #: each with pins that any design may use; those of the wrapper where no file says other ones. None: any will do
     packages: Mapping[str, str | None]

@@ -67,7 +67,7 @@ def mapping(family: Family, flat: bool, top: str, shallow: Sequence[str]) -> str
                            synthesis=family.synthesis.format(top=top, flatten="" if flat else "-noflatten "))
 
 
-def shallow(made: Design, family: Family) -> list[str]:
+def shallow_srams(made: Design, family: Family) -> list[str]:
     """Modules of a design whose memories become small memories because this says so."""
     return [name for name, (depth, *_) in made.srams.items() if SMALL < depth <= family.shallow]
 
@@ -86,7 +86,7 @@ def synthesize(made: Design, wrapped: Harness, family: Family, flat: bool = Fals
         YosysError: if Yosys is missing or fails.
     """
     text = "\n".join([*made.files().values(), wrapped.text])
-    return synthesized({"design.v": text} | helpers(family), script(family, flat, shallow=shallow(made, family)))
+    return synthesized({"design.v": text} | helpers(family), script(family, flat, shallow=shallow_srams(made, family)))
 
 
 def synthesized(texts: Mapping[str, str], script: str) -> Path:

@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -19,11 +18,6 @@ from trajectile.scripts.fpga.nextpnr import Step
 WRAPPER, LINKS, REST = "wrapper", "links between tiles", "place and route"
 
 
-def numbers(use: Use) -> dict[str, float]:
-    """What something takes, by name; whole numbers as such."""
-    return {name: int(value) if value == int(value) else value for name, value in asdict(use).items()}
-
-
 class Blocks:
     """The blocks of a wrapped design by where they are: ``tile.compute_unit.mac_array``.
 
@@ -32,6 +26,7 @@ class Blocks:
     """
 
     def __init__(self, made: Design, wrapped: Harness, family: Family):
+        self.family = family
         self._cell = re.compile(rf"(?:\.\d+)+$|_(?:{family.kinds})(?:_.*|)$")
         names = set(made.modules)
         self._inside = {name: {label: kind for kind, label in re.findall(r"^  (\w+) (\w+) \($", text, re.M) if kind in names}
@@ -54,12 +49,12 @@ class Blocks:
         return ".".join(place), self._cell.sub("", ".".join(parts[len(place):])), group
 
 
-def by_block(cells: Mapping[str, str], blocks: Blocks, family: Family) -> dict[str, Use]:
+def by_block(cells: Mapping[str, str], blocks: Blocks) -> dict[str, Use]:
     """What each part of the design takes, by the cells of the netlist."""
     found: dict[str, Use] = {}
     for name, kind in cells.items():
         _, _, group = blocks.of(name)
-        found[group] = found.get(group, Use()) + family.use_of(kind)
+        found[group] = found.get(group, Use()) + blocks.family.use_of(kind)
     order = (*ORDER, LINKS, WRAPPER)
     return dict(sorted(found.items(), key=lambda item: order.index(item[0])))
 
@@ -92,12 +87,10 @@ def path_of(steps: tuple[Step, ...], blocks: Blocks) -> dict[str, Any] | None:
 def values_of(made: Design, wrapped: Harness, what: str, target: Target, cells: Mapping[str, str], routed: Routed, *,
               seed: int, freq_mhz: float, placer: str, flat: bool) -> dict[str, Any]:
     """What ``--json`` writes."""
-    family = target.family
-    blocks = Blocks(made, wrapped, family)
-    used, there = family.counted(routed.report.used)
-    parts = by_block(cells, blocks, family)
-    whole = sum(parts.values(), Use())
-    rest = {name: number - getattr(whole, name) for name, number in numbers(used).items()}
+    blocks = Blocks(made, wrapped, target.family)
+    used, there = target.family.counted(routed.report.used)
+    parts = by_block(cells, blocks)
+    rest = used - sum(parts.values(), Use())
     fmax = routed.report.fmax_mhz
     return {
         "config": {"name": made.config.name, **made.config.as_dict},
@@ -106,9 +99,9 @@ def values_of(made: Design, wrapped: Harness, what: str, target: Target, cells: 
         "freq_mhz": freq_mhz, "flat": flat,
         "routed": routed.why_not is None, "why_not": routed.why_not,
         "fmax_mhz": None if fmax is None else round(fmax, 2),
-        **numbers(used),
-        "available": numbers(there),
-        "blocks": {name: numbers(part) for name, part in parts.items()} | ({REST: rest} if any(rest.values()) else {}),
+        **used.numbers,
+        "available": there.numbers,
+        "blocks": {name: part.numbers for name, part in parts.items()} | ({REST: rest.numbers} if rest != Use() else {}),
         "wrapper": {"inputs": wrapped.inputs, "outputs": wrapped.outputs},
         "critical_path": path_of(routed.report.path, blocks),
         "bitstream": str(routed.bitstream) if routed.bitstream else None,

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,14 @@ class Use:
 
     def __add__(self, other: "Use") -> "Use":
         return Use(self.lut + other.lut, self.ff + other.ff, self.bram + other.bram, self.dsp + other.dsp)
+
+    def __sub__(self, other: "Use") -> "Use":
+        return Use(self.lut - other.lut, self.ff - other.ff, self.bram - other.bram, self.dsp - other.dsp)
+
+    @property
+    def numbers(self) -> dict[str, float]:
+        """All of it by name; whole numbers as such."""
+        return {name: int(value) if value == int(value) else value for name, value in asdict(self).items()}
 
 
 def from_wheel(module: str, function: str) -> Program:

@@ -123,7 +123,7 @@ def test_shallow_memories(device, wanted):
     """SRAM of 17 to 64 words becomes small memories, where these do not take a whole place each; what is deeper is left."""
     made = design(load("demo"))
     assert {"trajectile_sram_1rw_192x38", "trajectile_sram_1r1w_16x130"} < set(made.srams)
-    shallow = flow.shallow(made, target(device).family)
+    shallow = flow.shallow_srams(made, target(device).family)
     found = re.findall(r'^setattr -set ram_style "distributed" (\w+)/m:\*$', flow.script(ECP5, shallow=shallow), re.M)
     assert set(found) == set(shallow) == wanted
 

@@ -168,7 +168,7 @@ endmodule
 
 def others(family):
     """Models of another family's cells: Yosys' own, and what they lack."""
-    return cells_nexus.models() if family is NEXUS else (installed().parent / "gowin/cells_sim.v").read_text() + GOWIN
+    return cells_nexus.models() if family is NEXUS else (installed() / "gowin/cells_sim.v").read_text() + GOWIN
 
 
 @pytest.mark.parametrize(("family", "what", "cells"), [

@@ -70,13 +70,21 @@ def test_blocks_of_other_families(made, family, name):
     assert Blocks(made, harness(made, made.tile), family).of(name) == ("tile.router", "full", "router")
 
 
+def test_halves():
+    """Two multipliers of 9 x 9 are one; what is there is counted once."""
+    used, there = GW2A.counted({"MULT18X18": (4, 48), "MULT9X9": (33, 96), "LUT4": (7, 20_736)})
+    assert used == Use(lut=7, dsp=20.5) and there == Use(lut=20_736, dsp=48)
+    assert used.numbers == {"lut": 7, "ff": 0, "bram": 0, "dsp": 20.5}
+    assert isinstance((used - Use(dsp=0.5)).numbers["dsp"], int)
+
+
 def test_by_block(made):
     """Each kind of cell counts for what it takes."""
     cells = {"drive_TRELLIS_FF_Q": "TRELLIS_FF", "tile.router.a_LUT4_Z": "LUT4", "tile.router.b_CCU2C_S0": "CCU2C",
              "tile.router.a_PFUMX_Z": "PFUMX", "tile.compute_unit.swiglu_0.t": "DP16KD",
              "tile.compute_unit.mac_array.pe_0_0.p_MULT18X18D_P0": "MULT18X18D",
              "tile.token_lists.nodes_0_0.memory.0.0": "TRELLIS_DPR16X4"}
-    found = report.by_block(cells, Blocks(made, harness(made, made.tile), ECP5), ECP5)
+    found = report.by_block(cells, Blocks(made, harness(made, made.tile), ECP5))
     assert found == {"MAC array": Use(dsp=1), "SwiGLU": Use(bram=1), "router": Use(lut=3), "token lists": Use(lut=6),
                      report.WRAPPER: Use(ff=1)}
     assert list(found)[-1] == report.WRAPPER
@@ -129,5 +137,7 @@ def test_one_block(made, tmp_path, device, flat):
     # an input of which nothing depends goes; every output is watched
     assert wrapped.outputs <= values["blocks"][report.WRAPPER]["ff"] <= wrapped.inputs + 2 * wrapped.outputs + 1
     assert values["blocks"]["rule engine"]["lut"] > 0
-    assert 0 <= values["blocks"].get(report.REST, {"lut": 0})["lut"] < values["lut"] / 2
+    # Gowin's chains begin with a cell of their own, and flip-flops are reached through a table
+    most = 2 if target.family in (GW2A, GW5A) else 4
+    assert 0 <= values["blocks"].get(report.REST, {"lut": 0})["lut"] < values["lut"] / most
     assert routed.bitstream.stat().st_size > 100_000 and any("router2" in line for line in phases)
