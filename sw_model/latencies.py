@@ -79,6 +79,9 @@ CONTROL_CYCLES = 2
 ROUTER_CYCLES = 1
 #: send fires, and the header is on the link, to the first payload flit out of the slot; one per cycle
 PAYLOAD_CYCLES = 2
+#: how much later words come out of slots with registers before them (`tile.register_slots`), to the MAC array or the sender;
+#: how much later they go from there to the link, as they wait in a queue
+SLOT_CYCLES, WORD_QUEUE_CYCLES = 1, 1
 #: a payload flit at the receiver to its place in the slot
 WRITTEN_CYCLES = 0
 #: what a link layer adds to a link's flight: two cycles at the near end (frame, CRC), two at the far end (check, deliver)
@@ -155,22 +158,28 @@ def control_cycles(config: "Config", hops: int) -> int:
 
 def tail_cycles(config: "Config") -> int:
     """Send fires to the tail flit on the link; as long from the header at a receiver to the tail there."""
-    return PAYLOAD_CYCLES + config.slice_flits - 1
+    return payload_cycles(config) + config.slice_flits - 1
 
 
-def product_cycles(config: "Config") -> int:
-    """How much later sums come because products are registered."""
-    return PRODUCT_CYCLES if config.tile.register_products else 0
+def payload_cycles(config: "Config") -> int:
+    """Send fires to the first payload flit out of the slot."""
+    return PAYLOAD_CYCLES + (SLOT_CYCLES + WORD_QUEUE_CYCLES if config.tile.register_slots else 0)
+
+
+def register_cycles(config: "Config") -> int:
+    """How much later sums come because words of slots, or products, have registers more."""
+    return ((PRODUCT_CYCLES if config.tile.register_products else 0)
+            + (SLOT_CYCLES if config.tile.register_slots else 0))
 
 
 def compute_drain_cycles(config: "Config") -> int:
     """The last weight address to the compute unit drained, all results and counts of clips written."""
-    return COMPUTE_DRAIN_CYCLES + product_cycles(config)
+    return COMPUTE_DRAIN_CYCLES + register_cycles(config)
 
 
 def swiglu_drain_cycles(config: "Config") -> int:
     """The last weight address of a gate-up segment to the first of its down segment: its hidden values are there."""
-    return SWIGLU_DRAIN_CYCLES + config.tile.mac_n // 2 + product_cycles(config)
+    return SWIGLU_DRAIN_CYCLES + config.tile.mac_n // 2 + register_cycles(config)
 
 
 def compute_early_cycles(config: "Config") -> int:

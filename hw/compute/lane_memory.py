@@ -1,5 +1,8 @@
 """Activations, results and counts of clips of one token lane."""
 
+from functools import reduce
+from operator import or_
+
 from amaranth.hdl import Array, Cat, Const, Module, Mux, Signal, Value, signed, unsigned
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
@@ -13,7 +16,7 @@ from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.chain import chain
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.code import stored_bits
-from trajectile.hw.memory.expert_buffer import ExpertBuffer
+from trajectile.hw.memory.expert_buffer import word_cycles
 from trajectile.hw.memory.word import Decoded, decoded, encoded, flag_members, show_flags
 from trajectile.hw.widths import Widths
 from trajectile.sw_model.config import Config, TileConfig
@@ -24,7 +27,7 @@ TERM_CYCLES = 3
 
 def totals_cycles(tile: TileConfig) -> int:
     """From the address of a group's last word to its sums."""
-    return ExpertBuffer.latency_cycles + array_cycles(tile)
+    return word_cycles(tile) + array_cycles(tile)
 
 
 def drain_cycles(tile: TileConfig) -> int:
@@ -65,10 +68,11 @@ class LaneMemory(Block):
     its count of clips has been put, so a word that was put before that is read with ``read_written``.
 
     Latency: activations, results and clips come one cycle after they are read (``latency_cycles`` = 1); ``totals`` five
-    cycles after ``add``, or six if products are registered (``totals_cycles``); from there three cycles until they are
-    rounded and clipped (``term_cycles`` after ``add``), one more until they are written (``result_write_cycles``), and
-    another until they are in the SRAM (``stored_cycles``); the count of clips six cycles after the terms (``drain_cycles``);
-    ``corrected`` and ``error`` two cycles after the SRAM's read (``flag_cycles`` = 2). Throughput: one activation word and
+    cycles after ``add``, and one more each if products, or slots, are registered (``totals_cycles``); from there three cycles
+    until they are rounded and clipped (``term_cycles`` after ``add``), one more until they are written
+    (``result_write_cycles``), and another until they are in the SRAM (``stored_cycles``); the count of clips six cycles after
+    the terms (``drain_cycles``); ``corrected`` and ``error`` two cycles after the SRAM's read (``flag_cycles`` = 2).
+    Throughput: one activation word and
     one result word per cycle. Storage: per batch in flight SRAM and one bit per token; four result words (with check bits
     five), the counter of clips.
     """
@@ -100,6 +104,7 @@ class LaneMemory(Block):
     fill_word: Signal
     read_results: Signal
     read_clips: Signal
+    read_other: Signal
     read_batch: Signal
     read_token: Signal
     read_row: Signal
@@ -149,6 +154,7 @@ class LaneMemory(Block):
             "fill_word": In(params.activation_bits),
             "read_results": In(1),  #: read results, of a batch that is not computed any more
             "read_clips": In(1),  #: read a count of clips likewise
+            "read_other": In(1),  #: a word is read in another lane: this one shows zero until it is read again
             "read_batch": In(1),  #: with one of them: of this batch
             "read_token": In(params.token_bits),  #: and of this token
             "read_row": In(range(max(params.result_depth // 2, 2))),  #: with ``read_results``: where they are in their bank
@@ -162,8 +168,8 @@ class LaneMemory(Block):
                 "put_token": In(params.token_bits),  #: whose count; the token is known from the next cycle on
                 "put_clips": In(stored_bits(params.protect, CLIP_BITS)),  #: with check bits
             } if config.array.shares else {}),
-            "results": Out(params.result_bits),  #: one cycle later
-            "clips": Out(CLIP_BITS),  #: one cycle later
+            "results": Out(params.result_bits),  #: one cycle later, until another word is read; zero otherwise
+            "clips": Out(CLIP_BITS),  #: one cycle later, likewise
             **flag_members(params.protect),
         })
 
@@ -236,9 +242,15 @@ class LaneMemory(Block):
             known |= self.read_written
             m.d.comb += [clips.put.eq(self.put[2]), clips.put_batch.eq(self.put_batch), clips.put_token.eq(self.put_token),
                          clips.put_clips.eq(self.put_clips)]
-        known_clips = Signal()
-        with m.If(self.read_clips):
-            m.d.sync += known_clips.eq(known)
+        # Whose word was read last is known in each lane by itself: nothing far away chooses among wide words.
+        shows_clips = Signal()
+        shows_results = Signal(batches)
+        with m.If(self.read_results | self.read_clips | self.read_other):
+            m.d.sync += [
+                shows_clips.eq(self.read_clips & known),
+                shows_results.eq(Cat(self.read_results & known & is_batch(self.read_batch, number, batches)
+                                     for number in range(batches))),
+            ]
         m.d.comb += [
             clips.note.eq(self.add & self.finish), clips.token.eq(self.token), clips.batch.eq(self.batch),
             clips.fresh.eq(fresh),
@@ -246,14 +258,12 @@ class LaneMemory(Block):
             clips.group_clipped.eq(clipped), clips.group_half.eq(half[adds]), clips.finish.eq(valid[adds] & finish[adds]),
             clips.read.eq(self.read_clips), clips.read_known.eq(known), clips.read_token.eq(self.read_token),
             clips.read_batch.eq(self.read_batch),
-            self.clips.eq(Mux(known_clips, clips.clips, 0)), self.clipping.eq(self.pair_clipped | clipped),
+            self.clips.eq(Mux(shows_clips, clips.clips, 0)), self.clipping.eq(self.pair_clipped | clipped),
         ]
 
-        shown_batch = Signal()
         shown_bank = Signal()
-        shown_known = Signal()
         with m.If(self.read_results):
-            m.d.sync += [shown_batch.eq(self.read_batch), shown_bank.eq(self.read_bank), shown_known.eq(known)]
+            m.d.sync += shown_bank.eq(self.read_bank)
         shown_next = Mux(self.read_results, self.read_bank, shown_bank)
         # A bank shows a word until its next read, which is two cycles later in a row of groups, and the sequencer lets no
         # segment follow sooner unless each is a single group of one word. So the adder, a cycle after the word has come,
@@ -291,7 +301,8 @@ class LaneMemory(Block):
             words.append(decoded(m, platform, protect, Mux(chosen, rdata[1], rdata[0]),
                                  params.result_bits, f"result_decoder_{number}", read=used))
         results = [word.data for word in words]
-        m.d.comb += self.results.eq(Mux(shown_known, of_batch(shown_batch, results), 0))
+        m.d.comb += self.results.eq(reduce(or_, (Mux(shows, result, 0)
+                                                 for shows, result in zip(shows_results, results, strict=True))))
         old = of_batch(batch[shows], results)
         if waits:
             waiting = Signal(params.result_bits, name="old", reset_less=True)

@@ -13,7 +13,7 @@ from trajectile.hw.compute.mac_array import array_cycles
 from trajectile.hw.compute.swiglu import SwigluLane
 from trajectile.hw.lib.batches import is_batch
 from trajectile.hw.lib.block import Block
-from trajectile.hw.memory.expert_buffer import ExpertBuffer
+from trajectile.hw.memory.expert_buffer import word_cycles
 from trajectile.hw.rules.ports import ComputePort
 
 
@@ -30,8 +30,8 @@ class MacSequencer(Block):
 
     Latency: ``compute.start`` in cycle c, first word in c+3 (``latency_cycles`` = 3). It is ``ready`` again ``early_cycles``
     before a slice's last word, so that the next slice's first word may follow it, and not ``busy`` with its batch any more
-    ``drain_cycles`` after that word: 14, or 15 if products are registered. The down segment of a pass begins
-    ``swiglu_cycles`` after the last word of its gate-up segment, or later.
+    ``drain_cycles`` after that word: 14, and one more each if products, or slots, are registered. The down segment of a
+    pass begins ``swiglu_cycles`` after the last word of its gate-up segment, or later.
     Throughput: one word per cycle within a segment. Storage: the tokens of two passes, with their weights.
     """
 
@@ -63,8 +63,8 @@ class MacSequencer(Block):
         #: a segment of one word is over too soon for more
         self.early_cycles = min(self.latency_cycles - 1, config.down_words - 1)
         #: from a word out of its slot, through MAC array, SwiGLU (its last pair) and hidden buffer, to one that meets it;
-        #: hidden values are read while the word comes out of its slot
-        self.swiglu_cycles = (ExpertBuffer.latency_cycles + array_cycles(config.tile) + SwigluLane.latency_cycles
+        #: hidden values are addressed with the word
+        self.swiglu_cycles = (word_cycles(config.tile) + array_cycles(config.tile) + SwigluLane.latency_cycles
                               + config.tile.mac_n // 2 - 1 + HiddenBuffer.latency_cycles)
         #: distances from one down segment to the next at which they would meet in a result bank
         self.conflicts = bank_conflicts(config)

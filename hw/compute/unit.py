@@ -1,9 +1,11 @@
 """The compute unit: everything that happens to a slice and its tokens."""
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import or_
 from typing import Any
 
-from amaranth.hdl import Array, Cat, Module, Mux, Signal, Value, signed
+from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out, connect, flipped
 
@@ -20,7 +22,7 @@ from trajectile.hw.lib.batches import is_batch
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.chain import chain
 from trajectile.hw.lib.struct_signal import struct_signal
-from trajectile.hw.memory.expert_buffer import ExpertBuffer, SlotRead
+from trajectile.hw.memory.expert_buffer import SlotRead, word_cycles
 from trajectile.hw.memory.word import encoded, flag_members, show_flags
 from trajectile.hw.rules.ports import ComputePort
 
@@ -28,18 +30,20 @@ from trajectile.hw.rules.ports import ComputePort
 class ComputeUnit(Block):
     """Sequencer, MAC array, and for each token lane its memory, SwiGLU unit and hidden buffer.
 
-    A word addressed in cycle i comes from the slot in i+1, and is in the sums in i+5, or in i+6 if products are registered.
-    From there gate-up sums go through SwiGLU into the hidden buffer, and down sums into the results. Parameters, and biases,
-    are taken from the slot in i+1.
+    A word addressed in cycle i comes from the slot in i+1, and is in the sums in i+5. If slots are registered, it comes a
+    cycle later, as activations do then, and if products are, sums are there a cycle later. From there gate-up sums go through
+    SwiGLU into the hidden buffer, and down sums into the results. Parameters, and biases, are taken as they come from the
+    slot.
 
     Tokens of up to ``tile.batches`` batches are here. While slices of one meet its tokens, activations of the other are
     filled in and results of the other read out; nobody does that with a batch that is computed. Where tokens travel, the
     sums of all tiles are put in the place of results that were read.
 
     Latency: ``start`` in cycle c, first word in c+3 (``latency_cycles`` = 3), the last result and count of clips written
-    ``drain_cycles`` after the last word: 14, or 15 if products are registered; between them docs/architecture.md, "Compute
-    time". Results and clips that are read come after ``read_cycles`` = 1; activations and sums are there a cycle after they
-    are filled in or put (``fill_cycles`` = 1). Throughput: one word, one fill, one read, and one put per bank and cycle.
+    ``drain_cycles`` after the last word: 14, and one more each if products, or slots, are registered; between them
+    docs/architecture.md, "Compute time". Results and clips that are read come after ``read_cycles`` = 1; activations and sums
+    are there a cycle after they are filled in or put (``fill_cycles`` = 1). Throughput: one word, one fill, one read, and one
+    put per bank and cycle.
     Storage: the slice's parameters, the unit of each batch's results. With ``timing_only`` there is only the sequencer.
     """
 
@@ -113,12 +117,13 @@ class ComputeUnit(Block):
         # Gate and up never wait: what is read for them does not ask whether the word is addressed.
         reads = sequencer.active & ~sequencer.down & ~sequencer.param & ~sequencer.bias
         down_1 = delayed(sequencer.down, 1, "down")
-        sums = ExpertBuffer.latency_cycles + array.latency_cycles  # from a word's address to its sums
+        word = word_cycles(config.tile)  # from a word's address to the word
+        sums = word + array.latency_cycles  # to its sums
         grouped = delayed(sequencer.issue & ~sequencer.down & sequencer.last, sums, "grouped")
         half_late = delayed(sequencer.half, sums, "half")
         m.d.comb += [
-            array.enable.eq(delayed(weighs, 1, "weighs")),
-            array.first.eq(delayed(sequencer.first, 1, "first")),
+            array.enable.eq(delayed(weighs, word, "weighs")),
+            array.first.eq(delayed(sequencer.first, word, "first")),
             array.weights.eq(self.weights.data),
             self.computes.eq(sequencer.active),
             self.weights.en.eq(sequencer.issue), self.weights.slot.eq(sequencer.slot), self.weights.addr.eq(sequencer.word),
@@ -128,7 +133,7 @@ class ComputeUnit(Block):
         if config.layer.bias:
             biases = GroupBias(params)
             place(m, platform, group_bias=biases)
-            m.d.comb += [biases.capture.eq(delayed(sequencer.issue & sequencer.bias, 1, "bias")),
+            m.d.comb += [biases.capture.eq(delayed(sequencer.issue & sequencer.bias, word, "bias")),
                          biases.word.eq(self.weights.data), biases.load.eq(grouped)]
         # Half of the pair that leaves SwiGLU.
         loaded_half = Signal()
@@ -162,6 +167,7 @@ class ComputeUnit(Block):
                 memory.fill.eq(fill.write & (fill.lane == lane)), memory.fill_batch.eq(fill.batch),
                 memory.fill_index.eq(fill.index), memory.fill_word.eq(fill.word.as_value()),
                 memory.read_results.eq(is_read & ~read.of_clips), memory.read_clips.eq(is_read & read.of_clips),
+                memory.read_other.eq(read.read & (read.lane != lane)),
                 memory.read_batch.eq(read.batch), memory.read_token.eq(read.token), memory.read_row.eq(read_row),
                 memory.read_bank.eq(read.group_index[0]),
                 swiglu.load.eq(grouped), swiglu.totals.eq(array.totals[lane]), swiglu.half.eq(half_late),
@@ -170,8 +176,10 @@ class ComputeUnit(Block):
                 *(swiglu.weight[half].eq(passes[half].weight) for half in range(2)),
                 hidden.write.eq(swiglu.valid), hidden.value.eq(swiglu.value),
                 hidden.half.eq(sequencer.half), hidden.chunk.eq(sequencer.chunk),
-                array.activations[lane].eq(Mux(down_1, hidden.values.as_value(), memory.activations)),
             ]
+            # Both are there a cycle after the word was addressed. The word may come later.
+            activations = Mux(down_1, hidden.values.as_value(), memory.activations)
+            m.d.comb += array.activations[lane].eq(chain(m, f"activations_{lane}", activations, range(1, word))[-1])
             if biases is not None:
                 m.d.comb += [swiglu.gate_bias.eq(biases.gate_bias), swiglu.up_bias.eq(biases.up_bias)]
             memories.append(memory)
@@ -179,12 +187,9 @@ class ComputeUnit(Block):
             self._put(m, platform, memories)
         m.d.comb += self.clipping.eq(Cat(memory.clipping for memory in memories).any())
         show_flags(m, self, params.protect, memories)
-        # Whose was read is known until the next read; memories hold what they showed.
-        read_lane = Signal.like(read.lane)
-        with m.If(read.read):
-            m.d.sync += read_lane.eq(read.lane)
-        m.d.comb += [read.results.eq(Array(memory.results for memory in memories)[read_lane]),
-                     read.clips.eq(Array(memory.clips for memory in memories)[read_lane])]
+        # All show zero but the one that was read.
+        m.d.comb += [read.results.eq(reduce(or_, (memory.results for memory in memories))),
+                     read.clips.eq(reduce(or_, (memory.clips for memory in memories)))]
 
     def _put(self, m: Module, platform: object, memories: Sequence[LaneMemory]) -> None:
         """Sums, each to its place in the memory of its lane."""
@@ -208,10 +213,12 @@ class ComputeUnit(Block):
         """What the slice began with; it changes two cycles after the last word of the slice before, or later."""
         params, words, batches = self.params, self.params.config.parameter_words, self.params.config.tile.batches
         parameters = struct_signal(PARAMETERS, name="parameters", reset_less=True)
-        comes = Signal(name="parameters_come")
-        m.d.sync += comes.eq(sequencer.issue & sequencer.param)
-        number = Signal(range(max(words, 2)), name="parameter_word")
-        m.d.sync += number.eq(sequencer.word)
+        comes, number = sequencer.issue & sequencer.param, sequencer.word
+        for stage in range(1, 1 + word_cycles(params.config.tile)):
+            comes_later = Signal(name=f"parameters_come_{stage}")
+            later = Signal(range(max(words, 2)), name=f"parameter_word_{stage}")
+            m.d.sync += [comes_later.eq(comes), later.eq(number)]
+            comes, number = comes_later, later
         bits = parameters.as_value()
         for word in range(words):
             low = word * params.word_bits

@@ -7,9 +7,10 @@ from amaranth.utils import bits_for
 
 from trajectile.hw.d2d.layouts import FlitKind, LinkLayouts
 from trajectile.hw.d2d.port import Arriving
-from trajectile.hw.lib.block import Block
+from trajectile.hw.d2d.word_queue import WordQueue, queue_cycles
+from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.struct_signal import struct_signal
-from trajectile.hw.memory.expert_buffer import ExpertBuffer, SlotRead
+from trajectile.hw.memory.expert_buffer import SlotRead, word_cycles
 from trajectile.hw.rules.ports import SendPort
 
 
@@ -19,12 +20,12 @@ class SliceSender(Block):
     On cut-through a flit goes to the router in the cycle in which it is at the receiver. If the link does not take it in that
     cycle, the rest of the slice is sent from its slot, once all of it is there. So an arriving flit never waits.
 
-    Latency: ``start`` and header flit are in cycle c. From a slot, payload flit j is in c+2+j (``latency_cycles`` = 2: the
-    SRAM is read in c+1). ``ready`` is high again in the cycle after the tail. Throughput: one flit per cycle. Storage: none
-    for payload, which is at the SRAM's output or comes from the link.
-    """
+    With ``tile.register_slots`` words are read ahead and wait in a queue (:class:`WordQueue`).
 
-    latency_cycles = 1 + ExpertBuffer.latency_cycles
+    Latency: ``start`` and header flit are in cycle c. From a slot, payload flit j is ``latency_cycles`` + j later: in c+2+j,
+    as the SRAM is read in c+1, or in c+4+j out of the queue. ``ready`` is high again in the cycle after the tail. Throughput:
+    one flit per cycle. Storage: none for payload without a queue; it is at the SRAM's output or comes from the link.
+    """
 
     send: SendPort.Interface
     arriving: Arriving.Interface
@@ -33,6 +34,10 @@ class SliceSender(Block):
 
     def __init__(self, params: LinkLayouts):
         self.params = params
+        tile = params.config.tile
+        #: a slot's words wait in a queue
+        self.queues = tile.register_slots
+        self.latency_cycles = 1 + (queue_cycles(tile) if self.queues else word_cycles(tile))
         super().__init__({
             "send": In(SendPort(params)),  #: rules 3 and 4
             "arriving": In(Arriving(params)),  #: from the receiver: on cut-through the flits come from here
@@ -51,7 +56,7 @@ class SliceSender(Block):
         cutting = Signal()
         header, held = (struct_signal(params.header_layout, name=name) for name in ("header", "held_header"))
         header_due = Signal()  # it could not go in the cycle of `start`
-        fetched = Signal()  # the word at the SRAM's output is to be sent
+        fetched = Signal()  # the word at the SRAM's output, or in the queue, is to be sent
         lost = Signal()  # the link did not take an arriving flit
 
         # The flit lane: header first, then payload. With nothing to send the header of what may come is shown.
@@ -95,6 +100,11 @@ class SliceSender(Block):
         word_ends = sends & last_piece
         more = busy & ~cutting & ~all_read
         reads = more & (~fetched | (~header_due & last_piece & flits.ready))
+        if self.queues:
+            queue = WordQueue(params)
+            place(m, platform, word_queue=queue)
+            reads = queue.reads
+            m.d.comb += [queue.more.eq(more), fetched.eq(queue.waits), queue.goes.eq(word_ends & ~cutting)]
         steps = Signal()  # a word was read, or has gone on as it arrived
         # Cut-through: an arriving flit goes on, or is sent later with all that come after it.
         here = Signal()  # all of the slice is in its slot
@@ -110,8 +120,9 @@ class SliceSender(Block):
                 m.d.sync += cutting.eq(0)
         with m.Else():
             m.d.comb += steps.eq(reads)
-            with m.If(reads | word_ends):
-                m.d.sync += fetched.eq(reads)
+            if not self.queues:
+                with m.If(reads | word_ends):
+                    m.d.sync += fetched.eq(reads)
 
         with m.If(steps):
             m.d.sync += [address.eq(address + 1), all_read.eq(address == config.slice_words - 1)]
@@ -125,10 +136,14 @@ class SliceSender(Block):
             m.d.comb += content.eq(header)
             return m
         m.d.comb += [self.read.en.eq(reads), self.read.slot.eq(send.done_slot), self.read.addr.eq(address)]
+        word = self.read.data
+        if self.queues:
+            m.d.comb += queue.data.eq(word)
+            word = queue.word
         with m.If(heads):
             m.d.comb += content.eq(header)
         with m.Elif(cutting):
             m.d.comb += content.eq(arriving.payload)
         with m.Else():
-            m.d.comb += content.eq(self.read.data.word_select(piece, 8 * config.flit_bytes))
+            m.d.comb += content.eq(word.word_select(piece, 8 * config.flit_bytes))
         return m

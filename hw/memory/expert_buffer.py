@@ -8,12 +8,18 @@ from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
 
 from trajectile.hw.lib.block import Block, place
+from trajectile.hw.lib.chain import chain
 from trajectile.hw.lib.signature import NamedSignature
 from trajectile.hw.lib.sram import Sram1RW
 from trajectile.hw.memory.code import stored_bits
 from trajectile.hw.memory.word import decoded, encoded, flag_members, show_flags
 from trajectile.hw.widths import Widths
-from trajectile.sw_model.config import ceil_div
+from trajectile.sw_model.config import TileConfig, ceil_div
+
+
+def word_cycles(tile: TileConfig) -> int:
+    """From a word's address to the word."""
+    return 1 + tile.register_slots
 
 
 class SlotWrite(NamedSignature):
@@ -41,7 +47,7 @@ class SlotWrite(NamedSignature):
 
 
 class SlotRead(NamedSignature):
-    """Read port: one weight word per cycle, one cycle later; ``data`` holds until the next read."""
+    """Read port: one weight word per cycle, ``word_cycles`` later; ``data`` holds until the next read's."""
 
     class Interface(wiring.PureInterface):
         en: Signal
@@ -54,7 +60,7 @@ class SlotRead(NamedSignature):
             "en": Out(1),  #: read in this cycle
             "slot": Out(params.slot_bits),
             "addr": Out(params.word_addr_bits),  #: word of the slice
-            "data": In(params.word_bits),  #: valid one cycle after ``en``
+            "data": In(params.word_bits),  #: valid one cycle after ``en``, or two
         })
 
 
@@ -68,12 +74,12 @@ class ExpertBuffer(Block):
     With ``tile.protect`` every lane has check bits: an encoder at each write port, a decoder at each read port, and two more
     outputs (docs/memory.md). Every lane of a word that is read has been written: that is why a short first word fills up.
 
-    Latency: one cycle to read (``latency_cycles`` = 1); ``corrected`` and ``error`` two cycles after ``en`` (``flag_cycles``
-    = 2). Storage: ``slots * slice_words`` words of ``word_bits`` and their check bits, in single-port SRAM.
-    """
+    With ``tile.register_slots`` the SRAM of each slot has registers for its address and enables, and so has what is written.
+    Everything happens a cycle later, in the same order. In an FPGA a wide slot is hundreds of small memories.
 
-    latency_cycles = 1
-    flag_cycles = 2
+    Latency: one cycle to read, or two with registers (``latency_cycles``); ``corrected`` and ``error`` a cycle after the word
+    (``flag_cycles``). Storage: ``slots * slice_words`` words of ``word_bits`` and their check bits, in single-port SRAM.
+    """
 
     load: SlotWrite.Interface
     receive: SlotWrite.Interface
@@ -86,6 +92,8 @@ class ExpertBuffer(Block):
     def __init__(self, params: Widths):
         self.params = params
         config = params.config
+        self.latency_cycles = word_cycles(config.tile)
+        self.flag_cycles = self.latency_cycles + 1
         #: lanes of a word
         self.lanes = config.tile.word_bytes // config.lane_bytes
         super().__init__({
@@ -110,9 +118,11 @@ class ExpertBuffer(Block):
         stored = {name: Signal(width, name=f"{name}_stored") for name in readers}
         words = []
         for name, port in readers.items():
-            with m.If(port.en):
-                m.d.sync += shown[name].eq(port.slot)
-            words.append(decoded(m, platform, protect, stored[name], params.word_bits, f"{name}_decoder", read=port.en,
+            reads = self._registered(m, f"{name}_reads", port.en, reset_less=False)
+            slot = self._registered(m, f"{name}_slot", port.slot)
+            with m.If(reads):
+                m.d.sync += shown[name].eq(slot)
+            words.append(decoded(m, platform, protect, stored[name], params.word_bits, f"{name}_decoder", read=reads,
                                  lanes=lanes))
             m.d.comb += port.data.eq(words[-1].data)
         show_flags(m, self, protect, words)
@@ -120,23 +130,33 @@ class ExpertBuffer(Block):
         for number, sram in enumerate(srams):
             place(m, platform, {f"slot_{number}": sram})
             written = {name: Signal(name=f"{name}_writes_{number}") for name in ("load", "receive")}
+            address = Signal(params.word_addr_bits, name=f"address_{number}")
+            accessed = (written["load"] | written["receive"] | (self.compute.en & (self.compute.slot == number))
+                        | (self.send.en & (self.send.slot == number)))
+            lanes_written = Mux(written["load"], load_lanes, 0) | Mux(written["receive"], receive_lanes, 0)
             m.d.comb += [
                 written["load"].eq(self.load.en & (self.load.slot == number)),
                 written["receive"].eq(self.receive.en & (self.receive.slot == number)),
-                sram.we.eq(Mux(written["load"], load_lanes, 0) | Mux(written["receive"], receive_lanes, 0)),
-                sram.en.eq(written["load"] | written["receive"] | (self.compute.en & (self.compute.slot == number))
-                           | (self.send.en & (self.send.slot == number))),
+                address.eq(self.send.addr),  # the sender says last that it reads
+                sram.en.eq(self._registered(m, f"accessed_{number}", accessed, reset_less=False)),
+                sram.we.eq(self._registered(m, f"lanes_written_{number}", lanes_written)),
+                sram.addr.eq(self._registered(m, f"address_{number}", address)),
                 sram.wdata.eq(load_data),
-                sram.addr.eq(self.send.addr),  # the sender says last that it reads
             ]
             with m.If(written["receive"]):
-                m.d.comb += [sram.wdata.eq(receive_data), sram.addr.eq(self.receive.addr)]
+                m.d.comb += address.eq(self.receive.addr)
             with m.Elif(written["load"]):
-                m.d.comb += sram.addr.eq(self.load.addr)
+                m.d.comb += address.eq(self.load.addr)
             with m.Elif(self.computes & (self.compute.slot == number)):  # whether it reads is known late
-                m.d.comb += sram.addr.eq(self.compute.addr)
+                m.d.comb += address.eq(self.compute.addr)
+            with m.If(self._registered(m, f"received_{number}", written["receive"])):
+                m.d.comb += sram.wdata.eq(receive_data)
         self._show(m, srams, stored, shown)
         return m
+
+    def _registered(self, m: Module, name: str, value: Value, *, reset_less: bool = True) -> Value:
+        """What the SRAM takes: with ``tile.register_slots`` a cycle later."""
+        return Value.cast(chain(m, name, value, range(1, self.latency_cycles), reset_less=reset_less)[-1])
 
     def _spread(self, m: Module, platform: object, name: str, port: SlotWrite.Interface,
                 first_pieces: int) -> tuple[Value, Value]:
@@ -146,6 +166,7 @@ class ExpertBuffer(Block):
         """
         of_piece = len(port.data) // self.params.lane_width
         data = encoded(m, platform, self.params.protect, port.data, f"{name}_encoder", lanes=of_piece)
+        data = self._registered(m, f"{name}_piece", data)
         pieces = ceil_div(self.lanes, of_piece)
         if first_pieces < pieces:
             fills = Signal(name=f"{name}_fills")

@@ -33,7 +33,7 @@ def _rows() -> Iterator[tuple[object, ...]]:
     yield "grant fires at c", "granted at the ring-previous tile", control
     yield "send fires at c", "header on the link", (
         f"c, payload flit j at {at('c', t.PAYLOAD_CYCLES)}+j (the slot's SRAM is read in between), tail at "
-        f"{at('c', t.PAYLOAD_CYCLES - 1)}+F")
+        f"{at('c', t.PAYLOAD_CYCLES - 1)}+F; payload {t.SLOT_CYCLES + t.WORD_QUEUE_CYCLES} later with `tile.register_slots`")
     yield "", "header at the ring-next receiver", f"c{way} = h"
     yield "", "sender idle, slot no longer `sending`", f"{at('c', t.PAYLOAD_CYCLES - 1 + t.STATE_CYCLES)}+F"
     yield "header at the receiver at h", "payload flit j there, written and copied", f"{at('h', written)}+j"
@@ -43,7 +43,8 @@ def _rows() -> Iterator[tuple[object, ...]]:
            f"{at('c', t.COMPUTE_SETUP_CYCLES)}, one per cycle")
     yield "last weight word's address at e", "slot no longer `computing`", at("e", t.STATE_CYCLES)
     yield "", "results and counts of clips written, compute unit drained", (
-        f"{at('e', t.COMPUTE_DRAIN_CYCLES)}, {t.PRODUCT_CYCLES} later with `tile.register_products`")
+        f"{at('e', t.COMPUTE_DRAIN_CYCLES)}, {t.PRODUCT_CYCLES} later with `tile.register_products`, {t.SLOT_CYCLES} with "
+        "`tile.register_slots`")
     yield "", "sequencer ready again", (
         f"e - min({t.COMPUTE_EARLY_CYCLES}, `down_words` - 1), so that the next slice's first word may follow at "
         + at("e", t.COMPUTE_SETUP_CYCLES - t.COMPUTE_EARLY_CYCLES))

@@ -123,7 +123,8 @@ class TileConfig:
     ``weights`` and ``scale_mantissa`` are the format of the weights (docs/numerics.md).
 
     ``protect`` is how the SRAM of both buffers is protected. ``multiplier`` and ``mac_part`` trade area against speed in the
-    MAC array (docs/area.md); no cycle and no result depends on them. With ``register_products`` sums come a cycle later.
+    MAC array (docs/area.md); no cycle and no result depends on them. With ``register_products`` sums come a cycle later, with
+    ``register_slots`` words of a slot.
     """
 
     #: products that one dot product adds up per cycle: a power of two
@@ -150,6 +151,8 @@ class TileConfig:
     mac_part: int = 8
     #: each product has a register before it is added up: a cycle more, for FPGAs, whose multipliers are slow (docs/fpga.md)
     register_products: bool = False
+    #: slots have registers before their SRAM, and words that are sent on wait in a queue (docs/fpga.md)
+    register_slots: bool = False
     #: batches in flight: with 2, one forms and one leaves while another streams (docs/batch.md)
     batches: int = 1
 
@@ -166,6 +169,7 @@ class TileConfig:
         check_name("tile.multiplier", self.multiplier, MULTIPLIERS)
         check_int("tile.mac_part", self.mac_part, 1, 64)
         check_bool("tile.register_products", self.register_products)
+        check_bool("tile.register_slots", self.register_slots)
         check_member("tile.batches", self.batches, [1, 2])
 
     @property

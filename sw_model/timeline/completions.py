@@ -78,7 +78,7 @@ def _counted(config: Config, events: list[Event], counter: int, now: int) -> int
     if counter == 1:
         return sum(_until(first, words, now) for first, words in _segments(config, events))
     if counter == FLITS:
-        return sum(1 + _until(event.cycle + latencies.PAYLOAD_CYCLES, config.slice_flits, now)
+        return sum(1 + _until(event.cycle + latencies.payload_cycles(config), config.slice_flits, now)
                    for event in past if event.kind == "send")
     if counter == 6:
         return sum(event.kind == "send" and event.flags >= 2 for event in past)

@@ -82,7 +82,7 @@ class Tile:
         self.to_come = [len(plan.loads) + plan.arrivals for plan in plans]  # slices that are neither loaded nor let in
         self.to_come.append(-1)  # of no batch
         self.loaded = self.mac_busy = self.flits = 0
-        self.last_send = -config.slice_flits - latencies.PAYLOAD_CYCLES  # cycle of the last send
+        self.last_send = -config.slice_flits - latencies.payload_cycles(config)  # cycle of the last send
         # what there is to look at in this cycle
         self.look = self.look_at_sums = self.look_at_records = False
 
@@ -234,7 +234,7 @@ class Tile:
         """First cycle, now or later, in which no flit of a slice goes, as far as slices have been sent."""
         if now == self.last_send:
             return now + 1
-        first = self.last_send + latencies.PAYLOAD_CYCLES
+        first = self.last_send + latencies.payload_cycles(self.model.config)
         end = first + self.model.config.slice_flits
         return end if first <= now < end else now
 

@@ -11,6 +11,8 @@ class ExpertBufferSpec(Spec):
     """One word of one slot is followed; the receiver writes it in two pieces, the loader in four, or in one and two."""
 
     changes: dict = SIZE | {"layer__d_model": 4, "tile__mac_n": 4, "link__beat_bytes": 4, "parameter_bytes": 3}
+    #: how much later everything happens
+    later = 0
 
     def build(self) -> None:
         m, params = self.m, tiny(**self.changes)
@@ -58,7 +60,10 @@ class ExpertBufferSpec(Spec):
             expected = Signal(params.word_bits, name=f"{name}_expected")
             with m.If(port.en):
                 m.d.sync += expected.eq(contents)
-            self.claim("word", f"one cycle later and until the next read ({name})", port.data == expected, when=shows)
+            for stage in range(self.later):
+                shows, expected = self.past(shows, f"{name}_{stage}"), self.past(expected, f"{name}_expected_{stage}")
+            self.claim("word", f"as long after the read as it takes, until the next read's comes ({name})",
+                       port.data == expected, when=shows)
             self.reach(shows)
 
 
@@ -66,6 +71,13 @@ class WholeBufferSpec(ExpertBufferSpec):
     """The same where all words are whole."""
 
     changes = ExpertBufferSpec.changes | {"parameter_bytes": None}
+
+
+class RegisteredBufferSpec(ExpertBufferSpec):
+    """The same with registers before the SRAM."""
+
+    changes = ExpertBufferSpec.changes | {"tile__register_slots": True}
+    later = 1
 
 
 PROOFS = (
@@ -78,4 +90,8 @@ PROOFS = (
     Proof(name="buffer-word-whole", block="ExpertBuffer", spec=WholeBufferSpec, group="word",
           size="2 slots, 5 words of 64 bits", assumes="as buffer-word", says="the same where all words are whole",
           mutants=("buffer-wrong-lane",), reach_bound=12),
+    Proof(name="buffer-word-registered", block="ExpertBuffer", spec=RegisteredBufferSpec, group="word",
+          size="2 slots, 4 words of 64 bits, the first of half a word", assumes="as buffer-word",
+          says="the same, a cycle later, with registers before the SRAM",
+          mutants=("buffer-data-early", "buffer-shown-early"), reach_bound=12),
 )

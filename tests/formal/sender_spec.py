@@ -17,6 +17,8 @@ class SenderSpec(Spec):
     """Any slices, out of their slots or cut-through; the router stalls and flits arrive as they like."""
 
     changes: dict = SHORT
+    #: how much later a slot's words come, and go to the link
+    read_later, sent_later = 0, 0
 
     def build(self) -> None:
         m, params = self.m, tiny(**self.changes)
@@ -55,7 +57,10 @@ class SenderSpec(Spec):
                          count.eq(number + goes)]
         self.assume(~start | ~busy)
         # The SRAM shows a word until the next read.
-        self.assume(self.past(dut.read.en, "read") | (read_data == self.past(read_data, "read_data_was")))
+        reads, address = dut.read.en, dut.read.addr
+        for stage in range(self.read_later):
+            reads, address = self.past(reads, f"read_{stage}"), self.past(address, f"address_{stage}")
+        self.assume(self.past(reads, "read") | (read_data == self.past(read_data, "read_data_was")))
         # Cut-through: how many of its payload flits came before this cycle; whether one of them did not go on at once.
         copied, here, over = Signal(range(flits + 1)), Signal(), Signal()
         with m.If(start):
@@ -80,11 +85,12 @@ class SenderSpec(Spec):
                    out.valid & (out.payload.as_value() == self.past(out.payload.as_value(), "out_before")),
                    when=self.past(out.valid & ~ready & ((number == 0) | ~job_cut | over), "waited"))
         self.claim("packet", "sent, and which", (dut.send.done == last) & ((dut.send.done_slot == job_slot) | ~dut.send.done))
-        since = Signal(2)
-        m.d.sync += since.eq(Mux(start, 1, Mux(since == 2, 2, since + 1)))
+        first_goes = 2 + self.sent_later
+        since = Signal(range(first_goes + 1))
+        m.d.sync += since.eq(Mux(start, 1, Mux(since == first_goes, first_goes, since + 1)))
         self.claim("packet", "header in the cycle of start", out.valid, when=job & (number == 0))
-        self.claim("packet", "out of a slot from the cycle after the next on no gap before the tail", out.valid,
-                   when=busy & (since >= 2) & ~job_cut)
+        self.claim("packet", "out of a slot from the first word on no gap before the tail", out.valid,
+                   when=busy & (since >= first_goes) & ~job_cut)
         self.reach(last & job_cut & ~over)
         self.reach(last & over)
         self.reach(last & ~job_cut)
@@ -92,8 +98,8 @@ class SenderSpec(Spec):
         # One word is followed.
         word, contents = self.constant(range(words), "word"), self.constant(8 * config.tile.word_bytes, "contents")
         shown = Signal()
-        with m.If(dut.read.en):
-            m.d.sync += shown.eq(dut.read.addr == word)
+        with m.If(reads):
+            m.d.sync += shown.eq(address == word)
         self.assume(~shown | (read_data == contents))
         bits = 8 * config.flit_bytes
         for piece in range(pieces):
@@ -105,10 +111,10 @@ class SenderSpec(Spec):
                    when=out.valid & busy & job_cut & (number != 0))
         self.claim("order", "one that comes goes out in the same cycle if it may", out.valid & (number == copied + 1),
                    when=copy & ~over & (number != 0))
-        since_here = Signal(2)
-        m.d.sync += since_here.eq(Mux(busy & here & over, Mux(since_here == 3, 3, since_here + 1), 0))
+        since_here = Signal(range(first_goes + 1))
+        m.d.sync += since_here.eq(Mux(busy & here & over, Mux(since_here == first_goes, first_goes, since_here + 1), 0))
         self.claim("order", "when all of an overtaken slice is there, the rest goes without a gap", out.valid,
-                   when=busy & over & (since_here >= 2))
+                   when=busy & over & (since_here >= first_goes))
         self.claim("slot", "only the slice's own slot is read, when all of it is there",
                    busy & (~job_cut | here) & (dut.read.slot == job_slot) & (dut.read.addr < words), when=dut.read.en)
 
@@ -119,8 +125,22 @@ class WholeSenderSpec(SenderSpec):
     changes = SIZE
 
 
+class QueueSenderSpec(SenderSpec):
+    """The same out of slots with registers, whose words wait in a queue."""
+
+    changes = SHORT | {"tile__register_slots": True}
+    read_later, sent_later = 1, 2
+
+
+class NarrowSenderSpec(QueueSenderSpec):
+    """The same where a word is one flit."""
+
+    changes = SIZE | {"tile__register_slots": True, "link__beat_bytes": 4}
+
+
 _SIZE = "3 words of 2 flits of 16 bits, the first of one"
 _WHOLE = "5 words of 2 flits of 16 bits"
+_NARROW = "5 words of a flit of 32 bits"
 _ASSUMES = "started only when idle (engine-send); cut-through flits come in whole packets (receiver-copy)"
 
 
@@ -134,11 +154,20 @@ PROOFS = (
            "sender-one-flit-short", "sender-tail-early", "sender-header-changes", "sender-header-once", reach_bound=40),
     _proof("packet", "the same where all words are whole", "sender-one-flit-short", name="sender-packet-whole",
            spec=WholeSenderSpec, size=_WHOLE, reach_bound=60),
+    _proof("packet", "the same with a queue of words, which a full link never empties", "queue-shallow", "queue-overflows",
+           name="sender-packet-queue", spec=QueueSenderSpec, reach_bound=60),
+    _proof("packet", "the same where a word is one flit", "queue-shallow", name="sender-packet-narrow", spec=NarrowSenderSpec,
+           size=_NARROW, reach_bound=60),
     _proof("order", "payload is the slot's words, in order, out of the slot or as they arrive, also when the link stalls",
            "sender-skips-a-word", "sender-overtaken-unnoticed", "sender-overtaken-by-header",
            "sender-resumes-from-start", "sender-pieces-turned", "sender-first-word-whole"),
     _proof("order", "the same where all words are whole", "sender-pieces-turned", name="sender-order-whole",
            spec=WholeSenderSpec, size=_WHOLE),
+    _proof("order", "the same with a queue of words", "queue-overflows", "queue-place-kept", name="sender-order-queue",
+           spec=QueueSenderSpec),
+    _proof("order", "the same where a word is one flit", "queue-place-kept", name="sender-order-narrow",
+           spec=NarrowSenderSpec, size=_NARROW),
     _proof("slot", "reads only the slot of the slice that it sends, and only when all of it is there",
            "sender-reads-on-cut", "sender-resumes-early"),
+    _proof("slot", "the same with a queue of words", "sender-reads-on-cut", name="sender-slot-queue", spec=QueueSenderSpec),
 )

@@ -29,6 +29,7 @@ CONFIGS = {
     "conflicts": (small(layer__d_model=9, layer__d_ff=9, tile__slices=9, tile__mac_k=4, tile__mac_n=6, tile__mac_t=1), False),
     "bias": (small(layer__bias=True), False),
     "registered products": (small(tile__register_products=True), False),
+    "registered slots": (small(tile__register_slots=True, tile__protect="secded"), False),
     "dies": (small(link__crc_bits=16, array__clocks="independent"), False),
     "tokens travel": (small(array__dataflows="both"), False),
     "several DDR ports": (small(ddr__ports=2), False),
@@ -110,7 +111,7 @@ def test_blocks_and_contract_agree(name):
         "ROUTER_CYCLES of slices": (of["Router"].latency_cycles, latencies.ROUTER_CYCLES),
         "ROUTER_CYCLES of requests": (of["RuleEngine"].latency_cycles, latencies.ROUTER_CYCLES),
         "CREDIT_CYCLES": (of["Router"].credit_cycles, latencies.CREDIT_CYCLES),
-        "PAYLOAD_CYCLES": (of["SliceSender"].latency_cycles, latencies.PAYLOAD_CYCLES),
+        "payload_cycles": (of["SliceSender"].latency_cycles, latencies.payload_cycles(config)),
         "WRITTEN_CYCLES": (of["SliceReceiver"].latency_cycles, latencies.WRITTEN_CYCLES),
         "COMPUTE_SETUP_CYCLES": (of["ComputeUnit"].latency_cycles, latencies.COMPUTE_SETUP_CYCLES),
         "compute_drain_cycles": (of["ComputeUnit"].drain_cycles, latencies.compute_drain_cycles(config)),
@@ -168,7 +169,8 @@ def test_blocks_and_contract_agree(name):
     if not timing_only:
         pairs["RESULT_WRITE_CYCLES"] = (of["LaneMemory"].result_late_cycles,
                                         latencies.RESULT_WRITE_CYCLES)
-        pairs["FLAG_CYCLES of slots"] = (of["ExpertBuffer"].flag_cycles, latencies.FLAG_CYCLES)
+        slot_cycles = latencies.SLOT_CYCLES if config.tile.register_slots else 0
+        pairs["FLAG_CYCLES of slots"] = (of["ExpertBuffer"].flag_cycles, latencies.FLAG_CYCLES + slot_cycles)
         pairs["FLAG_CYCLES of tokens"] = (of["LaneMemory"].flag_cycles, latencies.FLAG_CYCLES)
     assert {what: pair for what, pair in pairs.items() if pair[0] != pair[1]} == {}
 
@@ -176,7 +178,8 @@ def test_blocks_and_contract_agree(name):
 def test_the_contract_is_complete():
     """Every name of the contract is compared above, or made of names that are."""
     made = {"LOAD_AHEAD_CYCLES", "REPLAY_CYCLES", "SWIGLU_DRAIN_CYCLES", "COMPUTE_DRAIN_CYCLES", "COMPUTE_EARLY_CYCLES",
-            "EXPONENT_CYCLES", "PRODUCT_CYCLES", "product_cycles",
+            "EXPONENT_CYCLES", "PRODUCT_CYCLES", "SLOT_CYCLES", "WORD_QUEUE_CYCLES", "PAYLOAD_CYCLES",
+            "register_cycles",
             *(f"{what}_CYCLES" for what in ("QUEUE_ROOM", "SWEEP", "NO_RECORDS", "IO_AGAIN", "MAKE_AGAIN", "ENTRY_ROOM")),
             "hop_cycles", "header_cycles", "control_cycles", "tail_cycles"}
     names = {name for name in vars(latencies) if re.search(r"_cycles$|_CYCLES$|conflicts$", name)}

@@ -192,7 +192,7 @@ BY_TESTS = (
            old="self.token * params.config.gate_up_chunks + self.chunk", new="self.chunk", killed_by=(UNIT,)),
     Mutant(name="lane-shows-anything", module="hw.compute.lane_memory",
            description="results of a token that met nothing are whatever the SRAM holds",
-           old="Mux(shown_known, of_batch(shown_batch, results), 0)", new="of_batch(shown_batch, results)", killed_by=LANE),
+           old="self.read_results & known & is_batch", new="self.read_results & is_batch", killed_by=LANE),
     Mutant(name="lane-batches-mixed", module="hw.compute.lane_memory",
            description="sums of one batch are written into the results of both",
            old="(bank[writes] == side) & is_batch(batch[writes], number, batches)", new="(bank[writes] == side)",
@@ -373,6 +373,8 @@ BY_TESTS = (
            old="COMPUTE_DRAIN_CYCLES = 14", new="COMPUTE_DRAIN_CYCLES = 13", killed_by=CONTRACT),
     Mutant(name="timing-products", module="sw_model.latencies", description="registered products take no time",
            old="PRODUCT_CYCLES = 1", new="PRODUCT_CYCLES = 0", killed_by=CONTRACT),
+    Mutant(name="timing-slots", module="sw_model.latencies", description="words wait in no queue on their way to the link",
+           old="SLOT_CYCLES, WORD_QUEUE_CYCLES = 1, 1", new="SLOT_CYCLES, WORD_QUEUE_CYCLES = 1, 0", killed_by=CONTRACT),
     Mutant(name="contract-credits", module="sw_model.latencies", description="a credit too few for a full rate",
            old="CREDIT_CYCLES = 3", new="CREDIT_CYCLES = 2", killed_by=CONTRACT),
     # -- order of experts -----------------------------------------------------------------------------------------

@@ -50,6 +50,10 @@ SHAPES = [
     TINY | {"tile__register_products": True},
     {"layer__d_model": 9, "layer__d_ff": 9, "tile__slices": 9, "tile__mac_k": 4, "tile__mac_n": 6, "tile__mac_t": 1,
      "tile__multiplier": "shared", "tile__register_products": True},
+    # words a cycle later, and sums two
+    {"layer__bias": True, "layer__d_model": 7, "tile__mac_k": 2, "tile__mac_n": 6, "link__beat_bytes": 6,
+     "tile__register_slots": True},
+    TINY | {"tile__register_slots": True, "tile__register_products": True},
 ]
 
 
@@ -93,6 +97,7 @@ class Run:
     async def memory(self, ctx):
         """The slots; and what goes on in every cycle."""
         unit, slots = self.bench.unit, self.config.tile.slots
+        later = [0] * self.config.tile.register_slots  # words that come out of their slot a cycle later
         while True:
             sampled = await ctx.tick().sample(unit.weights.en, unit.weights.slot, unit.weights.addr, unit.compute.done,
                                               unit.compute.done_slot)
@@ -103,7 +108,8 @@ class Run:
             self.cycle += 1
             number = next((n for n in reversed(range(len(self.starts))) if n % slots == slot), 0)
             word = self.words[self.visits[number][1:]][address] if enabled else int(self.rng.integers(2**8))
-            ctx.set(unit.weights.data, word)
+            later.append(word)
+            ctx.set(unit.weights.data, later.pop(0))
             if self.config.tile.protect != "none":
                 assert not ctx.get(unit.corrected) and not ctx.get(unit.error)
 
@@ -183,7 +189,8 @@ def test_slices_meet_tokens(changes, seed, monkeypatch):
 
 
 @pytest.mark.parametrize("changes", [{}, TINY | {"tile__protect": "parity"}, {"tile__protect": "secded"},
-                                     {"layer__bias": True, "tile__mac_t": 1}, {"tile__register_products": True}], ids=str)
+                                     {"layer__bias": True, "tile__mac_t": 1}, {"tile__register_products": True},
+                                     {"tile__register_slots": True}], ids=str)
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.regress)])
 def test_two_batches_in_flight(changes, seed, monkeypatch):
     """One is formed, and one read, while another computes; slices of two follow each other as those of one do."""

@@ -18,7 +18,7 @@ from trajectile.hw.d2d.receiver import SliceReceiver
 from trajectile.hw.d2d.router import Router
 from trajectile.hw.d2d.sender import SliceSender
 from trajectile.hw.lib.block import Block, place
-from trajectile.hw.memory.expert_buffer import SlotRead, SlotWrite
+from trajectile.hw.memory.expert_buffer import SlotRead, SlotWrite, word_cycles
 from trajectile.hw.params import Params
 
 
@@ -75,9 +75,11 @@ def drive(row, config, packets, stall, seed, pace=1.0, others=0.0):
 
     async def bench(ctx):
         sender, receiver = row.sender, row.receiver
-        started, cycle, read = 0, 0, None
+        started, cycle = 0, 0
+        reads = [None] * word_cycles(config.tile)  # words that were read, and when the SRAM shows them
         while len(log["arrived"]) < packets:
             assert cycle < 400 * packets * (8 if stall else 1), "hung"
+            read = reads.pop(0)
             ctx.set(row.read.data, read if read is not None else ctx.get(row.read.data))
             start = started < packets and ctx.get(sender.send.ready) and starts.random() < pace
             ctx.set(sender.send.start, start)
@@ -94,7 +96,7 @@ def drive(row, config, packets, stall, seed, pace=1.0, others=0.0):
                 if ctx.get(lane.valid) and ctx.get(lane.ready):
                     log["others"].append(cycle)
             ctx.set(row.hold, rng.getrandbits(row.tiles) if stall else 0)
-            read = words[started - 1][ctx.get(row.read.addr)] if ctx.get(row.read.en) else None
+            reads.append(words[started - 1][ctx.get(row.read.addr)] if ctx.get(row.read.en) else None)
             if ctx.get(receiver.receive.header):
                 log["header"].append(cycle)
             if ctx.get(sender.send.done):
@@ -115,12 +117,13 @@ def drive(row, config, packets, stall, seed, pace=1.0, others=0.0):
     return log
 
 
+@pytest.mark.parametrize("registered", [False, True])
 @pytest.mark.parametrize("cols", [2, 4])
-@pytest.mark.parametrize(("beat_bytes", "first"), [(1, "short"), (5, "short"), (8, "short"), (16, "short"), (8, "whole"),
-                                                   (4, "two")])
-def test_latency_and_contents(beat_bytes, first, cols):
+@pytest.mark.parametrize(("beat_bytes", "first"), [(1, "short"), (5, "short"), (8, "short"), (16, "short"), (20, "short"),
+                                                   (8, "whole"), (4, "two")])
+def test_latency_and_contents(beat_bytes, first, cols, registered):
     """Without stalls every cycle is as docs/architecture.md says."""
-    changes = FIRST_WORDS[first] | {"link__beat_bytes": beat_bytes}
+    changes = FIRST_WORDS[first] | {"link__beat_bytes": beat_bytes, "tile__register_slots": registered}
     config = small(array__cols=cols, link__latency_cycles=3, **changes)
     row = Row(config)
     log = drive(row, config, 3, stall=False, seed=1)

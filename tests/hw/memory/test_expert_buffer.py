@@ -1,6 +1,7 @@
 """The expert buffer: four ports at full rate, and what it says of flipped bits."""
 
 import random
+from itertools import product
 
 import pytest
 
@@ -54,11 +55,11 @@ def _pieces(port, slot, words, config):
 
 @pytest.mark.parametrize(("beat_bytes", "first"), [(1, "short"), (3, "short"), (5, "short"), (16, "short"), (20, "short"),
                                                    (4, "whole"), (4, "two")])
-@pytest.mark.parametrize("protect", PROTECTIONS)
-def test_reads_what_was_written(protect, beat_bytes, first, monkeypatch):
+@pytest.mark.parametrize(("protect", "registered"), [*product(PROTECTIONS, [False]), ("none", True), ("secded", True)])
+def test_reads_what_was_written(protect, registered, beat_bytes, first, monkeypatch):
     """Both readers at once on different slots; words hold until the next read; no error is seen in sound memory."""
     srams = open_srams(monkeypatch, expert_buffer)
-    changes = FIRST_WORDS[first] | {"tile__slots": 4, "link__beat_bytes": beat_bytes}
+    changes = FIRST_WORDS[first] | {"tile__slots": 4, "link__beat_bytes": beat_bytes, "tile__register_slots": registered}
     params = Params(small(tile__protect=protect, **changes))
     block, rng = ExpertBuffer(params), random.Random(1)
     words = words_of(params, rng)
@@ -77,27 +78,31 @@ def test_reads_what_was_written(protect, beat_bytes, first, monkeypatch):
                     for other in [other for other, (owned, _) in shown.items() if owned == slot]:
                         del shown[other]
                     shown[name] = slot, words[slot][address]
+            later.append(dict(shown))
             await ctx.tick()
-            for name, (_, word) in shown.items():
+            for name, (_, word) in later.pop(0).items():
                 assert ctx.get(ports[name].data) == word
             if protect != "none":
                 assert not ctx.get(block.corrected) and not ctx.get(block.error)
 
     ports = {"compute": block.compute, "send": block.send}
     shown = {}  # by port: slot and word
+    later = [{}] * (block.latency_cycles - 1)
     run_block(block, bench)
     assert [sram.width for sram in srams] == [stored_bits(protect, params.word_bits, block.lanes)] * 4
 
 
 @pytest.mark.parametrize(("protect", "number"), [("parity", 1), ("secded", 1), ("secded", 2)])
+@pytest.mark.parametrize("registered", [False, True])
 @pytest.mark.parametrize("port", ["compute", "send"])
-def test_flipped_bits(protect, number, port, monkeypatch):
-    """One strobe a read, two cycles after it, however long the word is shown; none for the words that are sound."""
+def test_flipped_bits(protect, number, port, registered, monkeypatch):
+    """One strobe a read, a cycle after its word, however long that is shown; none for the words that are sound."""
     srams = open_srams(monkeypatch, expert_buffer)
-    params = Params(small(tile__protect=protect))
+    params = Params(small(tile__protect=protect, tile__register_slots=registered))
     block, rng = ExpertBuffer(params), random.Random(number)
     words = words_of(params, rng)
     seen, wanted = [], []
+    later = [None] * (block.latency_cycles - 1)
 
     async def bench(ctx):
         await fill(ctx, block, words)
@@ -113,14 +118,16 @@ def test_flipped_bits(protect, number, port, monkeypatch):
             ctx.set(reader.slot, slot)
             ctx.set(reader.addr, address)
             ctx.set(block.computes, enabled and port == "compute")
+            later.append(words[slot][address] if enabled else None)
             await ctx.tick()
-            if enabled and (protect, number) == ("secded", 1):
-                assert ctx.get(reader.data) == words[slot][address]
+            if (word := later.pop(0)) is not None and (protect, number) == ("secded", 1):
+                assert ctx.get(reader.data) == word
             wanted.append(enabled and (slot, address) in bad)
             seen.append((ctx.get(block.corrected), ctx.get(block.error)))
 
     run_block(block, bench)
     corrects = (protect, number) == ("secded", 1)
-    assert seen[0] == (0, 0)
-    assert seen[1:] == [(int(bad and corrects), int(bad and not corrects)) for bad in wanted[:-1]]
+    late = block.flag_cycles - 1
+    assert seen[:late] == [(0, 0)] * late
+    assert seen[late:] == [(int(bad and corrects), int(bad and not corrects)) for bad in wanted[:-late]]
     assert 20 < sum(wanted) < 180
