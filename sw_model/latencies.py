@@ -82,6 +82,8 @@ PAYLOAD_CYCLES = 2
 #: how much later words come out of slots with registers before them (`tile.register_slots`), to the MAC array or the sender;
 #: how much later they go from there to the link, as they wait in a queue
 SLOT_CYCLES, WORD_QUEUE_CYCLES = 1, 1
+#: how much later flits of slices are on the link because they have registers before it (`tile.register_flits`)
+FLIT_CYCLES = 1
 #: a payload flit at the receiver to its place in the slot
 WRITTEN_CYCLES = 0
 #: what a link layer adds to a link's flight: two cycles at the near end (frame, CRC), two at the far end (check, deliver)
@@ -147,8 +149,13 @@ def hop_cycles(config: "Config") -> int:
 
 
 def header_cycles(config: "Config", hops: int) -> int:
-    """Send fires to its header at the ring-next receiver, over so many links."""
+    """A flit goes to the link to what is behind the ring-next router, over so many links."""
     return hops * hop_cycles(config)
+
+
+def flit_cycles(config: "Config") -> int:
+    """Send fires to its header on the link; so much later goes each of the slice's flits."""
+    return FLIT_CYCLES if config.tile.register_flits else 0
 
 
 def control_cycles(config: "Config", hops: int) -> int:
@@ -157,7 +164,7 @@ def control_cycles(config: "Config", hops: int) -> int:
 
 
 def tail_cycles(config: "Config") -> int:
-    """Send fires to the tail flit on the link; as long from the header at a receiver to the tail there."""
+    """Send fires to the tail flit; as long from the header at a receiver to the tail there."""
     return payload_cycles(config) + config.slice_flits - 1
 
 

@@ -148,11 +148,13 @@ class ResultWriter(Block):
         """The completion record as it would be written now."""
         result, descriptor = self.result, self.result.descriptor
         record = struct_signal(COMPLETION_LAYOUT, name="record")
+        since = Signal(32, name="cycles_since", reset_less=True)  # from the doorbell to this cycle, known a cycle before
+        m.d.sync += since.eq(result.now - descriptor.rung + 1)
         # A tile that only holds other tiles' tokens may have heard of their unit, or not.
         shown = Mux(descriptor.tokens == 0, 0, unit) if self.params.config.array.shares else unit
         m.d.comb += [
             record.tag.eq(descriptor.tag), record.valid.eq(1), record.failed.eq(failed), record.tokens.eq(descriptor.tokens),
-            record.errors.eq(result.errors), record.cycles.eq(result.now - descriptor.rung),
+            record.errors.eq(result.errors), record.cycles.eq(since),
             record.first_load.eq(result.first_load), record.streaming.eq(result.streaming),
             record.counters.eq(self.counters), record.unit.eq(shown), record.again.eq(Value.cast(record)[:32]),
         ]

@@ -139,14 +139,16 @@ class TokenLists(Block):
             for lane in lanes:
                 head, sram = heads[batch, lane], nodes[batch, lane]
                 here = insert.lane == lane
+                # what is looked up is known last, and decides nothing of what is written
+                inserts = here & writing & ~insert.twice
+                writes = sweeping | inserts
                 m.d.comb += [
-                    head.en.eq(sweeping | counting | finding | (here & (looking | (writing & ~insert.twice)))),
-                    head.we.eq(sweeping | writing), head.wdata.eq(Mux(sweeping, 0, new_head.as_value())),
+                    head.en.eq(writes | counting | finding | (here & looking)), head.we.eq(writes),
+                    head.wdata.eq(Mux(sweeping, 0, new_head.as_value())),
                     # whether something is put in, or looked up, is known late in the cycle: that chooses no address
                     head.addr.eq(Mux(sweeping, swept_expert, Mux(~self.listed[batch], insert.expert,
                                                                  Mux(counting, counts.expert, look_up.expert)))),
-                    sram.en.eq(walking | (here & writing & ~insert.twice)),
-                    sram.we.eq(writing), sram.wdata.eq(new_node.as_value()),
+                    sram.en.eq(walking | inserts), sram.we.eq(inserts), sram.wdata.eq(new_node.as_value()),
                     sram.addr.eq(Mux(writing, own_node, Mux(found, data.View(params.list_head_layout, head.rdata).node,
                                                             data.View(params.node_layout, sram.rdata).following))),
                 ]

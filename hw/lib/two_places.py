@@ -1,6 +1,6 @@
 """Two registers in a stream, so that nothing on one side depends on the other side in the same cycle."""
 
-from amaranth.hdl import Const, Module, Mux, Signal
+from amaranth.hdl import Module, Mux, Shape, Signal
 from amaranth.lib import data, stream
 from amaranth.lib.wiring import In, Out
 
@@ -33,7 +33,7 @@ class TwoPlaces(Block):
     @property
     def module_name(self) -> str:
         """By the fields of an item and their sizes."""
-        return "_".join(["two_places", *(f"{name}{len(Const(0, field.shape))}" for name, field in self.layout)])
+        return "_".join(["two_places", *(f"{name}{Shape.cast(field.shape).width}" for name, field in self.layout)])
 
     def elaborate(self, platform: object) -> Module:
         """The second place is used only while the first is full."""

@@ -124,7 +124,7 @@ class TileConfig:
 
     ``protect`` is how the SRAM of both buffers is protected. ``multiplier`` and ``mac_part`` trade area against speed in the
     MAC array (docs/area.md); no cycle and no result depends on them. With ``register_products`` sums come a cycle later, with
-    ``register_slots`` words of a slot.
+    ``register_slots`` words of a slot, and with ``register_flits`` a slice at the ring-next tile.
     """
 
     #: products that one dot product adds up per cycle: a power of two
@@ -153,6 +153,8 @@ class TileConfig:
     register_products: bool = False
     #: slots have registers before their SRAM, and words that are sent on wait in a queue (docs/fpga.md)
     register_slots: bool = False
+    #: flits of slices have registers on their way to the link (docs/fpga.md)
+    register_flits: bool = False
     #: batches in flight: with 2, one forms and one leaves while another streams (docs/batch.md)
     batches: int = 1
 
@@ -170,6 +172,7 @@ class TileConfig:
         check_int("tile.mac_part", self.mac_part, 1, 64)
         check_bool("tile.register_products", self.register_products)
         check_bool("tile.register_slots", self.register_slots)
+        check_bool("tile.register_flits", self.register_flits)
         check_member("tile.batches", self.batches, [1, 2])
 
     @property

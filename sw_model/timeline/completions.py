@@ -78,7 +78,9 @@ def _counted(config: Config, events: list[Event], counter: int, now: int) -> int
     if counter == 1:
         return sum(_until(first, words, now) for first, words in _segments(config, events))
     if counter == FLITS:
-        return sum(1 + _until(event.cycle + latencies.payload_cycles(config), config.slice_flits, now)
+        late = latencies.flit_cycles(config)
+        return sum(_until(event.cycle + late, 1, now)
+                   + _until(event.cycle + late + latencies.payload_cycles(config), config.slice_flits, now)
                    for event in past if event.kind == "send")
     if counter == 6:
         return sum(event.kind == "send" and event.flags >= 2 for event in past)

@@ -82,7 +82,9 @@ class Tile:
         self.to_come = [len(plan.loads) + plan.arrivals for plan in plans]  # slices that are neither loaded nor let in
         self.to_come.append(-1)  # of no batch
         self.loaded = self.mac_busy = self.flits = 0
+        self.flit_latency = latencies.flit_cycles(config)
         self.last_send = -config.slice_flits - latencies.payload_cycles(config)  # cycle of the last send
+        self.last_tail = -1  # cycle in which the tail of the slice before that goes
         # what there is to look at in this cycle
         self.look = self.look_at_sums = self.look_at_records = False
 
@@ -232,9 +234,12 @@ class Tile:
 
     def link_free(self, now: int) -> int:
         """First cycle, now or later, in which no flit of a slice goes, as far as slices have been sent."""
-        if now == self.last_send:
-            return now + 1
-        first = self.last_send + latencies.payload_cycles(self.model.config)
+        header = self.last_send + self.flit_latency
+        if now == self.last_tail:
+            now += 1
+        if now == header:
+            now += 1
+        first = header + latencies.payload_cycles(self.model.config)
         end = first + self.model.config.slice_flits
         return end if first <= now < end else now
 
@@ -310,7 +315,7 @@ class Tile:
         if not cut and (not slot.filled or slot.computing):
             return False
         config = self.model.config
-        header, sent = now + self.header_latency, now + latencies.tail_cycles(config)
+        header, sent = now + self.flit_latency + self.header_latency, now + latencies.tail_cycles(config)
         arrived = header + latencies.tail_cycles(config) + latencies.WRITTEN_CYCLES
         self.model.log(now, self.number, "send", slot.number, flags=(not slot.ahead & 1) + 2 * cut)
         self.model.log(sent, self.number, "sent", slot.number)
@@ -320,6 +325,7 @@ class Tile:
         self.sender_free = sent + STATE_CYCLES
         self.model.at(self.sender_free, self.number, "sent", slot.number)
         self.flits += 1 + config.slice_flits
+        self.last_tail = self.last_send + self.flit_latency + latencies.tail_cycles(config)
         self.last_send = now
         self.wanted = self.granted = None
         slot.forward, slot.sending = False, True

@@ -29,7 +29,7 @@ CONFIGS = {
     "conflicts": (small(layer__d_model=9, layer__d_ff=9, tile__slices=9, tile__mac_k=4, tile__mac_n=6, tile__mac_t=1), False),
     "bias": (small(layer__bias=True), False),
     "registered products": (small(tile__register_products=True), False),
-    "registered slots": (small(tile__register_slots=True, tile__protect="secded"), False),
+    "registered slots": (small(tile__register_slots=True, tile__register_flits=True, tile__protect="secded"), False),
     "dies": (small(link__crc_bits=16, array__clocks="independent"), False),
     "tokens travel": (small(array__dataflows="both"), False),
     "several DDR ports": (small(ddr__ports=2), False),
@@ -145,6 +145,8 @@ def test_blocks_and_contract_agree(name):
         "ANSWERED_CYCLES": (of["ResultWriter"].answer_cycles, latencies.ANSWERED_CYCLES),
         "link.latency_cycles": (of["D2DLink"].latency_cycles, config.link.latency_cycles),
     }
+    if config.tile.register_flits:
+        pairs["flit_cycles"] = (of["TwoPlaces"].latency_cycles, latencies.flit_cycles(config))
     if "RecordRing" in of:
         pairs["SECTION_CYCLES"] = (of["RecordParser"].section_cycles, latencies.SECTION_CYCLES)
     if "RecordPort" in of:
@@ -178,7 +180,7 @@ def test_blocks_and_contract_agree(name):
 def test_the_contract_is_complete():
     """Every name of the contract is compared above, or made of names that are."""
     made = {"LOAD_AHEAD_CYCLES", "REPLAY_CYCLES", "SWIGLU_DRAIN_CYCLES", "COMPUTE_DRAIN_CYCLES", "COMPUTE_EARLY_CYCLES",
-            "EXPONENT_CYCLES", "PRODUCT_CYCLES", "SLOT_CYCLES", "WORD_QUEUE_CYCLES", "PAYLOAD_CYCLES",
+            "EXPONENT_CYCLES", "PRODUCT_CYCLES", "SLOT_CYCLES", "WORD_QUEUE_CYCLES", "FLIT_CYCLES", "PAYLOAD_CYCLES",
             "register_cycles",
             *(f"{what}_CYCLES" for what in ("QUEUE_ROOM", "SWEEP", "NO_RECORDS", "IO_AGAIN", "MAKE_AGAIN", "ENTRY_ROOM")),
             "hop_cycles", "header_cycles", "control_cycles", "tail_cycles"}

@@ -71,6 +71,7 @@ def random_config(seed: int) -> Config:
         values["io"] = {"bytes_per_cycle": pick(4, 8, 16, 32, 128), "latency_cycles": int(rng.integers(1, 41))}
         values["tile"]["register_products"] = pick(0, 0, 1) == 1 and config.gate_up_chunks != 3
         values["tile"]["register_slots"] = pick(0, 0, 1) == 1
+        values["tile"]["register_flits"] = pick(0, 0, 1) == 1
         return from_dict(values, name=f"random-{seed}")
     raise AssertionError(f"no legal configuration found with seed {seed}")
 
@@ -168,7 +169,7 @@ def minimal_configs() -> list[Config]:
              smallest("smallest-mxfp4", tile__weights="mxfp4"),
              smallest("smallest-registered", tile__register_products=True),
              smallest("smallest-registered-mxfp4", tile__weights="mxfp4", tile__register_products=True),
-             smallest("smallest-registered-slots", tile__register_slots=True),
+             smallest("smallest-registered-slots", tile__register_slots=True, tile__register_flits=True),
              smallest("smallest-int4", tile__weights="int4", tile__scale_mantissa=3),
              smallest("smallest-two-batches", tile__batches=2),
              *(smallest(f"smallest-{name}", layer__activation=name) for name in ACTIVATIONS[1:]),

@@ -190,11 +190,13 @@ def test_large_configurations(seed, tmp_path):
     exact(config, wild_batch(config, config.token_capacity, seed), tmp_path)
 
 
-@pytest.mark.parametrize(("weights", "slots"), [("mx8", False), ("mx8", True),
-                                                pytest.param("mxfp4", True, marks=pytest.mark.regress)])
-def test_registers_of_an_fpga(weights, slots, first_icarus, tmp_path):
-    """As an FPGA has it: sums, and words out of slots, come later. The same events without arithmetic."""
-    config = small(array__dataflows="both", tile__weights=weights, tile__register_products=True, tile__register_slots=slots)
+@pytest.mark.parametrize(("weights", "slots", "flits"), [
+    ("mx8", True, True), *(pytest.param(*which, marks=pytest.mark.regress) for which in (
+        ("mx8", True, False), ("mx8", False, True), ("mxfp4", True, True)))])
+def test_registers_of_an_fpga(weights, slots, flits, first_icarus, tmp_path):
+    """As an FPGA has it: sums, words out of slots, and flits come later. The same events without arithmetic."""
+    config = small(array__dataflows="both", tile__weights=weights, tile__register_products=True, tile__register_slots=slots,
+                   tile__register_flits=flits)
     batch = synthetic(config, 12, 7)
     full = exact(config, batch, tmp_path / "full", simulator=first_icarus)
     control = exact(config, batch, tmp_path / "control", simulator=first_icarus, timing_only=True)

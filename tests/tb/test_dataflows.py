@@ -19,6 +19,8 @@ MIXED = (SPREAD, SHARED, SHARED, SPREAD, SPREAD, SHARED)
 BOTH = {"array__dataflows": "both", "tile__batches": 2}
 #: a tile that is small, but for the ports between tiles
 TINY_BOTH = {**TINY, **BOTH, "link__beat_bytes": 4, "link__latency_cycles": 2, "tile__tokens": 5}
+#: registers that an FPGA has
+REGISTERS = {"tile__register_products": True, "tile__register_slots": True, "tile__register_flits": True}
 #: grids, with channels in some tiles only; 3x3 and 1x3 close over tiles in between
 GRIDS = {
     "2x2": {"array__rows": 2, "array__cols": 2, "array__ddr_tiles": (1,), "tile__mac_t": 3, "tile__tokens": 7,
@@ -28,6 +30,7 @@ GRIDS = {
     "3x3": {"array__rows": 3, "array__cols": 3, "array__ddr_tiles": (0, 2, 6, 8), "tile__tokens": 9},
     "1x3, link layer": {"array__rows": 1, "array__cols": 3, "array__ddr_tiles": (0, 2), "link__crc_bits": 16,
                         "link__beat_bytes": 6},
+    "1x3, registers": {"array__rows": 1, "array__cols": 3, "array__ddr_tiles": (0, 2), **REGISTERS},
 }
 
 
@@ -50,7 +53,7 @@ def test_mixed(first_verilator, tmp_path):
 
 
 @pytest.mark.parametrize("grid", [
-    "3x3", "1x3, link layer", *(pytest.param(grid, marks=pytest.mark.regress) for grid in ("2x2", "2x3"))])
+    "3x3", "1x3, link layer", "1x3, registers", *(pytest.param(grid, marks=pytest.mark.regress) for grid in ("2x2", "2x3"))])
 def test_grids(icarus, grid, tmp_path):
     """Rings over larger grids, odd sizes of everything that travels, results as bf16."""
     config, dataflows = small(**{**TINY_BOTH, **GRIDS[grid]}), MIXED[:3 if grid == "3x3" else 4]
@@ -74,9 +77,10 @@ def test_a_tile_is_late(first_verilator, tmp_path):
           runs=[Run(late=late) for late in ((0, 700, 0), (700, 0, 0), (3, 0, 1), (0, 90, 400))])
 
 
-def test_everything_stalls(tmp_path):
+@pytest.mark.parametrize("registers", [{}, pytest.param(REGISTERS, marks=pytest.mark.regress)], ids=["none", "registers"])
+def test_everything_stalls(registers, tmp_path):
     """Host, DDR, io and links hesitate at random."""
-    config = small(**{**TINY_BOTH, "array__rows": 2, "array__ddr_tiles": (0, 3)})
+    config = small(**{**TINY_BOTH, "array__rows": 2, "array__ddr_tiles": (0, 3), **registers})
     done = exact(config, queued(config, sizes_of(config, 3), 7), tmp_path, dataflow=MIXED, runs=[
         Run(), *(Run(seed, stall_host=True, stall_ddr=True, stall_io=True, stall_link=True) for seed in range(1, 21))])
     assert len({outcome.cycles for outcome in done.outcomes}) > 15
