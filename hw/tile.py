@@ -1,7 +1,6 @@
 """One chiplet tile: the blocks and the wires between them."""
 
 from amaranth.hdl import Cat, Module, Signal
-from amaranth.lib import stream
 from amaranth.lib.wiring import In, Out, connect, flipped
 
 from trajectile.hw.batch.control import BatchControl
@@ -29,7 +28,6 @@ from trajectile.hw.events import EventPort, PhasePort
 from trajectile.hw.host.axi import Axi4, Axi4Read, AxiLite
 from trajectile.hw.host.port import HostPort
 from trajectile.hw.lib.block import Block, place
-from trajectile.hw.lib.two_places import TwoPlaces
 from trajectile.hw.memory.expert_buffer import ExpertBuffer
 from trajectile.hw.params import Params
 from trajectile.hw.rules.engine import RuleEngine
@@ -146,7 +144,7 @@ class Tile(Block):
             self._share(m, platform, control, reader, writer, sender, router, compute)
             m.d.comb += reader.position.eq(former.position)
         else:
-            connect(m, self._slice_flits(m, platform, sender), router.local_in)
+            connect(m, sender.flits, router.local_in)
         if not self.timing_only:
             connect(m, reader.fill, compute.fill)
             if not self.config.array.shares:
@@ -239,15 +237,6 @@ class Tile(Block):
                             m.d.sync += [router.passes.eq(1), router.pass_from.eq(settings.route[start]),
                                          router.pass_to.eq(settings.route[ring_next(array, start)])]
 
-    def _slice_flits(self, m: Module, platform: object, sender: SliceSender) -> stream.Interface:
-        """Flits of slices: with ``tile.register_flits`` registers say whether there is one, and whether one is taken."""
-        if not self.config.tile.register_flits:
-            return sender.flits
-        places = TwoPlaces(self.params.flit_layout)
-        place(m, platform, reset=self.reset, slice_flits=places)
-        connect(m, sender.flits, places.enters)
-        return places.leaves
-
     def _share(self, m: Module, platform: object, control: BatchControl, reader: RecordReader, writer: ResultWriter,
                sender: SliceSender, router: Router, compute: ComputeUnit) -> None:
         """What travels in a shared batch: records, permits for them and for sums, and sums."""
@@ -257,7 +246,7 @@ class Tile(Block):
         connect(m, records.come, reader.come)
         connect(m, reader.go, records.go)
         connect(m, control.reduce, reduction.reduce)
-        connect(m, self._slice_flits(m, platform, sender), merge.slices)
+        connect(m, sender.flits, merge.slices)
         connect(m, reduction.flits, merge.sums)
         connect(m, records.flits, merge.records)
         connect(m, merge.flits, router.local_in)

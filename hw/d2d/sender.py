@@ -2,7 +2,7 @@
 
 from amaranth.hdl import Module, Mux, Signal, Value
 from amaranth.lib import stream
-from amaranth.lib.wiring import In, Out
+from amaranth.lib.wiring import In, Out, connect, flipped
 from amaranth.utils import bits_for
 
 from trajectile.hw.d2d.layouts import FlitKind, LinkLayouts
@@ -10,6 +10,7 @@ from trajectile.hw.d2d.port import Arriving
 from trajectile.hw.d2d.word_queue import WordQueue, queue_cycles
 from trajectile.hw.lib.block import Block, place
 from trajectile.hw.lib.struct_signal import struct_signal
+from trajectile.hw.lib.two_places import TwoPlaces
 from trajectile.hw.memory.expert_buffer import SlotRead, word_cycles
 from trajectile.hw.rules.ports import SendPort
 
@@ -20,11 +21,14 @@ class SliceSender(Block):
     On cut-through a flit goes to the router in the cycle in which it is at the receiver. If the link does not take it in that
     cycle, the rest of the slice is sent from its slot, once all of it is there. So an arriving flit never waits.
 
-    With ``tile.register_slots`` words are read ahead and wait in a queue (:class:`WordQueue`).
+    With ``tile.register_slots`` words are read ahead and wait in a queue (:class:`WordQueue`). With ``tile.register_flits``
+    flits have two places at the way out. Then registers say whether there is a flit, and whether the link has room for one:
+    whether a slice starts is known late, and other flits wait for it.
 
-    Latency: ``start`` and header flit are in cycle c. From a slot, payload flit j is ``latency_cycles`` + j later: in c+2+j,
-    as the SRAM is read in c+1, or in c+4+j out of the queue. ``ready`` is high again in the cycle after the tail. Throughput:
-    one flit per cycle. Storage: none for payload without a queue; it is at the SRAM's output or comes from the link.
+    Latency: with ``start`` in cycle c the header flit is there in c too, or a cycle later with places (``flit_cycles``), and
+    so is what follows. From a slot, payload flit j is ``latency_cycles`` + j later than the header: 2 + j, as the SRAM is
+    read in c+1, or 4 + j out of the queue. ``ready`` is high again in the cycle after the tail. Throughput: one flit per
+    cycle. Storage: none for payload without queue and places; it is at the SRAM's output or comes from the link.
     """
 
     send: SendPort.Interface
@@ -38,6 +42,7 @@ class SliceSender(Block):
         #: a slot's words wait in a queue
         self.queues = tile.register_slots
         self.latency_cycles = 1 + (queue_cycles(tile) if self.queues else word_cycles(tile))
+        self.flit_cycles = TwoPlaces.latency_cycles if tile.register_flits else 0
         super().__init__({
             "send": In(SendPort(params)),  #: rules 3 and 4
             "arriving": In(Arriving(params)),  #: from the receiver: on cut-through the flits come from here
@@ -50,6 +55,11 @@ class SliceSender(Block):
         m = Module()
         params, config = self.params, self.params.config
         send, arriving, flits = self.send, self.arriving, self.flits
+        if self.flit_cycles:
+            places = TwoPlaces(params.flit_layout)
+            place(m, platform, places=places)
+            connect(m, places.leaves, flipped(self.flits))
+            flits = places.enters
         idle = Signal(init=1)
         busy = ~idle
         m.d.comb += send.ready.eq(idle)

@@ -20,6 +20,7 @@ GROUPS = {
     "lane_memory": "token buffer", "clip_counter": "token buffer",
     "ddr_loader": "DDR loader",
     "router": "router", "credit_fifo": "router", "count_fifo": "router", "slice_sender": "router", "slice_receiver": "router",
+    "word_queue": "router",
     "link_layer": "link layer", "link_tx": "link layer", "link_rx": "link layer",
     "rule_engine": "rule engine", "slot_table": "rule engine",
     "host_port": "host port", "access_port": "host port", "doorbell_check": "host port",

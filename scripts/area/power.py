@@ -47,6 +47,7 @@ def busy_cycles(config: Config, counters: Counters) -> dict[str, float]:
         "flit_merge": counters.flits, "record_port": counters.records, "ring_reduction": sums, "read_merge": sums,
         "record_parser": counters.io_beats + counters.records, "record_ring": counters.io_beats + counters.records,
         f"{PLACES} of io port": counters.io_beats + counters.records, f"{PLACES} of tokens travel": counters.records,
+        f"{PLACES} of router": counters.slice_flits, "word_queue": counters.slices_sent * config.slice_words,
         "io_reader": counters.io_beats, "result_writer": counters.io_beats,
         "result_pieces": counters.io_beats, "io_writer": counters.io_beats, "bfloat_converter": 0,
         "token_lists": 2 * counters.choices + counters.computes + counters.passes,

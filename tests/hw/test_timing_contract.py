@@ -112,6 +112,7 @@ def test_blocks_and_contract_agree(name):
         "ROUTER_CYCLES of requests": (of["RuleEngine"].latency_cycles, latencies.ROUTER_CYCLES),
         "CREDIT_CYCLES": (of["Router"].credit_cycles, latencies.CREDIT_CYCLES),
         "payload_cycles": (of["SliceSender"].latency_cycles, latencies.payload_cycles(config)),
+        "flit_cycles": (of["SliceSender"].flit_cycles, latencies.flit_cycles(config)),
         "WRITTEN_CYCLES": (of["SliceReceiver"].latency_cycles, latencies.WRITTEN_CYCLES),
         "COMPUTE_SETUP_CYCLES": (of["ComputeUnit"].latency_cycles, latencies.COMPUTE_SETUP_CYCLES),
         "compute_drain_cycles": (of["ComputeUnit"].drain_cycles, latencies.compute_drain_cycles(config)),
@@ -145,8 +146,6 @@ def test_blocks_and_contract_agree(name):
         "ANSWERED_CYCLES": (of["ResultWriter"].answer_cycles, latencies.ANSWERED_CYCLES),
         "link.latency_cycles": (of["D2DLink"].latency_cycles, config.link.latency_cycles),
     }
-    if config.tile.register_flits:
-        pairs["flit_cycles"] = (of["TwoPlaces"].latency_cycles, latencies.flit_cycles(config))
     if "RecordRing" in of:
         pairs["SECTION_CYCLES"] = (of["RecordParser"].section_cycles, latencies.SECTION_CYCLES)
     if "RecordPort" in of:

@@ -123,25 +123,27 @@ def drive(row, config, packets, stall, seed, pace=1.0, others=0.0):
                                                    (8, "whole"), (4, "two")])
 def test_latency_and_contents(beat_bytes, first, cols, registered):
     """Without stalls every cycle is as docs/architecture.md says."""
-    changes = FIRST_WORDS[first] | {"link__beat_bytes": beat_bytes, "tile__register_slots": registered}
+    changes = FIRST_WORDS[first] | {"link__beat_bytes": beat_bytes, "tile__register_slots": registered,
+                                    "tile__register_flits": registered and beat_bytes != 5}
     config = small(array__cols=cols, link__latency_cycles=3, **changes)
     row = Row(config)
     log = drive(row, config, 3, stall=False, seed=1)
     hops, payload = cols - 1, row.sender.latency_cycles + config.slice_flits - 1
     for start, header, arrived, sent in zip(log["start"], log["header"], log["arrived"], log["sent"], strict=True):
-        assert header == start + hops * (config.link.latency_cycles + row.routers[0].latency_cycles)
+        way = hops * (config.link.latency_cycles + row.routers[0].latency_cycles)
+        assert header == start + row.sender.flit_cycles + way
         assert arrived == header + payload + row.receiver.latency_cycles
         assert sent == start + payload
     assert log["start"][1] == log["sent"][0] + 1
 
 
-@pytest.mark.parametrize("cols", [2, 3])
-@pytest.mark.parametrize("latency", [1, 4])
-def test_other_flits_change_nothing(latency, cols):
+@pytest.mark.parametrize("registered", [False, True])
+@pytest.mark.parametrize(("cols", "latency"), [(2, 1), (3, 4)])
+def test_other_flits_change_nothing(latency, cols, registered):
     """Among flits of sums and records, as many as there is room for, every slice comes as it does alone, in the same
     cycles.
     """
-    config = small(array__dataflows="both", array__cols=cols, link__latency_cycles=latency)
+    config = small(array__dataflows="both", array__cols=cols, link__latency_cycles=latency, tile__register_flits=registered)
     for pace in (1, 0.02):
         alone, among = (drive(Row(config), config, 4, stall=False, seed=1, pace=pace, others=others) for others in (0, 0.7))
         assert len(among.pop("others")) > (2, 50)[pace < 1] and not alone.pop("others")
@@ -152,7 +154,8 @@ def test_other_flits_change_nothing(latency, cols):
 def test_other_flits_on_links_that_are_held(seed):
     """What comes of a slice is right when links stall, too."""
     print(f"seed {seed}")
-    config = small(array__dataflows="both", array__cols=2 + seed, link__latency_cycles=1 + seed)
+    config = small(array__dataflows="both", array__cols=2 + seed, link__latency_cycles=1 + seed,
+                   tile__register_slots=seed > 0, tile__register_flits=seed > 1)
     assert len(drive(Row(config), config, 4, stall=True, seed=seed, pace=0.02, others=0.5)["others"]) > 20
 
 
