@@ -33,7 +33,9 @@ def _rows() -> Iterator[tuple[object, ...]]:
     yield "grant fires at c", "granted at the ring-previous tile", control
     yield "send fires at c", "header on the link", (
         f"c, payload flit j at {at('c', t.PAYLOAD_CYCLES)}+j (the slot's SRAM is read in between), tail at "
-        f"{at('c', t.PAYLOAD_CYCLES - 1)}+F; payload {t.SLOT_CYCLES + t.WORD_QUEUE_CYCLES} later with `tile.register_slots`")
+        f"{at('c', t.PAYLOAD_CYCLES - 1)}+F; payload, and what follows it in the rows below, "
+        f"{t.SLOT_CYCLES + t.WORD_QUEUE_CYCLES} later with `tile.register_slots`; all flits {t.FLIT_CYCLES} later with "
+        "`tile.register_flits`, but the sender is idle in the same cycle")
     yield "", "header at the ring-next receiver", f"c{way} = h"
     yield "", "sender idle, slot no longer `sending`", f"{at('c', t.PAYLOAD_CYCLES - 1 + t.STATE_CYCLES)}+F"
     yield "header at the receiver at h", "payload flit j there, written and copied", f"{at('h', written)}+j"
