@@ -214,9 +214,10 @@ class ComputeUnit(Block):
         params, words, batches = self.params, self.params.config.parameter_words, self.params.config.tile.batches
         parameters = struct_signal(PARAMETERS, name="parameters", reset_less=True)
         comes, number = sequencer.issue & sequencer.param, sequencer.word
-        for stage in range(1, 1 + word_cycles(params.config.tile)):
-            comes_later = Signal(name=f"parameters_come_{stage}")
-            later = Signal(range(max(words, 2)), name=f"parameter_word_{stage}")
+        for left in reversed(range(word_cycles(params.config.tile))):
+            suffix = f"_in_{left}" if left else ""
+            comes_later = Signal(name=f"parameters_come{suffix}")
+            later = Signal(range(max(words, 2)), name=f"parameter_word{suffix}")
             m.d.sync += [comes_later.eq(comes), later.eq(number)]
             comes, number = comes_later, later
         bits = parameters.as_value()
