@@ -72,9 +72,8 @@ class LaneMemory(Block):
     until they are rounded and clipped (``term_cycles`` after ``add``), one more until they are written
     (``result_write_cycles``), and another until they are in the SRAM (``stored_cycles``); the count of clips six cycles after
     the terms (``drain_cycles``); ``corrected`` and ``error`` two cycles after the SRAM's read (``flag_cycles`` = 2).
-    Throughput: one activation word and
-    one result word per cycle. Storage: per batch in flight SRAM and one bit per token; four result words (with check bits
-    five), the counter of clips.
+    Throughput: one activation word and one result word per cycle. Storage: per batch in flight SRAM and one bit per token;
+    four result words (with check bits five), the counter of clips.
     """
 
     latency_cycles = 1

@@ -213,13 +213,13 @@ class ComputeUnit(Block):
         """What the slice began with; it changes two cycles after the last word of the slice before, or later."""
         params, words, batches = self.params, self.params.config.parameter_words, self.params.config.tile.batches
         parameters = struct_signal(PARAMETERS, name="parameters", reset_less=True)
-        comes, number = sequencer.issue & sequencer.param, sequencer.word
-        for left in reversed(range(word_cycles(params.config.tile))):
-            suffix = f"_in_{left}" if left else ""
-            comes_later = Signal(name=f"parameters_come{suffix}")
-            later = Signal(range(max(words, 2)), name=f"parameter_word{suffix}")
-            m.d.sync += [comes_later.eq(comes), later.eq(number)]
-            comes, number = comes_later, later
+        comes = Signal(name="parameters_come")
+        number = Signal(range(max(words, 2)), name="parameter_word")
+        before = range(1, word_cycles(params.config.tile))
+        m.d.sync += [
+            comes.eq(chain(m, "param", sequencer.issue & sequencer.param, before, reset_less=False)[-1]),
+            number.eq(chain(m, "param_word", sequencer.word, before)[-1]),
+        ]
         bits = parameters.as_value()
         for word in range(words):
             low = word * params.word_bits

@@ -82,8 +82,8 @@ class Tile:
         self.to_come = [len(plan.loads) + plan.arrivals for plan in plans]  # slices that are neither loaded nor let in
         self.to_come.append(-1)  # of no batch
         self.loaded = self.mac_busy = self.flits = 0
-        self.flit_latency = latencies.flit_cycles(config)
-        self.last_send = -config.slice_flits - latencies.payload_cycles(config)  # cycle of the last send
+        self.flit_latency, self.payload_latency = latencies.flit_cycles(config), latencies.payload_cycles(config)
+        self.last_send = -config.slice_flits - self.payload_latency  # cycle of the last send
         self.last_tail = -1  # cycle in which the tail of the slice before that goes
         # what there is to look at in this cycle
         self.look = self.look_at_sums = self.look_at_records = False
@@ -239,7 +239,7 @@ class Tile:
             now += 1
         if now == header:
             now += 1
-        first = header + latencies.payload_cycles(self.model.config)
+        first = header + self.payload_latency
         end = first + self.model.config.slice_flits
         return end if first <= now < end else now
 
