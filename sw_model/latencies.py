@@ -120,12 +120,15 @@ SUMMED_CYCLES = STATE_CYCLES
 
 #: compute fires to the address of the slice's first word, which holds parameters
 COMPUTE_SETUP_CYCLES = 3
+#: how much later it is if starts are registered (`tile.register_starts`)
+START_CYCLES = 1
 #: the last weight address to the compute unit drained, all results and counts of clips written
 COMPUTE_DRAIN_CYCLES = 14
 #: the last word address of a gate-up segment to the first of its down segment, besides a cycle for each pair of a word
 SWIGLU_DRAIN_CYCLES = 18
-#: how much longer both take if products are registered (`tile.register_products`)
-PRODUCT_CYCLES = 1
+#: how much longer both take if operands are registered twice (`tile.register_operands`), if products are
+#: (`tile.register_products`)
+OPERAND_CYCLES, PRODUCT_CYCLES = 1, 1
 #: how much sooner than the last weight address the next slice may start, if the down segment is that long
 COMPUTE_EARLY_CYCLES = 2
 #: a bank of results reads for one group in the cycle in which it writes for the group so many cycles before
@@ -174,9 +177,20 @@ def payload_cycles(config: "Config") -> int:
 
 
 def register_cycles(config: "Config") -> int:
-    """How much later sums come because words of slots, or products, have registers more."""
-    return ((PRODUCT_CYCLES if config.tile.register_products else 0)
-            + (SLOT_CYCLES if config.tile.register_slots else 0))
+    """How much later sums come because words of slots, operands, or products, have registers more."""
+    tile = config.tile
+    return ((OPERAND_CYCLES if tile.register_operands else 0) + (PRODUCT_CYCLES if tile.register_products else 0)
+            + (SLOT_CYCLES if tile.register_slots else 0))
+
+
+def start_cycles(config: "Config") -> int:
+    """How much later a slice's first word is addressed because its start has a register more."""
+    return START_CYCLES if config.tile.register_starts else 0
+
+
+def compute_setup_cycles(config: "Config") -> int:
+    """Compute fires to the address of the slice's first word."""
+    return COMPUTE_SETUP_CYCLES + start_cycles(config)
 
 
 def compute_drain_cycles(config: "Config") -> int:
@@ -191,7 +205,7 @@ def swiglu_drain_cycles(config: "Config") -> int:
 
 def compute_early_cycles(config: "Config") -> int:
     """How much sooner than a slice's last weight address the next may start: its first word follows the last."""
-    return min(COMPUTE_EARLY_CYCLES, config.down_words - 1)
+    return min(COMPUTE_EARLY_CYCLES + start_cycles(config), config.down_words - 1)
 
 
 def result_conflicts(config: "Config") -> tuple[int, ...]:

@@ -161,6 +161,7 @@ class ReadPort(NamedSignature):
         group_index: Signal
         of_clips: Signal
         written: Signal
+        early: Signal
         results: Signal
         clips: Signal
 
@@ -174,6 +175,8 @@ class ReadPort(NamedSignature):
             "of_clips": Out(1),  #: read the count of clips instead
             **({
                 "written": Out(1),  #: the word was put (:class:`PutPort`), so it counts even if the token is not known yet
+                # Whether a word is read may be known late. So its memory is addressed without that.
+                "early": Out(1),  #: a group's memory is addressed, also if nothing is read: what it has shown is gone
             } if params.config.array.shares else {}),
             "results": In(params.result_bits),  #: one cycle later; it holds until another read of results
             "clips": In(CLIP_BITS),  #: one cycle later; it holds until another read of clips

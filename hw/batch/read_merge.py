@@ -42,7 +42,7 @@ class ReadMerge(Block):
             read.token.eq(Mux(reducing, reduction.token, writer.token)),
             read.group_index.eq(Mux(reducing, reduction.group_index, writer.group_index)),
             read.of_clips.eq(Mux(reducing, reduction.of_clips, writer.of_clips)),
-            read.written.eq(reducing & reduction.written),
+            read.written.eq(reducing & reduction.written), read.early.eq(Mux(reducing, reduction.early, writer.early)),
             writer.results.eq(read.results), writer.clips.eq(read.clips),
             reduction.results.eq(read.results), reduction.clips.eq(read.clips),
         ]

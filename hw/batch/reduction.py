@@ -138,7 +138,8 @@ class RingReduction(Block):
         m.d.comb += reduce.summed.eq(active & (coming.word.left == 0) & (going.word.left == 0) & rests)
         m.d.sync += self.permit_sums.eq(reduce.start & (reduce.share.total != reduce.share.before))
         if not self.params.timing_only:
-            m.d.comb += self.reading.eq(active)
+            # Between two reads the memory is addressed as well: a word stands there only until it is read again.
+            m.d.comb += [self.reading.eq(active), self.read.early.eq(active)]
             self._contents(m, coming, going)
         return m
 

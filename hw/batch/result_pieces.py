@@ -184,6 +184,8 @@ class ResultPieces(Block):
             port = self.read
             m.d.comb += [port.read.eq(read), port.batch.eq(self.batch), port.lane.eq(lane), port.token.eq(token),
                          port.group_index.eq(group), port.of_clips.eq(of_clips)]
+            if config.array.shares:
+                m.d.comb += port.early.eq(read)
             self._contents(m, platform, moves, piece, part, out, closing)
         return m
 

@@ -28,7 +28,8 @@ class GroupBias(Block):
 
     def __init__(self, params: Widths):
         self.params = params
-        self.hold_cycles = 4 + params.config.tile.register_products
+        tile = params.config.tile
+        self.hold_cycles = 4 + tile.register_operands + tile.register_products
         super().__init__({
             "capture": In(1),  #: ``word`` is a bias word
             "word": In(params.word_bits),  #: ``mac_n`` int16 of step 2^-8: gate, up, gate, up, ...

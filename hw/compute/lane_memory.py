@@ -68,8 +68,8 @@ class LaneMemory(Block):
     its count of clips has been put, so a word that was put before that is read with ``read_written``.
 
     Latency: activations, results and clips come one cycle after they are read (``latency_cycles`` = 1); ``totals`` five
-    cycles after ``add``, and one more each if products, or slots, are registered (``totals_cycles``); from there three cycles
-    until they are rounded and clipped (``term_cycles`` after ``add``), one more until they are written
+    cycles after ``add``, and one more each if operands, products, or slots are registered (``totals_cycles``); from there
+    three cycles until they are rounded and clipped (``term_cycles`` after ``add``), one more until they are written
     (``result_write_cycles``), and another until they are in the SRAM (``stored_cycles``); the count of clips six cycles after
     the terms (``drain_cycles``); ``corrected`` and ``error`` two cycles after the SRAM's read (``flag_cycles`` = 2).
     Throughput: one activation word and one result word per cycle. Storage: per batch in flight SRAM and one bit per token;
@@ -104,6 +104,7 @@ class LaneMemory(Block):
     read_results: Signal
     read_clips: Signal
     read_other: Signal
+    read_early: Signal
     read_batch: Signal
     read_token: Signal
     read_row: Signal
@@ -154,6 +155,7 @@ class LaneMemory(Block):
             "read_results": In(1),  #: read results, of a batch that is not computed any more
             "read_clips": In(1),  #: read a count of clips likewise
             "read_other": In(1),  #: a word is read in another lane: this one shows zero until it is read again
+            "read_early": In(1),  #: with ``read_results``, and perhaps without: address the word, which is gone from then on
             "read_batch": In(1),  #: with one of them: of this batch
             "read_token": In(params.token_bits),  #: and of this token
             "read_row": In(range(max(params.result_depth // 2, 2))),  #: with ``read_results``: where they are in their bank
@@ -167,7 +169,7 @@ class LaneMemory(Block):
                 "put_token": In(params.token_bits),  #: whose count; the token is known from the next cycle on
                 "put_clips": In(stored_bits(params.protect, CLIP_BITS)),  #: with check bits
             } if config.array.shares else {}),
-            "results": Out(params.result_bits),  #: one cycle later, until another word is read; zero otherwise
+            "results": Out(params.result_bits),  #: one cycle later, until another word is addressed; zero otherwise
             "clips": Out(CLIP_BITS),  #: one cycle later, likewise
             **flag_members(params.protect),
         })
@@ -228,12 +230,17 @@ class LaneMemory(Block):
         depth = params.result_depth // 2
         place_of_row = Signal(range(max(depth, 2)), name="row")
         m.d.comb += place_of_row.eq(self.token * (params.result_stride // 2) + (self.group_index >> 1))
-        valid = chain(m, "add", self.add, range(1, writes + 1), reset_less=False)
-        bank = chain(m, "bank", self.group_index[0], range(1, writes + 1))
-        row = chain(m, "row", place_of_row, range(1, writes + 1))
+        # What the MAC array reads or writes is known a cycle before.
+        valid = chain(m, "add", self.add, range(1, writes), reset_less=False)
+        bank = chain(m, "bank", self.group_index[0], range(1, writes))
+        row = chain(m, "row", place_of_row, range(1, writes))
         new = chain(m, "new", fresh, range(1, adds + 1))
         # with one batch in flight there is nothing to tell apart
-        batch = [Const(0)] * (writes + 1) if batches == 1 else chain(m, "batch", self.batch, range(1, writes + 1))
+        batch = [Const(0)] * writes if batches == 1 else chain(m, "batch", self.batch, range(1, writes))
+
+        def here(stage: int, number: int, side: int) -> Value:
+            """A group of this batch and this bank is at a stage."""
+            return valid[stage] & (bank[stage] == side) & is_batch(batch[stage], number, batches)
         terms, clipped = self._terms(m, valid)
         half, finish = chain(m, "half", self.half, range(1, adds + 1)), chain(m, "finish", self.finish, range(1, adds + 1))
         known = of_batch(self.read_batch, [of[self.read_token] for of in met])
@@ -273,15 +280,19 @@ class LaneMemory(Block):
         stored = encoded(m, platform, protect, written, "result_encoder")
         words = []
         for number in range(batches):
-            asked = self.read_results & is_batch(self.read_batch, number, batches)
+            asked, shown = (which & is_batch(self.read_batch, number, batches)
+                            for which in (self.read_results, self.read_early))
             rdata = []
             for side in range(2):
                 sram = Sram1RW(depth=depth, width=stored_bits(protect, params.result_bits))
                 place(m, platform, {f"results_{number}_{side}": sram})
-                is_read = valid[reads] & (bank[reads] == side) & is_batch(batch[reads], number, batches)
-                is_written = valid[writes] & (bank[writes] == side) & is_batch(batch[writes], number, batches)
-                accessed = is_read | is_written | (asked & (self.read_bank == side))
-                address = Mux(is_written, row[writes], Mux(is_read, row[reads], self.read_row))
+                is_used, is_written = (Signal(name=f"{what}_{number}_{side}") for what in ("is_used", "is_written"))
+                row_used = Signal.like(place_of_row, name=f"row_used_{number}_{side}", reset_less=True)
+                read_next, written_next = here(reads - 1, number, side), here(writes - 1, number, side)
+                m.d.sync += [is_used.eq(read_next | written_next), is_written.eq(written_next),
+                             row_used.eq(Mux(written_next, row[writes - 1], row[reads - 1]))]
+                accessed = is_used | (shown & (self.read_bank == side))
+                address = Mux(is_used, row_used, self.read_row)
                 if shares:
                     is_put = self.put[side] & is_batch(self.put_batch, number, batches)
                     m.d.comb += [

@@ -14,16 +14,19 @@ from trajectile.sw_model.config import TileConfig
 
 def array_cycles(tile: TileConfig) -> int:
     """From operands to the sums that they are in."""
-    return 1 + part_cycles(tile) + 2
+    return 1 + tile.register_operands + part_cycles(tile) + 2
 
 
 class MacArray(Block):
     """A weight word is broadcast to all lanes, and a lane's activations to all outputs of the lane. What the products of all
     outputs of a lane have in common is made where the lane registers its activations (:mod:`trajectile.hw.compute.products`).
 
-    Latency: operands in cycle c, in ``totals`` from c+4 on, or from c+5 on if products are registered (``latency_cycles``).
-    Throughput: one weight word per cycle. Storage: one weight word and the scales of the one before, each lane's activations
-    and the shifts of those before, the processing elements.
+    With ``tile.register_operands`` codes and activations have a second register. In an FPGA each multiplier has one of its
+    own for them (``scripts/fpga/multipliers.py``), so that the wires to it have a cycle for themselves.
+
+    Latency: operands in cycle c, in ``totals`` from c+4 on, and a cycle later each if operands, or products, are registered
+    (``latency_cycles``). Throughput: one weight word per cycle. Storage: one weight word and the scales of the one before,
+    each lane's activations and the shifts of those before, the processing elements; with registered operands a word more.
     """
 
     enable: Signal
@@ -50,7 +53,9 @@ class MacArray(Block):
         tile = self.params.config.tile
         elements = {(lane, output): MacPe(self.params) for lane in range(tile.mac_t) for output in range(tile.mac_n)}
         place(m, platform, {f"pe_{lane}_{output}": element for (lane, output), element in elements.items()})
-        products, cycles = elements[0, 0].products, elements[0, 0].part_cycles
+        products = elements[0, 0].products
+        operands = range(1, 1 + tile.register_operands)  # registers after the first ones
+        cycles = len(operands) + elements[0, 0].part_cycles
         code_bits = tile.code_bits * tile.mac_k * tile.mac_n
 
         codes = Signal(code_bits, reset_less=True)
@@ -70,6 +75,7 @@ class MacArray(Block):
             m.d.sync += codes.eq(self.weights[:code_bits])
             for output in range(tile.mac_n):
                 m.d.sync += [scales[output][block].eq(scale_bytes[output][block]) for block in range(tile.word_scales)]
+        codes = chain(m, "operand_codes", codes, operands)[-1]
         for lane in range(tile.mac_t):
             activations = Signal(products.lane_bits, name=f"activations_{lane}", reset_less=True)
             shifts = Signal(elements[lane, 0].shifts.shape(), name=f"shifts_{lane}", reset_less=True)
@@ -78,6 +84,7 @@ class MacArray(Block):
                 blocks = [self.activations[lane][block] for block in range(tile.word_scales)]
                 m.d.sync += [activations.eq(products.lane_word(Cat(block.values for block in blocks))),
                              *(shifts[number].eq(block.shift) for number, block in enumerate(blocks))]
+            activations = chain(m, f"operand_activations_{lane}", activations, operands)[-1]
             for output in range(tile.mac_n):
                 element = elements[lane, output]
                 m.d.comb += [

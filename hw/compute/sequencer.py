@@ -1,6 +1,6 @@
 """The MAC sequencer: in which order a slice's words, tokens and hidden values meet in the MAC array."""
 
-from amaranth.hdl import Const, Module, Mux, Signal, Value
+from amaranth.hdl import Cat, Const, Module, Mux, Signal, Value
 from amaranth.lib import data
 from amaranth.lib.wiring import In, Out
 from amaranth.utils import bits_for
@@ -13,8 +13,15 @@ from trajectile.hw.compute.mac_array import array_cycles
 from trajectile.hw.compute.swiglu import SwigluLane
 from trajectile.hw.lib.batches import is_batch
 from trajectile.hw.lib.block import Block
+from trajectile.hw.lib.chain import chain
 from trajectile.hw.memory.expert_buffer import word_cycles
 from trajectile.hw.rules.ports import ComputePort
+from trajectile.sw_model.config import TileConfig
+
+
+def setup_cycles(tile: TileConfig) -> int:
+    """From ``compute.start`` to a slice's first word."""
+    return 3 + tile.register_starts
 
 
 class MacSequencer(Block):
@@ -28,14 +35,15 @@ class MacSequencer(Block):
     two halves of the hidden buffer and of the token registers; ``half`` says which. Slices of two batches may follow each
     other as those of one do.
 
-    Latency: ``compute.start`` in cycle c, first word in c+3 (``latency_cycles`` = 3). It is ``ready`` again ``early_cycles``
-    before a slice's last word, so that the next slice's first word may follow it, and not ``busy`` with its batch any more
-    ``drain_cycles`` after that word: 14, and one more each if products, or slots, are registered. The down segment of a
-    pass begins ``swiglu_cycles`` after the last word of its gate-up segment, or later.
+    With ``tile.register_starts`` a slice's tokens are looked up in the cycle after its start: which slice it is, is known
+    late.
+
+    Latency: ``compute.start`` in cycle c, first word in c+3, or c+4 with registered starts (``latency_cycles``). It is
+    ``ready`` again ``early_cycles`` before a slice's last word, so that the next slice's first word may follow it, and not
+    ``busy`` with its batch any more ``drain_cycles`` after that word: 14, and one more each if operands, products, or slots
+    are registered. The down segment of a pass begins ``swiglu_cycles`` after the last word of its gate-up segment, or later.
     Throughput: one word per cycle within a segment. Storage: the tokens of two passes, with their weights.
     """
-
-    latency_cycles = 3
 
     compute: ComputePort.Interface
     look_up: LookUpPort.Interface
@@ -59,6 +67,7 @@ class MacSequencer(Block):
     def __init__(self, params: BatchLayouts):
         self.params = params
         config = params.config
+        self.latency_cycles = setup_cycles(config.tile)
         self.drain_cycles = drain_cycles(config.tile)
         #: a segment of one word is over too soon for more
         self.early_cycles = min(self.latency_cycles - 1, config.down_words - 1)
@@ -101,11 +110,15 @@ class MacSequencer(Block):
         next_slot = Signal(params.slot_bits)
         next_batch = Signal()
         begin_gate_up = Signal()
-        m.d.sync += [looks_up.eq(compute.start), begin.eq(looks_up)]
-        with m.If(compute.start):
-            m.d.sync += [next_slot.eq(compute.slot), next_batch.eq(compute.batch)]
+        stages = range(1, 1 + config.tile.register_starts)
+        starts = chain(m, "start", compute.start, stages, reset_less=False)
+        slot, batch, expert = (chain(m, f"start_{name}", getattr(compute, name), stages)
+                               for name in ("slot", "batch", "expert"))
+        m.d.sync += [looks_up.eq(starts[-1]), begin.eq(looks_up)]
+        with m.If(starts[-1]):
+            m.d.sync += [next_slot.eq(slot[-1]), next_batch.eq(batch[-1])]
         m.d.comb += [
-            look_up.find.eq(compute.start), look_up.batch.eq(compute.batch), look_up.expert.eq(compute.expert),
+            look_up.find.eq(starts[-1]), look_up.batch.eq(batch[-1]), look_up.expert.eq(expert[-1]),
             look_up.advance.eq(begin_gate_up),
         ]
 
@@ -154,7 +167,7 @@ class MacSequencer(Block):
             begin_gate_up.eq(begin | (ends & more)),
             begin_down.eq(ends & ~more & ~final),
             compute.done.eq(ends & final), compute.done_slot.eq(self.slot),
-            compute.ready.eq(~looks_up & ~begin & (~active | (final & goes & near_end))),
+            compute.ready.eq(~Cat(starts[1:], looks_up, begin).any() & (~active | (final & goes & near_end))),
         ]
         gate_up_half = Signal()  # of the next segment of each kind
         down_half = Signal()
@@ -207,9 +220,9 @@ class MacSequencer(Block):
 
         batches = config.tile.batches
         for number in range(batches):
-            sets_up = Signal(name=f"sets_up_{number}")  # in the two cycles after a start
-            m.d.sync += sets_up.eq((compute.start & is_batch(compute.batch, number, batches))
-                                   | (looks_up & is_batch(next_batch, number, batches)))
+            sets_up = Signal(name=f"sets_up_{number}")  # in the cycles after a start
+            m.d.sync += sets_up.eq(Cat(start & is_batch(of, number, batches)
+                                       for start, of in zip((*starts, looks_up), (*batch, next_batch), strict=True)).any())
             computes = active & is_batch(self.batch, number, batches)
             draining = Signal(self.drain_cycles - 1, name=f"draining_{number}")
             drains = Signal(name=f"drains_{number}")

@@ -15,7 +15,7 @@ from trajectile.hw.compute.bias import GroupBias
 from trajectile.hw.compute.hidden_buffer import HiddenBuffer
 from trajectile.hw.compute.lane_memory import LaneMemory, drain_cycles
 from trajectile.hw.compute.mac_array import MacArray
-from trajectile.hw.compute.sequencer import MacSequencer
+from trajectile.hw.compute.sequencer import MacSequencer, setup_cycles
 from trajectile.hw.compute.swiglu import SwigluLane
 from trajectile.hw.formats import EXPONENT_BITS, PARAMETERS
 from trajectile.hw.lib.batches import is_batch
@@ -39,15 +39,15 @@ class ComputeUnit(Block):
     filled in and results of the other read out; nobody does that with a batch that is computed. Where tokens travel, the
     sums of all tiles are put in the place of results that were read.
 
-    Latency: ``start`` in cycle c, first word in c+3 (``latency_cycles`` = 3), the last result and count of clips written
-    ``drain_cycles`` after the last word: 14, and one more each if products, or slots, are registered; between them
+    Latency: ``start`` in cycle c, first word as in :class:`MacSequencer` (``latency_cycles``), the last result and count of
+    clips written
+    ``drain_cycles`` after the last word: 14, and one more each if operands, products, or slots are registered; between them
     docs/architecture.md, "Compute time". Results and clips that are read come after ``read_cycles`` = 1; activations and sums
     are there a cycle after they are filled in or put (``fill_cycles`` = 1). Throughput: one word, one fill, one read, and one
     put per bank and cycle.
     Storage: the slice's parameters, the unit of each batch's results. With ``timing_only`` there is only the sequencer.
     """
 
-    latency_cycles = MacSequencer.latency_cycles
     read_cycles = LaneMemory.latency_cycles
     fill_cycles = 1
 
@@ -69,6 +69,7 @@ class ComputeUnit(Block):
 
     def __init__(self, params: BatchLayouts):
         self.params = params
+        self.latency_cycles = setup_cycles(params.config.tile)
         self.drain_cycles = drain_cycles(params.config.tile)
         batches = params.config.tile.batches
         super().__init__({
@@ -149,7 +150,8 @@ class ComputeUnit(Block):
         for lane in range(config.tile.mac_t):
             memory, swiglu, hidden = LaneMemory(params), SwigluLane(params), HiddenBuffer(params)
             place(m, platform, {f"lane_memory_{lane}": memory, f"swiglu_{lane}": swiglu, f"hidden_{lane}": hidden})
-            is_read = read.read & (read.lane == lane)
+            is_meant = read.lane == lane
+            is_read = read.read & is_meant
             passes = [sequencer.passes[half][lane] for half in range(2)]
             valid = Mux(sequencer.half, passes[1].valid, passes[0].valid)
             m.d.comb += [
@@ -167,7 +169,8 @@ class ComputeUnit(Block):
                 memory.fill.eq(fill.write & (fill.lane == lane)), memory.fill_batch.eq(fill.batch),
                 memory.fill_index.eq(fill.index), memory.fill_word.eq(fill.word.as_value()),
                 memory.read_results.eq(is_read & ~read.of_clips), memory.read_clips.eq(is_read & read.of_clips),
-                memory.read_other.eq(read.read & (read.lane != lane)),
+                memory.read_other.eq(read.read & ~is_meant),
+                memory.read_early.eq((read.early if config.array.shares else read.read) & is_meant),
                 memory.read_batch.eq(read.batch), memory.read_token.eq(read.token), memory.read_row.eq(read_row),
                 memory.read_bank.eq(read.group_index[0]),
                 swiglu.load.eq(grouped), swiglu.totals.eq(array.totals[lane]), swiglu.half.eq(half_late),

@@ -51,6 +51,7 @@ class TwoPlaces(Block):
         m.d.sync += second.eq(Mux(goes, 0, second | (taken & full)))
         with m.If(~full | goes):
             m.d.sync += [full.eq(taken | second), held.eq(Mux(second, behind, enters.payload))]
-        with m.If(taken):
+        # Whether something comes is known late; what stands in a free place does not matter.
+        with m.If(~second):
             m.d.sync += behind.eq(enters.payload)
         return m

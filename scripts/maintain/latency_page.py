@@ -42,13 +42,14 @@ def _rows() -> Iterator[tuple[object, ...]]:
     yield "", "slot `filled` there", f"{at('h', written - 1 + t.STATE_CYCLES)}+F"
     yield "flit goes at c", "its credit can be spent again", f"{at('c', t.CREDIT_CYCLES)}+2L, if it leaves the router at once"
     yield ("compute fires at c", "address of the slice's first word, its parameters",
-           f"{at('c', t.COMPUTE_SETUP_CYCLES)}, one per cycle")
+           f"{at('c', t.COMPUTE_SETUP_CYCLES)}, one per cycle; {t.START_CYCLES} later with `tile.register_starts`")
     yield "last weight word's address at e", "slot no longer `computing`", at("e", t.STATE_CYCLES)
     yield "", "results and counts of clips written, compute unit drained", (
-        f"{at('e', t.COMPUTE_DRAIN_CYCLES)}, {t.PRODUCT_CYCLES} later with `tile.register_products`, {t.SLOT_CYCLES} with "
-        "`tile.register_slots`")
+        f"{at('e', t.COMPUTE_DRAIN_CYCLES)}, {t.OPERAND_CYCLES} later with `tile.register_operands`, {t.PRODUCT_CYCLES} with "
+        f"`tile.register_products`, {t.SLOT_CYCLES} with `tile.register_slots`")
     yield "", "sequencer ready again", (
-        f"e - min({t.COMPUTE_EARLY_CYCLES}, `down_words` - 1), so that the next slice's first word may follow at "
+        f"e - min({t.COMPUTE_EARLY_CYCLES}, `down_words` - 1), with `tile.register_starts` "
+        f"e - min({t.COMPUTE_EARLY_CYCLES + t.START_CYCLES}, `down_words` - 1), so that the next slice's first word may follow at "
         + at("e", t.COMPUTE_SETUP_CYCLES - t.COMPUTE_EARLY_CYCLES))
     yield from _forming()
     yield "request of the host accepted at c", "its response", (

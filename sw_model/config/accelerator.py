@@ -73,7 +73,7 @@ class Config:
             raise ConfigError(
                 "tile.mac_n", tile.mac_n, f"1 to {2 * self.gate_up_chunks} (twice d_model / mac_k: the serial SwiGLU "
                 "unit of a lane must keep up with the MAC array)")
-        least = 3 + self.tile.register_products
+        least = 3 + tile.register_operands + tile.register_products
         if layer.bias and self.gate_up_chunks < least:
             raise ConfigError("layer.bias", layer.bias, f"false with d_model / mac_k = {self.gate_up_chunks} words (a group's"
                               f" bias must reach SwiGLU before the next one comes, which takes {least} words)")

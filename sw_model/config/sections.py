@@ -123,8 +123,9 @@ class TileConfig:
     ``weights`` and ``scale_mantissa`` are the format of the weights (docs/numerics.md).
 
     ``protect`` is how the SRAM of both buffers is protected. ``multiplier`` and ``mac_part`` trade area against speed in the
-    MAC array (docs/area.md); no cycle and no result depends on them. With ``register_products`` sums come a cycle later, with
-    ``register_slots`` words of a slot, and with ``register_flits`` a slice at the ring-next tile.
+    MAC array (docs/area.md); no cycle and no result depends on them. With ``register_operands`` sums come a cycle later, and
+    so with ``register_products``; with ``register_slots`` words of a slot, with ``register_starts`` a slice's first word, and
+    with ``register_flits`` a slice at the ring-next tile.
     """
 
     #: products that one dot product adds up per cycle: a power of two
@@ -149,10 +150,14 @@ class TileConfig:
     multiplier: str = "plain"
     #: products that are added up before a register; a smaller value is faster and larger (docs/area.md)
     mac_part: int = 8
+    #: codes and activations have a second register before they are multiplied: a cycle more (docs/fpga.md)
+    register_operands: bool = False
     #: each product has a register before it is added up: a cycle more, for FPGAs, whose multipliers are slow (docs/fpga.md)
     register_products: bool = False
     #: slots have registers before their SRAM, and words that are sent on wait in a queue (docs/fpga.md)
     register_slots: bool = False
+    #: which slice is computed has a register before its tokens are looked up (docs/fpga.md)
+    register_starts: bool = False
     #: flits of slices have registers on their way to the link (docs/fpga.md)
     register_flits: bool = False
     #: batches in flight: with 2, one forms and one leaves while another streams (docs/batch.md)
@@ -170,8 +175,10 @@ class TileConfig:
         check_name("tile.protect", self.protect, PROTECTIONS)
         check_name("tile.multiplier", self.multiplier, MULTIPLIERS)
         check_int("tile.mac_part", self.mac_part, 1, 64)
+        check_bool("tile.register_operands", self.register_operands)
         check_bool("tile.register_products", self.register_products)
         check_bool("tile.register_slots", self.register_slots)
+        check_bool("tile.register_starts", self.register_starts)
         check_bool("tile.register_flits", self.register_flits)
         check_member("tile.batches", self.batches, [1, 2])
 

@@ -57,7 +57,7 @@ def _compute(config: Config, passes: int) -> int:
     """Cycles from a slice's compute to that of the next one; none without passes."""
     # hidden values of the last pass come while down words of the pass before are read
     waits = max(latencies.swiglu_drain_cycles(config) - (config.down_words if passes > 1 else 0), 0)
-    ends = latencies.COMPUTE_SETUP_CYCLES + config.parameter_words + waits - latencies.compute_early_cycles(config)
+    ends = latencies.compute_setup_cycles(config) + config.parameter_words + waits - latencies.compute_early_cycles(config)
     return ends + passes * config.pass_words if passes else 0
 
 

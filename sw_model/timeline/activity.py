@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from trajectile.sw_model.config import Config
-from trajectile.sw_model.latencies import ADDRESS_CYCLES, COMPUTE_SETUP_CYCLES, LOADED_CYCLES
+from trajectile.sw_model.latencies import ADDRESS_CYCLES, LOADED_CYCLES, compute_setup_cycles
 from trajectile.sw_model.timeline.model import Event
 
 #: DDR channel, MAC array and ring link of a tile
@@ -26,7 +26,7 @@ def busy_spans(config: Config, events: Sequence[Event], tile: int) -> dict[str, 
         elif event.kind == "loaded":
             spans["DDR"].append((event.cycle - LOADED_CYCLES + 1 - config.slice_beats, config.slice_beats))
         elif event.kind == "computed":
-            first = began.pop(("compute", event.slot)) + COMPUTE_SETUP_CYCLES
+            first = began.pop(("compute", event.slot)) + compute_setup_cycles(config)
             spans["MAC"].append((first, event.cycle + 1 - first))
         elif event.kind == "sent":
             # the header goes at once, the payload when the slot's SRAM has been read

@@ -11,7 +11,7 @@ def compute_segments(config: Config, passes: int) -> tuple[tuple[int, int], ...]
     """``(first cycle, words)`` of what is read one word per cycle, from the compute's start on: the slice's parameters, then
     gate-up and down of each pass.
     """
-    cycle = latencies.COMPUTE_SETUP_CYCLES
+    cycle = latencies.compute_setup_cycles(config)
     segments = [(cycle, config.parameter_words)]
     gate_up_end = []
     down_end = -4

@@ -15,7 +15,7 @@ import numpy as np
 
 from trajectile.sw_model.config import Config
 from trajectile.sw_model.config.topology import edge_hops
-from trajectile.sw_model.latencies import COMPUTE_SETUP_CYCLES, STATE_CYCLES, control_cycles
+from trajectile.sw_model.latencies import STATE_CYCLES, compute_setup_cycles, control_cycles
 from trajectile.sw_model.timeline.activity import busy_between, busy_spans
 from trajectile.sw_model.timeline.model import Event
 from trajectile.sw_model.timeline.visits import Visit, journeys, visits
@@ -216,7 +216,7 @@ def mac_account(config: Config, events: Sequence[Event], cycles: int) -> list[li
     way = _Way(config, events)
     tiles = [_Spans(0) for _ in range(config.array.tiles)]
     for visit in way.computes:
-        spans, first = tiles[visit.tile], _compute(visit) + COMPUTE_SETUP_CYCLES
+        spans, first = tiles[visit.tile], _compute(visit) + compute_setup_cycles(config)
         for reason, _, end in way.waits(visit, spans.end, first):
             spans.until(end, reason)
         assert visit.computed is not None

@@ -14,8 +14,10 @@ SIZE = {"layer__d_model": 7, "layer__d_ff": 1, "layer__experts": 2, "layer__top_
 class SequencerSpec(Spec):
     """Lists with any contents; slices of two batches whenever it is ready."""
 
+    changes = {"tile__batches": 2, **SIZE}
+
     def build(self) -> None:
-        m, params = self.m, tiny(tile__batches=2, **SIZE)
+        m, params = self.m, tiny(**self.changes)
         m.submodules.dut = dut = MacSequencer(params)
         for path, member, value in dut.signature.flatten(dut):
             if member.flow.name == "In":
@@ -43,6 +45,12 @@ class SequencerSpec(Spec):
         self.reach(dut.compute.done & waits & (next_batch != batch))
 
 
+class RegisteredSequencerSpec(SequencerSpec):
+    """The same with a register for starts, and with a word more of the down matrix, as the setup takes a cycle more."""
+
+    changes = SequencerSpec.changes | {"tile__register_starts": True, "layer__d_model": 9}
+
+
 PROOFS = (
     Proof(name="sequencer-slot", block="MacSequencer", spec=SequencerSpec, group="slot", size="slices of 11 words, 4 slots",
           assumes="started only when ready (engine-compute); lists hold anything",
@@ -50,4 +58,7 @@ PROOFS = (
                " and busy with its batch until then",
           mutants=("sequencer-slot-early", "sequencer-ready-early", "sequencer-batch-early"), mutant_bound=45,
           reach_bound=60),
+    Proof(name="sequencer-slot-registered", block="MacSequencer", spec=RegisteredSequencerSpec, group="slot",
+          size="slices of 13 words, 4 slots", assumes="as sequencer-slot", says="the same with registered starts",
+          mutants=("sequencer-ready-early", "sequencer-ready-again"), mutant_bound=45, reach_bound=60),
 )

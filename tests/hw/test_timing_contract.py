@@ -29,6 +29,8 @@ CONFIGS = {
     "conflicts": (small(layer__d_model=9, layer__d_ff=9, tile__slices=9, tile__mac_k=4, tile__mac_n=6, tile__mac_t=1), False),
     "bias": (small(layer__bias=True), False),
     "registered products": (small(tile__register_products=True), False),
+    "registered starts": (small(tile__register_starts=True, tile__batches=2), False),
+    "registered operands": (small(tile__register_operands=True, tile__register_products=True), False),
     "registered slots": (small(tile__register_slots=True, tile__register_flits=True, tile__protect="secded"), False),
     "dies": (small(link__crc_bits=16, array__clocks="independent"), False),
     "tokens travel": (small(array__dataflows="both"), False),
@@ -114,7 +116,7 @@ def test_blocks_and_contract_agree(name):
         "payload_cycles": (of["SliceSender"].latency_cycles, latencies.payload_cycles(config)),
         "flit_cycles": (of["SliceSender"].flit_cycles, latencies.flit_cycles(config)),
         "WRITTEN_CYCLES": (of["SliceReceiver"].latency_cycles, latencies.WRITTEN_CYCLES),
-        "COMPUTE_SETUP_CYCLES": (of["ComputeUnit"].latency_cycles, latencies.COMPUTE_SETUP_CYCLES),
+        "compute_setup_cycles": (of["ComputeUnit"].latency_cycles, latencies.compute_setup_cycles(config)),
         "compute_drain_cycles": (of["ComputeUnit"].drain_cycles, latencies.compute_drain_cycles(config)),
         "swiglu_drain_cycles": (of["MacSequencer"].swiglu_cycles, latencies.swiglu_drain_cycles(config)),
         "compute_early_cycles": (of["MacSequencer"].early_cycles, latencies.compute_early_cycles(config)),
@@ -179,8 +181,9 @@ def test_blocks_and_contract_agree(name):
 def test_the_contract_is_complete():
     """Every name of the contract is compared above, or made of names that are."""
     made = {"LOAD_AHEAD_CYCLES", "REPLAY_CYCLES", "SWIGLU_DRAIN_CYCLES", "COMPUTE_DRAIN_CYCLES", "COMPUTE_EARLY_CYCLES",
-            "EXPONENT_CYCLES", "PRODUCT_CYCLES", "SLOT_CYCLES", "WORD_QUEUE_CYCLES", "FLIT_CYCLES", "PAYLOAD_CYCLES",
-            "register_cycles",
+            "COMPUTE_SETUP_CYCLES", "START_CYCLES", "start_cycles",
+            "EXPONENT_CYCLES", "OPERAND_CYCLES", "PRODUCT_CYCLES", "SLOT_CYCLES", "WORD_QUEUE_CYCLES", "FLIT_CYCLES",
+            "PAYLOAD_CYCLES", "register_cycles",
             *(f"{what}_CYCLES" for what in ("QUEUE_ROOM", "SWEEP", "NO_RECORDS", "IO_AGAIN", "MAKE_AGAIN", "ENTRY_ROOM")),
             "hop_cycles", "header_cycles", "control_cycles", "tail_cycles"}
     names = {name for name in vars(latencies) if re.search(r"_cycles$|_CYCLES$|conflicts$", name)}

@@ -124,7 +124,8 @@ class ComputeBench:
                 else:
                     data = ctx.get(port.results).to_bytes(self.params.result_bits // 8, "little")
                     results[token, group * config.tile.mac_n:(group + 1) * config.tile.mac_n] = np.frombuffer(data, "<i4")
-            ctx.set(port.read, number < len(wanted))
+            for signal in (port.read, *((port.early,) if config.array.shares else ())):
+                ctx.set(signal, number < len(wanted))
             if number < len(wanted):
                 token, group = wanted[number]
                 lane, index = self.place(token)

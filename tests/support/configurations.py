@@ -72,6 +72,9 @@ def random_config(seed: int) -> Config:
         values["tile"]["register_products"] = pick(0, 0, 1) == 1 and config.gate_up_chunks != 3
         values["tile"]["register_slots"] = pick(0, 0, 1) == 1
         values["tile"]["register_flits"] = pick(0, 0, 1) == 1
+        values["tile"]["register_starts"] = pick(0, 0, 1) == 1
+        enough = not values["layer"]["bias"] or config.gate_up_chunks >= 4 + values["tile"]["register_products"]
+        values["tile"]["register_operands"] = pick(0, 0, 1) == 1 and enough
         return from_dict(values, name=f"random-{seed}")
     raise AssertionError(f"no legal configuration found with seed {seed}")
 
@@ -169,7 +172,9 @@ def minimal_configs() -> list[Config]:
              smallest("smallest-mxfp4", tile__weights="mxfp4"),
              smallest("smallest-registered", tile__register_products=True),
              smallest("smallest-registered-mxfp4", tile__weights="mxfp4", tile__register_products=True),
-             smallest("smallest-registered-slots", tile__register_slots=True, tile__register_flits=True),
+             smallest("smallest-registered-operands", tile__register_operands=True, tile__register_products=True),
+             smallest("smallest-registered-slots", tile__register_slots=True, tile__register_starts=True,
+                      tile__register_flits=True),
              smallest("smallest-int4", tile__weights="int4", tile__scale_mantissa=3),
              smallest("smallest-two-batches", tile__batches=2),
              *(smallest(f"smallest-{name}", layer__activation=name) for name in ACTIVATIONS[1:]),

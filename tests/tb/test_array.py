@@ -195,7 +195,8 @@ def test_large_configurations(seed, tmp_path):
         ("mx8", True, False), ("mx8", False, True), ("mxfp4", True, True)))])
 def test_registers_of_an_fpga(weights, slots, flits, first_icarus, tmp_path):
     """As an FPGA has it: sums, words out of slots, and flits come later. The same events without arithmetic."""
-    config = small(array__dataflows="both", tile__weights=weights, tile__register_products=True, tile__register_slots=slots,
+    config = small(array__dataflows="both", tile__weights=weights, tile__register_operands=slots,
+                   tile__register_products=True, tile__register_slots=slots, tile__register_starts=flits,
                    tile__register_flits=flits)
     batch = synthetic(config, 12, 7)
     full = exact(config, batch, tmp_path / "full", simulator=first_icarus)

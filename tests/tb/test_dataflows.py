@@ -20,7 +20,7 @@ BOTH = {"array__dataflows": "both", "tile__batches": 2}
 #: a tile that is small, but for the ports between tiles
 TINY_BOTH = {**TINY, **BOTH, "link__beat_bytes": 4, "link__latency_cycles": 2, "tile__tokens": 5}
 #: registers that an FPGA has
-REGISTERS = {"tile__register_products": True, "tile__register_slots": True, "tile__register_flits": True}
+REGISTERS = {f"tile__register_{what}": True for what in ("operands", "products", "slots", "starts", "flits")}
 #: grids, with channels in some tiles only; 3x3 and 1x3 close over tiles in between
 GRIDS = {
     "2x2": {"array__rows": 2, "array__cols": 2, "array__ddr_tiles": (1,), "tile__mac_t": 3, "tile__tokens": 7,

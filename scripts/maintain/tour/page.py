@@ -109,7 +109,7 @@ def story(plan: Schedule, line: Timeline) -> dict[str, Any]:
         "roof": roofline(plan), "events": line.events, "stays": stays,
         "tiles": _tokens(plan), "ring": ring(config.array), "way": way, "first": first, "between": between,
         "chosen": [token for token in range(plan.tokens) if first.expert in plan.topk_ids[token]],
-        "one_pass": compute_cycles(config, 1) + 1, "setup": latencies.COMPUTE_SETUP_CYCLES,
+        "one_pass": compute_cycles(config, 1) + 1, "setup": latencies.compute_setup_cycles(config),
         "drain": latencies.swiglu_drain_cycles(config) - 1,
         "control": latencies.control_cycles(config, 1), "header": latencies.header_cycles(config, 1),
         "passes": passes, "slices": len(ways), "hops": sum(visit.from_link for visit in stays),

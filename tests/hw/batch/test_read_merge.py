@@ -8,7 +8,7 @@ from tests.support.configurations import small
 from trajectile.hw.batch.read_merge import ReadMerge
 from trajectile.hw.params import Params
 
-FIELDS = ("batch", "lane", "token", "group_index", "of_clips")
+FIELDS = ("batch", "lane", "token", "group_index", "of_clips", "early")
 
 
 def test_one_reads():

@@ -11,13 +11,13 @@ from trajectile.hw.widths import Widths
 
 
 @pytest.mark.parametrize("mac_n", [2, 6])
-@pytest.mark.parametrize(("registered", "distance"), [(registered, distance) for registered in (False, True)
-                                                      for distance in range(1, 5 + registered)])
-def test_as_close_as_may_be(registered, distance, mac_n):
+@pytest.mark.parametrize(("registers", "distance"), [(registers, distance) for registers in range(3)
+                                                     for distance in range(1, 5 + registers)])
+def test_as_close_as_may_be(registers, distance, mac_n):
     """A bias word every ``hold_cycles``, its sums at every legal distance from it."""
     rng, groups = random.Random(1), 20
-    bias = GroupBias(Widths(small(tile__mac_n=mac_n, layer__bias="true", tile__register_products=registered,
-                                  layer__d_model=12 + registered)))
+    bias = GroupBias(Widths(small(tile__mac_n=mac_n, layer__bias="true", tile__register_products=registers > 0,
+                                  tile__register_operands=registers > 1, layer__d_model=12 + 4 * registers)))
     pairs, period = mac_n // 2, bias.hold_cycles
     # the least groups that the configuration lets have a bias, and the most outputs that it lets them have
     assert bias.params.config.gate_up_group_words == period and pairs <= period

@@ -111,16 +111,20 @@ class Bench:
             ctx.set(lane.read_row, token * (stride // 2) + group // 2)
             ctx.set(lane.read_bank, group % 2)
             ctx.set(lane.read_results, 1)
+            ctx.set(lane.read_early, 1)
             await self.tick(ctx)
             found[token, group] = ctx.get(lane.results)
+            ctx.set(lane.read_results, 0)
+            if self.rng.random() < 0.3:  # the word is addressed again, and there
+                await self.tick(ctx)
+                assert ctx.get(lane.results) == found[token, group]
+            ctx.set(lane.read_early, 0)
             if self.rng.random() < 0.3:  # it holds, whatever is asked for
-                ctx.set(lane.read_results, 0)
                 ctx.set(lane.read_token, self.rng.randrange(self.tokens))
                 ctx.set(lane.read_batch, self.rng.randrange(self.batches))
                 ctx.set(lane.read_bank, self.rng.randrange(2))
                 await self.tick(ctx)
                 assert ctx.get(lane.results) == found[token, group]
-        ctx.set(lane.read_results, 0)
         for _ in range(2):
             await self.tick(ctx)
         return found

@@ -22,21 +22,22 @@ def weights_of(config: Config, codes: list[int], scales: list[int]) -> list[int]
             for code, scale in zip(codes, (scale for scale in scales for _ in range(tile.word_inputs)), strict=True)]
 
 
-@pytest.mark.parametrize(("multiplier", "registered"), [(multiplier, registered) for multiplier in ("plain", "shared")
-                                                        for registered in (False, True)])
+@pytest.mark.parametrize(("multiplier", "operands", "products"), [
+    *((multiplier, products, products) for multiplier in ("plain", "shared") for products in (False, True)),
+    ("plain", True, False), ("plain", False, True)])
 @pytest.mark.parametrize(("weights", "inputs", "part", "mantissa"), [
     ("mx8", 2, 8, 0), ("mx8", 8, 3, 3), ("mx8", 32, 8, 0), ("mxfp4", 2, 1, 3), ("mxfp4", 8, 5, 0), ("mxfp4", 32, 32, 0),
     ("mxfp4", 64, 12, 3), ("int4", 2, 1, 0), ("int4", 8, 3, 3), ("int4", 32, 32, 3), ("int4", 64, 7, 0),
 ])
-def test_sums(weights, inputs, part, mantissa, multiplier, registered):
+def test_sums(weights, inputs, part, mantissa, multiplier, operands, products):
     """A word per cycle with gaps between; a sum stands ``latency_cycles`` after its last word until the next begins.
 
     Bits of a scale byte that mean nothing are ignored.
     """
     rng = random.Random(f"{weights} {inputs}")
     config = small(tile__mac_k=inputs, tile__mac_n=2, tile__mac_t=2, tile__weights=weights, tile__scale_mantissa=mantissa,
-                   tile__multiplier=multiplier, tile__mac_part=part, tile__register_products=registered,
-                   layer__d_model=inputs * WORDS, link__beat_bytes=1)
+                   tile__multiplier=multiplier, tile__mac_part=part, tile__register_operands=operands,
+                   tile__register_products=products, layer__d_model=inputs * WORDS, link__beat_bytes=1)
     tile = config.tile
     array = MacArray(Widths(config))
     legal = list(CODES[weights])
@@ -99,10 +100,11 @@ def test_largest_sums(weights, inputs, mantissa, multiplier):
     run_block(array, bench)
 
 
-@pytest.mark.parametrize("registered", [False, True])
-def test_latency(registered):
+@pytest.mark.parametrize("operands", [False, True])
+@pytest.mark.parametrize("products", [False, True])
+def test_latency(operands, products):
     """A word is in the totals so many cycles after it came."""
-    array = MacArray(Widths(small(tile__register_products=registered)))
+    array = MacArray(Widths(small(tile__register_operands=operands, tile__register_products=products)))
     watch = Watch(operands=array.enable, shown=array.totals[0].word_select(0, array.params.sum_bits) == 1)
 
     async def bench(ctx):

@@ -14,6 +14,7 @@ from trajectile.sw_model.timeline.compute import compute_cycles
 CONFIGS = {
     "smoke": small(),
     "bias": small(layer__bias=True),
+    "registered starts": small(tile__register_starts=True),
     "parameters of three words": small(layer__d_model=2, layer__d_ff=3, tile__mac_k=2, tile__mac_n=2, tile__weights="int4",
                                        link__beat_bytes=4),
     **{f"random {seed}": random_config(seed) for seed in range(6)},

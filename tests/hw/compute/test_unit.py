@@ -54,6 +54,10 @@ SHAPES = [
     {"layer__bias": True, "layer__d_model": 7, "tile__mac_k": 2, "tile__mac_n": 6, "link__beat_bytes": 6,
      "tile__register_slots": True},
     TINY | {"tile__register_slots": True, "tile__register_products": True},
+    TINY | {"tile__register_starts": True, "tile__register_slots": True},
+    # and sums three, with biases in groups as short as may be
+    {"layer__bias": True, "layer__d_model": 9, "tile__mac_k": 2, "tile__mac_n": 6, "link__beat_bytes": 6,
+     "tile__register_slots": True, "tile__register_operands": True, "tile__register_products": True},
 ]
 
 
@@ -190,7 +194,8 @@ def test_slices_meet_tokens(changes, seed, monkeypatch):
 
 @pytest.mark.parametrize("changes", [{}, TINY | {"tile__protect": "parity"}, {"tile__protect": "secded"},
                                      {"layer__bias": True, "tile__mac_t": 1}, {"tile__register_products": True},
-                                     {"tile__register_slots": True}], ids=str)
+                                     {"tile__register_slots": True, "tile__register_operands": True},
+                                     {"tile__register_starts": True}], ids=str)
 @pytest.mark.parametrize("seed", [1, pytest.param(2, marks=pytest.mark.regress)])
 def test_two_batches_in_flight(changes, seed, monkeypatch):
     """One is formed, and one read, while another computes; slices of two follow each other as those of one do."""
@@ -213,12 +218,12 @@ class PutRun(Run):
         """A group, or with None the clips; ``written``: it was put."""
         read = self.bench.unit.read
         lane, index = self.bench.place(token)
-        for signal, value in ((read.read, 1), (read.batch, bank), (read.lane, lane), (read.token, index),
+        for signal, value in ((read.read, 1), (read.early, 1), (read.batch, bank), (read.lane, lane), (read.token, index),
                               (read.group_index, group or 0), (read.of_clips, group is None), (read.written, written)):
             ctx.set(signal, value)
         await ctx.tick()
-        ctx.set(read.read, 0)
-        ctx.set(read.written, 0)
+        for signal in (read.read, read.early, read.written):
+            ctx.set(signal, 0)
         return ctx.get(read.clips if group is None else read.results)
 
     async def use(self, ctx, bank, number):
