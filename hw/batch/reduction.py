@@ -290,8 +290,10 @@ class RingReduction(Block):
             m.d.comb += self.flits.payload.payload.eq(first)
             return
         others = Signal(params.result_bits - piece_bits, reset_less=True)
-        with m.If(going.stands & (going.rest == 0)):
+        # What stands at the read port while none are left does not matter; whether a flit goes is known late.
+        with m.If(going.rest == 0):
             m.d.sync += others.eq(read.results[piece_bits:])
-        with m.Elif(going.goes):
-            m.d.sync += others.eq(others >> piece_bits)
+        if config.sum_flits > 2:
+            with m.Elif(going.goes):
+                m.d.sync += others.eq(others >> piece_bits)
         m.d.comb += self.flits.payload.payload.eq(Mux(going.rest == 0, first, others[:piece_bits]))

@@ -1,7 +1,9 @@
 """Results of a batch as pieces of beats."""
 
+from functools import reduce
 from itertools import pairwise
 from math import gcd
+from operator import or_
 
 from amaranth.hdl import Cat, Module, Mux, Signal, Value, signed
 from amaranth.lib import data, enum, stream
@@ -220,9 +222,9 @@ class ResultPieces(Block):
             with m.If(moves):
                 m.d.sync += passing.eq(clips)
             clips = passing
-        with m.If(self.bf16):
-            m.d.comb += payload.data.eq(Mux(out.closing, Cat(clips, self.unit), lane.replicate(shape.lanes)))
-        with m.Elif(closing):
-            m.d.comb += payload.data.eq(Cat(read.clips, self.unit))
-        with m.Else():
-            m.d.comb += payload.data.eq(shown.replicate(shape.groups))
+        # Results that are read come late; what chooses them does not.
+        bits = self.params.io_bits
+        kinds: list[tuple[Value, Value]] = [
+            (~self.bf16 & ~closing, shown.replicate(shape.groups)), (~self.bf16 & closing, Cat(read.clips, self.unit)),
+            (self.bf16 & ~out.closing, lane.replicate(shape.lanes)), (self.bf16 & out.closing, Cat(clips, self.unit))]
+        m.d.comb += payload.data.eq(reduce(or_, (Mux(which, content, 0)[:bits] for which, content in kinds)))

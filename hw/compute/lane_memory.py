@@ -240,7 +240,7 @@ class LaneMemory(Block):
 
         def here(stage: int, number: int, side: int) -> Value:
             """A group of this batch and this bank is at a stage."""
-            return valid[stage] & (bank[stage] == side) & is_batch(batch[stage], number, batches)
+            return Value.cast(valid[stage] & (bank[stage] == side) & is_batch(batch[stage], number, batches))
         terms, clipped = self._terms(m, valid)
         half, finish = chain(m, "half", self.half, range(1, adds + 1)), chain(m, "finish", self.finish, range(1, adds + 1))
         known = of_batch(self.read_batch, [of[self.read_token] for of in met])

@@ -49,8 +49,8 @@ def _rows() -> Iterator[tuple[object, ...]]:
         f"`tile.register_products`, {t.SLOT_CYCLES} with `tile.register_slots`")
     yield "", "sequencer ready again", (
         f"e - min({t.COMPUTE_EARLY_CYCLES}, `down_words` - 1), with `tile.register_starts` "
-        f"e - min({t.COMPUTE_EARLY_CYCLES + t.START_CYCLES}, `down_words` - 1), so that the next slice's first word may follow at "
-        + at("e", t.COMPUTE_SETUP_CYCLES - t.COMPUTE_EARLY_CYCLES))
+        f"e - min({t.COMPUTE_EARLY_CYCLES + t.START_CYCLES}, `down_words` - 1), so that the next slice's first word may "
+        "follow at " + at("e", t.COMPUTE_SETUP_CYCLES - t.COMPUTE_EARLY_CYCLES))
     yield from _forming()
     yield "request of the host accepted at c", "its response", (
         f"{at('c', t.HOST_CYCLES)}; up to {t.OTHER_ACCESS_CYCLES} cycles later if an access of the other channel goes first")
