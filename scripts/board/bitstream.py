@@ -55,7 +55,7 @@ def synthesize(project: Path, sources: list[str], made: Design) -> Path:
     texts = {name: "\n".join(line for line in (project / name).read_text(encoding="utf-8").splitlines()
                              if not line.startswith("//")) for name in sources}
     texts |= {path.name: path.read_text(encoding="ascii") for path in sorted(project.glob("*.init"))}
-    return synthesized(texts | helpers(TARGET.family), script(sources, made))
+    return synthesized(texts | helpers(TARGET.family), script(sources, made), TARGET.family)
 
 
 def place_and_route(netlist: Path, project: Path, seed: int, told: Callable[[str], None]) -> Routed:

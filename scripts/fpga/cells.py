@@ -24,19 +24,53 @@ def _bus(name: str, bits: int) -> str:
     return ", ".join(f"{name}{bit}" for bit in reversed(range(bits)))
 
 
+def _register(which: str, bits: int, source: str) -> str:
+    """A register of a multiplier by its name, or a wire where it is not in use; its value has the same name."""
+    def chosen(pin: str) -> str:
+        given = f"REG_{which}_{pin}"
+        return "".join(f'{given} == "{pin}{number}" ? {pin}{number} : ' for number in (3, 2, 1)) + f"{pin}0"
+    return f"""
+  parameter [31:0] REG_{which}_CLK = "NONE";
+  parameter [31:0] REG_{which}_CE = "CE0";
+  parameter [31:0] REG_{which}_RST = "RST0";
+  wire [{bits - 1}:0] {which};
+  generate
+    if (REG_{which}_CLK == "NONE")
+      assign {which} = {{{source}}};
+    else begin
+      wire clk = {chosen("CLK")};
+      reg [{bits - 1}:0] kept = 0;
+      always @(posedge clk)
+        if ({chosen("RST")}) kept <= 0;
+        else if ({chosen("CE")}) kept <= {{{source}}};
+      assign {which} = kept;
+    end
+  endgenerate
+"""
+
+
 def _multiplier() -> str:
-    """MULT18X18D without registers: what Yosys makes of a product."""
+    """MULT18X18D with registers for both operands and for the product, or without: what Yosys makes of a product, and what
+    :mod:`trajectile.scripts.fpga.multipliers` makes of that.
+
+    Which of four clocks, enables and resets a register listens to says a parameter each: nextpnr may choose others, as
+    multipliers share these wires. Signs are constants, so they need no register.
+    """
     return f"""module MULT18X18D(
   input {_bus("A", 18)},
   input {_bus("B", 18)},
   input {_bus("C", 18)},
   input SIGNEDA, SIGNEDB, SOURCEA, SOURCEB,
+  input CLK3, CLK2, CLK1, CLK0, CE3, CE2, CE1, CE0, RST3, RST2, RST1, RST0,
   output {_bus("P", 36)}
 );
-  wire signed [18:0] a = {{SIGNEDA & A17, {_bus("A", 18)}}};
-  wire signed [18:0] b = {{SIGNEDB & B17, {_bus("B", 18)}}};
+  parameter GSR = "ENABLED";
+{_register("INPUTA", 18, _bus("A", 18))}{_register("INPUTB", 18, _bus("B", 18))}
+  wire signed [18:0] a = {{SIGNEDA & INPUTA[17], INPUTA}};
+  wire signed [18:0] b = {{SIGNEDB & INPUTB[17], INPUTB}};
   wire signed [37:0] product = a * b;
-  assign {{{_bus("P", 36)}}} = product[35:0];
+{_register("OUTPUT", 36, "product[35:0]")}
+  assign {{{_bus("P", 36)}}} = OUTPUT;
 endmodule
 """
 

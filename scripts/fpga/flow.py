@@ -86,11 +86,14 @@ def synthesize(made: Design, wrapped: Harness, family: Family, flat: bool = Fals
         YosysError: if Yosys is missing or fails.
     """
     text = "\n".join([*made.files().values(), wrapped.text])
-    return synthesized({"design.v": text} | helpers(family), script(family, flat, shallow=shallow_srams(made, family)))
+    commands = script(family, flat, shallow=shallow_srams(made, family))
+    return synthesized({"design.v": text} | helpers(family), commands, family)
 
 
-def synthesized(texts: Mapping[str, str], script: str) -> Path:
+def synthesized(texts: Mapping[str, str], script: str, family: Family) -> Path:
     """A folder in which Yosys has run a script on some files, by their names: now, or before on the very same ones.
+
+    Its ``netlist.json`` is as nextpnr gets it: with what the family changes in it.
 
     Raises:
         YosysError: if Yosys is missing or fails.
@@ -103,8 +106,20 @@ def synthesized(texts: Mapping[str, str], script: str) -> Path:
                 yosys.run(script, place, "synth")
             except YosysError as error:
                 raise YosysError(str(error).replace(str(place), str(folder))) from error
+            finish(place, family)
 
-    return kept("fpga", [yosys.wheel(), script, *(part for item in texts.items() for part in item)], make)
+    changes = family.finisher.read_text(encoding="utf-8") if family.finisher else ""
+    return kept("fpga", [yosys.wheel(), script, changes, *(part for item in texts.items() for part in item)], make)
+
+
+def finish(folder: Path, family: Family) -> None:
+    """Change ``netlist.json`` in a folder, which Yosys has written, as the family does it."""
+    if family.finisher is None:
+        return
+    path = folder / "netlist.json"
+    netlist = json.loads(path.read_text(encoding="utf-8"))
+    if any([family.finish(module) for module in netlist["modules"].values()]):
+        path.write_text(json.dumps(netlist), encoding="utf-8")
 
 
 def place_and_route(netlist: Path, folder: Path, target: Target, *, seed: int, freq_mhz: float, placer: str | None = None,

@@ -18,6 +18,7 @@ from trajectile.scripts.fpga.harness import NAME, Harness
 _READ = {
     "TRELLIS_FF": ("CEMUX", "CLKMUX", "LSRMUX", "SRMODE", "REGSET"),
     "TRELLIS_COMB": ("MODE", "CCU2_INJECT1", "WREMUX", "WCKMUX"),
+    "MULT18X18D": tuple(f"REG_{which}_{pin}" for which in ("INPUTA", "INPUTB", "OUTPUT") for pin in ("CLK", "CE", "RST")),
     "DP16KD": tuple(f"{name}_{port}" for port in "AB" for name in ("DATA_WIDTH", "REGMODE", "CSDECODE", "WRITEMODE"))
               + ("CLKAMUX", "CLKBMUX"),
 }
@@ -26,8 +27,10 @@ _INVERTED = {("TRELLIS_FF", pin) for pin in ("CLK", "LSR", "CE")} | {("TRELLIS_C
     ("DP16KD", pin) for pin in ("CLKA", "CLKB")}
 #: pins that are at 0 when nothing is connected; all others are pulled up
 _LOW = {("TRELLIS_FF", "LSR"), ("TRELLIS_COMB", "FCI")}
-#: pins of shift chains and registers, of which Yosys uses none
-_IDLE = {"MULT18X18D": re.compile(r"(?:SR[IO][AB]|RO[ABC])\d+|(?:CLK|CE|RST)\d")}
+#: pins of shift chains, of which Yosys uses none
+_IDLE = {"MULT18X18D": re.compile(r"(?:SR[IO][AB]|RO[ABC])\d+")}
+#: parameters that say whether there are registers; those that the models know are not among them
+_REGISTERS = re.compile(r"REG(?:MODE)?_(?!(?:INPUT[AB]|OUTPUT)_)")
 
 #: a net by its number, or a constant
 Net = int | str
@@ -127,7 +130,7 @@ def _instance(name: str, cell: Mapping[str, Any]) -> str:
     for pin in inputs:
         if nets[pin] and parameters.get(f"{pin}MUX", "").strip() not in ("", pin) and (kind, pin) not in _INVERTED:
             raise ToolError(f"pin {pin} of {name} ({kind}) is {parameters[f'{pin}MUX'].strip()}, which has no model")
-    if any(value.strip() not in ("NONE", "NOREG") for key, value in parameters.items() if re.match("REG(MODE)?_", key)):
+    if any(value.strip() not in ("NONE", "NOREG") for key, value in parameters.items() if _REGISTERS.match(key)):
         raise ToolError(f"{name} ({kind}) has registers, which have no model")
     given = {key: _value(value) for key, value in parameters.items()
              if key in _READ.get(kind, ()) or key.startswith("INITVAL")}

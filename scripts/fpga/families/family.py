@@ -57,6 +57,8 @@ class Family(ABC):
     shallow: int
     #: files that these commands read, by name
     files: Mapping[str, Path] = {}
+    #: file with what :meth:`finish` does, if it does anything: a netlist is kept by it too
+    finisher: Path | None = None
     #: LUT sites and the like that a cell of the netlist takes, as far as it takes any
     cells: Mapping[str, Use]
     #: kinds of cells, as a regular expression: they follow a signal's name in a cell's name
@@ -81,6 +83,10 @@ class Family(ABC):
     def nextpnr(self) -> Program:
         """The program nextpnr for this family."""
         return from_wheel(self.module, self.runs)
+
+    def finish(self, module: dict[str, Any]) -> bool:
+        """Change a module of the netlist that Yosys has written as JSON; whether anything is another than before."""
+        return False
 
     def use_of(self, kind: str) -> Use:
         """What a cell of the netlist takes."""

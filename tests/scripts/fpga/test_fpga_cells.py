@@ -52,6 +52,27 @@ endmodule
 """
 PRODUCTS = {f"{width} bits {sign or 'unsigned'}": (PRODUCT.format(sign=sign, width=width), "MULT18X18D")
             for width in (8, 18, 30) for sign in ("signed", "")}
+#: Products between registers; those of 12 flip-flops or more have an enable, and those that are a product stay with it. What
+#: a multiplier's operand reads may be read by others. Four multipliers, all with an output register, two with operands'.
+REGISTERS = {"registers": ("""module dut(input clk, input [63:0] in, output reg [63:0] out);
+  reg signed [7:0] a = 0, b = 0;
+  reg signed [15:0] c = 0, ab = 0;
+  reg [8:0] d = 0, e = 0;
+  reg signed [23:0] ac = 0;
+  reg [17:0] de = 0;
+  reg signed [24:0] abd = 0;
+  initial out = 0;
+  always @(posedge clk) begin
+    {a, b, d, e} <= in;
+    if (in[40]) c <= in[63:48];
+    ab <= a * b;
+    ac <= a * c;
+    de <= d * e;
+    abd <= ab * $signed({1'b0, d});
+    out <= {de, ac, ab} ^ {abd, 20'b0};
+  end
+endmodule
+""", "MULT18X18D")}
 #: by constants, and by numbers of few bits: sums of shifts, whose carry chains show; a product is cut, or wider than it needs
 SUMS = {"small products": ("""module dut(input clk, input [63:0] in, output reg [63:0] out);
   wire [5:0] a = in[5:0];
@@ -97,10 +118,11 @@ endmodule
 
 
 def mapped(text, folder, family=ECP5):
-    """What Yosys makes of it: ``netlist.v`` and ``netlist.json``."""
+    """What Yosys makes of it, ``netlist.v``, and what nextpnr gets, ``netlist.json``."""
     for name, content in (flow.helpers(family) | {"design.v": text}).items():
         (folder / name).write_text(content)
     yosys.run(flow.script(family, flat=True, top="dut"), folder)
+    flow.finish(folder, family)
 
 
 def same(folder, text, netlist, cells=None):
@@ -127,8 +149,60 @@ def test_same_as_verilog(what, tmp_path):
     same(tmp_path, text, netlist)
 
 
+def registers(netlist):
+    """How many multipliers have an output register, registers of operand A, of operand B, in Verilog."""
+    return tuple(len(re.findall(rf'\.REG_{which}_CLK\("CLK\d"\)', netlist)) for which in ("OUTPUT", "INPUTA", "INPUTB"))
+
+
+#: what is wanted of that; a product of 30 bits is added up before it is kept
+WANTED = {"registers": (4, 2, 2), "8 bits unsigned": (1, 0, 0), "18 bits signed": (1, 0, 0), "30 bits unsigned": (0, 0, 0)}
+
+
+@pytest.mark.parametrize("what", WANTED)
+def test_same_with_registers(what, tmp_path):
+    """As nextpnr gets it: with registers in multipliers, where flip-flops allow it."""
+    require_icarus()
+    text, _ = (PRODUCTS | REGISTERS)[what]
+    mapped(text, tmp_path)
+    assert registers((tmp_path / "netlist.v").read_text()) == (0, 0, 0)
+    yosys.run("read_json netlist.json\nwrite_verilog -noattr netlist.v\n", tmp_path)
+    netlist = (tmp_path / "netlist.v").read_text()
+    assert registers(netlist) == WANTED[what]
+    same(tmp_path, text, netlist)
+
+
+def test_all_of_a_multiplier(tmp_path):
+    """Its model with clocks, enables and resets apart, which nextpnr may give other numbers."""
+    require_icarus()
+    def bits(pin, bus, count):
+        return "".join(f", .{pin}{bit}({bus}[{bit}])" for bit in range(count))
+    netlist = f"""module dut(input clk, input [63:0] in, output [63:0] out);
+  wire [17:0] b = in[35:18];
+  MULT18X18D #(.REG_INPUTA_CLK("CLK1"), .REG_INPUTA_CE("CE2"), .REG_INPUTA_RST("RST3"), .REG_INPUTB_CLK("CLK2"),
+    .REG_INPUTB_CE("CE3"), .REG_INPUTB_RST("RST1"), .REG_OUTPUT_CLK("CLK3"), .REG_OUTPUT_CE("CE1"), .REG_OUTPUT_RST("RST2"))
+  m(.CLK0(1'b0), .CLK1(clk), .CLK2(clk & in[40]), .CLK3(clk), .CE0(1'b0), .CE1(in[50]), .CE2(in[51]), .CE3(in[52]),
+    .RST0(1'b1), .RST1(&in[55:53]), .RST2(&in[57:55]), .RST3(&in[60:58]), .SIGNEDA(1'b1), .SIGNEDB(1'b0)
+    {bits("A", "in", 18)}
+    {bits("B", "b", 18)}
+    {bits("P", "out", 36)});
+  assign out[63:36] = 0;
+endmodule
+"""
+    text = """module dut(input clk, input [63:0] in, output [63:0] out);
+  reg signed [17:0] a = 0;
+  reg [17:0] b = 0;
+  reg [35:0] product = 0;
+  always @(posedge clk) if (&in[60:58]) a <= 0; else if (in[51]) a <= in[17:0];
+  always @(posedge clk) if (in[40]) if (&in[55:53]) b <= 0; else if (in[52]) b <= in[35:18];
+  always @(posedge clk) if (&in[57:55]) product <= 0; else if (in[50]) product <= a * $signed({1'b0, b});
+  assign out = product;
+endmodule
+"""
+    same(tmp_path, text, netlist, models(["MULT18X18D"]))
+
+
 @pytest.mark.parametrize(("what", "cells"), [
-    ("logic", {"TRELLIS_COMB", "TRELLIS_RAMW", "TRELLIS_FF"}),
+    ("logic", {"TRELLIS_COMB", "TRELLIS_RAMW", "TRELLIS_FF"}), ("registers", {"MULT18X18D"}),
     *(pytest.param(what, cells, marks=pytest.mark.regress) for what, cells in (
         ("two ports, 18 bits", {"DP16KD"}), ("halves, 18 bits", {"DP16KD"}),
         ("no change, 4 bits", {"DP16KD", "TRELLIS_COMB"}), ("18 bits signed", {"MULT18X18D"}),
@@ -137,7 +211,7 @@ def test_same_when_routed(what, cells, tmp_path):
     """As nextpnr has packed, placed and routed it."""
     require_icarus()
     require_nextpnr()
-    text, _ = (MEMORIES | PRODUCTS | SUMS | LOGIC)[what]
+    text, _ = (MEMORIES | PRODUCTS | REGISTERS | SUMS | LOGIC)[what]
     mapped(text, tmp_path)
     code, log = nextpnr.run(ECP5.nextpnr, [
         "--12k", "--package", "CABGA381", "--json", "netlist.json", "--write", "routed.json", "--router", "router1",
@@ -150,6 +224,7 @@ def test_same_when_routed(what, cells, tmp_path):
         return routed.Pin(name, is_input, tuple(found.cells[f"{pad}$tr_io"]["connections"]["B"][0] for pad in pads))
     netlist = routed.verilog(found, "dut", [bus("clk", True, 1), bus("in", True), bus("out", False)])
     assert cells <= used(netlist), used(netlist)
+    assert registers(netlist) == WANTED.get(what, (0, 0, 0))
     same(tmp_path, text, netlist)
 
 
