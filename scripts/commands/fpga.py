@@ -8,10 +8,12 @@ from trajectile.scripts.command_line import terminal
 from trajectile.scripts.command_line.errors import Exit
 from trajectile.scripts.errors import UserError
 from trajectile.scripts.folders import private
-from trajectile.scripts.fpga import devices, flow, nextpnr, report
+from trajectile.scripts.fpga import devices, flow, nextpnr, report, seeds
 from trajectile.scripts.fpga.harness import PINS, harness
 from trajectile.sw_model.config import Config
 
+#: more take days
+MOST_SEEDS = 1000
 _PLACERS = sorted({placer for device in devices.DEVICES.values() for placer in device.family.placers})
 
 
@@ -27,6 +29,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--clock", metavar="MHZ", type=float, default=100.0,
                         help="what place and route aim at (default 100)")
     parser.add_argument("--seed", metavar="N", type=int, default=1, help="of the placer (default 1)")
+    parser.add_argument("--seeds", metavar="N", type=int, default=1, help="try so many, --seed and those after it, and "
+                        "keep the fastest (default 1)")
     parser.add_argument("--placer", metavar="NAME", help=f"of nextpnr: {', '.join(_PLACERS)} (default: static of an "
                         "ECP5, heap of others); another one if routing does not come to an end")
     parser.add_argument("--by-block", action="store_true",
@@ -41,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile fpga``: exit code 1 if the design does not fit or is not routed."""
     target = devices.target(args.device, args.package, args.speed)
-    for name, low, high in (("clock", 1, 1000), ("seed", 0, 2**31 - 1)):
+    for name, low, high in (("clock", 1, 1000), ("seeds", 1, MOST_SEEDS), ("seed", 0, 2**31 - MOST_SEEDS)):
         value = getattr(args, name)
         if not low <= value <= high:
             raise UserError(f"--{name} = {value} is not legal; legal values: {low} to {high}")
@@ -59,22 +63,14 @@ def run(args: argparse.Namespace, config: Config) -> int:
         wrapped = harness(made, made.top if args.array else made.tile)
         line.update("synthesizing")
         netlist = flow.synthesize(made, wrapped, target.family, not args.by_block)
-        now = "packing"
-        line.update(now)
-
-        def told(said: str) -> None:
-            nonlocal now
-            phase = nextpnr.phase(said)
-            if phase and phase != now:
-                now = phase
-                line.update(now)
+        line.update("packing")
         with private(folder, keep_failed=True) as place:
-            routed = flow.place_and_route(netlist, place, target, seed=args.seed, freq_mhz=args.clock, placer=placer,
-                                          pins=args.pins, told=told)
-    values = report.values_of(made, wrapped, "array" if args.array else "one tile", target, flow.cells(netlist), routed,
-                              seed=args.seed, freq_mhz=args.clock, placer=placer, flat=not args.by_block)
-    if routed.bitstream:
-        values["bitstream"] = str(folder / routed.bitstream.name)
+            tried = seeds.place_and_route(netlist, place, range(args.seed, args.seed + args.seeds), line.update,
+                                          target=target, freq_mhz=args.clock, placer=placer, pins=args.pins)
+    values = report.values_of(made, wrapped, "array" if args.array else "one tile", target, flow.cells(netlist), tried,
+                              freq_mhz=args.clock, placer=placer, flat=not args.by_block)
+    if tried.routed.bitstream:
+        values["bitstream"] = str(folder / tried.routed.bitstream.name)
     terminal.answer(args, values)
     report.show(values, terminal.console(args))
     return Exit.DONE if values["routed"] else Exit.NOT_EXACT

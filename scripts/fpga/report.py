@@ -11,9 +11,9 @@ from trajectile.hw.design import Design
 from trajectile.scripts.area.blocks import ORDER, PREFIX, group_of
 from trajectile.scripts.fpga.devices import Target
 from trajectile.scripts.fpga.families.family import Family, Use
-from trajectile.scripts.fpga.flow import Routed
 from trajectile.scripts.fpga.harness import NAME, Harness
 from trajectile.scripts.fpga.nextpnr import Step
+from trajectile.scripts.fpga.seeds import Tried
 
 WRAPPER, LINKS, REST = "wrapper", "links between tiles", "place and route"
 
@@ -84,21 +84,26 @@ def path_of(steps: tuple[Step, ...], blocks: Blocks) -> dict[str, Any] | None:
             "through": through}
 
 
-def values_of(made: Design, wrapped: Harness, what: str, target: Target, cells: Mapping[str, str], routed: Routed, *,
-              seed: int, freq_mhz: float, placer: str, flat: bool) -> dict[str, Any]:
+def _mhz(fmax: float | None) -> float | None:
+    return None if fmax is None else round(fmax, 2)
+
+
+def values_of(made: Design, wrapped: Harness, what: str, target: Target, cells: Mapping[str, str], tried: Tried, *,
+              freq_mhz: float, placer: str, flat: bool) -> dict[str, Any]:
     """What ``--json`` writes."""
+    routed = tried.routed
     blocks = Blocks(made, wrapped, target.family)
     used, there = target.family.counted(routed.report.used)
     parts = by_block(cells, blocks)
     rest = used - sum(parts.values(), Use())
-    fmax = routed.report.fmax_mhz
     return {
         "config": {"name": made.config.name, **made.config.as_dict},
         "what": what,
-        "device": target.device.name, "package": target.package, "speed": target.speed, "seed": seed, "placer": placer,
+        "device": target.device.name, "package": target.package, "speed": target.speed, "seed": tried.seed, "placer": placer,
         "freq_mhz": freq_mhz, "flat": flat,
         "routed": routed.why_not is None, "why_not": routed.why_not,
-        "fmax_mhz": None if fmax is None else round(fmax, 2),
+        "fmax_mhz": _mhz(routed.report.fmax_mhz),
+        "seeds": {str(seed): _mhz(fmax) for seed, fmax in tried.fmax_mhz.items()},
         **used.numbers,
         "available": there.numbers,
         "blocks": {name: part.numbers for name, part in parts.items()} | ({REST: rest.numbers} if rest != Use() else {}),
@@ -151,7 +156,9 @@ def show(values: Mapping[str, Any], console: Console) -> None:
     console.print()
     if values["routed"]:
         speed = "no path from register to register" if values["fmax_mhz"] is None else f"{values['fmax_mhz']:.1f} MHz"
-        console.print(f"[bold]routed: {speed}[/] (aimed at {values['freq_mhz']:g}, seed {values['seed']})\n"
+        others = sorted(fmax for fmax in values["seeds"].values() if fmax is not None)
+        of = f", the fastest of {len(values['seeds'])}, the slowest {others[0]:.1f} MHz" if len(others) > 1 else ""
+        console.print(f"[bold]routed: {speed}[/] (aimed at {values['freq_mhz']:g}, seed {values['seed']}{of})\n"
                       f"{values['bitstream']}", highlight=False)
     else:
         console.print("[bold red]not routed:[/] ", end="")

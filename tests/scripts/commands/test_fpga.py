@@ -26,6 +26,7 @@ from trajectile.sw_model.config import load
     (["--clock", "0"], "--clock = 0"),
     (["--clock", "nan"], "--clock = nan"),
     (["--seed", "-1"], "--seed = -1"),
+    (["--seeds", "0"], "--seeds = 0"),
     (["--pins", "nowhere.lpf"], "--pins = nowhere.lpf"),
 ])
 def test_wrong_input(arguments, named, capsys):
@@ -103,6 +104,35 @@ def test_routed(tmp_path, monkeypatch, made, capsys):
     assert (tmp_path / values["bitstream"]).read_bytes() == b"bits"
     assert (tmp_path / "build/fpga/smoke-lfe5u-85f/netlist.json").is_file()
     assert "61.2 MHz" in capsys.readouterr().out and "--freq 55" in " ".join(tools.calls[0])
+
+
+def test_seeds(tmp_path, monkeypatch, made, capsys):
+    """Each is tried with the same netlist; the fastest one's files stay, and of the others logs and reports."""
+    speeds = {"4": 61.25, "5": None, "6": 70.5, "7": 70.5}
+
+    class Seeds(Tools):
+        def nextpnr(self, program, arguments, folder, log, told=None):
+            if "run_ecppack" not in program:
+                told("Info: Packing constants")
+                (folder / log).write_text(seed := arguments[arguments.index("--seed") + 1])
+                if speeds[seed] is None:
+                    return 1, "ERROR: Failed to route arc 3 of net 'clk'\n"
+                (folder / "report.json").write_text(json.dumps(
+                    ROUTED | {"fmax": {"clk": {"achieved": speeds[seed], "constraint": 100}}}))
+                return 0, ""
+            (folder / arguments[1]).write_bytes((folder / "nextpnr.log").read_bytes())
+            return 0, ""
+
+    Seeds(monkeypatch, tmp_path, made, "")
+    assert cli.main(["fpga", "smoke", "--seed", "4", "--seeds", "4", "-o", "out", "--json", "out.json"]) == 0
+    values = json.loads((tmp_path / "out.json").read_text())
+    assert (values["seed"], values["fmax_mhz"], values["seeds"]) == (6, 70.5, speeds)
+    assert (tmp_path / values["bitstream"]).read_text() == (tmp_path / "out/nextpnr.log").read_text() == "6"
+    left = {str(path.relative_to(tmp_path / "out")) for path in (tmp_path / "out").glob("seed-*/*")}
+    assert left == {f"seed-{seed}/{name}" for seed in "457" for name in ("nextpnr.log", "report.json")
+                    if (seed, name) != ("5", "report.json")}
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "70.5 MHz (aimed at 100, seed 6, the fastest of 4, the slowest 61.2 MHz)" in shown
 
 
 @pytest.mark.parametrize("by_block", [False, True])

@@ -16,6 +16,7 @@ from trajectile.scripts.fpga.flow import Routed
 from trajectile.scripts.fpga.harness import harness
 from trajectile.scripts.fpga.nextpnr import Report, Step
 from trajectile.scripts.fpga.report import Blocks
+from trajectile.scripts.fpga.seeds import Tried
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +105,9 @@ def test_values(made):
     cells = {"tile.router.a_LUT4_Z": "LUT4", "tile.router.room_TRELLIS_FF_Q": "TRELLIS_FF",
              "drive_TRELLIS_FF_Q": "TRELLIS_FF"}
     values = report.values_of(made, wrapped, "one tile", devices.target("lfe5u-25f"), cells,
-                              Routed(Report(used, 258.06, PATH), None, None), seed=3, freq_mhz=90, placer="heap", flat=False)
+                              Tried(3, Routed(Report(used, 258.06, PATH), None, None), {2: 250.0, 3: 258.06, 4: None}),
+                              freq_mhz=90, placer="heap", flat=False)
+    assert (values["seed"], values["seeds"]) == (3, {"2": 250.0, "3": 258.06, "4": None})
     assert [values[name] for name in ("routed", "fmax_mhz", "lut", "ff", "bram", "dsp")] == [True, 258.06, 10, 2, 0, 0]
     assert values["blocks"][report.REST] == {"lut": 9, "ff": 0, "bram": 0, "dsp": 0}
     assert values["critical_path"] == {
@@ -114,6 +117,7 @@ def test_values(made):
     console = Console(width=120, record=True, file=io.StringIO())
     report.show(values, console)
     shown = console.export_text()
+    assert "seed 3, the fastest of 3, the slowest 250.0 MHz" in shown
     assert "258.1 MHz" in shown and "tile.ddr_loader: beat" in shown and "place and route" in shown
 
 
@@ -128,8 +132,9 @@ def test_one_block(made, tmp_path, device, flat):
     wrapped = harness(made, "trajectile_rule_engine")
     netlist = flow.synthesize(made, wrapped, target.family, flat)
     routed = flow.place_and_route(netlist, tmp_path, target, seed=1, freq_mhz=50, told=phases.append)
-    values = report.values_of(made, wrapped, "rule engine", target, flow.cells(netlist), routed, seed=1,
-                              freq_mhz=50, placer=target.family.placers[0], flat=flat)
+    tried = Tried(1, routed, {1: routed.report.fmax_mhz})
+    values = report.values_of(made, wrapped, "rule engine", target, flow.cells(netlist), tried, freq_mhz=50,
+                              placer=target.family.placers[0], flat=flat)
     assert values["routed"] and 20 < values["fmax_mhz"] < 400 and values["bram"] == values["dsp"] == 0
     assert values["critical_path"]["ns"] == pytest.approx(1000 / values["fmax_mhz"], rel=0.01)
     for kind in ("lut", "ff"):
