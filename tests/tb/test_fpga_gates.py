@@ -58,14 +58,17 @@ def test_nexus(name, tokens, tmp_path):
 @pytest.mark.timeout(7200)
 @pytest.mark.parametrize(("name", "tokens"), [("tiny", 4), ("smoke", 12)])
 def test_routed(name, tokens, tmp_path):
-    """What nextpnr has packed, placed and routed, and the bitstream is made from."""
+    """What nextpnr has packed, placed and routed, and the bitstream is made from, with all registers that an FPGA wants."""
     require_nextpnr()
-    config = small(**TINY) if name == "tiny" else load(name, ["tile.register_products=true"])
+    registers = [f"tile.register_{what}" for what in ("operands", "products", "slots", "starts", "flits")]
+    config = load(name, [f"{which}=true" for which in registers]) if name == "smoke" else small(
+        **TINY, **{which.replace(".", "__"): True for which in registers})
 
     def routed(made):
         files = routed_level(made, tmp_path / "routed", devices.target("lfe5u-85f"))
         tile = files["trajectile_tile.v"]
         assert not re.search(r"\b(?:always|initial|case|reg)\b", tile)
-        assert tile.count("TRELLIS_FF #(") > 3000 and tile.count("TRELLIS_COMB #(") > 5000 and "MULT18X18D" in tile
+        assert tile.count("TRELLIS_FF #(") > 3000 and tile.count("TRELLIS_COMB #(") > 5000
+        assert re.search(r'\.REG_INPUTA_CLK\("CLK\d"\)', tile) and re.search(r'\.REG_OUTPUT_CLK\("CLK\d"\)', tile)
         return files
     exact(config, synthetic(config, tokens, 7), tmp_path, optimise="-O0", files=routed)
