@@ -280,8 +280,8 @@ class LaneMemory(Block):
         stored = encoded(m, platform, protect, written, "result_encoder")
         words = []
         for number in range(batches):
-            asked, shown = (which & is_batch(self.read_batch, number, batches)
-                            for which in (self.read_results, self.read_early))
+            asked, addressed = (which & is_batch(self.read_batch, number, batches)
+                                for which in (self.read_results, self.read_early))
             rdata = []
             for side in range(2):
                 sram = Sram1RW(depth=depth, width=stored_bits(protect, params.result_bits))
@@ -291,7 +291,7 @@ class LaneMemory(Block):
                 read_next, written_next = here(reads - 1, number, side), here(writes - 1, number, side)
                 m.d.sync += [is_used.eq(read_next | written_next), is_written.eq(written_next),
                              row_used.eq(Mux(written_next, row[writes - 1], row[reads - 1]))]
-                accessed = is_used | (shown & (self.read_bank == side))
+                accessed = is_used | (addressed & (self.read_bank == side))
                 address = Mux(is_used, row_used, self.read_row)
                 if shares:
                     is_put = self.put[side] & is_batch(self.put_batch, number, batches)

@@ -31,21 +31,20 @@ class ComputeUnit(Block):
     """Sequencer, MAC array, and for each token lane its memory, SwiGLU unit and hidden buffer.
 
     A word addressed in cycle i comes from the slot in i+1, and is in the sums in i+5. If slots are registered, it comes a
-    cycle later, as activations do then, and if products are, sums are there a cycle later. From there gate-up sums go through
-    SwiGLU into the hidden buffer, and down sums into the results. Parameters, and biases, are taken as they come from the
-    slot.
+    cycle later, as activations do then, and if operands or products are, sums are there a cycle later each. From there
+    gate-up sums go through SwiGLU into the hidden buffer, and down sums into the results. Parameters, and biases, are taken
+    as they come from the slot.
 
     Tokens of up to ``tile.batches`` batches are here. While slices of one meet its tokens, activations of the other are
     filled in and results of the other read out; nobody does that with a batch that is computed. Where tokens travel, the
     sums of all tiles are put in the place of results that were read.
 
     Latency: ``start`` in cycle c, first word as in :class:`MacSequencer` (``latency_cycles``), the last result and count of
-    clips written
-    ``drain_cycles`` after the last word: 14, and one more each if operands, products, or slots are registered; between them
-    docs/architecture.md, "Compute time". Results and clips that are read come after ``read_cycles`` = 1; activations and sums
-    are there a cycle after they are filled in or put (``fill_cycles`` = 1). Throughput: one word, one fill, one read, and one
-    put per bank and cycle.
-    Storage: the slice's parameters, the unit of each batch's results. With ``timing_only`` there is only the sequencer.
+    clips written ``drain_cycles`` after the last word: 14, and one more each if operands, products, or slots are registered;
+    between them docs/architecture.md, "Compute time". Results and clips that are read come after ``read_cycles`` = 1;
+    activations and sums are there a cycle after they are filled in or put (``fill_cycles`` = 1). Throughput: one word, one
+    fill, one read, and one put per bank and cycle. Storage: the slice's parameters, the unit of each batch's results. With
+    ``timing_only`` there is only the sequencer.
     """
 
     read_cycles = LaneMemory.latency_cycles

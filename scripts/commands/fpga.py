@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace, config: Config) -> int:
     """``trajectile fpga``: exit code 1 if the design does not fit or is not routed."""
     target = devices.target(args.device, args.package, args.speed)
-    for name, low, high in (("clock", 1, 1000), ("seeds", 1, MOST_SEEDS), ("seed", 0, 2**31 - MOST_SEEDS)):
+    for name, low, high in (("clock", 1, 1000), ("seeds", 1, MOST_SEEDS), ("seed", 0, 2**31 - args.seeds)):
         value = getattr(args, name)
         if not low <= value <= high:
             raise UserError(f"--{name} = {value} is not legal; legal values: {low} to {high}")

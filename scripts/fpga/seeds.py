@@ -56,7 +56,7 @@ def place_and_route(netlist: Path, folder: Path, seeds: Sequence[int], told: Cal
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = dict(zip(seeds, pool.map(run, seeds), strict=True))
     speeds = {seed: done.report.fmax_mhz if done.why_not is None else None for seed, done in found.items()}
-    best = max(seeds, key=lambda seed: (found[seed].why_not is None, speeds[seed] or 0, -seeds.index(seed)))
+    best = max(seeds, key=lambda seed: (found[seed].why_not is None, speeds[seed] or 0))
     return Tried(best, found[best] if len(seeds) == 1 else _keep(folder, best, found), speeds)
 
 

@@ -13,6 +13,11 @@ TINY = {"layer__d_model": 3, "layer__d_ff": 4, "layer__experts": 3, "layer__top_
         "tile__mac_t": 1, "tile__slices": 2, "tile__slots": 2, "tile__tokens": 2, "link__beat_bytes": 1,
         "link__latency_cycles": 1, "ddr__bytes_per_cycle": 1, "ddr__latency_cycles": 4, "array__dataflows": "spread"}
 
+#: registers that an FPGA wants, as changes for :func:`small`
+REGISTERS = {f"tile__register_{what}": True for what in ("operands", "products", "slots", "starts", "flits")}
+#: the same, as overrides for :func:`~trajectile.sw_model.config.load`
+REGISTERS_SET = [f"{path.replace('__', '.')}=true" for path in REGISTERS]
+
 #: multipliers of the whole array in a random configuration, at the most: an interpreter has to compute them
 MOST_MACS = 640
 

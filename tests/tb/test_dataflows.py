@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from tests.support.batches import cut, exact, queued, synthetic
-from tests.support.configurations import TINY, random_sharing, small
+from tests.support.configurations import REGISTERS, TINY, random_sharing, small
 from tests.support.wild import wild_batch
 from trajectile.sw_model.schedule.placement import in_blocks
 from trajectile.sw_model.schedule.scheduler import ORDERS
@@ -19,8 +19,6 @@ MIXED = (SPREAD, SHARED, SHARED, SPREAD, SPREAD, SHARED)
 BOTH = {"array__dataflows": "both", "tile__batches": 2}
 #: a tile that is small, but for the ports between tiles
 TINY_BOTH = {**TINY, **BOTH, "link__beat_bytes": 4, "link__latency_cycles": 2, "tile__tokens": 5}
-#: registers that an FPGA has
-REGISTERS = {f"tile__register_{what}": True for what in ("operands", "products", "slots", "starts", "flits")}
 #: grids, with channels in some tiles only; 3x3 and 1x3 close over tiles in between
 GRIDS = {
     "2x2": {"array__rows": 2, "array__cols": 2, "array__ddr_tiles": (1,), "tile__mac_t": 3, "tile__tokens": 7,

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.support.batches import exact, synthetic
-from tests.support.configurations import TINY, small
+from tests.support.configurations import REGISTERS, REGISTERS_SET, TINY, small
 from tests.support.tools import require_nextpnr
 from trajectile.scripts.fpga import devices
 from trajectile.scripts.fpga.gates import gate_level, routed_level
@@ -60,9 +60,7 @@ def test_nexus(name, tokens, tmp_path):
 def test_routed(name, tokens, tmp_path):
     """What nextpnr has packed, placed and routed, and the bitstream is made from, with all registers that an FPGA wants."""
     require_nextpnr()
-    registers = [f"tile.register_{what}" for what in ("operands", "products", "slots", "starts", "flits")]
-    config = load(name, [f"{which}=true" for which in registers]) if name == "smoke" else small(
-        **TINY, **{which.replace(".", "__"): True for which in registers})
+    config = small(**TINY, **REGISTERS) if name == "tiny" else load(name, REGISTERS_SET)
 
     def routed(made):
         files = routed_level(made, tmp_path / "routed", devices.target("lfe5u-85f"))

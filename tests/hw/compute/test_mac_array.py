@@ -51,18 +51,18 @@ def test_sums(weights, inputs, part, mantissa, multiplier, operands, products):
             enable, first = word == 0 or rng.random() < 0.8, word == 0 or rng.random() < 0.3
             codes = [rng.choices(legal, k=inputs) for _ in range(tile.mac_n)]
             scales = [[rng.randrange(256) for _ in range(tile.word_scales)] for _ in range(tile.mac_n)]
-            operands = [activations() for _ in range(tile.mac_t)]
+            lanes = [activations() for _ in range(tile.mac_t)]
             shifts = [[rng.randrange(4) for _ in range(tile.word_scales)] for _ in range(tile.mac_t)]
             ctx.set(array.enable, enable)
             ctx.set(array.first, first)
             ctx.set(array.weights, weight_word(tile, codes, scales))
-            ctx.set(array.activations, [entry(tile, *lane) for lane in zip(operands, shifts, strict=True)])
+            ctx.set(array.activations, [entry(tile, *lane) for lane in zip(lanes, shifts, strict=True)])
             if enable:
-                operands = [[x << block[i // tile.word_inputs] for i, x in enumerate(lane)]
-                            for lane, block in zip(operands, shifts, strict=True)]
+                lanes = [[x << block[i // tile.word_inputs] for i, x in enumerate(lane)]
+                            for lane, block in zip(lanes, shifts, strict=True)]
                 rows = [weights_of(config, *row) for row in zip(codes, scales, strict=True)]
                 expected = [[(0 if first else before) + dot(lane, row) for before, row in zip(sums, rows, strict=True)]
-                            for sums, lane in zip(expected, operands, strict=True)]
+                            for sums, lane in zip(expected, lanes, strict=True)]
             due.append(expected)
             await ctx.tick()
             if word >= array.latency_cycles - 1:
